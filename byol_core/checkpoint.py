@@ -1,0 +1,108 @@
+"""Checkpoints: folders with one state file and a manifest of its sha256, published whole or not at all.
+
+The newest folder that verifies is used; a damaged one is passed over. Files hold tensors and plain values, and are read
+with ``weights_only``: a planted pickle does not run.
+"""
+
+import hashlib
+import io
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from byol_core.files import make_folder, publish_folder, read_json, remove_tree, write_atomic, write_json
+
+_STATE, _MANIFEST = "state.pt", "manifest.json"
+KEPT = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A verified checkpoint: the step that comes next, its state, and where it was made."""
+
+    step: int
+    state: dict[str, Any]
+    numerics: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: made on the first save.
+        writer: told apart in the names, so that two attempts never write one folder.
+    """
+
+    def __init__(self, folder: Path, writer: str) -> None:
+        self.folder = folder
+        self.writer = writer
+
+    def save(self, step: int, state: dict[str, Any], numerics: dict[str, Any]) -> None:
+        """Publish the state before `step`, then drop all but the two newest."""
+        path = self.folder / f"step-{step:08d}.{self.writer}"
+        if path.exists():
+            return
+        save_state(path, state, {"step": step, "numerics": numerics})
+        for old in self._newest_first()[KEPT:]:
+            remove_tree(old)
+
+    def latest(self) -> Checkpoint | None:
+        """Return the newest checkpoint that verifies."""
+        return next(self._verified(), None)
+
+    def clear(self) -> None:
+        """Delete all checkpoints."""
+        remove_tree(self.folder)
+
+    def _verified(self) -> Iterator[Checkpoint]:
+        for path in self._newest_first():
+            loaded = load_state(path)
+            if loaded is not None:
+                state, manifest = loaded
+                yield Checkpoint(manifest["step"], state, manifest["numerics"])
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self.folder.glob("step-*"), reverse=True)
+
+
+def save_state(path: Path, state: dict[str, Any], manifest: dict[str, Any]) -> None:
+    """Publish `state` as folder `path`; an earlier folder of that name stays.
+
+    Raises:
+        OSError: the disk is full or fails; then nothing is published.
+    """
+    aside = path.with_name(f".{path.name}.tmp")
+    remove_tree(aside)
+    make_folder(aside)
+    try:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getvalue()
+        write_atomic(aside / _STATE, content)
+        write_json(aside / _MANIFEST, {**manifest, "sha256": {_STATE: hashlib.sha256(content).hexdigest()}})
+        publish_folder(aside, path)
+    except BaseException:
+        remove_tree(aside)
+        raise
+
+
+def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return (state, manifest) of a folder, or None where it is missing or damaged."""
+    try:
+        manifest = read_json(path / _MANIFEST)
+        content = (path / _STATE).read_bytes()
+        if manifest is None or hashlib.sha256(content).hexdigest() != manifest["sha256"][_STATE]:
+            return None
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), manifest
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def numerics(device: torch.device) -> dict[str, Any]:
+    """Return what must be equal for a resumed run to equal an uninterrupted one bit for bit."""
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {"device": device.type, "kind": kind, "torch": torch.__version__, "threads": torch.get_num_threads()}

@@ -1,0 +1,57 @@
+"""Signs of collapse, measured on the projections of a training batch.
+
+None of them looks at encoder features or at accuracy: a collapsed head leaves an encoder that scores like a random one.
+"""
+
+import torch
+from torch import Tensor
+
+from byol_core.loss import l2_normalize
+
+
+@torch.no_grad()
+def collapse_metrics(online1: Tensor, online2: Tensor, target1: Tensor, target2: Tensor) -> dict[str, Tensor]:
+    """Measure one step.
+
+    Args:
+        online1: (B, D) projections of view 1 by the online network in train mode.
+        online2: the same of view 2.
+        target1: (B, D) projections of view 1 by the target network.
+        target2: the same of view 2.
+
+    Returns:
+        Scalars: `std_sqrt_d` (0 = one point, 1 = spread evenly), cosines of `positive` and `negative` pairs of online
+        against target projections (the blog's columns), `effective_rank` in [1, D], `retrieval`: how often the nearest
+        target projection of the other view is the image's own (chance 1/B).
+    """
+    pairs = [(online1.float(), target2.float()), (online2.float(), target1.float())]
+    measured = [_one_way(online, target) for online, target in pairs]
+    return {name: torch.stack([one[name] for one in measured]).mean() for name in measured[0]}
+
+
+def _one_way(online: Tensor, target: Tensor) -> dict[str, Tensor]:
+    online, target = l2_normalize(online), l2_normalize(target)
+    n = len(online)
+    cosines = online @ target.T
+    positives = cosines.diagonal()
+    return {
+        "std_sqrt_d": spread(online),
+        "positive_cosine": positives.mean(),
+        "negative_cosine": (cosines.sum() - positives.sum()) / (n * (n - 1)),
+        "effective_rank": effective_rank(online),
+        "retrieval": (cosines.argmax(1) == torch.arange(n, device=cosines.device)).float().mean(),
+    }
+
+
+def spread(normalized: Tensor) -> Tensor:
+    """std·√d of (B, D) unit vectors: the root of the summed variances; equals √(1 − mean cosine of different images)."""
+    return normalized.var(dim=0, correction=1).sum().clamp_min(0).sqrt()
+
+
+def effective_rank(vectors: Tensor) -> Tensor:
+    """exp(entropy of the singular values) of the centred (B, D) vectors (Roy & Vetterli 2007); 1 where all are equal."""
+    centred = vectors - vectors.mean(0)
+    gram = centred.T @ centred if centred.shape[1] <= centred.shape[0] else centred @ centred.T
+    values = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
+    shares = values / values.sum().clamp_min(torch.finfo(values.dtype).tiny)
+    return torch.exp(-torch.special.xlogy(shares, shares).sum())

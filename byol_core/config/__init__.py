@@ -1,0 +1,33 @@
+"""What a run is: its settings, the presets they start from, and the identity that names the run. Loads no torch.
+
+``models`` declares every key with its range; ``presets`` names base configs; ``resolve`` lays overrides over a preset;
+``canonical`` gives settings that mean the same one form; ``identity`` hashes that form together with the data.
+"""
+
+from byol_core.config.canonical import canonical, flatten
+from byol_core.config.identity import SEMANTICS, DataIdentity, run_id
+from byol_core.config.locate import DataMissingError, data_identity, locate
+from byol_core.config.models import Augment, DatasetConfig, EncoderConfig, HeadConfig, OptimizerConfig, TrainConfig
+from byol_core.config.presets import PRESETS
+from byol_core.config.resolve import ConfigError, nearest, resolve
+
+__all__ = [
+    "PRESETS",
+    "SEMANTICS",
+    "Augment",
+    "ConfigError",
+    "DataIdentity",
+    "DataMissingError",
+    "DatasetConfig",
+    "EncoderConfig",
+    "HeadConfig",
+    "OptimizerConfig",
+    "TrainConfig",
+    "canonical",
+    "data_identity",
+    "flatten",
+    "locate",
+    "nearest",
+    "resolve",
+    "run_id",
+]

@@ -1,0 +1,75 @@
+"""One form for settings that mean the same, so that equal runs get equal names.
+
+A key without effect becomes null (`gn_groups` under `bn`); a key whose values coincide takes one of them (τ = 0 and
+τ = 1 stay what they are under any schedule). No setting uses null for anything else.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from byol_core.config.models import TrainConfig
+
+# What shapes a run that never trains: the encoder at its start, and the images it is judged on.
+_RANDOM_ENCODER_KEYS = ("method", "seed", "batch_size", "dataset.", "encoder.", "init.", "augment.")
+
+
+def canonical(config: TrainConfig) -> dict[str, Any]:
+    """Return the config as a flat dict, dotted key → JSON value, null where a key has no effect.
+
+    The location of the data is left out: the identity of the data is its content.
+    """
+    flat = flatten(config.model_dump(mode="json"))
+    del flat["dataset.path"]
+    for key in _without_effect(flat):
+        flat[key] = None
+    if flat["target.tau_base"] in (0.0, 1.0):
+        flat["target.schedule"] = "constant"
+    if flat["schedule_epochs"] == 0 and flat["epochs"] is not None:
+        flat["schedule_epochs"] = flat["epochs"]
+    if not _has_schedule(flat):
+        flat["schedule_epochs"] = None
+    return flat
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one, with dotted keys; numbers that are equal become equal (1 and 1.0)."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _without_effect(flat: Mapping[str, Any]) -> Iterator[str]:
+    if flat["method"] == "random":
+        yield from (key for key in flat if not key.startswith(_RANDOM_ENCODER_KEYS))
+    if flat["method"] != "moco":
+        yield from (key for key in flat if key.startswith("contrastive."))
+    for part in ("encoder", "projector", "predictor"):
+        if flat[f"{part}.norm"] != "gn":
+            yield f"{part}.gn_groups"
+    yield from _idle_optimizer_keys(flat)
+    yield from _idle_augment_keys(flat)
+
+
+def _idle_optimizer_keys(flat: Mapping[str, Any]) -> Iterator[str]:
+    if flat["optimizer.name"] != "lars":
+        yield "optimizer.trust_coefficient"
+    if flat["optimizer.weight_decay"] == 0:
+        yield "optimizer.decay_bias_and_norm"
+
+
+def _idle_augment_keys(flat: Mapping[str, Any]) -> Iterator[str]:
+    for switch, keys in {
+        "crop_p": ("crop_area", "crop_ratio"),
+        "jitter_p": ("jitter_brightness", "jitter_contrast", "jitter_saturation", "jitter_hue"),
+        "blur_p": ("blur_sigma",),
+    }.items():
+        if flat[f"augment.{switch}"] == 0:
+            yield from (f"augment.{key}" for key in keys)
+
+
+def _has_schedule(flat: Mapping[str, Any]) -> bool:
+    return "cosine" in (flat["optimizer.schedule"], flat["target.schedule"])

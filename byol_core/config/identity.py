@@ -1,0 +1,33 @@
+"""The name of a run: what it trains, on which content, under which meaning of the trainer."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from byol_core.config.canonical import canonical
+from byol_core.config.models import TrainConfig
+
+SEMANTICS = 1
+"""Raised, with a line in CHANGELOG.md, whenever the same config would train differently."""
+
+
+@dataclass(frozen=True)
+class DataIdentity:
+    """The content of a data set, wherever it lies.
+
+    Attributes:
+        fingerprint: sha256 over the content.
+        split: how training and test images were told apart.
+    """
+
+    fingerprint: str
+    split: str
+
+
+def run_id(config: TrainConfig, data: DataIdentity) -> str:
+    """Return the sha256 (64 hex digits) of the canonical config, the data and `SEMANTICS`.
+
+    Evaluation, device, threads, paths and log intervals are no part of it.
+    """
+    what = {"config": canonical(config), "data": asdict(data), "semantics": SEMANTICS}
+    return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,158 @@
+"""Every setting of a run, with its range. Unknown keys and wrong types are errors, nothing is guessed.
+
+The defaults are the `digits-tiny` preset: a net that learns in seconds on one core. Lengths are in epochs, angles in
+radians, sizes in pixels, probabilities and fractions in [0, 1].
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Norm = Literal["bn", "ln", "gn", "none"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Base of all settings: frozen, strict about types and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DatasetConfig(Section):
+    """Which images; where they lie (`path`) is no part of what a run is."""
+
+    name: Literal["digits", "arrays", "stl10"] = "digits"
+    path: str | None = None
+    limit: int = Field(0, ge=0, description="use the first N training images; 0 = all")
+
+
+class EncoderConfig(Section):
+    """The ResNet v1 that is kept: BasicBlocks, global average pool."""
+
+    arch: Literal["tiny", "resnet18"] = "tiny"
+    stem: Literal["3x3", "3x3_stride2", "7x7_pool"] = "3x3_stride2"
+    norm: Norm = "bn"
+    gn_groups: Count = 8
+
+
+class HeadConfig(Section):
+    """A two-layer MLP, linear → norm → ReLU → linear: the projector or the predictor."""
+
+    hidden: Count = 256
+    out: Count = 64
+    norm: Norm = "bn"
+    gn_groups: Count = 16
+    out_bias: bool = True
+
+
+class InitConfig(Section):
+    """How weights start: `he` = normal with variance 2/fan-in and zero biases, `torch` = PyTorch's layers' own,
+    `torchvision` = its ResNets' (He normal over fan-out in convolutions, PyTorch's own in linear layers)."""
+
+    scheme: Literal["he", "torch", "torchvision"] = "he"
+
+
+class TargetConfig(Section):
+    """The target network's moving average: ξ ← τ ξ + (1 − τ) θ after each step."""
+
+    tau_base: Fraction = 0.99
+    schedule: Literal["constant", "cosine"] = "constant"
+
+
+class OptimizerConfig(Section):
+    """SGD or LARS with linear warm-up and a constant or cosine learning rate (the peak is `lr`, not lr/256)."""
+
+    name: Literal["sgd", "lars"] = "sgd"
+    lr: Positive = 1.5
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_decay: NotNegative = 0.0
+    decay_bias_and_norm: bool = False
+    trust_coefficient: Positive = 1e-3
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_epochs: NotNegative = 0.0
+
+
+class ContrastiveConfig(Section):
+    """The contrastive row of the blog: MoCo's queue of keys and its temperature."""
+
+    queue_size: Count = 1024
+    temperature: Positive = 0.2
+
+
+class Augment(Section):
+    """The random view of an image. Every draw is per image; an operation with probability or strength 0 is off.
+
+    Order: affine or crop, flip, colour jitter (its four parts in random order), grayscale, blur, gain and offset, noise,
+    normalization.
+    """
+
+    rotate_rad: NotNegative = 0.4
+    scale: tuple[Positive, Positive] = Field((0.6, 1.2), strict=False)
+    shift: NotNegative = Field(0.25, description="of half the image side")
+    crop_p: Fraction = 0.0
+    crop_area: tuple[Fraction, Fraction] = Field((0.2, 1.0), strict=False)
+    crop_ratio: tuple[Positive, Positive] = Field((0.75, 1.3333), strict=False)
+    flip_p: Fraction = 0.0
+    jitter_p: Fraction = 0.0
+    jitter_brightness: Fraction = 0.4
+    jitter_contrast: Fraction = 0.4
+    jitter_saturation: Fraction = 0.4
+    jitter_hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    grayscale_p: Fraction = 0.0
+    blur_p: Fraction = 0.0
+    blur_sigma: tuple[Positive, Positive] = Field((0.1, 2.0), strict=False)
+    gain: Fraction = Field(0.5, description="pixels × U[1 − gain, 1 + gain]")
+    offset: NotNegative = Field(0.2, description="pixels + U[−offset, offset]")
+    noise_std: NotNegative = 0.05
+    normalize: Literal["none", "imagenet"] = "none"
+
+    @model_validator(mode="after")
+    def _ranges_are_ordered(self) -> "Augment":
+        for key in ("scale", "crop_area", "crop_ratio", "blur_sigma"):
+            low, high = getattr(self, key)
+            if low > high:
+                raise ValueError(f"{key}: [{low}, {high}] has its lower end above its upper end")
+        return self
+
+
+class TrainConfig(Section):
+    """All settings of one run.
+
+    `method`: `byol`; `moco`, the same networks under the contrastive loss with a queue; `random`, an encoder that is
+    never trained. `schedule_epochs` is the length that schedules are laid out for where a run stops before it (the blog
+    ran 10 epochs of schedules over 320); 0 means `epochs`.
+    """
+
+    method: Literal["byol", "moco", "random"] = "byol"
+    seed: int = Field(0, ge=0, lt=2**31)
+    epochs: Count = 30
+    schedule_epochs: int = Field(0, ge=0)
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    loss_scale: Positive = Field(1.0, description="factor on the loss; the blog's loss is half of the paper's")
+    dataset: DatasetConfig = DatasetConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    projector: HeadConfig = HeadConfig()
+    predictor: HeadConfig = HeadConfig()
+    init: InitConfig = InitConfig()
+    target: TargetConfig = TargetConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    contrastive: ContrastiveConfig = ContrastiveConfig()
+    augment: Augment = Augment()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "TrainConfig":
+        if self.predictor.out != self.projector.out:
+            raise ValueError(
+                f"predictor.out: {self.predictor.out} differs from projector.out {self.projector.out}; the prediction is "
+                "compared with a projection, so set both to one value"
+            )
+        if self.schedule_epochs and self.schedule_epochs < self.epochs:
+            raise ValueError(f"schedule_epochs: {self.schedule_epochs} is shorter than epochs {self.epochs}; use 0 or more epochs")
+        for part in ("projector", "predictor"):
+            head: HeadConfig = getattr(self, part)
+            if head.norm == "gn" and head.hidden % head.gn_groups:
+                raise ValueError(f"{part}.gn_groups: {head.gn_groups} does not divide {part}.hidden {head.hidden}")
+        return self

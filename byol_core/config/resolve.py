@@ -1,0 +1,94 @@
+"""Preset + overrides → `TrainConfig`, with errors that name the key, what is allowed and the nearest match."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from byol_core.config.models import TrainConfig
+from byol_core.config.presets import PRESETS
+
+
+class ConfigError(ValueError):
+    """A setting that does not exist or is out of range.
+
+    Attributes:
+        key: the dotted key at fault, or "" where several are.
+    """
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def resolve(preset: str, overrides: Mapping[str, Any]) -> TrainConfig:
+    """Lay dotted overrides over a preset.
+
+    Args:
+        preset: a name in `PRESETS`.
+        overrides: dotted key → value, e.g. ``{"projector.norm": "none"}``.
+
+    Raises:
+        ConfigError: unknown preset or key, wrong type, value out of range, or parts that do not fit.
+    """
+    if preset not in PRESETS:
+        raise ConfigError("preset", f"preset {preset!r} does not exist; {nearest(preset, PRESETS)}")
+    tree: dict[str, Any] = {}
+    for key, value in {**PRESETS[preset], **overrides}.items():
+        _place(tree, key, value)
+    try:
+        return TrainConfig.model_validate(tree)
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+@cache
+def keys() -> tuple[str, ...]:
+    """Return every dotted key of a `TrainConfig`."""
+    return tuple(_keys(TrainConfig, ""))
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """Return a hint: the nearest match where there is one, otherwise all that is allowed."""
+    options = list(allowed)
+    close = difflib.get_close_matches(word, options, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else "allowed: " + ", ".join(sorted(options))
+
+
+def _keys(model: type[BaseModel], prefix: str) -> Iterable[str]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _keys(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _place(tree: dict[str, Any], key: str, value: Any) -> None:
+    if key not in keys():
+        sections = sorted({known.split(".")[0] for known in keys()})
+        raise ConfigError(key, f"key {key!r} does not exist; {_key_hint(key, sections)}")
+    *path, leaf = key.split(".")
+    for part in path:
+        tree = tree.setdefault(part, {})
+    tree[leaf] = value
+
+
+def _key_hint(key: str, sections: list[str]) -> str:
+    if key in sections:
+        return f"{key!r} is a section; its keys: " + ", ".join(k for k in keys() if k.startswith(key + "."))
+    head = key.split(".")[0]
+    return nearest(key, [k for k in keys() if k.startswith(head + ".")] if head in sections else keys())
+
+
+def _explain(error: ValidationError) -> ConfigError:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
+    if first["type"] == "value_error":
+        text = str(first["ctx"]["error"])
+        named = f"{key}.{text}" if key else text
+        return ConfigError(named.split(":")[0], named)
+    expected = first["msg"].removeprefix("Input should be ")
+    return ConfigError(key, f"{key}: {first['input']!r} is not allowed; it must be {expected}")

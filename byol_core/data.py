@@ -1,0 +1,132 @@
+"""Data sets as uint8 tensors in memory: what BYOL trains on, and what its encoder is judged on.
+
+Every data set becomes an `Images`; the trainer knows no other form. Where the files lie: ``config.locate``.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from byol_core.config import DatasetConfig, locate
+from byol_core.streams import stream
+
+DIGITS_TRAIN = 1400
+DIGITS_SIDE_PX = 16
+
+
+class DataError(ValueError):
+    """A data set whose files are there but hold something else than images and labels."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images with labels.
+
+    Attributes:
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64; −1 where there is none.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def first(self, n: int) -> "Split":
+        """Return the first n images; all of them for n = 0."""
+        return Split(self.images[:n], self.labels[:n]) if n else self
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set: `pretrain` without regard to labels, `train` and `test` for evaluation."""
+
+    pretrain: Split
+    train: Split
+    test: Split
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3."""
+        return int(self.pretrain.images.shape[1])
+
+    @property
+    def side_px(self) -> int:
+        """Height and width of every image."""
+        return int(self.pretrain.images.shape[2])
+
+
+def load(dataset: DatasetConfig) -> Images:
+    """Read a data set.
+
+    Raises:
+        DataMissingError: its files are not there.
+        DataError: they do not hold what they should.
+    """
+    files = locate(dataset)
+    readers: dict[str, Callable[[list[Path]], Images]] = {"digits": _digits, "arrays": _arrays, "stl10": _stl10}
+    images = readers[dataset.name](files)
+    return Images(images.pretrain.first(dataset.limit), images.train.first(dataset.limit), images.test)
+
+
+def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
+    """Yield the index batches of an epoch, each (batch_size,) int64; the last partial batch is dropped."""
+    order = torch.from_numpy(stream(seed, "order", epoch).permutation(n))
+    yield from order[: n - n % batch_size].split(batch_size)
+
+
+def _digits(_: list[Path]) -> Images:
+    """scikit-learn's 8×8 handwritten digits, bilinear at 16×16, split by a hash of the index (stable for ever)."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    small = torch.from_numpy(bunch.images).float().unsqueeze(1) / 16.0
+    large = F.interpolate(small, size=DIGITS_SIDE_PX, mode="bilinear", align_corners=False)
+    images, labels = (large * 255).round().to(torch.uint8), torch.from_numpy(bunch.target).long()
+    order = sorted(range(len(images)), key=lambda i: hashlib.sha256(b"digits %d" % i).digest())
+    train, test = order[:DIGITS_TRAIN], order[DIGITS_TRAIN:]
+    split = Split(images[train], labels[train])
+    return Images(split, split, Split(images[test], labels[test]))
+
+
+def _arrays(files: list[Path]) -> Images:
+    """An .npz with x_train, x_test as uint8 (N, H, W, 3) or (N, H, W), and y_train, y_test as integers (N,)."""
+    file = files[0]
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            parts = {name: arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")}
+    except (KeyError, ValueError, OSError) as error:
+        raise DataError(f"{str(file)!r} is no .npz with x_train, y_train, x_test, y_test: {error}") from None
+    train, test = (_split_of(file, parts[f"x_{name}"], parts[f"y_{name}"]) for name in ("train", "test"))
+    return Images(train, train, test)
+
+
+def _split_of(file: Path, x: np.ndarray, y: np.ndarray) -> Split:
+    square = x.ndim in (3, 4) and x.shape[1] == x.shape[2] and (x.ndim == 3 or x.shape[3] in (1, 3))
+    if x.dtype != np.uint8 or not square:
+        raise DataError(f"{str(file)!r}: images are {x.dtype} {x.shape}; they must be uint8 (N, side, side) or (N, side, side, 1 or 3)")
+    if y.shape != (len(x),) or not np.issubdtype(y.dtype, np.integer):
+        raise DataError(f"{str(file)!r}: labels are {y.dtype} {y.shape}; they must be integers ({len(x)},)")
+    channels_last = torch.from_numpy(x if x.ndim == 4 else x[..., None])
+    return Split(channels_last.permute(0, 3, 1, 2).contiguous(), torch.from_numpy(y.astype(np.int64)))
+
+
+def _stl10(files: list[Path]) -> Images:
+    """STL-10 through torchvision: 105,000 images train+unlabeled to pretrain on, 5,000 + 8,000 labelled to judge."""
+    from torchvision.datasets import STL10
+
+    def read(split: str) -> Split:
+        part = STL10(str(files[0].parent.parent), split=split)
+        return Split(torch.from_numpy(part.data), torch.from_numpy(np.asarray(part.labels, dtype=np.int64)))
+
+    try:
+        return Images(read("train+unlabeled"), read("train"), read("test"))
+    except RuntimeError as error:
+        raise DataError(f"STL-10 in {str(files[0].parent)!r} is damaged: {error}; delete it and run: sweep data fetch stl10") from None

@@ -1,0 +1,100 @@
+"""Whole files and folders, written so that a crash leaves the old state or the new one, never half.
+
+The order is the one that survives power loss on ext4 and XFS: write aside, fsync the file, rename, fsync the folder
+(Pillai et al., OSDI 2014, "All File Systems Are Not Created Equal").
+"""
+
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+
+
+def make_folder(path: Path) -> None:
+    """Create `path` and its missing parents, readable by the owner alone."""
+    for folder in [*reversed(path.parents), path]:
+        if not folder.exists():
+            try:
+                folder.mkdir(mode=FOLDER_MODE)
+            except FileExistsError:
+                continue
+            sync_folder(folder.parent)
+
+
+def claim_folder(path: Path) -> bool:
+    """Create `path` if it is not there yet; True for exactly one caller, however many try at once."""
+    try:
+        path.mkdir(mode=FOLDER_MODE)
+    except FileExistsError:
+        return False
+    sync_folder(path.parent)
+    return True
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`; readers see the old file or the new one.
+
+    Raises:
+        OSError: disk full, read-only or failing; then `path` is as it was.
+    """
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace `path` by `value` as strict, readable JSON.
+
+    Raises:
+        ValueError: `value` holds a NaN or an infinity, which strict JSON does not know.
+    """
+    write_atomic(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False).encode() + b"\n")
+
+
+def read_json(path: Path) -> Any | None:
+    """Return the parsed file, or None where there is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def publish_folder(aside: Path, path: Path) -> None:
+    """Rename the finished folder `aside` to `path`, its files synced first."""
+    for file in aside.iterdir():
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+    sync_folder(aside)
+    aside.rename(path)
+    sync_folder(path.parent)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a folder or a file; nothing there is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in `path` survive a power loss."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,125 @@
+"""The networks of BYOL: a ResNet encoder, and two-layer MLPs as projector and predictor, with any norm in each.
+
+A layer that a norm follows has no bias in convolutions, since the norm's offset does its work; without norm it has one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from byol_core.config import EncoderConfig, HeadConfig, TrainConfig
+
+
+@dataclass(frozen=True)
+class Arch:
+    """Channels and BasicBlocks of each stage; stages after the first halve the resolution."""
+
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+
+
+ARCHS = {
+    "tiny": Arch((16, 32, 64), (1, 1, 1)),
+    "resnet18": Arch((64, 128, 256, 512), (2, 2, 2, 2)),  # He et al. 2015, table 1
+}
+_MAKE_NORM_2D: dict[str, Callable[[int, int], nn.Module]] = {
+    "bn": lambda channels, _: nn.BatchNorm2d(channels),
+    "ln": lambda channels, _: nn.GroupNorm(1, channels),  # over (C, H, W), as arXiv 2010.10241 uses "LN" for images
+    "gn": lambda channels, groups: nn.GroupNorm(groups, channels),
+    "none": lambda *_: nn.Identity(),
+}
+_MAKE_NORM_1D: dict[str, Callable[[int, int], nn.Module]] = {
+    "bn": lambda features, _: nn.BatchNorm1d(features),
+    "ln": lambda features, _: nn.LayerNorm(features),
+    "gn": lambda features, groups: nn.GroupNorm(groups, features),
+    "none": lambda *_: nn.Identity(),
+}
+
+
+class BasicBlock(nn.Module):
+    """conv → norm → ReLU → conv → norm, plus the shortcut, → ReLU (ResNet v1)."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.conv1, self.norm1 = _conv_norm(channels_in, channels, 3, stride, config)
+        self.conv2, self.norm2 = _conv_norm(channels, channels, 3, 1, config)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or channels_in != channels:
+            self.shortcut = nn.Sequential(*_conv_norm(channels_in, channels, 1, stride, config))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) → (B, C, H / stride, W / stride)."""
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+class Encoder(nn.Module):
+    """A ResNet v1 without its classifier: images (B, C, H, W) → features (B, `out`)."""
+
+    def __init__(self, config: EncoderConfig, channels_in: int) -> None:
+        super().__init__()
+        arch = ARCHS[config.arch]
+        self.stem = _stem(config, channels_in, arch.widths[0])
+        blocks: list[nn.Module] = []
+        width = arch.widths[0]
+        for stage, (channels, count) in enumerate(zip(arch.widths, arch.blocks, strict=True)):
+            for i in range(count):
+                stride = 2 if stage > 0 and i == 0 else 1
+                blocks.append(BasicBlock(width, channels, stride, config))
+                width = channels
+        self.blocks = nn.Sequential(*blocks)
+        self.out = width
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the pooled features."""
+        features: Tensor = self.blocks(self.stem(images)).mean(dim=(2, 3))
+        return features
+
+
+class MLP(nn.Sequential):
+    """linear → norm → ReLU → linear; no norm on the output (BYOL, section 3.3)."""
+
+    def __init__(self, features_in: int, config: HeadConfig) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(features_in, config.hidden)
+        self.norm = _MAKE_NORM_1D[config.norm](config.hidden, config.gn_groups)
+        self.relu = nn.ReLU()
+        self.out = nn.Linear(config.hidden, config.out, bias=config.out_bias)
+
+
+class Target(nn.Module):
+    """Encoder and projector: what the moving average follows."""
+
+    def __init__(self, config: TrainConfig, channels_in: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(config.encoder, channels_in)
+        self.projector = MLP(self.encoder.out, config.projector)
+
+    def project(self, view: Tensor) -> Tensor:
+        """View (B, C, H, W) → projection (B, D)."""
+        projection: Tensor = self.projector(self.encoder(view))
+        return projection
+
+
+class Online(Target):
+    """The target's layers and a predictor on top: what the gradient trains."""
+
+    def __init__(self, config: TrainConfig, channels_in: int) -> None:
+        super().__init__(config, channels_in)
+        self.predictor = MLP(config.projector.out, config.predictor)
+
+
+def _stem(config: EncoderConfig, channels_in: int, width: int) -> nn.Sequential:
+    size, stride = {"3x3": (3, 1), "3x3_stride2": (3, 2), "7x7_pool": (7, 2)}[config.stem]
+    stem = nn.Sequential(*_conv_norm(channels_in, width, size, stride, config), nn.ReLU())
+    if config.stem == "7x7_pool":
+        stem.append(nn.MaxPool2d(3, stride=2, padding=1))
+    return stem
+
+
+def _conv_norm(channels_in: int, channels: int, size: int, stride: int, config: EncoderConfig) -> tuple[nn.Module, nn.Module]:
+    bias = config.norm == "none"
+    conv = nn.Conv2d(channels_in, channels, size, stride, padding=size // 2, bias=bias)
+    return conv, _MAKE_NORM_2D[config.norm](channels, config.gn_groups)
