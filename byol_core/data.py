@@ -79,7 +79,7 @@ def load(dataset: DatasetConfig) -> Images:
 def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
     """Yield the index batches of an epoch, each (batch_size,) int64; the last partial batch is dropped."""
     order = torch.from_numpy(stream(seed, "order", epoch).permutation(n))
-    yield from order[: n - n % batch_size].split(batch_size)
+    yield from torch.split(order[: n - n % batch_size], batch_size)
 
 
 def _digits(_: list[Path]) -> Images:
@@ -111,7 +111,8 @@ def _arrays(files: list[Path]) -> Images:
 def _split_of(file: Path, x: np.ndarray, y: np.ndarray) -> Split:
     square = x.ndim in (3, 4) and x.shape[1] == x.shape[2] and (x.ndim == 3 or x.shape[3] in (1, 3))
     if x.dtype != np.uint8 or not square:
-        raise DataError(f"{str(file)!r}: images are {x.dtype} {x.shape}; they must be uint8 (N, side, side) or (N, side, side, 1 or 3)")
+        allowed = "uint8 (N, side, side) or (N, side, side, 1 or 3)"
+        raise DataError(f"{str(file)!r}: images are {x.dtype} {x.shape}; they must be {allowed}")
     if y.shape != (len(x),) or not np.issubdtype(y.dtype, np.integer):
         raise DataError(f"{str(file)!r}: labels are {y.dtype} {y.shape}; they must be integers ({len(x)},)")
     channels_last = torch.from_numpy(x if x.ndim == 4 else x[..., None])
@@ -129,4 +130,5 @@ def _stl10(files: list[Path]) -> Images:
     try:
         return Images(read("train+unlabeled"), read("train"), read("test"))
     except RuntimeError as error:
-        raise DataError(f"STL-10 in {str(files[0].parent)!r} is damaged: {error}; delete it and run: sweep data fetch stl10") from None
+        where = str(files[0].parent)
+        raise DataError(f"STL-10 in {where!r} is damaged: {error}; delete it and run: sweep data fetch stl10") from None

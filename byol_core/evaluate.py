@@ -61,7 +61,7 @@ def knn(encoder: nn.Module, images: Images, how: Augment) -> float:
     train, test = (F.normalize(_clean_features(encoder, split, how), dim=1) for split in (images.train, images.test))
     classes = int(images.train.labels.max()) + 1
     hits = 0
-    for queries, labels in zip(test.split(_BATCH), images.test.labels.split(_BATCH), strict=True):
+    for queries, labels in zip(torch.split(test, _BATCH), torch.split(images.test.labels, _BATCH), strict=True):
         similarity, nearest = (queries @ train.T).topk(min(_NEIGHBOURS, len(train)), dim=1)
         votes = torch.zeros(len(queries), classes)
         votes.scatter_add_(1, images.train.labels[nearest], (similarity / _KNN_TEMPERATURE).exp())
@@ -70,10 +70,10 @@ def knn(encoder: nn.Module, images: Images, how: Augment) -> float:
 
 
 def _augmented_features(encoder: nn.Module, split: Split, how: Augment, name: str, draws: int) -> tuple[Any, Any]:
-    views = [
-        _features(encoder, split, lambda x, i, draw=draw: random_view(x, how, stream(_PROBE_SEED, "probe", name, draw, i)))
-        for draw in range(draws)
-    ]
+    def view(draw: int) -> Callable[[Tensor, int], Tensor]:
+        return lambda x, batch: random_view(x, how, stream(_PROBE_SEED, "probe", name, draw, batch))
+
+    views = [_features(encoder, split, view(draw)) for draw in range(draws)]
     return torch.cat(views).numpy(), np.tile(split.labels.numpy(), draws)
 
 
@@ -85,5 +85,5 @@ def _clean_features(encoder: nn.Module, split: Split, how: Augment) -> Tensor:
 def _features(encoder: nn.Module, split: Split, view: Callable[[Tensor, int], Tensor]) -> Tensor:
     """Return (N, F) float32 on the CPU; `view` gets each batch and its number."""
     device = next(encoder.parameters()).device
-    parts = split.images.split(_BATCH)
+    parts = torch.split(split.images, _BATCH)
     return torch.cat([encoder(view(to_float(part.to(device)), i)).float().cpu() for i, part in enumerate(parts)])

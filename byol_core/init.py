@@ -1,5 +1,6 @@
 """Initial weights. Every parameter draws from its own stream (seed, "init", name), so variants share what they have in
-common: a projector with and without norm starts from the same linear layers."""
+common: a projector with and without norm starts from the same linear layers.
+"""
 
 import math
 

@@ -40,7 +40,13 @@ class LARS(torch.optim.Optimizer):
     """
 
     def __init__(self, params: Iterable[dict[str, Any]], lr: float, momentum: float, trust_coefficient: float) -> None:
-        defaults = {"lr": lr, "momentum": momentum, "trust_coefficient": trust_coefficient, "weight_decay": 0.0, "adapt": True}
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "trust_coefficient": trust_coefficient,
+            "weight_decay": 0.0,
+            "adapt": True,
+        }
         super().__init__(params, defaults)
 
     @torch.no_grad()

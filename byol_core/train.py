@@ -35,7 +35,6 @@ class Options:
         log_every: steps between two points of the metric series.
         checkpoint_every_s: seconds between two checkpoints.
         protocols: evaluations at the end.
-        max_steps: stop, as if done, after this many steps; 0 = no limit. A try, never a result.
     """
 
     device: str = "auto"
@@ -43,7 +42,6 @@ class Options:
     log_every: int = 10
     checkpoint_every_s: float = 60.0
     protocols: tuple[str, ...] = tuple(VERSIONS)
-    max_steps: int = 0
 
 
 class Observer(Protocol):
@@ -176,8 +174,6 @@ class _Loop:
             if reason is not None:
                 self._checkpoint(at.step)
                 return Result("stopped", at.step, reason=reason)
-            if self.options.max_steps and at.step >= self.options.max_steps:
-                return Result("ok", at.step, self.last_epoch.initial, {})
             if time.monotonic() - self.saved_at_s > self.options.checkpoint_every_s:
                 self._checkpoint(at.step)
             if not self._step(at, pixels):
@@ -255,9 +251,7 @@ def _keep_encoders(trainer: Trainer, path: Path) -> None:
         save_state(path, {name: encoder.state_dict() for name, encoder in _encoders(trainer).items()}, {})
 
 
-def _evaluate_once(
-    protocol: str, encoders: dict[str, Encoder], images: Images, config: TrainConfig, folder: Path
-) -> None:
+def _evaluate_once(protocol: str, encoders: dict[str, Encoder], images: Images, config: TrainConfig, folder: Path) -> None:
     file = folder / f"{protocol}-v{VERSIONS[protocol]}.json"
     if read_json(file) is None:
         modules: dict[str, nn.Module] = dict(encoders)

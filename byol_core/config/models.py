@@ -50,7 +50,8 @@ class HeadConfig(Section):
 
 class InitConfig(Section):
     """How weights start: `he` = normal with variance 2/fan-in and zero biases, `torch` = PyTorch's layers' own,
-    `torchvision` = its ResNets' (He normal over fan-out in convolutions, PyTorch's own in linear layers)."""
+    `torchvision` = its ResNets' (He normal over fan-out in convolutions, PyTorch's own in linear layers).
+    """
 
     scheme: Literal["he", "torch", "torchvision"] = "he"
 
@@ -128,7 +129,7 @@ class TrainConfig(Section):
 
     method: Literal["byol", "moco", "random"] = "byol"
     seed: int = Field(0, ge=0, lt=2**31)
-    epochs: Count = 30
+    epochs: Count = 60
     schedule_epochs: int = Field(0, ge=0)
     batch_size: Annotated[int, Field(ge=2)] = 128
     loss_scale: Positive = Field(1.0, description="factor on the loss; the blog's loss is half of the paper's")
@@ -150,7 +151,9 @@ class TrainConfig(Section):
                 "compared with a projection, so set both to one value"
             )
         if self.schedule_epochs and self.schedule_epochs < self.epochs:
-            raise ValueError(f"schedule_epochs: {self.schedule_epochs} is shorter than epochs {self.epochs}; use 0 or more epochs")
+            raise ValueError(
+                f"schedule_epochs: {self.schedule_epochs} is shorter than epochs {self.epochs}; use 0 or more epochs"
+            )
         for part in ("projector", "predictor"):
             head: HeadConfig = getattr(self, part)
             if head.norm == "gn" and head.hidden % head.gn_groups:

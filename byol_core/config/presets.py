@@ -12,7 +12,7 @@ _PHOTO_OFF: dict[str, Any] = {
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # 1,797 real handwritten digits; about 10 s a run on one core. How it was chosen: docs/log.md.
+    # 1,797 real handwritten digits; about 20 s a run on one core. How it was chosen: docs/log.md.
     "digits-tiny": {},
     # The blog's setting (untitled-ai/self_supervised: train_blog.py, moco.py): ResNet-18, 10 epochs of 320 on STL-10.
     # Differs: the target moves after the optimizer step, as in the BYOL paper; there it moves before.

@@ -3,7 +3,15 @@
 ``durable`` writes whole files and claims folders; ``records`` keeps append-only logs of checksummed JSON lines.
 """
 
-from byol_core.files.durable import claim_folder, make_folder, publish_folder, read_json, remove_tree, write_atomic, write_json
+from byol_core.files.durable import (
+    claim_folder,
+    make_folder,
+    publish_folder,
+    read_json,
+    remove_tree,
+    write_atomic,
+    write_json,
+)
 from byol_core.files.records import Damage, RecordLog, RecordReader
 
 __all__ = [

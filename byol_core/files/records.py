@@ -122,8 +122,8 @@ def decode(line: bytes) -> dict[str, Any]:
         raise ValueError("no checksum at the end")
     if tail[:8] != b"%08x" % zlib.crc32(body):
         raise ValueError("checksum differs")
-    record: dict[str, Any] = json.loads(body + b"}")
-    return _non_finite(record)
+    record: dict[str, Any] = _non_finite(json.loads(body + b"}"))
+    return record
 
 
 def _finite(value: Any) -> Any:
