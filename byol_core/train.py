@@ -7,11 +7,13 @@ again on the same folder, it goes on where the last call stopped. By hand: ``pyt
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from byol_core.checkpoint import Checkpoint, Checkpoints, load_state, numerics, save_state
@@ -116,9 +118,14 @@ def train(config: TrainConfig, folder: Path, options: Options, observer: Observe
         DataError: the files hold no images.
         OSError: the disk is full or fails.
     """
-    if options.threads:
-        torch.set_num_threads(options.threads)
     device = pick_device(options.device)
+    with _threads(options.threads):
+        return _train(config, folder, options, observer, writer, device)
+
+
+def _train(
+    config: TrainConfig, folder: Path, options: Options, observer: Observer, writer: str, device: torch.device
+) -> Result:
     images = load(config.dataset)
     steps_per_epoch = len(images.pretrain) // config.batch_size
     if steps_per_epoch == 0:
@@ -140,6 +147,21 @@ def train(config: TrainConfig, folder: Path, options: Options, observer: Observe
         for protocol in options.protocols:
             _evaluate_once(protocol, _encoders(trainer), images, config, folder / "evaluations")
     return result
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Hold torch and the BLAS under scikit-learn to `count` threads; 0 leaves them alone."""
+    if not count:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        with threadpool_limits(count):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def pick_device(name: str) -> torch.device:

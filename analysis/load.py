@@ -1,0 +1,104 @@
+"""results.db → pandas: one frame of runs, read-only. ``from analysis.load import load`` in a notebook gives the same."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Engine, create_engine, select
+from sqlalchemy.exc import DatabaseError
+
+from orchestrator import schema
+
+
+class NoDatabaseError(Exception):
+    """There is no results.db of this program's version where one was looked for."""
+
+
+def load(where: str = "results.db") -> pd.DataFrame:
+    """Return one line per run.
+
+    Args:
+        where: path or SQLAlchemy URL.
+
+    Returns:
+        Columns: `run_id`, `seed`, `config` (canonical, flat dict), `data`, `state`, `outcome`, `reason`,
+        `evaluations` ({(protocol, version, network, name): value}), `final` ({name: value}), `origin` (of the counting
+        attempt), `sweeps` (labels, newest first), `launched_at` (of the newest).
+
+    Raises:
+        NoDatabaseError: missing, or of another version.
+    """
+    engine = open_read_only(where)
+    try:
+        with engine.connect() as connection:
+            found = connection.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version"))
+            if found != str(schema.VERSION):
+                raise NoDatabaseError(f"{where}: schema version {found}, this program reads version {schema.VERSION}")
+            tables = {
+                name: pd.read_sql(select(table), connection) for name, table in schema.metadata.tables.items() if name in _READ
+            }
+    except DatabaseError as error:
+        raise NoDatabaseError(f"{where}: {error.orig}; `sweep status` makes it from the runs") from None
+    return _runs(tables)
+
+
+_READ = ("runs", "evaluations", "summaries", "attempts", "sweeps", "sweep_runs")
+
+
+def open_read_only(where: str) -> Engine:
+    """Open a database that must exist, unable to change it."""
+    if "://" in where:
+        return create_engine(where)
+    return create_engine(f"sqlite:///file:{Path(where).absolute()}?mode=ro&uri=true")
+
+
+def _runs(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    runs = tables["runs"].set_index("id")
+    frame = runs[["run_id", "seed", "state", "outcome", "reason", "step", "total_steps", "wall_s"]].copy()
+    frame["config"] = runs["config"].map(json.loads)
+    frame["data"] = list(zip(runs["data_fingerprint"], runs["data_split"], runs["semantics"], strict=True))
+    frame["evaluations"] = _per_run(runs, _evaluations(tables["evaluations"]))
+    frame["final"] = _per_run(runs, _final(tables["summaries"]))
+    frame["origin"] = _per_run(runs, _origins(runs, tables["attempts"]))
+    sweeps = _sweeps(tables["sweeps"], tables["sweep_runs"])
+    frame["sweeps"] = [[label for label, _ in sweeps.get(run_id, [])] for run_id in frame["run_id"]]
+    frame["launched_at"] = [max((at for _, at in sweeps.get(run_id, [])), default=0.0) for run_id in frame["run_id"]]
+    return frame.reset_index(drop=True)
+
+
+def _per_run(runs: pd.DataFrame, values: dict[int, dict[Any, Any]]) -> list[dict[Any, Any]]:
+    return [values.get(number, {}) for number in runs.index]
+
+
+def _evaluations(table: pd.DataFrame) -> dict[int, dict[Any, Any]]:
+    found: dict[int, dict[Any, Any]] = {}
+    for row in table.itertuples():
+        found.setdefault(row.run, {})[row.protocol, row.version, row.network, row.name] = row.value
+    return found
+
+
+def _final(table: pd.DataFrame) -> dict[int, dict[Any, Any]]:
+    found: dict[int, dict[Any, Any]] = {}
+    for row in table[table["moment"] == "final"].itertuples():
+        found.setdefault(row.run, {})[row.name] = row.value
+    return found
+
+
+def _origins(runs: pd.DataFrame, table: pd.DataFrame) -> dict[int, dict[Any, Any]]:
+    found: dict[int, dict[Any, Any]] = {}
+    for row in table.itertuples():
+        if row.number == runs["attempt"].get(row.run) and isinstance(row.origin, str):
+            origin = json.loads(row.origin)
+            device = str(row.device).partition(":")[0]
+            found[row.run] = {"commit": origin["commit"], "dirty": origin["dirty"], "device": device, **origin["versions"]}
+    return found
+
+
+def _sweeps(sweeps: pd.DataFrame, cells: pd.DataFrame) -> dict[str, list[tuple[str, float]]]:
+    found: dict[str, list[tuple[str, float]]] = {}
+    merged = cells.merge(sweeps, left_on="sweep_id", right_on="id").sort_values("launched_at", ascending=False)
+    for row in merged.itertuples():
+        if (row.label, row.launched_at) not in found.setdefault(row.run_id, []):
+            found[row.run_id].append((row.label, row.launched_at))
+    return found

@@ -1,0 +1,30 @@
+"""`sweep report`: one table from results.db, as text or JSON, and its figure."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis.figure import draw
+from analysis.load import load
+from analysis.render_json import as_json
+from analysis.render_text import as_text
+from analysis.rows import load_table
+from analysis.table import Table, build
+
+FORMATS = {"text": as_text, "json": as_json}
+
+
+def report(db: str, name: str, setting: str | None = None, sweeps: Sequence[str] = ()) -> Table:
+    """Rebuild a table from a database.
+
+    Raises:
+        UnknownTableError: no table of that name.
+        UnknownSettingError: no setting of that name.
+        NoDatabaseError: no database there.
+    """
+    return build(load_table(name), load(db), setting, sweeps)
+
+
+def write_figure(table: Table, file: Path) -> Path:
+    """Draw the table; return the file."""
+    draw(table, file)
+    return file

@@ -1,0 +1,134 @@
+"""The papers' tables as data: each row with the settings that make it, and the published numbers. Light: no pandas.
+
+``tables/*.yaml`` says what a table's rows are, ``published/*.yaml`` what was printed. A config belongs to the first row
+whose `match` it meets.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ruamel.yaml import YAML
+
+
+class UnknownTableError(Exception):
+    """No table of that name."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was printed for a row, fractions in [0, 1]; None where nothing was."""
+
+    value: float | None = None
+    pm: float | None = None
+    positive_cosine: float | None = None
+    negative_cosine: float | None = None
+    cosines_printed: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Attributes:
+        key: its name in the table's file.
+        label: as printed.
+        match: dotted key → value; what makes a run one of this row.
+        companions: keys that this row sets for itself, so they are no part of the table's setting.
+        published: its printed numbers.
+    """
+
+    key: str
+    label: str
+    match: Mapping[str, Any]
+    companions: tuple[str, ...]
+    published: Published
+
+    @property
+    def method(self) -> str:
+        """`byol`, `moco`, ..."""
+        return str(self.match["method"])
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """A table: rows, what they differ in, which metric is printed, and where the published side comes from."""
+
+    id: str
+    title: str
+    protocol: str
+    network: str
+    metric: str
+    axes: tuple[str, ...]
+    baselines: tuple[str, ...]
+    rows: Mapping[str, Row]
+    published_source: str
+    published_setting: str
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def row_of(self, config: Mapping[str, Any]) -> Row | None:
+        """Return the row of a canonical config, None where it has none in this table."""
+        return next((row for row in self.rows.values() if all(config.get(k) == v for k, v in row.match.items())), None)
+
+    def baseline_of(self, row: Row) -> Row | None:
+        """Return the baseline of the row's own method."""
+        return next((self.rows[key] for key in self.baselines if self.rows[key].method == row.method), None)
+
+
+def table_ids() -> list[str]:
+    """Return the names of all tables."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in files("analysis").joinpath("tables").iterdir())
+
+
+@cache
+def load_table(name: str) -> TableRows:
+    """Read a table's definition and its published side.
+
+    Raises:
+        UnknownTableError: there is none; the text names the nearest and all.
+    """
+    if name not in table_ids():
+        close = difflib.get_close_matches(name, table_ids(), n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise UnknownTableError(f"table {name!r} does not exist; {hint}tables: {', '.join(table_ids())}")
+    table = _read("tables", name)
+    facts = _read("published", table["published"]["file"])
+    printed = facts["tables"][table["published"]["table"]]
+    rows = {key: _row(key, row, printed["rows"][row["published"]]) for key, row in table["rows"].items()}
+    return TableRows(
+        id=table["id"],
+        title=table["title"],
+        protocol=table["metric"]["protocol"],
+        network=table["metric"]["network"],
+        metric=table["metric"]["name"],
+        axes=tuple(table["axes"]),
+        baselines=tuple(table["baselines"]),
+        rows=rows,
+        published_source=f"{facts['source']}, {printed['where']}",
+        published_setting=printed["setting"],
+        notes={rows[key].label: printed["rows"][key]["note"] for key in rows if "note" in printed["rows"].get(key, {})},
+    )
+
+
+def _row(key: str, row: Mapping[str, Any], printed: Mapping[str, Any]) -> Row:
+    published = Published(
+        value=_fraction(printed.get("acc")),
+        pm=_fraction(printed.get("pm")),
+        positive_cosine=printed.get("pos"),
+        negative_cosine=printed.get("neg"),
+        cosines_printed=printed.get("printed", False),
+    )
+    return Row(key, row["label"], row["match"], tuple(row.get("companions", ())), published)
+
+
+def _fraction(percent: float | None) -> float | None:
+    return None if percent is None else round(percent / 100, 6)
+
+
+def _read(folder: str, name: str) -> dict[str, Any]:
+    text = files("analysis").joinpath(folder, f"{name}.yaml").read_text(encoding="utf-8")
+    parsed: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
+    return parsed

@@ -1,0 +1,85 @@
+"""Statistics over seeds: few values, so the t distribution, the standard deviation with n − 1, and no stars."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Summary:
+    """n values in short; spread and interval are None below two values.
+
+    Attributes:
+        std: with n − 1.
+        half_range: (best − worst)/2, what the BYOL paper prints as ±.
+        ci95: t-interval of the mean.
+    """
+
+    n: int
+    mean: float | None
+    std: float | None
+    half_range: float | None
+    ci95: tuple[float, float] | None
+
+
+def summarize(values: Sequence[float]) -> Summary:
+    """Return the summary of some values; all None for none."""
+    n = len(values)
+    if n == 0:
+        return Summary(0, None, None, None, None)
+    mean = math.fsum(values) / n
+    if n == 1:
+        return Summary(1, mean, None, None, None)
+    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    reach = stats.t.ppf(0.5 + _LEVEL / 2, n - 1) * std / math.sqrt(n)
+    return Summary(n, mean, std, (max(values) - min(values)) / 2, (mean - float(reach), mean + float(reach)))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean difference of two rows over the seeds they share, with t-interval and two-sided p."""
+
+    n: int
+    delta: float
+    ci95: tuple[float, float] | None
+    p: float | None
+
+
+def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]) -> Difference | None:
+    """Compare seed by seed; None where no seed is shared.
+
+    Args:
+        values: seed → value.
+        baseline: the same of the row compared with.
+    """
+    seeds = sorted(values.keys() & baseline.keys())
+    if not seeds:
+        return None
+    differences = [values[seed] - baseline[seed] for seed in seeds]
+    summary = summarize(differences)
+    assert summary.mean is not None, "differences of at least one seed have a mean"
+    if summary.std is None:
+        return Difference(len(seeds), summary.mean, None, None)
+    return Difference(len(seeds), summary.mean, summary.ci95, _p_value(summary))
+
+
+def _p_value(summary: Summary) -> float:
+    assert summary.mean is not None and summary.std is not None, "a p-value needs a spread"
+    if summary.std == 0:
+        return 1.0 if summary.mean == 0 else 0.0
+    t = summary.mean / (summary.std / math.sqrt(summary.n))
+    return float(2 * stats.t.sf(abs(t), summary.n - 1))
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Return p-values adjusted by Holm's step-down method: the chance of any false alarm in the table stays below each."""
+    adjusted: dict[str, float] = {}
+    largest = 0.0
+    for rank, (key, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p))
+        adjusted[key] = largest
+    return adjusted

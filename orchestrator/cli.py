@@ -1,0 +1,339 @@
+"""The `sweep` command: parses, calls one function, prints. All texts and exit statuses are made here.
+
+0 done · 1 something failed · 2 bad usage or spec · 75 another launcher holds the root · 130 interrupted
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from sqlalchemy import Engine
+
+from orchestrator.errors import StoreError, SweepError, UsageError
+from orchestrator.root import Root
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="sweep",
+    help="Ablation sweeps for BYOL: from a spec to SLURM or local runs, to results.db, to the papers' tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+class Places:
+    """Where files and database are, from the global options."""
+
+    root = Root(Path("sweep-runs").absolute())
+    db = "results.db"
+    debug = False
+
+
+@app.callback()
+def _places(
+    root: Annotated[Path, typer.Option(envvar="SWEEP_ROOT", help="Folder of all sweeps and runs.")] = Path("sweep-runs"),
+    db: Annotated[str, typer.Option(envvar="SWEEP_DB", help="Database: a path or a URL.")] = "results.db",
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    Places.root, Places.db, Places.debug = Root(root.absolute()), db, debug
+
+
+@app.command()
+def launch(
+    spec: Annotated[Path, typer.Argument(help="The sweep's YAML file, e.g. sweeps/norm_ablation.yaml.")],
+    profile: Annotated[str | None, typer.Option(help="Named changes in the spec, e.g. quick.")] = None,
+    assign: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of all runs.")
+    ] = None,
+    table: Annotated[str | None, typer.Option(help="Only the variants that are rows of this table.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds instead of the spec's, e.g. 0,1,2.")] = None,
+    executor: Annotated[str, typer.Option(help="auto, slurm, local or inline.")] = "auto",
+    slots: Annotated[int | None, typer.Option(min=1, help="How many runs at once; default: one per GPU or core.")] = None,
+    retry: Annotated[str, typer.Option(help="Also try again what ended so, e.g. failed,oom.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+) -> None:
+    """Start what a spec asks for and is not there yet.
+
+    Run it again at any time: what is done is kept, what was interrupted goes on.
+
+    Example: sweep launch sweeps/norm_ablation.yaml --profile quick --executor local
+    """
+    from orchestrator.launch import launch as start
+    from orchestrator.launch import parse_retry
+    from orchestrator.plan import Narrowing
+    from orchestrator.spec import load_sweep
+
+    sweep = load_sweep(spec, profile, dict(_assignment(text) for text in assign or []))
+    narrowing = Narrowing(_seeds(seeds), table, parse_retry(retry))
+    console = Console()
+    with _Watch(console, sweep.label) as watch:
+        done = start(sweep, Places.root, narrowing, executor, slots, watch.reporter(), dry_run)
+    if dry_run:
+        return
+    raise typer.Exit(_after_launch(console, sweep.label, done))
+
+
+@app.command()
+def status(
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name; all where left out.")] = None,
+    state: Annotated[str | None, typer.Option(help="List the runs in this state; any for all.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Print anew every few seconds.")] = False,
+) -> None:
+    """Show how far the sweeps are. Changes no run and no job."""
+    from orchestrator import screen
+    from orchestrator.states import State
+    from orchestrator.status import as_json as to_json
+    from orchestrator.status import sweep_statuses
+
+    if state not in (None, "any", *(known.value.lower() for known in State)):
+        raise UsageError(f"--state {state!r}; allowed: any, {', '.join(known.value.lower() for known in State)}")
+    console = Console()
+    while True:
+        statuses = sweep_statuses(_collected(), sweep)
+        if watch and console.is_terminal:
+            console.clear()
+        if as_json:
+            print(to_json(statuses))
+        elif state is not None:
+            screen.show_runs(console, statuses, state)
+        elif statuses:
+            screen.show_status(console, statuses)
+        else:
+            console.print("no sweeps yet; start one with: sweep launch sweeps/smoke.yaml", highlight=False)
+        if not watch:
+            return
+        time.sleep(2)
+
+
+@app.command()
+def report(
+    sweeps: Annotated[list[str] | None, typer.Argument(help="Use only runs of these sweeps; all where left out.")] = None,
+    table: Annotated[str, typer.Option(help="Which table, e.g. mlp_norm or norm.")] = "",
+    setting: Annotated[str | None, typer.Option(help="Which setting; the newest sweep's where left out.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    out: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
+) -> None:
+    """Rebuild a paper's table beside the published numbers; text also draws its figure."""
+    from analysis.load import NoDatabaseError
+    from analysis.report import FORMATS, write_figure
+    from analysis.report import report as rebuild
+    from analysis.rows import UnknownTableError, table_ids
+    from analysis.table import UnknownSettingError
+
+    if not table:
+        raise UsageError(f"--table is missing; tables: {', '.join(table_ids())}")
+    if format_ not in FORMATS:
+        raise UsageError(f"--format {format_!r} does not exist; allowed: {', '.join(FORMATS)}")
+    _collected()
+    try:
+        built = rebuild(Places.db, table, setting, sweeps or ())
+    except (UnknownTableError, UnknownSettingError, NoDatabaseError) as error:
+        raise UsageError(str(error)) from None
+    text = FORMATS[format_](built)
+    if out is not None:
+        _write(out, text + "\n")
+    else:
+        print(text)
+    if format_ == "text":
+        figure = (out.parent if out else Places.root.path / "reports") / f"{table}.png"
+        print(f"figure: {_near(write_figure(built, figure))}")
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="First digits of a run id.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show one run: settings, attempts, results."""
+    from orchestrator.inspect_run import describe, unlike_preset
+    from orchestrator.queued import queued_runs
+    from orchestrator.screen import show_run
+    from orchestrator.states import standing
+
+    folder = Places.root.find_run(run)
+    known = describe(folder, standing(folder, queued_runs(Places.root)))
+    if as_json:
+        print(json.dumps(known, indent=1))
+    else:
+        show_run(Console(), known, *unlike_preset(folder))
+
+
+@app.command()
+def logs(
+    run: Annotated[str, typer.Argument(help="First digits of a run id.")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False,
+) -> None:
+    """Print what a run's last attempt recorded and printed."""
+    from orchestrator.inspect_run import log_lines
+    from orchestrator.queued import queued_runs
+    from orchestrator.screen import plain
+
+    for line in log_lines(Places.root.find_run(run), follow, lambda: queued_runs(Places.root)):
+        print(plain(line), flush=True)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    format_: Annotated[str, typer.Option("--format", help="csv.")] = "csv",
+) -> None:
+    """Write results.db as files: runs.csv, a line per run, and metrics.csv, all series."""
+    from orchestrator.export import export_csv
+
+    if format_ != "csv":
+        raise UsageError(f"--format {format_!r} does not exist; allowed: csv")
+    for file in export_csv(_collected(), out):
+        print(_near(file))
+
+
+@data_app.command("fetch")
+def fetch(name: Annotated[str, typer.Argument(help="Which data set, e.g. stl10.")]) -> None:
+    """Download a data set to $SWEEP_DATA (default ./data)."""
+    from orchestrator.fetch import fetch as download
+
+    print(f"{name} is in {_near(download(name))}")
+
+
+def main() -> None:
+    """Run the command; turn errors into one line and an exit status."""
+    try:
+        app()
+    except BrokenPipeError:  # the reader of our output has gone, as in `sweep status | head`
+        sys.stderr.close()
+        sys.exit(0)
+    except SweepError as error:
+        if Places.debug:
+            raise
+        _complain(str(error))
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if Places.debug:
+            raise
+        _complain(
+            f"{type(error).__name__}: {error}; this is a bug of ours: run it again with `sweep --debug ...` and report it"
+        )
+        sys.exit(1)
+
+
+class _Watch:
+    """Shows a launch: the plan first, then progress. The database follows along."""
+
+    def __init__(self, console: Console, label: str) -> None:
+        from orchestrator.screen import Live
+
+        self._console, self._label, self._live = console, label, Live(console)
+        self._engine: Engine | None = None
+        self._next_s = 0.0
+
+    def reporter(self) -> Any:
+        from orchestrator.launch import Reporter
+        from orchestrator.screen import show_plan
+
+        return Reporter(lambda plan, executor: show_plan(self._console, plan, executor), self._note, self._tick)
+
+    def __enter__(self) -> "_Watch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def _note(self, text: str) -> None:
+        self._console.print(f"  {text}", highlight=False)
+
+    def _tick(self, _: object) -> None:
+        if time.monotonic() < self._next_s:
+            return
+        from orchestrator.collect import collect
+        from orchestrator.database import open_database
+        from orchestrator.status import sweep_statuses
+
+        self._engine = self._engine or open_database(Places.db)
+        if collect(Places.root, self._engine):
+            self._live.update(sweep_statuses(self._engine, self._label)[0])
+        self._next_s = time.monotonic() + 1.0
+
+
+def _after_launch(console: Console, label: str, done: Any) -> int:
+    """Print how a launch ended; return its exit status."""
+    from orchestrator import screen
+    from orchestrator.status import sweep_statuses
+
+    status = next(iter(sweep_statuses(_collected(wait=True), label)))
+    if done.executor == "slurm":
+        console.print(f"submitted {len(done.job_ids)} jobs; see `sweep status`", highlight=False)
+        return 0
+    console.print(f"{label}: {screen.summary(status)}", highlight=False)
+    if done.interrupted:
+        console.print(f"{done.interrupted}; the same launch goes on from here", highlight=False)
+        return INTERRUPTED
+    screen.show_failures(console, status.runs)
+    return 0 if status.all_done() else 1
+
+
+def _collected(wait: bool = False) -> Engine:
+    """Bring the database up to date and return it."""
+    from orchestrator.collect import collect
+    from orchestrator.database import open_database
+    from orchestrator.queued import queued_runs
+
+    engine = open_database(Places.db)
+    collect(Places.root, engine, queued_runs(Places.root), wait)
+    return engine
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    from orchestrator.spec.strict_yaml import scalar
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {text!r} is no assignment; write KEY=VALUE, e.g. optimizer.lr=0.5")
+    return key.strip(), scalar(value)
+
+
+def _seeds(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) < 2**31 for word in words) or len(set(words)) != len(words):
+        raise UsageError(f"--seeds {text!r} are no seeds; write different numbers from 0 to 2147483647, e.g. 0,1,2")
+    return [int(word) for word in words]
+
+
+def _write(file: Path, text: str) -> None:
+    from byol_core.files import make_folder, write_atomic
+
+    try:
+        make_folder(file.absolute().parent)
+        write_atomic(file, text.encode())
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be written: {error.strerror}") from None
+
+
+def _near(path: Path) -> str:
+    """Return a path as people would type it from here."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _complain(text: str) -> None:
+    from orchestrator.screen import plain
+
+    print(f"error: {plain(text)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

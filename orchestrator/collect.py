@@ -1,0 +1,241 @@
+"""Moves what the run folders say into results.db. Idempotent: a pass cut short anywhere is made good by the next.
+
+One pass is one transaction: the new event lines of every attempt and the offset up to which they were read are committed
+together. Runs that have ended are skipped while their folder has not changed. Nothing here changes a run or a job.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from byol_core.files import RecordReader, read_json
+from orchestrator import schema
+from orchestrator.root import AttemptFolder, Root, RunFolder
+from orchestrator.states import State, standing
+
+_INSERT_POINTS = "INSERT OR IGNORE INTO points (run, metric, step, attempt, value, non_finite) VALUES (?, ?, ?, ?, ?, ?)"
+
+
+def collect(root: Root, engine: Engine, queued: Mapping[str, str] | None = None, wait: bool = False) -> bool:
+    """Make one pass over a root.
+
+    Args:
+        root: where the files are.
+        engine: opened for writing.
+        queued: run id → the scheduler's word, None where it is not known.
+        wait: wait for another collector instead of leaving the work to it.
+
+    Returns:
+        False where another collector is at work.
+    """
+    try:
+        descriptor = os.open(root.path / "collector.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        return True  # no root yet: nothing to collect
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        with engine.begin() as connection:
+            _Pass(root, connection, queued).collect()
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+@dataclass
+class _Pass:
+    root: Root
+    connection: Connection
+    queued: Mapping[str, str] | None
+    metric_ids: dict[str, int] = field(default_factory=dict)
+
+    def collect(self) -> None:
+        for sweep in self.root.sweeps():
+            plan = read_json(sweep.plan)
+            if plan is not None:
+                self._sweep(plan)
+        known = self._known_runs()
+        self.metric_ids = {row.name: row.id for row in self.connection.execute(select(schema.metrics))}
+        for run in self.root.runs():
+            number, state, stamp = known.get(run.run_id, (None, None, None))
+            now = _stamp(run)
+            if state != State.COMPLETED or stamp != now:
+                self._run(run, number, now)
+
+    def _known_runs(self) -> dict[str, tuple[int, str, str]]:
+        columns = schema.runs.c.run_id, schema.runs.c.id, schema.runs.c.state, schema.runs.c.stamp
+        return {run_id: (number, state, stamp) for run_id, number, state, stamp in self.connection.execute(select(*columns))}
+
+    def _sweep(self, plan: dict[str, Any]) -> None:
+        known = self.connection.execute(
+            select(schema.sweeps.c.id, schema.sweeps.c.launched_at).where(schema.sweeps.c.label == plan["label"])
+        ).first()
+        if known is not None and known.launched_at == plan["launched_at"]:
+            return
+        if known is not None:
+            self.connection.execute(delete(schema.sweeps).where(schema.sweeps.c.id == known.id))
+        row = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at")}
+        row |= {key: json.dumps(plan[key]) for key in ("baseline", "tables")}
+        sweep_id = self._insert(schema.sweeps, row)
+        variants = [
+            {"sweep_id": sweep_id, "position": i, "name": variant["name"], "overrides": json.dumps(variant["overrides"])}
+            for i, variant in enumerate(plan["variants"])
+        ]
+        self.connection.execute(insert(schema.variants), variants)
+        self.connection.execute(insert(schema.sweep_runs), [{"sweep_id": sweep_id, **run} for run in plan["runs"]])
+
+    def _run(self, run: RunFolder, number: int | None, stamp: str) -> None:
+        description = read_json(run.description)
+        if description is None:
+            return
+        where = standing(run, self.queued)
+        if number is None:
+            number = self._new_run(description)
+        for attempt in run.attempts():
+            self._attempt(number, attempt)
+        done = read_json(run.attempt(where.attempt).done) if where.attempt else None
+        self._replace(schema.summaries, number, _summaries(done or {}))
+        self._replace(schema.evaluations, number, [row for one in run.evaluations() for row in _accuracies(one)])
+        last_step = self.connection.scalar(select(func.max(schema.attempts.c.last_step)).where(schema.attempts.c.run == number))
+        self.connection.execute(
+            schema.runs.update()
+            .where(schema.runs.c.id == number)
+            .values(
+                state=where.state.value,
+                reason=where.reason,
+                outcome=where.outcome,
+                attempt=where.attempt,
+                step=done["step"] if done else last_step,
+                wall_s=done["wall_s"] if done else None,
+                stamp=stamp,
+            )
+        )
+
+    def _new_run(self, description: dict[str, Any]) -> int:
+        row = {
+            "run_id": description["run_id"],
+            "seed": description["config"]["seed"],
+            "config": json.dumps(description["canonical"]),
+            "data_fingerprint": description["data"]["fingerprint"],
+            "data_split": description["data"]["split"],
+            "semantics": description["semantics"],
+            "planned_at": description["planned_at"],
+            "state": State.PLANNED.value,
+            "attempt": 0,
+            "stamp": "",
+        }
+        return self._insert(schema.runs, row)
+
+    def _attempt(self, run: int, attempt: AttemptFolder) -> None:
+        where = (schema.attempts.c.run == run) & (schema.attempts.c.number == attempt.number)
+        known = self.connection.execute(select(schema.attempts).where(where)).mappings().first()
+        row: dict[str, Any] = dict(known) if known else _empty_attempt(run, attempt)
+        row |= _claim(attempt)
+        reader = RecordReader(attempt.events, row["events_offset"])
+        points: list[tuple[Any, ...]] = []
+        for record in reader:
+            self._take_in(record, row, points)
+        row["events_offset"], row["skipped_lines"] = reader.offset, row["skipped_lines"] + len(reader.damage)
+        if points:
+            self._insert_points(points)
+        self._upsert(schema.attempts, [row])
+
+    def _take_in(self, record: dict[str, Any], row: dict[str, Any], points: list[tuple[Any, ...]]) -> None:
+        kind = record["type"]
+        if kind == "metrics":
+            row["last_step"], row["images_per_s"] = record["step"], record["images_per_s"]
+            for name, value in {**record["metrics"], "images_per_s": record["images_per_s"]}.items():
+                points.append((row["run"], self._metric(name), record["step"], row["number"], *_stored(value)))
+        elif kind == "start":
+            row |= {"first_step": record["step"], "exact": record["exact"], "origin": json.dumps(record["origin"])}
+            row["last_step"] = max(row["last_step"] or 0, record["step"])
+            self.connection.execute(
+                schema.runs.update().where(schema.runs.c.id == row["run"]).values(total_steps=record["total_steps"])
+            )
+        elif kind == "end":
+            row |= {"state": record["state"], "reason": record["reason"], "ended_at": record["t"]}
+
+    def _metric(self, name: str) -> int:
+        if name not in self.metric_ids:
+            self.metric_ids[name] = self._insert(schema.metrics, {"name": name})
+        return self.metric_ids[name]
+
+    def _insert_points(self, points: list[tuple[Any, ...]]) -> None:
+        if self.connection.dialect.name == "sqlite":
+            self.connection.exec_driver_sql(_INSERT_POINTS, points)
+        else:
+            names = [column.name for column in schema.points.columns]
+            self._upsert(schema.points, [dict(zip(names, point, strict=True)) for point in points])
+
+    def _insert(self, table: Table, row: dict[str, Any]) -> int:
+        """Insert one row; return its number."""
+        return int(self.connection.execute(insert(table).values(**row).returning(table.c.id)).scalar_one())
+
+    def _upsert(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        dialect: Any = sqlite if self.connection.dialect.name == "sqlite" else postgresql
+        statement = dialect.insert(table)
+        keys = [column.name for column in table.primary_key]
+        changes = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+        self.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), rows)
+
+    def _replace(self, table: Table, run: int, rows: Iterable[dict[str, Any]]) -> None:
+        self.connection.execute(delete(table).where(table.c.run == run))
+        new = [{"run": run, **row} for row in rows]
+        if new:
+            self.connection.execute(insert(table), new)
+
+
+def _stamp(run: RunFolder) -> str:
+    """Return what changes when an attempt, its end or an evaluation comes in."""
+    attempts = run.attempts()
+    folders = [run.path / "evaluations", *(attempt.path for attempt in attempts[-1:])]
+    return " ".join(str(folder.stat().st_mtime_ns) if folder.exists() else "-" for folder in folders) + f" {len(attempts)}"
+
+
+def _empty_attempt(run: int, attempt: AttemptFolder) -> dict[str, Any]:
+    row: dict[str, Any] = {column.name: None for column in schema.attempts.columns}
+    return row | {"run": run, "number": attempt.number, "events_offset": 0, "skipped_lines": 0}
+
+
+def _claim(attempt: AttemptFolder) -> dict[str, Any]:
+    claim = read_json(attempt.claim)
+    if claim is None:
+        return {}
+    job = claim["job"]
+    return {
+        "executor": job["executor"],
+        "job_id": job["job_id"],
+        "device": job["device"],
+        "host": claim["process"]["host"],
+        "claimed_at": claim["claimed_at"],
+    }
+
+
+def _summaries(done: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"moment": moment, "name": name, "value": _stored(value)[0]}
+        for moment in ("initial", "final")
+        for name, value in done.get(moment, {}).items()
+    ]
+
+
+def _accuracies(one: Mapping[str, Any]) -> list[dict[str, Any]]:
+    key = {"protocol": one["protocol"], "version": one["version"]}
+    return [
+        {**key, "network": network, "name": name, "value": value}
+        for network in ("online", "target")
+        for name, value in one.get(network, {}).items()
+    ]
+
+
+def _stored(value: Any) -> tuple[float | None, str | None]:
+    """Return (value, None), or (None, name) for what is not finite."""
+    number = float(value)
+    return (number, None) if abs(number) < float("inf") else (None, str(number))

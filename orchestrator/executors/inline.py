@@ -1,0 +1,16 @@
+"""Runs in this process, one after the other: breakpoints work, and errors are seen where they happen."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from orchestrator.executors.interrupts import Interrupts
+from orchestrator.worker import Job, run_attempt
+
+
+def run_inline(root: Path, run_ids: Sequence[str], job: Job, interrupts: Interrupts, tick: Callable[[], None]) -> None:
+    """Make an attempt at each run; after an interrupt, none is started any more."""
+    for run_id in run_ids:
+        if interrupts.reason() is not None:
+            return
+        run_attempt(root, run_id, job, interrupts.reason)
+        tick()

@@ -1,0 +1,35 @@
+"""Ctrl-C and SIGTERM as a flag: the handler only notes it, the work is done where it is safe."""
+
+import signal
+from types import FrameType
+from typing import Any
+
+
+class Interrupts:
+    """While entered, the first interrupt sets a reason to stop; the second raises KeyboardInterrupt.
+
+    Args:
+        signals: which signals count.
+    """
+
+    def __init__(self, *signals: signal.Signals) -> None:
+        self._signals = signals or (signal.SIGINT, signal.SIGTERM)
+        self._before: dict[signal.Signals, Any] = {}
+        self._reason: str | None = None
+
+    def reason(self) -> str | None:
+        """Return why to stop, None to go on."""
+        return self._reason
+
+    def __enter__(self) -> "Interrupts":
+        self._before = {number: signal.signal(number, self._note) for number in self._signals}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self._reason is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._reason = f"interrupted by {signal.Signals(number).name}"

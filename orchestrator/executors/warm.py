@@ -1,0 +1,11 @@
+"""Imported once by the fork server, so that each run's process starts with torch loaded."""
+
+import sklearn.linear_model
+import sklearn.pipeline
+import sklearn.preprocessing
+import torch
+
+import byol_core.train
+import orchestrator.worker
+
+__all__ = ["byol_core", "orchestrator", "sklearn", "torch"]

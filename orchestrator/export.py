@@ -1,0 +1,76 @@
+"""`sweep export`: results.db as files for other programs. CSV: `runs.csv`, a line per run, and `metrics.csv`, all series.
+
+A text cell that a spreadsheet would take for a formula gets a leading apostrophe; numbers stay numbers.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select
+
+from byol_core.files import make_folder, write_atomic
+from orchestrator import schema
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
+
+
+def export_csv(engine: Engine, folder: Path) -> list[Path]:
+    """Write both files; return their paths."""
+    make_folder(folder.absolute())
+    with engine.connect() as connection:
+        files = {"runs.csv": _runs(connection), "metrics.csv": _metrics(connection)}
+    for name, (header, rows) in files.items():
+        write_atomic(folder / name, _text(header, rows).encode())
+    return [folder / name for name in files]
+
+
+def _runs(connection: Connection) -> tuple[list[str], list[list[Any]]]:
+    runs = connection.execute(select(schema.runs).order_by(schema.runs.c.run_id)).mappings().all()
+    configs = [json.loads(run["config"]) for run in runs]
+    results = [_results(connection, run["id"]) for run in runs]
+    plain = ["run_id", "seed", "state", "outcome", "reason", "attempt", "step", "total_steps", "wall_s", "semantics"]
+    keys = sorted({key for config in configs for key in config} - {"seed"})
+    names = sorted({name for result in results for name in result})
+    rows = [
+        [*(run[name] for name in plain), *(config.get(key) for key in keys), *(result.get(name) for name in names)]
+        for run, config, result in zip(runs, configs, results, strict=True)
+    ]
+    return [*plain, *keys, *names], rows
+
+
+def _results(connection: Connection, run: int) -> dict[str, float]:
+    table = schema.evaluations
+    found = {
+        f"{row.protocol}_v{row.version}.{row.network}.{row.name}": row.value
+        for row in connection.execute(select(table).where(table.c.run == run))
+    }
+    summaries = connection.execute(select(schema.summaries).where(schema.summaries.c.run == run))
+    return found | {f"{row.moment}.{row.name}": row.value for row in summaries}
+
+
+def _metrics(connection: Connection) -> tuple[list[str], Iterable[Sequence[Any]]]:
+    points, runs, metrics = schema.points, schema.runs, schema.metrics
+    query = (
+        select(runs.c.run_id, points.c.attempt, points.c.step, metrics.c.name, points.c.value, points.c.non_finite)
+        .join(runs, runs.c.id == points.c.run)
+        .join(metrics, metrics.c.id == points.c.metric)
+        .order_by(runs.c.run_id, metrics.c.name, points.c.step, points.c.attempt)
+    )
+    rows = [(*row[:4], row.value if row.non_finite is None else row.non_finite) for row in connection.execute(query)]
+    return ["run_id", "attempt", "step", "metric", "value"], rows
+
+
+def _text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_safe(cell) for cell in row] for row in rows)
+    return buffer.getvalue()
+
+
+def _safe(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell

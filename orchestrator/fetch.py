@@ -1,0 +1,36 @@
+"""`sweep data fetch`: downloads a data set to where runs look for it."""
+
+from pathlib import Path
+
+from byol_core.config import DataMissingError, DatasetConfig, data_identity, nearest
+from byol_core.config.locate import data_root
+from orchestrator.errors import StoreError, UsageError
+
+FETCHABLE = ("stl10",)
+EMBEDDED = ("digits",)
+
+
+def fetch(name: str) -> Path:
+    """Download a data set through torchvision, which checks its MD5.
+
+    Returns:
+        The folder it lies in.
+
+    Raises:
+        UsageError: no data set of that name can be fetched.
+        StoreError: the download failed.
+    """
+    if name in EMBEDDED:
+        raise UsageError(f"data set {name!r} comes with scikit-learn; there is nothing to fetch")
+    if name not in FETCHABLE:
+        raise UsageError(f"data set {name!r} cannot be fetched; {nearest(name, FETCHABLE)}")
+    from torchvision.datasets import STL10
+
+    folder = data_root()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        STL10(str(folder), download=True)
+        data_identity(DatasetConfig(name="stl10"))
+    except (OSError, RuntimeError, DataMissingError) as error:
+        raise StoreError(f"fetching {name} to {folder} failed: {error}; what arrived is kept, try again") from None
+    return folder

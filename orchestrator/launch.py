@@ -1,0 +1,174 @@
+"""`sweep launch`: plan, write the plan, submit or run what is missing, collect. Run again, it does only what is left."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator import intents
+from orchestrator.errors import SchedulerError, UsageError
+from orchestrator.executors import slurm
+from orchestrator.executors.inline import run_inline
+from orchestrator.executors.interrupts import Interrupts
+from orchestrator.executors.local import find_slots, run_local
+from orchestrator.lock import launcher_lock
+from orchestrator.plan import Narrowing, Plan, PlannedRun, make_plan, write_plan
+from orchestrator.processes import Process, is_alive
+from orchestrator.queued import queued_runs
+from orchestrator.root import Root
+from orchestrator.spec import Sweep
+from orchestrator.states import State
+from orchestrator.worker import Job
+
+EXECUTORS = ("auto", "slurm", "local", "inline")
+_LEAVING_S = 30.0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What was done.
+
+    Attributes:
+        plan: as it was before anything started.
+        executor: that was used.
+        job_ids: of jobs sent to SLURM.
+        interrupted: why it stopped early, None where it did not.
+    """
+
+    plan: Plan
+    executor: str
+    job_ids: list[str]
+    interrupted: str | None = None
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Who is told: of the plan before anything starts, of repairs, and of every moment while runs run."""
+
+    planned: Callable[[Plan, str], None]
+    note: Callable[[str], None]
+    tick: Callable[[Plan], None]
+
+
+def launch(
+    sweep: Sweep, root: Root, narrowing: Narrowing, executor: str, slots: int | None, reporter: Reporter, dry_run: bool = False
+) -> Launch:
+    """Bring a sweep closer to its spec.
+
+    Raises:
+        SweepError: see `make_plan`, `launcher_lock`, `submit_held`.
+
+    Side effects:
+        Files below the root; processes or jobs. The database is the caller's.
+    """
+    executor = choose_executor(executor)
+    if dry_run:
+        plan = make_plan(sweep, root, narrowing, queued_runs(root))
+        reporter.planned(plan, executor)
+        return Launch(plan, executor, [])
+    root.create()
+    with launcher_lock(root):
+        for repair in intents.recover(root, slurm.cancel, slurm.release):
+            reporter.note(repair)
+        plan = _settled_plan(sweep, root, narrowing)
+        reporter.planned(plan, executor)
+        write_plan(plan, root)
+        if executor == "slurm":
+            return Launch(plan, executor, _submit(plan, root, slots))
+        return Launch(plan, executor, [], _run_here(plan, root, executor, slots, reporter))
+
+
+def choose_executor(name: str) -> str:
+    """Return the executor meant by `name`; `auto` is slurm on a login node and local elsewhere, inside a job too.
+
+    Raises:
+        UsageError: no such executor.
+        SchedulerError: slurm is asked for and not here.
+    """
+    if name not in EXECUTORS:
+        raise UsageError(f"--executor {name!r} does not exist; allowed: {', '.join(EXECUTORS)}")
+    if name == "auto":
+        return "slurm" if slurm.has_slurm() and not slurm.inside_job() else "local"
+    if name == "slurm" and not slurm.has_slurm():
+        raise SchedulerError("--executor slurm: sbatch is not on this machine; use --executor local, or a login node")
+    return name
+
+
+def _settled_plan(sweep: Sweep, root: Root, narrowing: Narrowing) -> Plan:
+    """Plan; where runs of a launcher that died on this machine are just leaving, wait for their checkpoints first."""
+    deadline_s = time.monotonic() + _LEAVING_S
+    while True:
+        plan = make_plan(sweep, root, narrowing, queued_runs(root))
+        if not any(_is_leaving(root, run) for run in plan.active):
+            return plan
+        if time.monotonic() > deadline_s:
+            return _overtake(plan, root)
+        time.sleep(0.2)
+
+
+def _is_leaving(root: Root, run: PlannedRun) -> bool:
+    """Tell whether a local process runs it: we hold the launcher's lock, so its launcher is dead and it will stop."""
+    from byol_core.files import read_json
+
+    attempts = root.run(run.run_id).attempts()
+    claim = read_json(attempts[-1].claim) if attempts else None
+    return claim is not None and claim["job"]["executor"] != "slurm" and is_alive(Process(**claim["process"])) is True
+
+
+def _overtake(plan: Plan, root: Root) -> Plan:
+    """Start anew what did not leave in time: the new attempt fences the old one off."""
+    stuck = [run for run in plan.active if _is_leaving(root, run)]
+    active = [run for run in plan.active if run not in stuck]
+    return Plan(plan.sweep, plan.variants, plan.runs, [*plan.start, *stuck], plan.reuse, active, plan.leave, plan.left_the_spec)
+
+
+def _submit(plan: Plan, root: Root, parallel: int | None) -> list[str]:
+    run_ids = [run.run_id for run in plan.start]
+    if not run_ids:
+        return []
+    launcher = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(4)
+    folder = root.sweep(plan.sweep.label).launches
+    key = f"sweep-{launcher}"
+
+    def submit_held() -> list[str]:
+        return slurm.submit_held(folder / launcher, key, root.path, run_ids, plan.sweep.spec.resources, parallel)
+
+    return intents.submit(folder / f"{launcher}.jsonl", key, run_ids, submit_held, slurm.release)
+
+
+def _run_here(plan: Plan, root: Root, executor: str, slots: int | None, reporter: Reporter) -> str | None:
+    run_ids = [run.run_id for run in plan.start]
+    if not run_ids:
+        return None
+
+    def tick() -> None:
+        reporter.tick(plan)
+
+    with Interrupts() as interrupts:
+        if executor == "inline":
+            run_inline(root.path, run_ids, Job("inline", capture=False), interrupts, tick)
+        else:
+            run_local(root.path, run_ids, Job("local"), find_slots(slots), interrupts, tick)
+    return interrupts.reason()
+
+
+def parse_retry(text: str) -> frozenset[State]:
+    """Return the states of `--retry failed,oom`.
+
+    Raises:
+        UsageError: a word is no state that can be retried.
+    """
+    from orchestrator.states import RETRIED_BY_DEFAULT, RETRIED_ON_REQUEST
+
+    allowed = {state.value.lower(): state for state in RETRIED_ON_REQUEST | RETRIED_BY_DEFAULT}
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    for word in words:
+        if word not in allowed:
+            raise UsageError(f"--retry {word!r} is no state to retry; allowed: {', '.join(sorted(allowed))}")
+    return frozenset(allowed[word] for word in words)
+
+
+def absolute_root(path: Path) -> Root:
+    """Return the root, independent of the working directory of jobs."""
+    return Root(path.absolute())

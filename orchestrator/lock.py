@@ -1,0 +1,34 @@
+"""The lock of a root: at most one launcher plans and submits there. The kernel frees it when its holder dies."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orchestrator.errors import RootLockedError, StoreError
+from orchestrator.root import Root
+
+
+@contextmanager
+def launcher_lock(root: Root) -> Iterator[None]:
+    """Hold the lock.
+
+    Raises:
+        RootLockedError: another launcher holds it; the text says which.
+    """
+    try:
+        descriptor = os.open(root.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreError(f"{root.lock}: cannot be opened: {error.strerror}; choose another --root") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "unknown"
+            text = f"another launcher works on {root.path} ({holder}); wait for it, or use another --root"
+            raise RootLockedError(text) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"pid {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

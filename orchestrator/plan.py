@@ -1,0 +1,190 @@
+"""The difference between a spec and what is there: which runs to start, which to reuse, which to leave alone."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from byol_core.config import SEMANTICS, DataIdentity, DataMissingError, canonical, data_identity, run_id
+from byol_core.files import make_folder, read_json, write_atomic, write_json
+from orchestrator.errors import MissingDataError, UsageError
+from orchestrator.root import Root, write_once
+from orchestrator.spec import Sweep, Variant, expand
+from orchestrator.states import ACTIVE, RETRIED_BY_DEFAULT, Standing, State, standing
+
+PROTOCOLS = ("probe", "knn")
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """What one launch is limited to.
+
+    Attributes:
+        seeds: instead of the spec's.
+        table: only variants that are rows of this table.
+        retry: states to try again, besides those that always are.
+    """
+
+    seeds: Sequence[int] | None = None
+    table: str | None = None
+    retry: frozenset[State] = frozenset()
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a sweep and where it stands."""
+
+    run_id: str
+    variant: Variant
+    seed: int
+    data: DataIdentity
+    standing: Standing
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a launch would do. Runs are in the order they go out: seed by seed, so that a half-done sweep gives a table.
+
+    Attributes:
+        runs: all that this launch is about; variants that mean the same share a run.
+        start: to be started.
+        reuse: completed already.
+        active: waiting or running.
+        leave: ended without a result, and not asked to be tried again.
+    """
+
+    sweep: Sweep
+    variants: list[Variant]
+    runs: list[PlannedRun]
+    start: list[PlannedRun]
+    reuse: list[PlannedRun]
+    active: list[PlannedRun]
+    leave: list[PlannedRun]
+    left_the_spec: list[str]
+
+
+def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queued: Mapping[str, str] | None) -> Plan:
+    """Compare a sweep with the files and the queue; writes nothing.
+
+    Raises:
+        SpecError: the spec is not valid.
+        UsageError: the table does not exist or the sweep does not feed it.
+        MissingDataError: images are missing; the text says how to get them, and which profile needs none.
+    """
+    variants = expand(sweep)
+    chosen = _of_table(sweep, variants, narrowing.table) if narrowing.table else variants
+    identities = _identities(sweep, chosen)
+    standings: dict[str, Standing] = {}
+    runs = []
+    for seed in narrowing.seeds or sweep.spec.seeds:
+        for variant in chosen:
+            data = identities[variant.name]
+            name = run_id(variant.at_seed(seed), data)
+            if name not in standings:
+                standings[name] = standing(root.run(name), queued)
+            runs.append(PlannedRun(name, variant, seed, data, standings[name]))
+    return _sort(sweep, variants, runs, narrowing.retry, _left_the_spec(root, sweep, variants))
+
+
+def _sort(
+    sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], retry: frozenset[State], left_the_spec: list[str]
+) -> Plan:
+    """Sort runs by what is to be done; variants that mean the same share one run, which is done once."""
+    retried = RETRIED_BY_DEFAULT | retry | {State.PLANNED}
+    once = [*{run.run_id: run for run in reversed(runs)}.values()][::-1]
+    return Plan(
+        sweep,
+        variants,
+        runs,
+        start=[run for run in once if run.standing.state in retried],
+        reuse=[run for run in once if run.standing.state == State.COMPLETED],
+        active=[run for run in once if run.standing.state in ACTIVE],
+        leave=[run for run in once if run.standing.state not in retried | ACTIVE | {State.COMPLETED}],
+        left_the_spec=left_the_spec,
+    )
+
+
+def write_plan(plan: Plan, root: Root) -> None:
+    """Write the sweep's spec and plan, and run.json of every run to start."""
+    folder = root.sweep(plan.sweep.label)
+    make_folder(folder.launches)
+    for run in plan.start:
+        write_once(root.run(run.run_id).description, _describe(run, plan.sweep))
+    write_atomic(folder.path / "spec.yaml", plan.sweep.document.file.read_bytes())
+    write_json(folder.plan, _plan_record(plan, read_json(folder.plan) or {}))
+
+
+def _of_table(sweep: Sweep, variants: Sequence[Variant], table: str) -> list[Variant]:
+    from analysis.rows import UnknownTableError, load_table
+
+    try:
+        rows = load_table(table)
+    except UnknownTableError as error:
+        raise UsageError(str(error)) from None
+    chosen = [variant for variant in variants if rows.row_of(canonical(variant.config)) is not None]
+    if not chosen:
+        raise UsageError(f"--table {table}: no variant of {sweep.document.file} is a row of it; tables: {sweep.spec.tables}")
+    return chosen
+
+
+def _identities(sweep: Sweep, variants: Sequence[Variant]) -> dict[str, DataIdentity]:
+    known: dict[Any, DataIdentity] = {}
+    try:
+        for variant in variants:
+            key = variant.config.dataset
+            known[key] = known.get(key) or data_identity(key)
+    except DataMissingError as error:
+        raise MissingDataError(f"{error}{_way_out(sweep)}") from None
+    return {variant.name: known[variant.config.dataset] for variant in variants}
+
+
+def _way_out(sweep: Sweep) -> str:
+    """Name a profile whose data is always there."""
+    from byol_core.config import resolve
+
+    for name, profile in sweep.spec.profiles.items():
+        preset = profile.base.get("preset")
+        if preset is not None and resolve(preset, {}).dataset.name == "digits":
+            return f"; or use --profile {name}, which needs no download. Nothing was submitted"
+    return ". Nothing was submitted"
+
+
+def _left_the_spec(root: Root, sweep: Sweep, variants: Sequence[Variant]) -> list[str]:
+    before = read_json(root.sweep(sweep.label).plan) or {"variants": []}
+    now = {variant.name for variant in variants}
+    return [variant["name"] for variant in before["variants"] if variant["name"] not in now]
+
+
+def _describe(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
+    config = run.variant.at_seed(run.seed)
+    return {
+        "run_id": run.run_id,
+        "config": config.model_dump(mode="json"),
+        "canonical": canonical(config),
+        "data": vars(run.data),
+        "semantics": SEMANTICS,
+        "protocols": list(PROTOCOLS),
+        "keep": sweep.spec.keep,
+        "planned_at": time.time(),
+    }
+
+
+def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
+    spec = plan.sweep.spec
+    configs = {variant.name: canonical(variant.config) for variant in plan.variants}
+    unchanged = {old["name"] for old in before.get("variants", []) if configs.get(old["name"]) == old["config"]}
+    runs = {(run["variant"], run["seed"]): run for run in before.get("runs", []) if run["variant"] in unchanged}
+    for run in plan.runs:
+        runs[run.variant.name, run.seed] = {"run_id": run.run_id, "variant": run.variant.name, "seed": run.seed}
+    return {
+        "label": plan.sweep.label,
+        "name": spec.name,
+        "profile": plan.sweep.profile,
+        "overrides": plan.sweep.overrides,
+        "question": spec.question,
+        "baseline": spec.baseline,
+        "tables": spec.tables,
+        "variants": [{"name": v.name, "overrides": v.overrides, "config": configs[v.name]} for v in plan.variants],
+        "runs": [*runs.values()],
+        "launched_at": time.time(),
+    }

@@ -1,0 +1,45 @@
+"""Which process is meant: a pid alone comes back after a reboot or a wrap-around, so start time and boot go with it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of some machine, past or present. `started` counts clock ticks since that boot."""
+
+    host: str
+    boot_id: str
+    pid: int
+    started: int
+
+
+def this_process() -> Process:
+    """Return the calling process."""
+    started = _started(os.getpid())
+    return Process(os.uname().nodename, _boot_id(), os.getpid(), started or 0)
+
+
+def is_alive(process: Process) -> bool | None:
+    """Tell whether it runs; None for a process of another host, which cannot be seen from here."""
+    if process.host != os.uname().nodename:
+        return None
+    return process.boot_id == _boot_id() and _started(process.pid) == process.started
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> int | None:
+    """Return field 22 of /proc/PID/stat; None for no such process or one that has ended and waits to be reaped."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])

@@ -1,0 +1,181 @@
+"""The folder tree of a root: where every file lies, and how to find runs and attempts. Reads and names; docs/run-folders.md."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from byol_core.config import TrainConfig
+from byol_core.files import make_folder, read_json, write_json
+from orchestrator.errors import StoreError, UsageError
+
+PREFIX = 10
+"""Digits of a run id that people see; the whole id is stored."""
+
+
+@dataclass(frozen=True)
+class AttemptFolder:
+    """One try at a run: ``attempts/0001``."""
+
+    path: Path
+    number: int
+
+    @property
+    def claim(self) -> Path:
+        """Who works here."""
+        return self.path / "claim.json"
+
+    @property
+    def events(self) -> Path:
+        """What happened, append-only."""
+        return self.path / "events.jsonl"
+
+    @property
+    def done(self) -> Path:
+        """The result; its presence ends the run."""
+        return self.path / "done.json"
+
+    @property
+    def stdout(self) -> Path:
+        """What the job printed."""
+        return self.path / "stdout"
+
+    @property
+    def stderr(self) -> Path:
+        """What the job complained about."""
+        return self.path / "stderr"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run: ``runs/<run_id>``."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """The whole id."""
+        return self.path.name
+
+    @property
+    def description(self) -> Path:
+        """run.json: what the run is."""
+        return self.path / "run.json"
+
+    def attempt(self, number: int) -> AttemptFolder:
+        """Return the folder of one attempt, there or not."""
+        return AttemptFolder(self.path / "attempts" / f"{number:04d}", number)
+
+    def attempts(self) -> list[AttemptFolder]:
+        """Return the attempts that exist, first to last."""
+        try:
+            numbers = sorted(int(entry.name) for entry in (self.path / "attempts").iterdir() if entry.name.isdecimal())
+        except FileNotFoundError:
+            return []
+        return [self.attempt(number) for number in numbers]
+
+    def describe(self) -> dict[str, Any]:
+        """Return run.json.
+
+        Raises:
+            StoreError: there is none.
+        """
+        description: dict[str, Any] | None = read_json(self.description)
+        if description is None:
+            raise StoreError(f"{self.description}: missing; launch the sweep again to write it")
+        return description
+
+    def config(self) -> TrainConfig:
+        """Return the run's config."""
+        return TrainConfig.model_validate_json(json.dumps(self.describe()["config"]))
+
+    def evaluations(self) -> Iterator[dict[str, Any]]:
+        """Yield the results of each protocol."""
+        for file in sorted((self.path / "evaluations").glob("*.json")):
+            yield read_json(file) or {}
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """One sweep: ``sweeps/<label>``."""
+
+    path: Path
+
+    @property
+    def plan(self) -> Path:
+        """plan.json: variants, seeds and run ids as of the last launch."""
+        return self.path / "plan.json"
+
+    @property
+    def launches(self) -> Path:
+        """The launches' intent logs."""
+        return self.path / "launches"
+
+
+@dataclass(frozen=True)
+class Root:
+    """The folder that holds all sweeps and runs."""
+
+    path: Path
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one launcher that may submit."""
+        return self.path / "launcher.lock"
+
+    def run(self, run_id: str) -> RunFolder:
+        """Return the folder of a run, there or not."""
+        return RunFolder(self.path / "runs" / run_id)
+
+    def sweep(self, label: str) -> SweepFolder:
+        """Return the folder of a sweep, there or not."""
+        return SweepFolder(self.path / "sweeps" / label)
+
+    def runs(self) -> list[RunFolder]:
+        """Return every run."""
+        return [RunFolder(path) for path in _entries(self.path / "runs")]
+
+    def sweeps(self) -> list[SweepFolder]:
+        """Return every sweep."""
+        return [SweepFolder(path) for path in _entries(self.path / "sweeps")]
+
+    def find_run(self, prefix: str) -> RunFolder:
+        """Return the run whose id starts with `prefix`.
+
+        Raises:
+            UsageError: none does, or several do.
+        """
+        found = [run for run in self.runs() if run.run_id.startswith(prefix)] if prefix else []
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UsageError(f"no run starts with {prefix!r}; `sweep status --state any` lists them")
+        shown = ", ".join(run.run_id[: PREFIX + 4] for run in found[:5])
+        raise UsageError(f"{len(found)} runs start with {prefix!r}: {shown}; give more digits")
+
+    def create(self) -> None:
+        """Make the tree.
+
+        Raises:
+            StoreError: the place cannot be written.
+        """
+        try:
+            for name in ("sweeps", "runs"):
+                make_folder(self.path / name)
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written: {error.strerror}; choose another --root") from None
+
+
+def write_once(file: Path, value: Any) -> None:
+    """Write a file that never changes, unless it is there."""
+    if not file.exists():
+        make_folder(file.parent)
+        write_json(file, value)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,122 @@
+"""The tables of results.db, nothing else: the contract between the collector, which writes, and all that read.
+
+The database is an index of the run folders and can be made again from them. Times are seconds since 1970; fractions are
+in [0, 1]; JSON columns hold text. A value that is not finite is stored as null with its name in `non_finite`.
+"""
+
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+
+VERSION = 1
+
+metadata = MetaData()
+
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("label", Text, unique=True, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("profile", Text),
+    Column("question", Text, nullable=False),
+    Column("baseline", Text, nullable=False, comment="JSON: a variant's name, or overrides"),
+    Column("tables", Text, nullable=False, comment="JSON list"),
+    Column("launched_at", Float, nullable=False),
+)
+
+variants = Table(
+    "variants",
+    metadata,
+    Column("sweep_id", ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("overrides", Text, nullable=False, comment="JSON"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", Text, unique=True, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("config", Text, nullable=False, comment="JSON: canonical, dotted keys"),
+    Column("data_fingerprint", Text, nullable=False),
+    Column("data_split", Text, nullable=False),
+    Column("semantics", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("outcome", Text, comment="ok or diverged, of a COMPLETED run"),
+    Column("attempt", Integer, nullable=False, comment="the highest; it alone counts"),
+    Column("step", Integer),
+    Column("total_steps", Integer),
+    Column("wall_s", Float),
+    Column("planned_at", Float, nullable=False),
+    Column("stamp", Text, nullable=False, comment="of the folder, when last collected"),
+    Index("runs_by_state", "state"),
+)
+
+sweep_runs = Table(
+    "sweep_runs",
+    metadata,
+    Column("sweep_id", ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True),
+    Column("variant", Text, primary_key=True),
+    Column("seed", Integer, primary_key=True),
+    Column("run_id", Text, nullable=False, comment="several variants may share one; not in `runs` before it is launched"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("executor", Text),
+    Column("job_id", Text),
+    Column("host", Text),
+    Column("device", Text),
+    Column("claimed_at", Float),
+    Column("ended_at", Float),
+    Column("state", Text),
+    Column("reason", Text),
+    Column("first_step", Integer),
+    Column("last_step", Integer),
+    Column("exact", Boolean, comment="false: resumed on another machine or version"),
+    Column("origin", Text, comment="JSON: commit, versions, machine"),
+    Column("images_per_s", Float),
+    Column("events_offset", Integer, nullable=False, comment="collected up to this byte"),
+    Column("skipped_lines", Integer, nullable=False),
+)
+
+metrics = Table("metrics", metadata, Column("id", Integer, primary_key=True), Column("name", Text, unique=True, nullable=False))
+
+points = Table(
+    "points",
+    metadata,
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("metric", ForeignKey("metrics.id"), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("value", Float),
+    Column("non_finite", Text, comment="nan, inf or -inf"),
+    sqlite_with_rowid=False,
+)
+
+summaries = Table(
+    "summaries",
+    metadata,
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("moment", Text, primary_key=True, comment="initial: before the first update; final: mean over the last epoch"),
+    Column("name", Text, primary_key=True),
+    Column("value", Float),
+)
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("protocol", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("network", Text, primary_key=True, comment="online or target"),
+    Column("name", Text, primary_key=True),
+    Column("value", Float),
+)

@@ -1,0 +1,182 @@
+"""What people see in a terminal: plans, progress and status. A pipe gets the same as plain text."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from orchestrator.plan import Plan
+from orchestrator.root import PREFIX
+from orchestrator.states import State
+from orchestrator.status import RunStatus, SweepStatus
+
+COLLAPSED_BELOW = 0.1  # std·√d; the report's threshold (analysis.collapse) is the same
+_LINE_EVERY_S = 10.0
+_ENDED_BADLY = (State.FAILED, State.OOM, State.TIMEOUT, State.LOST, State.CANCELLED, State.STOPPED, State.PREEMPTED)
+_COLOURS = {State.COMPLETED: "green", State.RUNNING: "cyan", State.SUBMITTED: "yellow", State.PLANNED: "dim"}
+
+
+def show_plan(console: Console, plan: Plan, executor: str) -> None:
+    """Print what a launch is about to do."""
+    parts = [f"{len(plan.start)} to run"]
+    parts += [f"{len(plan.reuse)} done already"] if plan.reuse else []
+    parts += [f"{len(plan.active)} running or queued"] if plan.active else []
+    unique = len({run.run_id for run in plan.runs})
+    console.print(f"{escape(plan.sweep.label)}: {unique} runs, {', '.join(parts)} ({executor})", highlight=False)
+    if plan.leave:
+        states = sorted({run.standing.state.value.lower() for run in plan.leave})
+        console.print(f"  {len(plan.leave)} ended without a result; --retry {','.join(states)} tries them again")
+        for run in plan.leave[:3]:
+            console.print(
+                f"  {_name(run.variant.name, run.seed, run.run_id)}: {escape(run.standing.reason or '')}", highlight=False
+            )
+    if plan.left_the_spec:
+        console.print(f"  no longer in the spec: {escape(', '.join(plan.left_the_spec))}", highlight=False)
+
+
+def show_status(console: Console, statuses: Iterable[SweepStatus]) -> None:
+    """Print a table per sweep, one line per variant."""
+    for status in statuses:
+        launched = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.launched_at))
+        console.print(f"[bold]{escape(status.label)}[/bold]  launched {launched}  {summary(status)}", highlight=False)
+        console.print(_variants_table(status))
+        show_failures(console, status.runs)
+        if status.waiting():
+            console.print(f"{status.waiting()} not running and not done: run `sweep launch` again", highlight=False)
+
+
+def show_runs(console: Console, statuses: Iterable[SweepStatus], state: str) -> None:
+    """Print one line per run in a state; `any` for all."""
+    for status in statuses:
+        for run in status.runs:
+            if state in ("any", run.state.value.lower()):
+                note = run.reason or run.outcome or ""
+                line = (
+                    f"{run.run_id[:PREFIX]}  {run.state.value:<9}  {run.progress:>4.0%}  {run.variant} seed {run.seed}  {note}"
+                )
+                console.print(escape(line.rstrip()), highlight=False, soft_wrap=True)
+
+
+def show_run(console: Console, known: dict[str, Any], preset: str, unlike: dict[str, Any]) -> None:
+    """Print one run: where it stands, what it is, how it went."""
+    state = " ".join(str(part) for part in (known["state"], known["outcome"], known["reason"]) if part)
+    lines = [
+        f"run      {known['run_id']}",
+        f"state    {state}",
+        f"folder   {known['folder']}",
+        f"seed     {known['config']['seed']}",
+    ]
+    changes = ", ".join(f"{key}={value}" for key, value in unlike.items() if key != "seed") or "nothing changed"
+    lines.append(f"config   {preset}: {changes}")
+    for attempt in known["attempts"]:
+        claim = attempt["claim"] or {"process": {"host": "?"}, "job": {"executor": "?", "device": "?"}}
+        job = f"{claim['job']['executor']} on {claim['process']['host']}, {claim['job']['device']}"
+        inexact = "" if attempt["exact"] in (True, None) else ", resumed inexactly"
+        ended = f"{attempt['state'] or 'no last word'}{inexact}"
+        lines.append(f"attempt  {attempt['number']}: {job}, from step {attempt['first_step']}, {ended}")
+    for one in known["evaluations"]:
+        online, target = one["online"]["accuracy"], one["target"]["accuracy"]
+        lines.append(f"{one['protocol']:<8} {online:.4f} online, {target:.4f} target (version {one['version']})")
+    for name, value in ((known["result"] or {}).get("final") or {}).items():
+        lines.append(f"{name:<16} {value:.4f} (mean over the last epoch)")
+    for line in lines:
+        console.print(escape(plain(line)), highlight=False, soft_wrap=True)
+
+
+def plain(text: str) -> str:
+    """Return text without control characters, so that no name can steer a terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+
+
+def summary(status: SweepStatus) -> str:
+    """Return one line: done, running, ended badly, time left."""
+    counts = status.counts()
+    parts = [f"{counts[State.COMPLETED.value]}/{len(status.runs)} done"]
+    parts += [
+        f"{counts[state.value]} {state.value.lower()}" for state in State if counts[state.value] and state != State.COMPLETED
+    ]
+    eta = status.eta_s()
+    return ", ".join(parts) + (f", about {duration(eta)} left" if eta else "")
+
+
+def duration(seconds: float) -> str:
+    """Return `45 s`, `2 min 05 s` or `3 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class Live:
+    """Progress while runs run here: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), console=console
+        )
+        self._task = self._progress.add_task("training", total=1.0, text="starting")
+        self._last: tuple[float, int] = (float("-inf"), -1)
+
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        if self._progress.live.is_started:
+            self._progress.stop()
+
+    def update(self, status: SweepStatus) -> None:
+        """Show where the sweep stands."""
+        done = status.counts()[State.COMPLETED.value]
+        share = sum(run.progress for run in status.runs) / max(1, len(status.runs))
+        if self._console.is_terminal:
+            self._progress.start()
+            self._progress.update(self._task, completed=share, text=summary(status))
+        elif time.monotonic() - self._last[0] > _LINE_EVERY_S or (done != self._last[1] and done == len(status.runs)):
+            self._last = (time.monotonic(), done)
+            self._console.print(f"  {share:4.0%}  {summary(status)}", highlight=False)
+
+
+def _variants_table(status: SweepStatus) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("variant")
+    for heading in ("done", "progress", "probe", "collapsed", "state"):
+        table.add_column(heading, justify="left" if heading == "state" else "right")
+    by_variant: dict[str, list[RunStatus]] = {}
+    for run in status.runs:
+        by_variant.setdefault(run.variant, []).append(run)
+    for variant, runs in by_variant.items():
+        table.add_row(escape(variant), *_cells(runs))
+    return table
+
+
+def _cells(runs: list[RunStatus]) -> list[str]:
+    done = sum(run.state == State.COMPLETED for run in runs)
+    probes = [run.probe for run in runs if run.probe is not None]
+    spreads = [run.spread for run in runs if run.spread is not None]
+    states = {state: sum(run.state == state for run in runs) for state in State}
+    diverged = sum(run.outcome == "diverged" for run in runs)
+    words = [f"[{_COLOURS.get(state, 'red')}]{n} {state.value.lower()}[/]" for state, n in states.items() if n]
+    return [
+        f"{done}/{len(runs)}",
+        f"{sum(run.progress for run in runs) / len(runs):.0%}",
+        f"{sum(probes) / len(probes):.3f}" if probes else "–",
+        f"{sum(value < COLLAPSED_BELOW for value in spreads)}/{len(spreads)}" if spreads else "–",
+        ", ".join(words) + (f", {diverged} diverged" if diverged else ""),
+    ]
+
+
+def show_failures(console: Console, runs: Iterable[RunStatus]) -> None:
+    """Print a line, with the reason, for each run that ended without a result."""
+    for run in runs:
+        if run.state in _ENDED_BADLY:
+            line = f"{_name(run.variant, run.seed, run.run_id)}: {run.state.value.lower()}: {run.reason or 'no reason known'}"
+            console.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
+
+
+def _name(variant: str, seed: int, run_id: str) -> str:
+    return f"{variant} seed {seed} ({run_id[:PREFIX]})"

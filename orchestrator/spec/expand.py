@@ -1,0 +1,91 @@
+"""Spec → variants: named rows × the product of the axes, less what is excluded, each a valid config."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from byol_core.config import ConfigError, TrainConfig, resolve
+from orchestrator.errors import SpecError
+from orchestrator.spec.load import Sweep
+from orchestrator.spec.model import Overrides, Spec
+
+MAX_RUNS = 20_000
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One resolved setting without the seed.
+
+    Attributes:
+        name: unique in the sweep, e.g. `byol` or `byol,target.tau_base=0.9`.
+        overrides: what makes it differ from the base.
+        config: with seed 0.
+    """
+
+    name: str
+    overrides: Overrides
+    config: TrainConfig
+
+    def at_seed(self, seed: int) -> TrainConfig:
+        """Return the config of one run."""
+        return self.config.model_copy(update={"seed": seed})
+
+
+def expand(sweep: Sweep) -> list[Variant]:
+    """Return the variants of a sweep in the order of its spec.
+
+    Raises:
+        SpecError: too many runs, or a variant whose config is not valid.
+    """
+    spec = sweep.spec
+    count = max(1, len(spec.variants)) * math.prod(len(values) for values in spec.grid.values()) * len(spec.seeds)
+    if count > MAX_RUNS:
+        raise SpecError(f"{sweep.document.file}: {count:,} runs are more than {MAX_RUNS:,}; split the sweep")
+    variants = [_variant(sweep, row, point) for row, point in _points(spec)]
+    if not variants:
+        raise SpecError(f"{sweep.document.where(('exclude',))}: every variant is excluded; nothing is left to run")
+    return variants
+
+
+def _points(spec: Spec) -> Iterator[tuple[str | None, Overrides]]:
+    rows: list[str | None] = [*spec.variants] or [None]
+    for row in rows:
+        named = spec.variants[row] if row is not None else {}
+        for values in itertools.product(*spec.grid.values()):
+            point = dict(zip(spec.grid, values, strict=True))
+            if not any(_matches(rule.when, {**named, **point}) for rule in spec.exclude):
+                yield row, point
+
+
+def _matches(when: Mapping[str, Any], overrides: Overrides) -> bool:
+    return all(key in overrides and overrides[key] == value for key, value in when.items())
+
+
+def _variant(sweep: Sweep, row: str | None, point: Overrides) -> Variant:
+    spec = sweep.spec
+    overrides = {**(spec.variants[row] if row is not None else {}), **point}
+    name = ",".join([*([row] if row is not None else []), *(f"{key}={value}" for key, value in point.items())])
+    base = {key: value for key, value in spec.base.items() if key != "preset"}
+    try:
+        return Variant(name, overrides, resolve(spec.base["preset"], {**base, **sweep.overrides, **overrides}))
+    except ConfigError as error:
+        raise SpecError(f"{_blame(sweep, row, error.key)}: variant {name!r}: {error}") from None
+
+
+def _blame(sweep: Sweep, row: str | None, key: str) -> str:
+    """Return where the faulty key was written: --set, the variant, an axis or the base."""
+    if key in sweep.overrides:
+        return "--set"
+    profile = ("profiles", sweep.profile) if sweep.profile else ()
+    for path in [
+        (*profile, "variants", row or "", key),
+        ("variants", row or "", key),
+        ("grid", key),
+        (*profile, "base", key),
+        ("base", key),
+    ]:
+        if path in sweep.document.lines:
+            return sweep.document.where(path)
+    return str(sweep.document.file)

@@ -1,0 +1,93 @@
+"""What a spec may say. Settings of a run are dotted keys of ``byol_core.config``; the rest is here."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Value = Any
+Overrides = dict[str, Value]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can be a file name, a job name and a table row.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise ValueError(
+            f"{name!r} is no name; use letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+Axis = Annotated[list[Value], Field(min_length=1)]
+
+
+class Part(BaseModel):
+    """Base of all parts: frozen, strict about types and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Exclude(Part):
+    """Points of the product that are left out, with the reason."""
+
+    when: Annotated[Overrides, Field(min_length=1)]
+    because: str
+
+
+class Resources(Part):
+    """What one run asks of SLURM."""
+
+    gpus: int = Field(1, ge=0)
+    cpus: int = Field(4, ge=1)
+    mem_gb: int = Field(16, ge=1)
+    timeout_min: int = Field(240, ge=1)
+    partition: Name | None = None
+    account: Name | None = None
+    qos: Name | None = None
+
+
+class Profile(Part):
+    """Named changes to a spec, as for another scale. A base with a preset replaces the spec's base."""
+
+    base: Overrides = {}
+    variants: dict[Name, Overrides] = {}
+    seeds: Seeds | None = None
+    resources: dict[str, Value] = {}
+
+
+class Spec(Part):
+    """A sweep: base config, variants and axes, seeds, and what the results are for."""
+
+    version: Literal[1]
+    name: Name
+    question: str = ""
+    base: Overrides
+    seeds: Seeds
+    baseline: Name | Overrides
+    variants: dict[Name, Overrides] = {}
+    grid: dict[str, Axis] = {}
+    exclude: list[Exclude] = []
+    tables: list[Name] = []
+    keep: Literal["encoder", "checkpoints", "nothing"] = "encoder"
+    resources: Resources = Resources()
+    profiles: dict[Name, Profile] = {}
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> "Spec":
+        if not isinstance(self.base.get("preset"), str):
+            raise ValueError("base: names no preset; write e.g. base: {preset: digits-tiny}")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds: {self.seeds} holds one twice")
+        if not self.variants and not self.grid:
+            raise ValueError("variants: neither variants nor grid is given; a sweep needs one of them")
+        if isinstance(self.baseline, str) and self.baseline not in self.variants:
+            raise ValueError(f"baseline: {self.baseline!r} is no variant; variants: {', '.join(self.variants) or 'none'}")
+        return self

@@ -1,0 +1,112 @@
+"""YAML 1.2 without surprises: `1e-3` is a number, `no` and `off` are text, duplicate keys are errors, bombs are refused.
+
+Returns plain Python values, and for each key the line where it stands.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+
+from orchestrator.errors import SpecError
+
+MAX_BYTES = 1 << 20
+MAX_VALUES = 100_000
+MAX_DEPTH = 20
+
+
+@dataclass
+class Document:
+    """A parsed file: its values, and the line (from 1) of each key path."""
+
+    file: Path
+    values: dict[str, Any]
+    lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
+
+    def where(self, path: tuple[str | int, ...]) -> str:
+        """Return `file:line` of the deepest known part of a key path."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return f"{self.file}:{self.lines.get(path, 1)}"
+
+
+def read(file: Path) -> Document:
+    """Parse a file.
+
+    Raises:
+        SpecError: missing, too large, no YAML 1.2, duplicate keys, or no mapping of keys.
+    """
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise SpecError(f"{file}: larger than {MAX_BYTES >> 20} MiB; a spec is a short text")
+        text = file.read_bytes().decode()
+    except FileNotFoundError:
+        raise SpecError(f"{file}: no such file; the specs that come with the project lie in sweeps/") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{file}: cannot be read as text: {error}") from None
+    return _parse(file, text)
+
+
+def scalar(text: str) -> Any:
+    """Return the value of one YAML scalar or flow list, as in a spec: `1e-3`, `none`, `[0, 1]`."""
+    try:
+        return _Plain(Path("--set")).convert(YAML(typ="rt").load(text), ())
+    except YAMLError:
+        return text
+
+
+def _parse(file: Path, text: str) -> Document:
+    try:
+        tree = YAML(typ="rt").load(text)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise SpecError(f"{file}:{line}: {problem.strip()}; see docs/spec.md") from None
+    except RecursionError:
+        raise SpecError(f"{file}: nested too deeply") from None
+    if not isinstance(tree, CommentedMap):
+        raise SpecError(f"{file}:1: a spec is a mapping of keys such as `version: 1` and `name: my_sweep`")
+    plain = _Plain(file)
+    return Document(file, plain.convert(tree, ()), plain.lines)
+
+
+class _Plain:
+    """Turns ruamel's values into plain ones, counting them, so that an alias bomb ends early."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.count = 0
+        self.lines: dict[tuple[str | int, ...], int] = {}
+
+    def convert(self, value: Any, path: tuple[str | int, ...]) -> Any:
+        self.count += 1
+        if self.count > MAX_VALUES or len(path) > MAX_DEPTH:
+            raise SpecError(f"{self.file}: more than {MAX_VALUES:,} values or {MAX_DEPTH} levels, aliases included")
+        if isinstance(value, CommentedMap):
+            return {self._key(value, key, path): self.convert(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, CommentedSeq):
+            return [self.convert(item, (*path, i)) for i, item in enumerate(value)]
+        return self._scalar(value, path)
+
+    def _key(self, mapping: CommentedMap, key: Any, path: tuple[str | int, ...]) -> str:
+        line = mapping.lc.key(key)[0] + 1 if key in (mapping.lc.data or {}) else self.lines.get(path, 1)
+        if not isinstance(key, str):
+            raise SpecError(f"{self.file}:{line}: key {key!r} is no text; put it in quotes")
+        self.lines[(*path, key)] = line
+        return key
+
+    def _scalar(self, value: Any, path: tuple[str | int, ...]) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
+        for kind in (int, float, str):
+            if isinstance(value, kind):
+                return kind(value)
+        if type(value).__name__ == "ScalarBoolean":
+            return bool(value)
+        shown = value.isoformat() if isinstance(value, date) else repr(value)
+        raise SpecError(f"{self.file}:{self.lines.get(path, 1)}: {shown} is a {type(value).__name__}; put it in quotes")

@@ -1,0 +1,201 @@
+"""One attempt at one run: claim it, train, evaluate, leave a last word. Runs in a job; never opens the database.
+
+The claim is the fence: ``mkdir attempts/NNNN`` succeeds once. A worker that finds a higher attempt than its own stops
+before it publishes anything, so at most one result counts however many workers there are.
+"""
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from byol_core.files import RecordLog, claim_folder, make_folder, remove_tree, write_json
+from orchestrator import provenance
+from orchestrator.processes import this_process
+from orchestrator.root import AttemptFolder, Root, RunFolder
+from orchestrator.states import State
+
+StopReason = Callable[[], str | None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """How an attempt came to run.
+
+    Attributes:
+        executor: `slurm`, `local` or `inline`.
+        job_id: the scheduler's, None without one.
+        device: for `byol_core.train.Options`.
+        threads: CPU threads; 0 leaves torch's choice.
+        log_every: steps between two points of the series.
+        checkpoint_every_s: seconds between two checkpoints.
+        capture: send standard output and error to the attempt's files.
+    """
+
+    executor: str
+    job_id: str | None = None
+    device: str = "auto"
+    threads: int = 0
+    log_every: int = 10
+    checkpoint_every_s: float = 60.0
+    capture: bool = True
+
+
+class OutrunError(Exception):
+    """A higher attempt exists; this one must not publish anything more."""
+
+
+def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> State | None:
+    """Make one attempt at a run.
+
+    Args:
+        root: the root folder.
+        run_id: whole.
+        job: how it runs.
+        stop_reason: asked before each step; a text stops the run behind a checkpoint.
+
+    Returns:
+        The state it ended in; None where nothing was to do or another attempt took over.
+
+    Side effects:
+        Writes below the run's folder only.
+    """
+    run = Root(root).run(run_id)
+    attempts = run.attempts()
+    if attempts and attempts[-1].done.exists():
+        return None
+    attempt = _claim(run)
+    if job.capture:
+        _redirect(attempt)
+    write_json(attempt.claim, {"process": asdict(this_process()), "job": asdict(job), "claimed_at": time.time()})
+    with RecordLog(attempt.events) as log:
+        try:
+            return _Attempt(run, attempt, job, log, stop_reason).run()
+        except OutrunError:
+            return None
+
+
+def _claim(run: RunFolder) -> AttemptFolder:
+    """Claim the next number; where others claim too, each gets one of its own and the highest counts."""
+    make_folder(run.path / "attempts")
+    while True:
+        attempts = run.attempts()
+        mine = run.attempt(attempts[-1].number + 1 if attempts else 1)
+        if claim_folder(mine.path):
+            return mine
+
+
+def _redirect(attempt: AttemptFolder) -> None:
+    for stream, file in ((sys.stdout, attempt.stdout), (sys.stderr, attempt.stderr)):
+        stream.flush()
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(descriptor, stream.fileno())
+        os.close(descriptor)
+
+
+@dataclass
+class _Attempt:
+    """The attempt as `byol_core.train` sees it: an observer that writes events and holds up the fence."""
+
+    run_folder: RunFolder
+    folder: AttemptFolder
+    job: Job
+    log: RecordLog
+    asked_to_stop: StopReason
+    started_s: float = field(default_factory=time.monotonic)
+
+    def run(self) -> State:
+        """Train; write done.json for a result, and a last word in every case."""
+        try:
+            return self._train()
+        except OutrunError:
+            raise
+        except KeyboardInterrupt:
+            return self._end(State.STOPPED, "interrupted")
+        except Exception as error:
+            traceback.print_exc()
+            return self._end(_class_of(error), f"{type(error).__name__}: {error}")
+
+    def _train(self) -> State:
+        from byol_core.train import Options, train
+
+        description = self.run_folder.describe()
+        options = Options(
+            device=self.job.device,
+            threads=self.job.threads,
+            log_every=self.job.log_every,
+            checkpoint_every_s=self.job.checkpoint_every_s,
+            protocols=tuple(description["protocols"]),
+        )
+        result = train(self.run_folder.config(), self.run_folder.path, options, self, self.folder.path.name)
+        if result.outcome == "stopped":
+            return self._end(State.PREEMPTED if self.job.executor == "slurm" else State.STOPPED, result.reason)
+        self.before_write()
+        wall_s = round(time.monotonic() - self.started_s, 3)
+        write_json(self.folder.done, {**_finite(asdict(result)), "wall_s": wall_s, "ended_at": time.time()})
+        self._tidy(description["keep"])
+        return self._end(State.COMPLETED, result.outcome)
+
+    def _tidy(self, keep: str) -> None:
+        if keep != "checkpoints":
+            remove_tree(self.run_folder.path / "checkpoints")
+        if keep == "nothing":
+            remove_tree(self.run_folder.path / "encoder")
+
+    def _end(self, state: State, reason: str | None) -> State:
+        self._write({"type": "end", "state": state.value, "reason": reason}, durable=True)
+        return state
+
+    def _write(self, record: dict[str, Any], durable: bool = False) -> None:
+        self.log.append({"t": round(time.time(), 3), **record}, durable)
+
+    # What byol_core.train tells and asks
+
+    def started(self, step: int, total_steps: int, exact: bool) -> None:
+        """Record where training starts and what it runs on."""
+        origin = {**provenance.commit(), "versions": provenance.versions(), "machine": provenance.machine()}
+        self._write({"type": "start", "step": step, "total_steps": total_steps, "exact": exact, "origin": origin}, durable=True)
+
+    def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:
+        """Record a point of the series."""
+        rate = round(images_per_s, 1)
+        self._write({"type": "metrics", "step": step, "epoch": epoch, "metrics": metrics, "images_per_s": rate})
+
+    def before_write(self) -> None:
+        """Hold up the fence.
+
+        Raises:
+            OutrunError: a higher attempt exists.
+        """
+        if self.run_folder.attempts()[-1].number != self.folder.number:
+            raise OutrunError
+
+    def checkpointed(self, step: int) -> None:
+        """Record that a resume can start here."""
+        self._write({"type": "checkpoint", "step": step}, durable=True)
+
+    def stop_reason(self) -> str | None:
+        """Pass the question on."""
+        return self.asked_to_stop()
+
+
+def _class_of(error: Exception) -> State:
+    import torch
+
+    return State.OOM if isinstance(error, torch.OutOfMemoryError | MemoryError) else State.FAILED
+
+
+def _finite(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the result with non-finite numbers as text: done.json is strict JSON."""
+    import math
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: clean(item) for key, item in value.items()}
+        return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {key: clean(value) for key, value in result.items()}
