@@ -1,5 +1,6 @@
 """A table as plain text for a terminal: percent, aligned columns, and notes that say what each column is."""
 
+import textwrap
 from collections.abc import Sequence
 
 from analysis.collapse import COLLAPSED_BELOW
@@ -8,6 +9,7 @@ from analysis.stats import Difference, Summary
 from analysis.table import Line, Table
 
 _NOTHING = "–"
+_WIDTH = 110
 
 
 def as_text(table: Table) -> str:
@@ -31,7 +33,7 @@ def _title(table: Table) -> list[str]:
 
 
 def _header(table: Table) -> list[str]:
-    header = ["row", "published", "ours", "95% interval", "vs baseline", "p", "n", "collapsed", "std·√d", "cos + / −"]
+    header = ["row", "published", "ours", "vs baseline", "p", "n", "collapsed", "std·√d", "cos + / −"]
     return [*header, *(["published"] if _has_cosines(table) else []), "state"]
 
 
@@ -39,8 +41,7 @@ def _cells(line: Line, table: Table) -> list[str]:
     cells = [
         line.row.label,
         _percent(line.row.published.value),
-        _percent(line.summary.mean),
-        _interval(line.summary),
+        _mean(line.summary),
         _delta(line, table),
         _p(line.p_holm),
         str(line.summary.n) if line.summary.n else _NOTHING,
@@ -66,9 +67,9 @@ def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def _notes(table: Table) -> list[str]:
     rows = table.rows
     notes = [
-        f"ours: {rows.protocol} accuracy of the {rows.network} encoder in percent, mean over n seeds with its t-interval.",
+        f"ours: {rows.protocol} accuracy of the {rows.network} encoder in percent, mean over n seeds ± half its 95% t-interval.",
         "vs baseline: mean difference in points, seed by seed, from the first row of the same method "
-        f"({', '.join(rows.rows[key].label for key in rows.baselines)}), with its t-interval; p by Holm over the table.",
+        f"({', '.join(rows.rows[key].label for key in rows.baselines)}), with its 95% t-interval; p by Holm over the table.",
         f"collapsed: runs whose std·√d (spread of the online projections, 1 = even, 0 = a point) is below {COLLAPSED_BELOW}. "
         "cos: online against target projections, same image / different images.",
     ]
@@ -80,15 +81,18 @@ def _notes(table: Table) -> list[str]:
     absent = [line.row.label for line in table.lines if line.state == "absent"]
     if absent and table.setting is not None:
         notes.append(f"absent: no run of this setting for {len(absent)} of {len(table.lines)} rows.")
-    return notes
+    return [line for note in notes for line in textwrap.wrap(note, _WIDTH, subsequent_indent="  ")]
 
 
 def _has_cosines(table: Table) -> bool:
     return any(row.published.positive_cosine is not None for row in table.rows.rows.values())
 
 
-def _interval(summary: Summary) -> str:
-    return f"{100 * summary.ci95[0]:.1f} – {100 * summary.ci95[1]:.1f}" if summary.ci95 else _NOTHING
+def _mean(summary: Summary) -> str:
+    """Return the mean with half the width of its interval."""
+    if summary.mean is None or summary.ci95 is None:
+        return _percent(summary.mean)
+    return f"{100 * summary.mean:.1f} ±{100 * (summary.ci95[1] - summary.mean):4.1f}"
 
 
 def _delta(line: Line, table: Table) -> str:

@@ -1,0 +1,112 @@
+"""Shared by all tests: real images where they are, a tiny config that trains in a second, and a root to run in."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).parent.parent
+REAL_IMAGES = REPO.parent / "shared" / "data"
+
+# A second of training: the digits preset on 256 images for two epochs.
+TINY = {"epochs": 2, "dataset.limit": 256, "batch_size": 64}
+
+
+@pytest.fixture
+def tiny():
+    """Make a config that trains in a second; keyword `overrides` come on top."""
+    from byol_core.config import resolve
+
+    def make(**overrides):
+        dotted = {key.replace("__", "."): value for key, value in overrides.items()}
+        return resolve("digits-tiny", {**TINY, **dotted})
+
+    return make
+
+
+@pytest.fixture
+def cifar_npz(tmp_path):
+    """Real CIFAR-10 pixels as an .npz, a few hundred of them."""
+    source, unpack = REAL_IMAGES / "cifar10_full_jpegbytes.npz", REAL_IMAGES / "unpack.py"
+    if not source.exists():
+        pytest.skip("the real CIFAR-10 file is not here")
+    out = tmp_path / "cifar.npz"
+    subprocess.run([sys.executable, unpack, source, out, "--as", "arrays", "--limit", "300"], check=True)
+    return out
+
+
+class Silent:
+    """An observer that keeps what it is told and stops where it is asked to."""
+
+    def __init__(self, stop_at=None):
+        self.points, self.checkpoints, self.starts, self.stop_at, self.asked = [], [], [], stop_at, 0
+
+    def started(self, step, total_steps, exact):
+        self.starts.append((step, total_steps, exact))
+        self.asked = step
+
+    def measured(self, step, epoch, metrics, images_per_s):
+        self.points.append((step, epoch, metrics))
+
+    def before_write(self):
+        pass
+
+    def checkpointed(self, step):
+        self.checkpoints.append(step)
+
+    def stop_reason(self):
+        self.asked += 1
+        return "asked to" if self.stop_at is not None and self.asked > self.stop_at else None
+
+
+@pytest.fixture
+def silent():
+    return Silent
+
+
+SPEC = """\
+version: 1
+name: tiny
+base: {preset: digits-tiny, epochs: 2, dataset.limit: 256, batch_size: 64}
+seeds: [0, 1]
+baseline: byol
+variants:
+  byol:    {projector.norm: bn, predictor.norm: bn}
+  no_norm: {projector.norm: none, predictor.norm: none}
+tables: [mlp_norm]
+resources: {gpus: 0, cpus: 1, mem_gb: 1, timeout_min: 10}
+"""
+
+
+@pytest.fixture
+def spec_file(tmp_path):
+    """A spec of four one-second runs; `replace` pairs change its text."""
+
+    def write(*replacements, text=SPEC, name="tiny.yaml"):
+        for old, new in replacements:
+            assert old in text, f"{old!r} is not in the spec text"
+            text = text.replace(old, new)
+        file = tmp_path / name
+        file.write_text(text)
+        return file
+
+    return write
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Run the `sweep` command as a user does, in a process of its own, with root and database in the test's folder."""
+
+    def run(*arguments, check=None, timeout=120, **kwargs):
+        done = subprocess.run(
+            command(*arguments), cwd=tmp_path, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, **kwargs
+        )
+        assert check is None or done.returncode == check, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return run
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "orchestrator.cli", *map(str, arguments)]

@@ -1,0 +1,153 @@
+"""Augmentations against torchvision, image by image."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torchvision.transforms.v2 import functional as tv
+
+from byol_core import augment
+from byol_core.config import Augment, resolve
+from byol_core.streams import stream
+
+OFF = {
+    "rotate_rad": 0.0,
+    "scale": (1.0, 1.0),
+    "shift": 0.0,
+    "gain": 0.0,
+    "offset": 0.0,
+    "noise_std": 0.0,
+}
+
+
+@pytest.fixture
+def images():
+    return torch.from_numpy(np.random.default_rng(0).random((8, 3, 20, 20), dtype=np.float32))
+
+
+def rng(*names):
+    return stream(0, "test", *names)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "low", "high"),
+    [
+        (augment.adjust_brightness, tv.adjust_brightness, 0.6, 1.4),
+        (augment.adjust_contrast, tv.adjust_contrast, 0.6, 1.4),
+        (augment.adjust_saturation, tv.adjust_saturation, 0.6, 1.4),
+        (augment.adjust_hue, tv.adjust_hue, -0.5, 0.5),
+    ],
+)
+def test_colour_operations_equal_torchvision_with_a_factor_per_image(images, ours, theirs, low, high):
+    factors = torch.linspace(low, high, len(images))
+    expected = torch.stack([theirs(image, float(factor)) for image, factor in zip(images, factors, strict=True)])
+    torch.testing.assert_close(ours(images, factors), expected, atol=2e-5, rtol=0)
+
+
+def test_hue_leaves_grey_alone(images):
+    grey = images.mean(1, keepdim=True).expand_as(images)
+    torch.testing.assert_close(augment.adjust_hue(grey, torch.full((8,), 0.3)), grey)
+
+
+def test_grey_equals_torchvision(images):
+    torch.testing.assert_close(augment.grey(images), tv.rgb_to_grayscale(images), atol=1e-4, rtol=0)
+
+
+def test_blur_equals_torchvision_with_a_sigma_per_image(images):
+    sigma = torch.linspace(0.1, 2.0, len(images))
+    size = 2 * math.ceil(3 * 2.0) + 1
+    expected = torch.stack([tv.gaussian_blur(image, [size, size], [float(s)]) for image, s in zip(images, sigma, strict=True)])
+    torch.testing.assert_close(augment.blur(images, sigma), expected, atol=1e-5, rtol=0)
+
+
+def test_flip_mirrors_exactly(images):
+    flipped = augment.random_view(images, Augment(**OFF, flip_p=1.0), rng())
+    torch.testing.assert_close(flipped, images.flip(-1), atol=1e-5, rtol=0)
+
+
+def test_with_everything_off_a_view_is_the_image(images):
+    torch.testing.assert_close(augment.random_view(images, Augment(**OFF), rng()), images, atol=1e-5, rtol=0)
+
+
+def test_crop_equals_torchvision_resized_crop(images):
+    """A box on pixel borders, enlarged: torchvision's bilinear resize and ours agree away from the box's own border."""
+    theta = torch.tensor([[[0.5, 0.0, -0.1], [0.0, 0.5, 0.3]]]).repeat(8, 1, 1)
+    ours = augment.resample(images, theta)
+    top, left = round((0.3 - 0.5 + 1) * 10), round((-0.1 - 0.5 + 1) * 10)
+    theirs = tv.resized_crop(images, top, left, 10, 10, [20, 20], antialias=False)
+    torch.testing.assert_close(ours[..., 2:-2, 2:-2], theirs[..., 2:-2, 2:-2], atol=1e-5, rtol=0)
+
+
+def test_crop_boxes_lie_inside_with_the_asked_area_and_ratio():
+    how = Augment(**OFF, crop_p=1.0, crop_area=(0.2, 1.0))
+    theta = augment._crop(how, rng("crop"), 5000)
+    width, height, x, y = theta[:, 0, 0], theta[:, 1, 1], theta[:, 0, 2], theta[:, 1, 2]
+    assert bool((x.abs() + width <= 1 + 1e-6).all()) and bool((y.abs() + height <= 1 + 1e-6).all())
+    area, ratio = width * height, width / height
+    assert 0.19 < float(area.min()) and float(area.max()) <= 1.0
+    assert 0.74 < float(ratio.min()) and float(ratio.max()) < 1.34
+    assert abs(float(area.mean()) - 0.56) < 0.03  # uniform on [.2, 1], a little less for large boxes that do not fit
+
+
+def test_every_image_draws_for_itself(images):
+    same = images[:1].repeat(8, 1, 1, 1)
+    view = augment.random_view(same, resolve("stl10-r18-blog", {}).augment, rng("photo"))
+    assert len({tuple(one.flatten().tolist()) for one in view}) == 8
+
+
+def test_a_view_depends_on_its_stream_alone(images):
+    how = resolve("stl10-r18-blog", {}).augment
+    one, same, other = (augment.random_view(images, how, stream(*key)) for key in [(0, "a"), (0, "a"), (1, "a")])
+    assert torch.equal(one, same) and not torch.equal(one, other)
+
+
+def test_jitter_applies_its_parts_in_an_order_per_image():
+    """Contrast before brightness differs from contrast after it; both orders occur, and nothing else."""
+    how = Augment(**OFF, jitter_p=1.0, jitter_brightness=1.0, jitter_contrast=1.0, jitter_saturation=0.0, jitter_hue=0.0)
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).repeat(64, 1, 1, 1)
+    jittered = augment._jitter(image, how, rng("order"))
+    factors = rng("order")
+    brightness, contrast = augment._factor(factors, 1.0, 64), augment._factor(factors, 1.0, 64)
+    first = augment.adjust_contrast(augment.adjust_brightness(image, brightness), contrast)
+    last = augment.adjust_brightness(augment.adjust_contrast(image, contrast), brightness)
+    is_first = (jittered - first).abs().amax((1, 2, 3)) < 1e-5
+    is_last = (jittered - last).abs().amax((1, 2, 3)) < 1e-5
+    assert bool((is_first | is_last).all()) and 10 < int(is_first.sum()) < 54
+
+
+def test_probabilities_are_met():
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).repeat(2000, 1, 1, 1)
+    view = augment.random_view(image, Augment(**OFF, grayscale_p=0.2), rng("p"))
+    grey_share = float((view.std(1).amax((1, 2)) < 1e-6).float().mean())
+    assert abs(grey_share - 0.2) < 0.03
+
+
+def test_rotation_turns_by_the_drawn_angle():
+    """A point at the right edge moves along the circle: compare with torchvision's rotate."""
+    image = torch.zeros(1, 1, 33, 33)
+    image[0, 0, 16, 28] = 1.0
+    how = Augment(**{**OFF, "rotate_rad": 0.4})
+    angle = float(torch.asin(augment._affine(how, rng("turn"), 1)[0, 1, 0]))
+    ours = augment.resample(image, augment._affine(how, rng("turn"), 1))
+    theirs = tv.rotate(image, math.degrees(angle), interpolation=tv.InterpolationMode.BILINEAR)
+    assert ours.flatten().argmax() == theirs.flatten().argmax()
+
+
+def test_normalization_equals_torchvision(images):
+    how = Augment(**OFF, normalize="imagenet")
+    expected = tv.normalize(images, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    torch.testing.assert_close(augment.normalized(images, how), expected)
+
+
+def test_grey_images_are_jittered_without_colour():
+    view = augment.random_view(torch.rand(4, 1, 8, 8), Augment(**OFF, jitter_p=1.0), rng("grey"))
+    assert view.shape == (4, 1, 8, 8) and bool(torch.isfinite(view).all())
+
+
+def test_shift_is_measured_in_half_sides():
+    image = F.pad(torch.ones(1, 1, 2, 2), (9, 9, 9, 9))
+    theta = torch.tensor([[[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]])
+    moved = augment.resample(image, theta)
+    assert moved[0, 0].sum(0).argmax() in (4, 5)  # 5 pixels to the left: half of half the side of 20

@@ -1,0 +1,132 @@
+"""Settings, their canonical form and the identity of a run."""
+
+import pytest
+
+from byol_core.config import PRESETS, ConfigError, DataIdentity, canonical, data_identity, resolve, run_id
+from byol_core.config.locate import DataMissingError
+from byol_core.config.models import DatasetConfig
+from byol_core.config.resolve import keys
+
+DATA = DataIdentity("f" * 64, "as stored")
+
+
+def identity(**overrides):
+    return run_id(resolve("digits-tiny", {key.replace("__", "."): value for key, value in overrides.items()}), DATA)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_resolves(preset):
+    assert resolve(preset, {}).method == "byol"
+
+
+REFUSED = {
+    "unknown section": ({"projektor.norm": "bn"}, "projektor.norm", "did you mean 'projector.norm'"),
+    "unknown key": ({"projector.nrm": "bn"}, "projector.nrm", "did you mean 'projector.norm'"),
+    "a section as key": ({"projector": 1}, "projector", "its keys: projector.hidden"),
+    "no such norm": ({"projector.norm": "batch"}, "projector.norm", "'bn', 'ln', 'gn' or 'none'"),
+    "text for a number": ({"optimizer.lr": "fast"}, "optimizer.lr", "'fast' is not allowed"),
+    "truth for a number": ({"optimizer.lr": True}, "optimizer.lr", "True is not allowed"),
+    "not positive": ({"optimizer.lr": 0}, "optimizer.lr", "greater than 0"),
+    "not finite": ({"optimizer.lr": float("inf")}, "optimizer.lr", "finite"),
+    "fraction above 1": ({"target.tau_base": 1.5}, "target.tau_base", "less than or equal to 1"),
+    "momentum 1": ({"optimizer.momentum": 1}, "optimizer.momentum", "less than 1"),
+    "part of an epoch": ({"epochs": 1.5}, "epochs", "1.5 is not allowed"),
+    "batch of 1": ({"batch_size": 1}, "batch_size", "greater than or equal to 2"),
+    "range upside down": ({"augment.scale": [2, 1]}, "augment.scale", "lower end above"),
+    "heads that do not fit": ({"predictor.out": 32}, "predictor.out", "differs from projector.out 64"),
+    "groups that do not divide": (
+        {"projector.norm": "gn", "projector.gn_groups": 7},
+        "projector.gn_groups",
+        "does not divide projector.hidden 256",
+    ),
+    "schedule too short": ({"schedule_epochs": 3}, "schedule_epochs", "shorter than epochs 60"),
+    "negative seed": ({"seed": -1}, "seed", "greater than or equal to 0"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_bad_setting_is_named_with_what_is_allowed(name):
+    overrides, key, text = REFUSED[name]
+    with pytest.raises(ConfigError) as error:
+        resolve("digits-tiny", overrides)
+    assert error.value.key == key and text in str(error.value) and key in str(error.value)
+
+
+def test_unknown_preset_lists_all():
+    with pytest.raises(ConfigError, match="digits-tiny, stl10-r18-blog"):
+        resolve("x", {})
+
+
+EQUAL = {
+    "a whole number for a fraction": ({"target.tau_base": 1}, {"target.tau_base": 1.0}),
+    "group count without groups": ({"projector.gn_groups": 2}, {}),
+    "queue without a queue": ({"contrastive.queue_size": 9}, {}),
+    "trust coefficient of SGD": ({"optimizer.trust_coefficient": 0.5}, {}),
+    "which parameters decay without decay": ({"optimizer.decay_bias_and_norm": True}, {}),
+    "crop box without crops": ({"augment.crop_area": [0.5, 1.0]}, {}),
+    "schedule of a constant τ": (
+        {"target.tau_base": 0.0, "target.schedule": "cosine"},
+        {"target.tau_base": 0.0, "target.schedule": "constant"},
+    ),
+    "horizon written out": ({"target.schedule": "cosine", "schedule_epochs": 60}, {"target.schedule": "cosine"}),
+    "where the data lies": ({"dataset.path": "/elsewhere"}, {}),
+    "learning rate of what never learns": ({"method": "random", "optimizer.lr": 9.0}, {"method": "random"}),
+    "heads of what never learns": ({"method": "random", "projector.norm": "none"}, {"method": "random"}),
+}
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_settings_that_mean_the_same_are_one_run(name):
+    one, other = EQUAL[name]
+    assert run_id(resolve("digits-tiny", one), DATA) == run_id(resolve("digits-tiny", other), DATA)
+
+
+DIFFERENT = {
+    "optimizer.lr": 1.0,
+    "seed": 1,
+    "epochs": 61,
+    "dataset.limit": 100,
+    "projector.norm": "none",
+    "init.scheme": "torch",
+    "method": "moco",
+    "augment.noise_std": 0.1,
+    "loss_scale": 0.5,
+    "encoder.norm": "ln",
+}
+
+
+@pytest.mark.parametrize("key", DIFFERENT)
+def test_a_setting_with_effect_is_another_run(key):
+    assert run_id(resolve("digits-tiny", {key: DIFFERENT[key]}), DATA) != identity()
+
+
+def test_other_content_is_another_run():
+    config = resolve("digits-tiny", {})
+    assert len({run_id(config, data) for data in (DATA, DataIdentity("e" * 64, "as stored"), DataIdentity("f" * 64, "half"))}) == 3
+
+
+def test_semantics_are_part_of_the_identity(monkeypatch):
+    before = identity()
+    monkeypatch.setattr("byol_core.config.identity.SEMANTICS", 999)
+    assert identity() != before
+
+
+def test_canonical_has_every_key_but_the_location():
+    assert set(canonical(resolve("digits-tiny", {}))) == set(keys()) - {"dataset.path"}
+
+
+def test_a_file_keeps_its_identity_when_it_moves_and_loses_it_when_it_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    one, other = tmp_path / "one.npz", tmp_path / "other.npz"
+    one.write_bytes(b"content")
+    before = data_identity(DatasetConfig(name="arrays", path=str(one)))
+    one.rename(other)
+    assert data_identity(DatasetConfig(name="arrays", path=str(other))) == before
+    other.write_bytes(b"CONTENT, longer")
+    assert data_identity(DatasetConfig(name="arrays", path=str(other))) != before
+
+
+def test_missing_stl10_names_the_command_that_fetches_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEP_DATA", str(tmp_path))
+    with pytest.raises(DataMissingError, match="sweep data fetch stl10"):
+        data_identity(DatasetConfig(name="stl10"))

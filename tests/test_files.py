@@ -1,0 +1,128 @@
+"""Durable files: atomic writes and the record log, cut and damaged at every byte."""
+
+import json
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from byol_core.files import RecordLog, RecordReader, claim_folder, make_folder, read_json, write_atomic, write_json
+from byol_core.files.records import decode, encode
+
+
+def write_log(path, records):
+    with RecordLog(path) as log:
+        for record in records:
+            log.append(record)
+
+
+def test_records_come_back_as_written_with_sequence_numbers(tmp_path):
+    records = [{"type": "metrics", "step": i, "metrics": {"loss": 1 / (i + 1)}} for i in range(5)]
+    write_log(tmp_path / "log", records)
+    assert list(RecordReader(tmp_path / "log")) == [{"seq": i, **record} for i, record in enumerate(records)]
+
+
+def test_a_log_cut_at_any_byte_gives_its_whole_records(tmp_path):
+    write_log(tmp_path / "log", [{"i": i, "text": 'a"}{\n'} for i in range(4)])
+    whole = (tmp_path / "log").read_bytes()
+    for cut in range(len(whole) + 1):
+        (tmp_path / "cut").write_bytes(whole[:cut])
+        reader = RecordReader(tmp_path / "cut")
+        read = [record["i"] for record in reader]
+        assert read == list(range(whole[:cut].count(b"\n"))), f"cut at byte {cut}"
+        assert reader.damage == [] and reader.offset == whole[:cut].rfind(b"\n") + 1
+
+
+def test_any_flipped_byte_costs_only_the_lines_it_touches_and_is_reported(tmp_path):
+    write_log(tmp_path / "log", [{"i": i, "value": 0.5} for i in range(3)])
+    whole = (tmp_path / "log").read_bytes()
+    ends = [i for i, byte in enumerate(whole) if byte == ord("\n")]
+    for position in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[position] ^= 0x55
+        (tmp_path / "flip").write_bytes(flipped)
+        reader = RecordReader(tmp_path / "flip")
+        read = {record["i"] for record in reader}
+        line = sum(end < position for end in ends)
+        hit = {line, line + 1} if position in ends else {line}
+        assert read >= set(range(3)) - hit and len(reader.damage) >= (0 if position == ends[-1] else 1), f"byte {position}"
+        assert all(record in range(3) for record in read)
+
+
+def test_glued_lines_are_reported_and_the_rest_is_read(tmp_path):
+    glued = encode(0, {"i": 0})[:-1] + encode(1, {"i": 1}) + encode(2, {"i": 2})
+    (tmp_path / "log").write_bytes(glued)
+    reader = RecordReader(tmp_path / "log")
+    assert [record["i"] for record in reader] == [2]
+    assert len(reader.damage) == 1 and reader.damage[0].offset == 0
+
+
+def test_a_writer_goes_on_behind_a_torn_line(tmp_path):
+    write_log(tmp_path / "log", [{"i": 0}, {"i": 1}])
+    whole = (tmp_path / "log").read_bytes()
+    (tmp_path / "log").write_bytes(whole[:-5])
+    write_log(tmp_path / "log", [{"i": 2}])
+    reader = RecordReader(tmp_path / "log")
+    assert [(record["seq"], record["i"]) for record in reader] == [(0, 0), (1, 2)]
+    assert len(reader.damage) == 1
+
+
+def test_a_reader_goes_on_from_its_offset(tmp_path):
+    write_log(tmp_path / "log", [{"i": 0}])
+    first = RecordReader(tmp_path / "log")
+    assert [record["i"] for record in first] == [0]
+    write_log(tmp_path / "log", [{"i": 1}])
+    assert [record["i"] for record in RecordReader(tmp_path / "log", first.offset)] == [1]
+
+
+@settings(max_examples=200)
+@given(st.dictionaries(st.text(max_size=5), st.floats() | st.text(max_size=20) | st.integers(-(2**53), 2**53), max_size=5))
+def test_every_record_survives_the_line_format_as_strict_json(values):
+    line = encode(7, {"values": values})
+    assert line.count(b"\n") == 1
+    json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    back = decode(line[:-1])["values"]
+    assert back.keys() == values.keys()
+    for key, value in values.items():
+        both_nan = isinstance(value, float) and math.isnan(value) and math.isnan(back[key])
+        assert both_nan or back[key] == value
+
+
+def test_write_atomic_keeps_the_old_file_when_the_disk_fails(tmp_path, monkeypatch):
+    write_json(tmp_path / "file", {"version": "old"})
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(tmp_path / "file", b"new")
+    assert read_json(tmp_path / "file") == {"version": "old"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_strict_json_refuses_nan(tmp_path):
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "file", {"value": math.nan})
+
+
+def test_one_of_many_claims_wins(tmp_path):
+    with ThreadPoolExecutor(16) as pool:
+        for i in range(50):
+            won = list(pool.map(lambda _, i=i: claim_folder(tmp_path / f"{i}"), range(16)))
+            assert won.count(True) == 1
+
+
+def test_files_and_folders_are_private_under_any_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        make_folder(tmp_path / "a" / "b")
+        write_json(tmp_path / "a" / "b" / "file", 1)
+        write_log(tmp_path / "a" / "b" / "log", [{}])
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
+    assert {entry.stat().st_mode & 0o777 for entry in (tmp_path / "a" / "b").iterdir()} == {0o600}
