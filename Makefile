@@ -1,14 +1,55 @@
-# make demo: install, run the blog's seven rows on real digits, show the table.   make test: the tests.
+# make demo   install, then the blog's seven rows on real handwritten digits, and the table
+# make test   the tests         make lint   ruff and mypy         make slurm-test   against a real one-node SLURM (root)
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-DEMO ?= demo
+
+# The first Python that is new enough and can make virtual environments.
+define FIND_PYTHON
+for python in python3.14 python3.13 python3.12 python3.11 python3; do \
+  "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break || python=; \
+done; \
+[ -n "$$python" ] || { echo "missing: python3.11 or newer with venv (Debian, Ubuntu: apt-get install python3 python3-venv)" >&2; exit 1; }; \
+command -v git >/dev/null || { echo "missing: git (Debian, Ubuntu: apt-get install git)" >&2; exit 1; }
+endef
 
 .PHONY: demo install test lint slurm-test clean
 
-demo: install
-	$(BIN)/sweep --root $(DEMO)/sweep-runs --db $(DEMO)/results.db launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --executor local
-	$(BIN)/sweep --root $(DEMO)/sweep-runs --db $(DEMO)/results.db status
-	$(BIN)/sweep --root $(DEMO)/sweep-runs --db $(DEMO)/results.db report --table mlp_norm
+demo: $(VENV)/installed
+	@$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --executor local
+	@$(BIN)/sweep status
+	@$(BIN)/sweep report --table mlp_norm
+	@printf '\nNext:\n'
+	@printf '  %s\n' \
+	  '$(BIN)/sweep report --table norm                         the same runs in Table 1 of arXiv 2010.10241' \
+	  '$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --seeds 0,1,2,3 --executor local    one more seed' \
+	  '$(BIN)/sweep status --state any                          every run; then: $(BIN)/sweep show RUN, $(BIN)/sweep logs RUN' \
+	  '$(BIN)/sweep --help                                      everything else; docs/ is the manual'
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml
+	@$(FIND_PYTHON); "$$python" -m venv $(VENV)
+	@echo "installing into $(VENV) (torch is large: a few minutes)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "not slurm"
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+slurm-test: $(VENV)/installed-dev
+	tests/slurm/start.sh --install
+	trap tests/slurm/stop.sh EXIT; $(BIN)/python -m pytest -m slurm
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -66,10 +66,11 @@ def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _notes(table: Table) -> list[str]:
     rows = table.rows
+    baselines = ", ".join(rows.rows[key].label for key in rows.baselines)
     notes = [
         f"ours: {rows.protocol} accuracy of the {rows.network} encoder in percent, mean over n seeds ± half its 95% t-interval.",
-        "vs baseline: mean difference in points, seed by seed, from the first row of the same method "
-        f"({', '.join(rows.rows[key].label for key in rows.baselines)}), with its 95% t-interval; p by Holm over the table.",
+        f"vs baseline: mean difference in points, seed by seed, from the baseline of the same method ({baselines}), "
+        "with its 95% t-interval; p by Holm over the table.",
         f"collapsed: runs whose std·√d (spread of the online projections, 1 = even, 0 = a point) is below {COLLAPSED_BELOW}. "
         "cos: online against target projections, same image / different images.",
     ]

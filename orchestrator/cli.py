@@ -90,6 +90,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Print anew every few seconds.")] = False,
 ) -> None:
     """Show how far the sweeps are. Changes no run and no job."""
+    from analysis.collapse import COLLAPSED_BELOW
     from orchestrator import screen
     from orchestrator.states import State
     from orchestrator.status import as_json as to_json
@@ -107,7 +108,7 @@ def status(
         elif state is not None:
             screen.show_runs(console, statuses, state)
         elif statuses:
-            screen.show_status(console, statuses)
+            screen.show_status(console, statuses, COLLAPSED_BELOW)
         else:
             console.print("no sweeps yet; start one with: sweep launch sweeps/smoke.yaml", highlight=False)
         if not watch:
@@ -156,12 +157,12 @@ def show(
 ) -> None:
     """Show one run: settings, attempts, results."""
     from orchestrator.inspect_run import describe, unlike_preset
-    from orchestrator.queued import queued_runs
+    from orchestrator.queued import look_at_queue
     from orchestrator.screen import show_run
     from orchestrator.states import standing
 
     folder = Places.root.find_run(run)
-    known = describe(folder, standing(folder, queued_runs(Places.root)))
+    known = describe(folder, standing(folder, look_at_queue(Places.root)))
     if as_json:
         print(json.dumps(known, indent=1))
     else:
@@ -175,10 +176,10 @@ def logs(
 ) -> None:
     """Print what a run's last attempt recorded and printed."""
     from orchestrator.inspect_run import log_lines
-    from orchestrator.queued import queued_runs
+    from orchestrator.queued import look_at_queue
     from orchestrator.screen import plain
 
-    for line in log_lines(Places.root.find_run(run), follow, lambda: queued_runs(Places.root)):
+    for line in log_lines(Places.root.find_run(run), follow, lambda: look_at_queue(Places.root)):
         print(plain(line), flush=True)
 
 
@@ -257,10 +258,11 @@ class _Watch:
             return
         from orchestrator.collect import collect
         from orchestrator.database import open_database
+        from orchestrator.states import Queue
         from orchestrator.status import sweep_statuses
 
         self._engine = self._engine or open_database(Places.db)
-        if collect(Places.root, self._engine):
+        if collect(Places.root, self._engine, Queue()):
             self._live.update(sweep_statuses(self._engine, self._label)[0])
         self._next_s = time.monotonic() + 1.0
 
@@ -272,7 +274,8 @@ def _after_launch(console: Console, label: str, done: Any) -> int:
 
     status = next(iter(sweep_statuses(_collected(wait=True), label)))
     if done.executor == "slurm":
-        console.print(f"submitted {len(done.job_ids)} jobs; see `sweep status`", highlight=False)
+        sent = f"submitted {len(done.job_ids)} jobs" if done.job_ids else "nothing to submit"
+        console.print(f"{sent}; see `sweep status`", highlight=False)
         return 0
     console.print(f"{label}: {screen.summary(status)}", highlight=False)
     if done.interrupted:
@@ -286,10 +289,10 @@ def _collected(wait: bool = False) -> Engine:
     """Bring the database up to date and return it."""
     from orchestrator.collect import collect
     from orchestrator.database import open_database
-    from orchestrator.queued import queued_runs
+    from orchestrator.queued import look_at_queue
 
     engine = open_database(Places.db)
-    collect(Places.root, engine, queued_runs(Places.root), wait)
+    collect(Places.root, engine, look_at_queue(Places.root), wait)
     return engine
 
 

@@ -17,18 +17,18 @@ from sqlalchemy.dialects import postgresql, sqlite
 from byol_core.files import RecordReader, read_json
 from orchestrator import schema
 from orchestrator.root import AttemptFolder, Root, RunFolder
-from orchestrator.states import State, standing
+from orchestrator.states import Queue, State, standing
 
 _INSERT_POINTS = "INSERT OR IGNORE INTO points (run, metric, step, attempt, value, non_finite) VALUES (?, ?, ?, ?, ?, ?)"
 
 
-def collect(root: Root, engine: Engine, queued: Mapping[str, str] | None = None, wait: bool = False) -> bool:
+def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> bool:
     """Make one pass over a root.
 
     Args:
         root: where the files are.
         engine: opened for writing.
-        queued: run id → the scheduler's word, None where it is not known.
+        queue: what the scheduler says.
         wait: wait for another collector instead of leaving the work to it.
 
     Returns:
@@ -41,7 +41,7 @@ def collect(root: Root, engine: Engine, queued: Mapping[str, str] | None = None,
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         with engine.begin() as connection:
-            _Pass(root, connection, queued).collect()
+            _Pass(root, connection, queue).collect()
     except BlockingIOError:
         return False
     finally:
@@ -53,7 +53,7 @@ def collect(root: Root, engine: Engine, queued: Mapping[str, str] | None = None,
 class _Pass:
     root: Root
     connection: Connection
-    queued: Mapping[str, str] | None
+    queue: Queue
     metric_ids: dict[str, int] = field(default_factory=dict)
 
     def collect(self) -> None:
@@ -95,7 +95,7 @@ class _Pass:
         description = read_json(run.description)
         if description is None:
             return
-        where = standing(run, self.queued)
+        where = standing(run, self.queue)
         if number is None:
             number = self._new_run(description)
         for attempt in run.attempts():

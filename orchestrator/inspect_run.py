@@ -8,7 +8,7 @@ from typing import Any
 from byol_core.config import PRESETS, canonical, resolve
 from byol_core.files import RecordReader, read_json
 from orchestrator.root import AttemptFolder, RunFolder
-from orchestrator.states import ACTIVE, Standing, standing
+from orchestrator.states import ACTIVE, Queue, Standing, standing
 
 _FOLLOW_S = 0.5
 
@@ -43,7 +43,7 @@ def unlike_preset(run: RunFolder) -> tuple[str, dict[str, Any]]:
     return closest, differences[closest]
 
 
-def log_lines(run: RunFolder, follow: bool, queued: Callable[[], Any]) -> Iterator[str]:
+def log_lines(run: RunFolder, follow: bool, queue: Callable[[], Queue]) -> Iterator[str]:
     """Yield what a run's last attempt recorded and printed; with `follow`, until the run ends."""
     attempts = run.attempts()
     if not attempts:
@@ -53,7 +53,7 @@ def log_lines(run: RunFolder, follow: bool, queued: Callable[[], Any]) -> Iterat
     reader = RecordReader(attempt.events)
     tails = [_Tail(attempt, name) for name in ("stdout", "stderr")]
     while True:
-        active = follow and standing(run, queued()).state in ACTIVE
+        active = follow and standing(run, queue()).state in ACTIVE
         yield from (_line(record) for record in reader)
         for tail in tails:
             yield from tail.lines()

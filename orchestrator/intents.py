@@ -5,10 +5,12 @@ have a name, so they are cancelled by name and submitted anew. Nothing of it can
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from byol_core.files import RecordLog, RecordReader, make_folder
+from orchestrator.errors import SchedulerError
 from orchestrator.root import Root
 
 
@@ -29,13 +31,24 @@ def submit(
     key: str,
     run_ids: Sequence[str],
     submit_held: Callable[[], list[str]],
+    cancel: Callable[[str], None],
     release: Callable[[Sequence[str]], None],
 ) -> list[str]:
-    """Submit one array so that a crash at any moment loses nothing and doubles nothing."""
+    """Submit one array so that a crash at any moment loses nothing and doubles nothing.
+
+    Raises:
+        SchedulerError: SLURM refused, or said so: what it may have accepted all the same is cancelled by name first.
+    """
     make_folder(log_file.parent)
     with RecordLog(log_file) as log:
         log.append({"type": "intent", "key": key, "run_ids": list(run_ids)}, durable=True)
-        job_ids = submit_held()
+        try:
+            job_ids = submit_held()
+        except SchedulerError:
+            with suppress(SchedulerError):  # then it stays open, and the next launch asks again
+                cancel(key)
+                log.append({"type": "withdrawn", "key": key}, durable=True)
+            raise
         log.append({"type": "acknowledged", "key": key, "job_ids": job_ids}, durable=True)
         release(job_ids)
         log.append({"type": "released", "key": key}, durable=True)
@@ -54,20 +67,21 @@ def recover(root: Root, cancel: Callable[[str], None], release: Callable[[Sequen
     Returns:
         A sentence for each repair.
     """
-    repairs = []
-    for one in submissions(root):
-        if one.released:
-            continue
-        with RecordLog(one.log) as log:
+    return [_repair(one, cancel, release) for one in submissions(root) if not one.released]
+
+
+def _repair(one: Submission, cancel: Callable[[str], None], release: Callable[[Sequence[str]], None]) -> str:
+    with RecordLog(one.log) as log:
+        try:
             if one.job_ids:
                 release(one.job_ids)
                 log.append({"type": "released", "key": one.key}, durable=True)
-                repairs.append(f"released {len(one.job_ids)} jobs that an earlier launch had left held")
-            else:
-                cancel(one.key)
-                log.append({"type": "withdrawn", "key": one.key}, durable=True)
-                repairs.append(f"withdrew {len(one.run_ids)} jobs that an earlier launch had not acknowledged")
-    return repairs
+                return f"released {len(one.job_ids)} jobs that an earlier launch had left held"
+            cancel(one.key)
+            log.append({"type": "withdrawn", "key": one.key}, durable=True)
+            return f"withdrew {len(one.run_ids)} jobs that an earlier launch had not acknowledged"
+        except SchedulerError as error:
+            return f"{len(one.run_ids)} jobs of an earlier launch are left as they are: {error}"
 
 
 def _read(file: Path) -> Iterator[Submission]:

@@ -15,7 +15,7 @@ from orchestrator.executors.local import find_slots, run_local
 from orchestrator.lock import launcher_lock
 from orchestrator.plan import Narrowing, Plan, PlannedRun, make_plan, write_plan
 from orchestrator.processes import Process, is_alive
-from orchestrator.queued import queued_runs
+from orchestrator.queued import look_at_queue
 from orchestrator.root import Root
 from orchestrator.spec import Sweep
 from orchestrator.states import State
@@ -64,7 +64,7 @@ def launch(
     """
     executor = choose_executor(executor)
     if dry_run:
-        plan = make_plan(sweep, root, narrowing, queued_runs(root))
+        plan = make_plan(sweep, root, narrowing, look_at_queue(root))
         reporter.planned(plan, executor)
         return Launch(plan, executor, [])
     root.create()
@@ -99,7 +99,7 @@ def _settled_plan(sweep: Sweep, root: Root, narrowing: Narrowing) -> Plan:
     """Plan; where runs of a launcher that died on this machine are just leaving, wait for their checkpoints first."""
     deadline_s = time.monotonic() + _LEAVING_S
     while True:
-        plan = make_plan(sweep, root, narrowing, queued_runs(root))
+        plan = make_plan(sweep, root, narrowing, look_at_queue(root))
         if not any(_is_leaving(root, run) for run in plan.active):
             return plan
         if time.monotonic() > deadline_s:
@@ -134,7 +134,7 @@ def _submit(plan: Plan, root: Root, parallel: int | None) -> list[str]:
     def submit_held() -> list[str]:
         return slurm.submit_held(folder / launcher, key, root.path, run_ids, plan.sweep.spec.resources, parallel)
 
-    return intents.submit(folder / f"{launcher}.jsonl", key, run_ids, submit_held, slurm.release)
+    return intents.submit(folder / f"{launcher}.jsonl", key, run_ids, submit_held, slurm.cancel, slurm.release)
 
 
 def _run_here(plan: Plan, root: Root, executor: str, slots: int | None, reporter: Reporter) -> str | None:

@@ -10,7 +10,7 @@ from byol_core.files import make_folder, read_json, write_atomic, write_json
 from orchestrator.errors import MissingDataError, UsageError
 from orchestrator.root import Root, write_once
 from orchestrator.spec import Sweep, Variant, expand
-from orchestrator.states import ACTIVE, RETRIED_BY_DEFAULT, Standing, State, standing
+from orchestrator.states import ACTIVE, RETRIED_BY_DEFAULT, Queue, Standing, State, standing
 
 PROTOCOLS = ("probe", "knn")
 
@@ -63,7 +63,7 @@ class Plan:
     left_the_spec: list[str]
 
 
-def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queued: Mapping[str, str] | None) -> Plan:
+def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> Plan:
     """Compare a sweep with the files and the queue; writes nothing.
 
     Raises:
@@ -81,7 +81,7 @@ def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queued: Mapping[st
             data = identities[variant.name]
             name = run_id(variant.at_seed(seed), data)
             if name not in standings:
-                standings[name] = standing(root.run(name), queued)
+                standings[name] = standing(root.run(name), queue)
             runs.append(PlannedRun(name, variant, seed, data, standings[name]))
     return _sort(sweep, variants, runs, narrowing.retry, _left_the_spec(root, sweep, variants))
 

@@ -1,29 +1,39 @@
-"""What the scheduler says of our runs: run id → its word. One question a look, and silence is not an answer."""
-
-from collections.abc import Mapping
+"""What SLURM says of our runs: one question a look, and silence is not an answer."""
 
 from orchestrator.executors import slurm
-from orchestrator.intents import submissions
+from orchestrator.intents import Submission, submissions
 from orchestrator.root import Root
+from orchestrator.states import Queue
 
 
-def queued_runs(root: Root) -> Mapping[str, str] | None:
-    """Return the runs whose jobs wait or run; None where SLURM is here and did not answer.
+def look_at_queue(root: Root) -> Queue:
+    """Ask SLURM about every run that may still have a job.
 
     A submission that was not released yet counts as waiting: its launcher is at it, or has died and the next one repairs.
     """
     open_ = [one for one in submissions(root) if _may_be_active(root, one.run_ids)]
     if not open_:
-        return {}
-    words = slurm.queue([one.key for one in open_]) if slurm.has_slurm() else None
-    if words is None:
-        return None
-    queued = {run_id: "PENDING" for one in open_ if not one.released for run_id in one.run_ids}
-    for one in open_:
-        for run_id, job_id in zip(one.run_ids, one.job_ids, strict=False):
-            if job_id in words:
-                queued[run_id] = words[job_id]
-    return queued
+        return Queue()
+    answer = slurm.queue([one.key for one in open_]) if slurm.has_slurm() else None
+    words: dict[str, str] = {}
+    gone: dict[str, str] = {}
+    for one in open_:  # oldest first, so that the newest submission of a run has the last word
+        for run_id, job_id in _jobs(one):
+            words.pop(run_id, None)
+            gone.pop(run_id, None)
+            if not one.released:
+                words[run_id] = "PENDING"
+            elif answer is not None and job_id in answer:
+                words[run_id] = answer[job_id]
+            else:
+                gone[run_id] = job_id
+    if answer is None:
+        return Queue(words, silent=frozenset(gone))
+    return Queue(words, gone)
+
+
+def _jobs(one: Submission) -> list[tuple[str, str]]:
+    return list(zip(one.run_ids, one.job_ids or [""] * len(one.run_ids), strict=False))
 
 
 def _may_be_active(root: Root, run_ids: list[str]) -> bool:

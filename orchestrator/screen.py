@@ -14,7 +14,6 @@ from orchestrator.root import PREFIX
 from orchestrator.states import State
 from orchestrator.status import RunStatus, SweepStatus
 
-COLLAPSED_BELOW = 0.1  # std·√d; the report's threshold (analysis.collapse) is the same
 _LINE_EVERY_S = 10.0
 _ENDED_BADLY = (State.FAILED, State.OOM, State.TIMEOUT, State.LOST, State.CANCELLED, State.STOPPED, State.PREEMPTED)
 _COLOURS = {State.COMPLETED: "green", State.RUNNING: "cyan", State.SUBMITTED: "yellow", State.PLANNED: "dim"}
@@ -38,12 +37,12 @@ def show_plan(console: Console, plan: Plan, executor: str) -> None:
         console.print(f"  no longer in the spec: {escape(', '.join(plan.left_the_spec))}", highlight=False)
 
 
-def show_status(console: Console, statuses: Iterable[SweepStatus]) -> None:
+def show_status(console: Console, statuses: Iterable[SweepStatus], collapsed_below: float) -> None:
     """Print a table per sweep, one line per variant."""
     for status in statuses:
         launched = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.launched_at))
         console.print(f"[bold]{escape(status.label)}[/bold]  launched {launched}  {summary(status)}", highlight=False)
-        console.print(_variants_table(status))
+        console.print(_variants_table(status, collapsed_below))
         show_failures(console, status.runs)
         if status.waiting():
             console.print(f"{status.waiting()} not running and not done: run `sweep launch` again", highlight=False)
@@ -141,7 +140,7 @@ class Live:
             self._console.print(f"  {share:4.0%}  {summary(status)}", highlight=False)
 
 
-def _variants_table(status: SweepStatus) -> Table:
+def _variants_table(status: SweepStatus, collapsed_below: float) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("variant")
     for heading in ("done", "progress", "probe", "collapsed", "state"):
@@ -150,11 +149,11 @@ def _variants_table(status: SweepStatus) -> Table:
     for run in status.runs:
         by_variant.setdefault(run.variant, []).append(run)
     for variant, runs in by_variant.items():
-        table.add_row(escape(variant), *_cells(runs))
+        table.add_row(escape(variant), *_cells(runs, collapsed_below))
     return table
 
 
-def _cells(runs: list[RunStatus]) -> list[str]:
+def _cells(runs: list[RunStatus], collapsed_below: float) -> list[str]:
     done = sum(run.state == State.COMPLETED for run in runs)
     probes = [run.probe for run in runs if run.probe is not None]
     spreads = [run.spread for run in runs if run.spread is not None]
@@ -165,7 +164,7 @@ def _cells(runs: list[RunStatus]) -> list[str]:
         f"{done}/{len(runs)}",
         f"{sum(run.progress for run in runs) / len(runs):.0%}",
         f"{sum(probes) / len(probes):.3f}" if probes else "–",
-        f"{sum(value < COLLAPSED_BELOW for value in spreads)}/{len(spreads)}" if spreads else "–",
+        f"{sum(value < collapsed_below for value in spreads)}/{len(spreads)}" if spreads else "–",
         ", ".join(words) + (f", {diverged} diverged" if diverged else ""),
     ]
 

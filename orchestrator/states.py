@@ -5,7 +5,7 @@ what cannot be known leaves the state as it is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -52,28 +52,47 @@ class Standing:
     attempt: int = 0
 
 
-def standing(run: RunFolder, queued: Mapping[str, str] | None = None) -> Standing:
-    """Tell the state of a run.
+@dataclass(frozen=True)
+class Queue:
+    """What the scheduler says of runs that may have a job.
 
-    Args:
-        run: its folder.
-        queued: run id → the scheduler's word, for jobs known to wait or run; None where the scheduler was not asked or
-            did not answer.
+    Attributes:
+        words: run id → its word, for jobs that wait or run.
+        gone: run id → job id, for jobs that it no longer knows.
+        silent: runs it was asked about and did not answer.
     """
+
+    words: Mapping[str, str] = field(default_factory=dict)
+    gone: Mapping[str, str] = field(default_factory=dict)
+    silent: frozenset[str] = frozenset()
+
+
+def standing(run: RunFolder, queue: Queue) -> Standing:
+    """Tell the state of a run from its folder and what the scheduler says."""
     attempts = run.attempts()
-    word = (queued or {}).get(run.run_id)
     if not attempts:
-        return Standing(State.SUBMITTED, word) if word else Standing(State.PLANNED)
+        return _unclaimed(run.run_id, queue)
     last = attempts[-1]
     done = read_json(last.done)
     if done is not None:
         return Standing(State.COMPLETED, outcome=done["outcome"], attempt=last.number)
+    word = queue.words.get(run.run_id)
+    if word is not None:  # it runs, or was requeued and comes back
+        return Standing(State.SUBMITTED if word == "PENDING" else State.RUNNING, word.lower(), attempt=last.number)
     end = last_word(last)
     if end is not None:
-        if word == "PENDING":  # requeued after it had stopped
-            return Standing(State.SUBMITTED, word, attempt=last.number)
         return Standing(State(end["state"]), end.get("reason"), attempt=last.number)
-    return _unfinished(last, word, asked=queued is not None)
+    return _unfinished(run.run_id, last, queue)
+
+
+def _unclaimed(run_id: str, queue: Queue) -> Standing:
+    if run_id in queue.words:
+        return Standing(State.SUBMITTED, queue.words[run_id].lower())
+    if run_id in queue.silent:
+        return Standing(State.SUBMITTED, "SLURM did not answer")
+    if run_id in queue.gone:
+        return Standing(State.LOST, f"job {queue.gone[run_id]} ended before it began to train")
+    return Standing(State.PLANNED)
 
 
 def last_word(attempt: AttemptFolder) -> dict[str, Any] | None:
@@ -85,15 +104,14 @@ def last_word(attempt: AttemptFolder) -> dict[str, Any] | None:
     return final
 
 
-def _unfinished(attempt: AttemptFolder, word: str | None, asked: bool) -> Standing:
+def _unfinished(run_id: str, attempt: AttemptFolder, queue: Queue) -> Standing:
+    """A claim without a last word: its process lives, cannot be seen, or is gone."""
     claim = read_json(attempt.claim)
     if claim is None:
         return Standing(State.LOST, "killed before it could start", attempt=attempt.number)
-    if word is not None:
-        return Standing(State.RUNNING, attempt=attempt.number)
-    alive = is_alive(Process(**claim["process"]))
-    if alive is None and not (asked and claim["job"]["job_id"]):
-        return Standing(State.RUNNING, f"on {claim['process']['host']}, not seen from here", attempt=attempt.number)
+    host, alive = claim["process"]["host"], is_alive(Process(**claim["process"]))
     if alive:
         return Standing(State.RUNNING, attempt=attempt.number)
-    return Standing(State.LOST, f"its process on {claim['process']['host']} is gone without a word", attempt=attempt.number)
+    if alive is None and run_id not in queue.gone:
+        return Standing(State.RUNNING, f"on {host}, which cannot be seen from here", attempt=attempt.number)
+    return Standing(State.LOST, f"its process on {host} is gone without a word", attempt=attempt.number)

@@ -100,7 +100,13 @@ def sweep(tmp_path):
 
     def run(*arguments, check=None, timeout=120, **kwargs):
         done = subprocess.run(
-            command(*arguments), cwd=tmp_path, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, **kwargs
+            command(*arguments),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            **kwargs,
         )
         assert check is None or done.returncode == check, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

@@ -102,7 +102,9 @@ def test_a_setting_with_effect_is_another_run(key):
 
 def test_other_content_is_another_run():
     config = resolve("digits-tiny", {})
-    assert len({run_id(config, data) for data in (DATA, DataIdentity("e" * 64, "as stored"), DataIdentity("f" * 64, "half"))}) == 3
+    assert (
+        len({run_id(config, data) for data in (DATA, DataIdentity("e" * 64, "as stored"), DataIdentity("f" * 64, "half"))}) == 3
+    )
 
 
 def test_semantics_are_part_of_the_identity(monkeypatch):
