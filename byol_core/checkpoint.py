@@ -6,6 +6,7 @@ with ``weights_only``: a planted pickle does not run.
 
 import hashlib
 import io
+import pickle
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
         if manifest is None or hashlib.sha256(content).hexdigest() != manifest["sha256"][_STATE]:
             return None
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), manifest
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError):
         return None
 
 

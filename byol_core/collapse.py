@@ -49,9 +49,11 @@ def spread(normalized: Tensor) -> Tensor:
 
 
 def effective_rank(vectors: Tensor) -> Tensor:
-    """exp(entropy of the singular values) of the centred (B, D) vectors (Roy & Vetterli 2007); 1 where all are equal."""
+    """exp(entropy of the singular values) of the centred (B, D) vectors (Roy & Vetterli 2007); 1 where all are equal, NaN where one is."""
     centred = vectors - vectors.mean(0)
     gram = centred.T @ centred if centred.shape[1] <= centred.shape[0] else centred @ centred.T
+    if not bool(torch.isfinite(gram).all()):
+        return gram.new_tensor(torch.nan)  # of a diverged run: the solver would raise
     values = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
     shares = values / values.sum().clamp_min(torch.finfo(values.dtype).tiny)
     return torch.exp(-torch.special.xlogy(shares, shares).sum())

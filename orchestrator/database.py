@@ -37,9 +37,9 @@ def open_database(where: str) -> Engine:
 def _engine(where: str) -> Engine:
     try:
         url = make_url(where) if "://" in where else make_url(f"sqlite:///{Path(where).absolute()}")
+        engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S} if url.drivername.startswith("sqlite") else {})
     except ArgumentError:
         raise UsageError(f"--db {where!r} is neither a path nor a URL such as sqlite:////data/results.db") from None
-    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S} if url.drivername.startswith("sqlite") else {})
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_pragmas)
     return engine

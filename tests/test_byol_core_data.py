@@ -1,0 +1,154 @@
+"""Data sets and evaluation: the readers on real files, the protocols against scikit-learn."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.neighbors import KNeighborsClassifier
+from torch import nn
+
+from byol_core.config import Augment, DatasetConfig
+from byol_core.data import DataError, Images, Split, load
+from byol_core.evaluate import evaluate, knn, probe
+
+
+def test_digits_are_scikit_learns_split_once_for_ever():
+    images = load(DatasetConfig())
+    assert images.pretrain.images.shape == (1400, 1, 16, 16) and len(images.test) == 397
+    assert images.pretrain.images.dtype == torch.uint8 and int(images.pretrain.images.max()) == 255
+    assert sorted([*images.train.labels.tolist(), *images.test.labels.tolist()]) == sorted(load_digits().target.tolist())
+    digest = hashlib.sha256(images.train.labels.numpy().tobytes() + images.test.labels.numpy().tobytes()).hexdigest()
+    assert digest[:16] == "8f61c6ae4453aea8"
+
+
+def test_real_cifar_pixels_are_read_as_stored(cifar_npz):
+    images, stored = load(DatasetConfig(name="arrays", path=str(cifar_npz))), np.load(cifar_npz)
+    assert images.pretrain.images.shape == (300, 3, 32, 32) and images.channels == 3 and images.side_px == 32
+    np.testing.assert_array_equal(images.pretrain.images[7].permute(1, 2, 0).numpy(), stored["x_train"][7])
+    np.testing.assert_array_equal(images.test.labels.numpy(), stored["y_test"])
+
+
+def write(path, x=None, y=None):
+    x = np.zeros((4, 8, 8, 3), np.uint8) if x is None else x
+    y = np.arange(len(x)) if y is None else y
+    np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
+    return DatasetConfig(name="arrays", path=str(path))
+
+
+def test_grey_arrays_get_a_channel(tmp_path):
+    assert load(write(tmp_path / "a.npz", np.zeros((4, 8, 8), np.uint8))).channels == 1
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "text"),
+    [
+        (np.zeros((4, 8, 8, 3), np.float32), None, "images are float32"),
+        (np.zeros((4, 8, 9, 3), np.uint8), None, "must be uint8"),
+        (np.zeros((4, 8, 8, 5), np.uint8), None, "must be uint8"),
+        (np.zeros((4, 8, 8, 3), np.uint8), np.arange(3), "labels are int64"),
+        (np.zeros((4, 8, 8, 3), np.uint8), np.zeros(4), "labels are float64"),
+    ],
+)
+def test_arrays_of_another_kind_are_refused_by_name(tmp_path, x, y, text):
+    with pytest.raises(DataError, match=text):
+        load(write(tmp_path / "bad.npz", x, y))
+
+
+def test_a_file_that_is_no_npz_is_refused(tmp_path):
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(DataError, match="is no .npz with x_train"):
+        load(DatasetConfig(name="arrays", path=str(tmp_path / "text.npz")))
+
+
+def test_limit_shortens_training_and_leaves_the_test_images(tmp_path):
+    images = load(DatasetConfig(limit=100))
+    assert (len(images.pretrain), len(images.train), len(images.test)) == (100, 100, 397)
+
+
+def test_stl10_is_read_through_torchvision(tmp_path, monkeypatch):
+    """Small files in STL-10's binary format: column-major pixels, labels from 1, none for the unlabeled."""
+    from torchvision.datasets import STL10
+
+    folder = tmp_path / "stl10_binary"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    pixels = {
+        name: random.integers(0, 256, (n, 3, 96, 96), dtype=np.uint8)
+        for name, n in [("train", 4), ("unlabeled", 6), ("test", 5)]
+    }
+    for name, array in pixels.items():
+        (folder / f"{name}_X.bin").write_bytes(array.tobytes())
+    for name, n in (("train", 4), ("test", 5)):
+        (folder / f"{name}_y.bin").write_bytes(bytes(range(1, n + 1)))
+    (folder / "class_names.txt").write_text("\n".join("abcdefghij"))
+    monkeypatch.setattr(STL10, "_check_integrity", lambda self: True)
+    images = load(DatasetConfig(name="stl10", path=str(tmp_path)))
+    assert (len(images.pretrain), len(images.train), len(images.test)) == (10, 4, 5)
+    np.testing.assert_array_equal(images.train.images[1].numpy(), pixels["train"][1].transpose(0, 2, 1))
+    assert images.train.labels.tolist() == [0, 1, 2, 3] and images.pretrain.labels.tolist() == [0, 1, 2, 3] + [-1] * 6
+
+
+def test_damaged_stl10_names_the_way_out(tmp_path):
+    folder = tmp_path / "stl10_binary"
+    folder.mkdir()
+    for name in ("train_X.bin", "train_y.bin", "unlabeled_X.bin", "test_X.bin", "test_y.bin"):
+        (folder / name).write_bytes(b"x")
+    with pytest.raises(DataError, match="damaged.*sweep data fetch stl10"):
+        load(DatasetConfig(name="stl10", path=str(tmp_path)))
+
+
+class Flat(nn.Module):
+    """Features that are the pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return x.flatten(1) * self.scale
+
+
+class Constant(Flat):
+    def forward(self, x):
+        return torch.ones(len(x), 4) * self.scale
+
+
+PLAIN = Augment(rotate_rad=0.0, scale=(1.0, 1.0), shift=0.0, gain=0.0, offset=0.0, noise_std=0.0)
+
+
+def test_knn_equals_scikit_learns_cosine_weighted_vote():
+    images = load(DatasetConfig(limit=300))
+    flat = {
+        name: split.images.flatten(1).float().numpy() / 255 for name, split in [("train", images.train), ("test", images.test)]
+    }
+    unit = {name: x / np.linalg.norm(x, axis=1, keepdims=True) for name, x in flat.items()}
+    reference = KNeighborsClassifier(20, metric="cosine", weights=lambda distance: np.exp((1 - distance) / 0.07))
+    reference.fit(unit["train"], images.train.labels.numpy())
+    expected = reference.score(unit["test"], images.test.labels.numpy())
+    assert knn(Flat(), images, PLAIN) == pytest.approx(expected, abs=0.003)
+
+
+def test_probe_reads_what_is_linear_and_gives_chance_for_a_constant():
+    images = load(DatasetConfig())
+    assert probe(Flat(), images, PLAIN) > 0.93
+    assert probe(Constant(), images, PLAIN) < 0.2
+
+
+def test_probe_is_deterministic_and_harder_under_augmentation():
+    images = load(DatasetConfig(limit=300))
+    first, second = probe(Flat(), images, Augment()), probe(Flat(), images, Augment())
+    assert first == second < probe(Flat(), images, PLAIN)
+
+
+def test_a_result_names_protocol_and_version():
+    images = load(DatasetConfig(limit=100))
+    result = evaluate("knn", {"online": Flat(), "target": Constant()}, images, PLAIN)
+    assert (result["protocol"], result["version"]) == ("knn", 1) and result["online"] != result["target"]
+
+
+def test_unlabelled_images_are_no_part_of_evaluation():
+    images = load(DatasetConfig(limit=100))
+    unlabelled = Split(images.pretrain.images, torch.full((100,), -1))
+    assert knn(Flat(), Images(unlabelled, images.train, images.test), PLAIN) == knn(Flat(), images, PLAIN)

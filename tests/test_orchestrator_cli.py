@@ -1,0 +1,239 @@
+"""The `sweep` command as a user meets it: in processes of its own, killed at bad moments, fed with nonsense."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import REPO, SPEC, command
+
+from byol_core.files import RecordReader
+from orchestrator.root import Root
+
+
+def status(sweep, *arguments):
+    (one,) = json.loads(sweep("status", *arguments, "--json", check=0).stdout)["sweeps"]
+    return one
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def points(root):
+    """(run, step) → metrics, of the highest attempt that has the step."""
+    found = {}
+    for run in root.runs():
+        for attempt in run.attempts():
+            for record in RecordReader(attempt.events):
+                if record["type"] == "metrics":
+                    found[run.run_id, record["step"]] = record["metrics"]
+    return found
+
+
+def results(root):
+    """Per run: what its one done.json and its evaluations say."""
+    found = {}
+    for run in root.runs():
+        done = [json.loads(attempt.done.read_text()) for attempt in run.attempts() if attempt.done.exists()]
+        assert len(done) == 1, f"{run.run_id} has {len(done)} results"
+        found[run.run_id] = (done[0]["outcome"], done[0]["final"], list(run.evaluations()))
+    return found
+
+
+LONGER = ("epochs: 2,", "epochs: 12,")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The longer spec, run without trouble: what every interrupted one must equal."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "tiny.yaml").write_text(SPEC.replace(*LONGER))
+    subprocess.run(command("launch", "tiny.yaml", "--executor", "local"), cwd=folder, check=True, capture_output=True)
+    root = Root(folder / "sweep-runs")
+    return results(root), points(root)
+
+
+def test_launch_status_report_and_launch_again(sweep, spec_file):
+    file = spec_file()
+    done = sweep("launch", file, "--executor", "local", check=0)
+    assert "4 runs, 4 to run (local)" in done.stdout and "4/4 done" in done.stdout
+    assert status(sweep)["counts"] == {"COMPLETED": 4}
+    table = sweep("report", "--table", "mlp_norm", check=0).stdout
+    assert "done 2/2" in table and "absent" in table and "figure: sweep-runs/reports/mlp_norm.png" in table
+    started = time.monotonic()
+    again = sweep("launch", file, "--executor", "local", check=0)
+    assert "0 to run, 4 done already" in again.stdout and time.monotonic() - started < 10
+    more = sweep("launch", file, "--executor", "local", "--seeds", "0,1,2", check=0)
+    assert "6 runs, 2 to run, 4 done already" in more.stdout
+
+
+def test_json_report_is_whole_and_in_fractions(sweep, spec_file):
+    sweep("launch", spec_file(), "--executor", "local", check=0)
+    report = json.loads(sweep("report", "--table", "mlp_norm", "--format", "json", check=0).stdout)
+    assert [row["label"] for row in report["rows"]][:2] == ["Contrastive loss", "BYOL"] and len(report["rows"]) == 7
+    byol = report["rows"][1]
+    assert byol["published"] == 0.577 and byol["n"] == 2 and set(byol["values"]) == {"0", "1"}
+    assert 0 < byol["mean"] <= 1 and byol["state"] == "done 2/2" and len(byol["run_ids"]) == 2
+
+
+def test_inline_gives_the_same_results_as_local(sweep, spec_file, tmp_path):
+    file = spec_file()
+    sweep("--root", "a", "launch", file, "--executor", "local", "--slots", str(len(os.sched_getaffinity(0))), check=0)
+    sweep("--root", "b", "launch", file, "--executor", "inline", check=0, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert results(Root(tmp_path / "a")) == results(Root(tmp_path / "b"))
+
+
+@pytest.mark.parametrize("victim", ["launcher", "worker", "both"])
+def test_kill_9_then_the_same_launch_ends_as_if_nothing_had_happened(sweep, spec_file, tmp_path, uninterrupted, victim):
+    file, root = spec_file(LONGER), Root(tmp_path / "sweep-runs")
+    launcher = subprocess.Popen(command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.DEVNULL)
+    until(lambda: len(points(root)) >= 4)
+    claims = [
+        json.loads(attempt.claim.read_text()) for run in root.runs() for attempt in run.attempts() if attempt.claim.exists()
+    ]
+    if victim in ("worker", "both"):
+        for one in claims:
+            os.kill(one["process"]["pid"], signal.SIGKILL)
+    if victim in ("launcher", "both"):
+        launcher.kill()
+    assert launcher.wait(60) != 0
+    sweep("launch", file, "--executor", "local", check=0)
+    expected, series = uninterrupted
+    assert results(root) == expected and points(root) == series
+    assert status(sweep)["counts"] == {"COMPLETED": 4}
+
+
+def test_ctrl_c_checkpoints_and_the_next_launch_goes_on(sweep, spec_file, tmp_path, uninterrupted):
+    file, root = spec_file(LONGER), Root(tmp_path / "sweep-runs")
+    launcher = subprocess.Popen(
+        command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    until(lambda: len(points(root)) >= 4)
+    os.killpg(launcher.pid, signal.SIGINT)  # as a terminal does: to the launcher and all its children
+    out, _ = launcher.communicate(timeout=60)
+    assert launcher.returncode == 130 and "interrupted by SIGINT; the same launch goes on from here" in out
+    counts = status(sweep)["counts"]
+    assert counts["STOPPED"] == 2 and counts["PLANNED"] == 2
+    done = sweep("launch", file, "--executor", "local", check=0)
+    resumed = [
+        record["step"] for run in root.runs() for record in RecordReader(run.attempt(2).events) if record["type"] == "start"
+    ]
+    assert "4 to run" in done.stdout and len(resumed) == 2 and all(step > 0 for step in resumed)
+    expected, series = uninterrupted
+    assert results(root) == expected and points(root) == series
+
+
+def test_a_second_launcher_is_told_who_holds_the_root(sweep, spec_file, tmp_path):
+    file = spec_file(LONGER)
+    first = subprocess.Popen(command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.DEVNULL)
+    until(lambda: len(points(Root(tmp_path / "sweep-runs"))) >= 1)
+    second = sweep("launch", file, "--executor", "local")
+    assert second.returncode == 75 and f"pid {first.pid}" in second.stderr and "another launcher" in second.stderr
+    assert status(sweep)["counts"]["RUNNING"] >= 1  # looking is always allowed
+    assert first.wait(60) == 0
+
+
+def test_a_failed_run_is_named_and_waits_for_retry(sweep, spec_file):
+    file = spec_file(("batch_size: 64", "batch_size: 512"))
+    done = sweep("launch", file, "--executor", "local", check=1)
+    assert "byol seed 0" in done.stdout and "batch_size 512 is larger than the 256 training images" in done.stdout
+    again = sweep("launch", file, "--executor", "local", check=1)
+    assert "0 to run" in again.stdout and "--retry failed tries them again" in again.stdout
+    assert "4 to run" in sweep("launch", file, "--executor", "local", "--retry", "failed", check=1).stdout
+
+
+def test_real_cifar_pixels_run_through_the_quick_profile(sweep, cifar_npz):
+    file = REPO / "sweeps" / "norm_ablation.yaml"
+    arrays = ["--set", "dataset.name=arrays", "--set", f"dataset.path={cifar_npz}", "--set", "epochs=1"]
+    sweep("launch", file, "--profile", "quick", *arrays, "--seeds", "0", "--executor", "local", check=0)
+    report = json.loads(sweep("report", "--table", "mlp_norm", "--format", "json", check=0).stdout)
+    assert {row["state"] for row in report["rows"]} == {"done 1/1"}
+    assert "arrays" in report["setting"]["description"]
+
+
+def test_without_stl10_the_blog_setting_stops_before_anything_starts(sweep, tmp_path):
+    done = sweep(
+        "launch", REPO / "sweeps" / "norm_ablation.yaml", "--executor", "local", env={**os.environ, "SWEEP_DATA": str(tmp_path)}
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "sweep data fetch stl10" in done.stderr and "--profile quick" in done.stderr
+    assert list((tmp_path / "sweep-runs" / "runs").iterdir()) == []
+
+
+def test_dry_run_writes_nothing(sweep, spec_file, tmp_path):
+    done = sweep("launch", spec_file(), "--dry-run", "--executor", "local", check=0)
+    assert "4 runs, 4 to run" in done.stdout and not (tmp_path / "sweep-runs").exists()
+
+
+def test_show_logs_and_export_tell_of_a_run(sweep, spec_file, tmp_path):
+    sweep("launch", spec_file(), "--executor", "local", "--seeds", "0", check=0)
+    listed = sweep("status", "--state", "completed", check=0).stdout
+    (run,) = [line.split()[0] for line in listed.splitlines() if "no_norm" in line]
+    shown = sweep("show", run, check=0).stdout
+    assert "projector.norm=none" in shown and "COMPLETED ok" in shown and "probe" in shown
+    assert json.loads(sweep("show", run, "--json", check=0).stdout)["config"]["projector"]["norm"] == "none"
+    log = sweep("logs", run, "-f", check=0).stdout
+    assert "step 0 " in log and "COMPLETED" in log
+    sweep("export", "--out", "csv", check=0)
+    header, *lines = (tmp_path / "csv" / "runs.csv").read_text().splitlines()
+    assert "probe_v1.online.accuracy" in header and len(lines) == 2
+    metrics = (tmp_path / "csv" / "metrics.csv").read_text().splitlines()
+    assert metrics[0] == "run_id,attempt,step,metric,value" and len(metrics) > 10
+
+
+BAD_USAGE = {
+    "unknown executor": (["launch", "SPEC", "--executor", "cloud"], "allowed: auto, slurm, local, inline"),
+    "unknown profile": (["launch", "SPEC", "--profile", "big"], "profile 'big' does not exist"),
+    "unknown table": (["launch", "SPEC", "--table", "mlp_nrm"], "did you mean 'mlp_norm'"),
+    "seeds that are none": (["launch", "SPEC", "--seeds", "a,b"], "write different numbers"),
+    "the same seed twice": (["launch", "SPEC", "--seeds", "1,1"], "write different numbers"),
+    "no assignment": (["launch", "SPEC", "--set", "epochs"], "write KEY=VALUE"),
+    "unknown setting": (["launch", "SPEC", "--set", "epoch=3"], "did you mean 'epochs'"),
+    "a swept setting": (["launch", "SPEC", "--set", "projector.norm=bn"], "varies 'projector.norm' itself"),
+    "unknown state to retry": (["launch", "SPEC", "--retry", "running"], "is no state to retry"),
+    "no such spec": (["launch", "nothing.yaml"], "no such file"),
+    "no such sweep": (["status", "nothing"], "no sweep is called 'nothing'"),
+    "no such state": (["status", "--state", "asleep"], "allowed: any"),
+    "no table": (["report"], "--table is missing; tables: mlp_norm, norm"),
+    "no such table": (["report", "--table", "norms"], "did you mean 'norm'"),
+    "no such setting": (["report", "--table", "norm", "--setting", "abc"], "has no setting 'abc'"),
+    "no such format": (["report", "--table", "norm", "--format", "pdf"], "allowed: text, json"),
+    "no such run": (["show", "abc"], "no run starts with 'abc'"),
+    "an empty run": (["logs", ""], "no run starts with ''"),
+    "no such data set": (["data", "fetch", "imagenot"], "cannot be fetched"),
+    "embedded data set": (["data", "fetch", "digits"], "nothing to fetch"),
+    "a path that is no database": (["--db", "bad://x", "status"], "neither a path nor a URL"),
+    "root on a file": (["--root", "SPEC", "launch", "SPEC", "--executor", "local"], "choose another --root"),
+    "hostile sweep name": (["status", "\x1b[31m\x00'; DROP TABLE runs"], "no sweep is called"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_USAGE)
+def test_bad_usage_gets_one_line_that_helps(spec_file, tmp_path, name, capsys, monkeypatch):
+    from orchestrator import cli
+
+    words, text = BAD_USAGE[name]
+    file = str(spec_file())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["sweep", *(file if word == "SPEC" else word for word in words)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert stopped.value.code in (1, 2) and text in err, err
+    assert err.startswith("error: ") and err.count("\n") == 1 and "Traceback" not in err and "\x1b" not in err
+    assert not (tmp_path / "sweep-runs" / "runs").exists() or not any((tmp_path / "sweep-runs" / "runs").iterdir())
+    assert out == ""
+
+
+def test_help_and_status_answer_within_a_second_or_so(sweep):
+    """The bound is loose on purpose, for busy machines; docs/log.md has the measured times."""
+    for arguments in (["--help"], ["status"]):
+        started = time.monotonic()
+        sweep(*arguments, check=0)
+        assert time.monotonic() - started < 5

@@ -1,0 +1,174 @@
+"""The spec: what is refused, with file and line; what it expands to."""
+
+import pytest
+from conftest import REPO, SPEC
+
+from orchestrator.errors import SpecError, UsageError
+from orchestrator.spec import expand, load_sweep
+from orchestrator.spec.strict_yaml import read, scalar
+
+# name: (old text, new text, line of the error, part of the error)
+REFUSED = {
+    "unknown key": ("tables:", "tabels:", 9, "did you mean 'tables'"),
+    "missing key": ("seeds: [0, 1]\n", "", 1, "key 'seeds' is missing"),
+    "duplicate key": ("baseline: byol\n", "baseline: byol\nbaseline: byol\n", 6, "duplicate key"),
+    "later version": ("version: 1", "version: 2", 1, "must be 1"),
+    "no preset": ("preset: digits-tiny, ", "", 3, "names no preset"),
+    "unknown preset": ("digits-tiny", "digits-tinny", 3, "did you mean 'digits-tiny'"),
+    "unknown setting": ("projector.norm: bn,", "projector.nrm: bn,", 7, "did you mean 'projector.norm'"),
+    "unknown value": ("projector.norm: bn,", "projector.norm: batch,", 7, "'bn', 'ln', 'gn' or 'none'"),
+    "setting of the base": ("epochs: 2", "epochs: -2", 3, "greater than or equal to 1"),
+    "seed twice": ("[0, 1]", "[0, 0]", 4, "holds one twice"),
+    "no seeds": ("[0, 1]", "[]", 4, "at least 1 item"),
+    "negative seed": ("[0, 1]", "[0, -1]", 4, "greater than or equal to 0"),
+    "seed as text": ("[0, 1]", "[0, one]", 4, "'one' is not allowed"),
+    "baseline that is no variant": ("baseline: byol", "baseline: moco", 5, "'moco' is no variant"),
+    "hostile name": ("name: tiny", "name: ../../etc", 2, "is no name"),
+    "name with newline": ("name: tiny", 'name: "a\\n#SBATCH --time=99"', 2, "is no name"),
+    "hostile variant": ("no_norm:", '"a/b":', 8, "is no name"),
+    "resources by another name": ("cpus: 1", "cpu: 1", 10, "did you mean 'cpus'"),
+    "partition with a directive": ("gpus: 0", 'gpus: 0, partition: "x\\n#SBATCH"', 10, "is no name"),
+    "a date": ("name: tiny", "name: 2026-01-01", 2, "put it in quotes"),
+    "a number as key": ("tables:", "7: x\ntables:", 9, "key 7 is no text"),
+    "not YAML": ("version: 1", "version: [1", 2, "expected"),
+    "a list": (SPEC, "- version: 1\n", 1, "a spec is a mapping"),
+    "exclude without reason": ("tables:", "exclude: [{when: {projector.norm: bn}}]\ntables:", 9, "because"),
+    "everything excluded": (
+        "  no_norm: {projector.norm: none, predictor.norm: none}\n",
+        "exclude: [{when: {projector.norm: bn}, because: test}]\n",
+        8,
+        "every variant is excluded",
+    ),
+    "too many runs": (
+        "tables:",
+        f"grid: {{optimizer.lr: {[i / 1e4 for i in range(1, 9000)]}, epochs: [1, 2]}}\ntables:",
+        0,
+        "more than 20,000",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_bad_spec_is_refused_with_file_and_line(spec_file, name):
+    old, new, line, text = REFUSED[name]
+    file = spec_file((old, new))
+    with pytest.raises(SpecError) as error:
+        expand(load_sweep(file))
+    assert str(error.value).startswith(f"{file}:{line}:" if line else str(file)), error.value
+    assert text in str(error.value)
+
+
+def test_the_untouched_spec_is_accepted(spec_file):
+    variants = expand(load_sweep(spec_file()))
+    assert [variant.name for variant in variants] == ["byol", "no_norm"]
+    assert variants[1].config.projector.norm == "none" and variants[1].config.epochs == 2
+    assert variants[0].at_seed(7).seed == 7
+
+
+def test_a_missing_file_says_where_specs_are(tmp_path):
+    with pytest.raises(SpecError, match="no such file.*sweeps/"):
+        load_sweep(tmp_path / "nothing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("3e6", 3e6),
+        ("no", "no"),
+        ("off", "off"),
+        ("none", "none"),
+        ("true", True),
+        ("010", 10),
+        ("[1, 2]", [1, 2]),
+    ],
+)
+def test_yaml_has_no_surprises(text, value):
+    assert scalar(text) == value and type(scalar(text)) is type(value)
+
+
+def test_an_alias_bomb_ends_quickly(tmp_path):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [" + ", ".join([f"*a{i - 1}"] * 10) + "]" for i in range(1, 10)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+    with pytest.raises(SpecError, match="aliases included"):
+        read(tmp_path / "bomb.yaml")
+
+
+def test_a_huge_file_is_not_read(tmp_path):
+    (tmp_path / "huge.yaml").write_bytes(b"#" * (2 << 20))
+    with pytest.raises(SpecError, match="larger than 1 MiB"):
+        read(tmp_path / "huge.yaml")
+
+
+def test_grid_is_a_product_with_names_and_excludes(spec_file):
+    grid = "grid: {target.tau_base: [0.9, 0.99], optimizer.lr: [0.5, 1.0]}\n"
+    rule = "exclude: [{when: {target.tau_base: 0.9, projector.norm: none}, because: test}]\n"
+    variants = expand(load_sweep(spec_file(("tables:", grid + rule + "tables:"))))
+    names = [variant.name for variant in variants]
+    assert len(names) == 6 and names[0] == "byol,target.tau_base=0.9,optimizer.lr=0.5"
+    assert not any("no_norm" in name and "0.9," in name for name in names)
+
+
+def test_a_grid_alone_needs_no_variants(spec_file):
+    text = SPEC.replace("baseline: byol", "baseline: {target.tau_base: 0.99}")
+    text = text[: text.index("variants:")] + "grid: {target.tau_base: [0.9, 0.99]}\n"
+    assert [variant.name for variant in expand(load_sweep(spec_file(text=text)))] == [
+        "target.tau_base=0.9",
+        "target.tau_base=0.99",
+    ]
+
+
+PROFILES = """\
+profiles:
+  small: {base: {preset: digits-tiny, epochs: 1}, variants: {no_norm: {optimizer.lr: 0.5}}, seeds: [5], resources: {cpus: 3}}
+  longer: {base: {epochs: 9}}
+"""
+
+
+def test_a_profile_changes_base_variants_seeds_and_resources(spec_file):
+    sweep = load_sweep(spec_file(("tables:", PROFILES + "tables:")), "small")
+    byol, no_norm = expand(sweep)
+    assert sweep.label == "tiny@small" and sweep.spec.seeds == [5] and sweep.spec.resources.cpus == 3
+    assert (byol.config.epochs, byol.config.dataset.limit) == (1, 0)  # a preset replaces the base
+    assert (byol.config.optimizer.lr, no_norm.config.optimizer.lr, no_norm.config.projector.norm) == (1.5, 0.5, "none")
+
+
+def test_a_profile_without_preset_is_laid_over_the_base(spec_file):
+    (byol, _) = expand(load_sweep(spec_file(("tables:", PROFILES + "tables:")), "longer"))
+    assert (byol.config.epochs, byol.config.dataset.limit) == (9, 256)
+
+
+def test_an_unknown_profile_names_the_nearest(spec_file):
+    with pytest.raises(UsageError, match="did you mean 'small'"):
+        load_sweep(spec_file(("tables:", PROFILES + "tables:")), "smal")
+
+
+def test_a_profile_that_changes_an_unknown_variant_is_refused(spec_file):
+    profile = "profiles:\n  p: {variants: {byoll: {optimizer.lr: 1.0}}}\n"
+    with pytest.raises(SpecError, match="did you mean 'byol'"):
+        load_sweep(spec_file(("tables:", profile + "tables:")), "p")
+
+
+def test_overrides_change_every_variant_and_the_label(spec_file):
+    sweep = load_sweep(spec_file(), None, {"optimizer.lr": 0.25})
+    assert sweep.label.startswith("tiny+") and {v.config.optimizer.lr for v in expand(sweep)} == {0.25}
+    assert load_sweep(spec_file(), None, {"optimizer.lr": 0.5}).label != sweep.label
+
+
+@pytest.mark.parametrize(("key", "text"), [("projector.norm", "varies 'projector.norm' itself"), ("seed", "use --seeds")])
+def test_overriding_what_the_sweep_varies_is_refused(spec_file, key, text):
+    with pytest.raises(UsageError, match=text):
+        load_sweep(spec_file(), None, {key: "bn"})
+
+
+@pytest.mark.parametrize("file", sorted((REPO / "sweeps").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_spec_in_sweeps_expands_under_every_profile(file):
+    spec = load_sweep(file).spec
+    for profile in [None, *spec.profiles]:
+        assert expand(load_sweep(file, profile))
+    header = file.read_text().split("version:")[0]
+    assert all(word in header for word in ("# Question", "# Command", "# Cost", "# Expected"))
+    from analysis.rows import load_table
+
+    assert all(load_table(table).rows for table in spec.tables)

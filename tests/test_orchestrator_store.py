@@ -1,0 +1,388 @@
+"""Runs and their files: claims, the fence, states told from evidence, the collector."""
+
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+
+import pytest
+from sqlalchemy import func, select, text
+
+from byol_core.files import RecordLog, RecordReader, write_json
+from orchestrator import schema
+from orchestrator.collect import collect
+from orchestrator.database import open_database
+from orchestrator.errors import StoreError, UsageError
+from orchestrator.plan import Narrowing, make_plan, write_plan
+from orchestrator.processes import Process, is_alive, this_process
+from orchestrator.root import Root
+from orchestrator.spec import load_sweep
+from orchestrator.states import Queue, State, standing
+from orchestrator.worker import Job, run_attempt
+
+INLINE = Job("inline", capture=False, device="cpu", threads=1, log_every=2)
+
+
+def go_on():
+    return None
+
+
+def stop_after(n):
+    left = iter(range(n))
+    return lambda: None if next(left, None) is not None else "asked to"
+
+
+@pytest.fixture
+def root(tmp_path, spec_file):
+    """A planned sweep of four runs."""
+    root = Root(tmp_path / "root")
+    root.create()
+    write_plan(make_plan(load_sweep(spec_file()), root, Narrowing(), Queue()), root)
+    return root
+
+
+@pytest.fixture
+def run(root):
+    return root.runs()[0]
+
+
+@pytest.fixture
+def db(tmp_path):
+    return open_database(str(tmp_path / "results.db"))
+
+
+def rows(engine, table):
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
+
+
+def dump(engine):
+    return {name: rows(engine, table) for name, table in schema.metadata.tables.items()}
+
+
+def test_an_attempt_leaves_claim_events_result_encoder_and_evaluations(root, run):
+    assert run_attempt(root.path, run.run_id, INLINE, go_on) == State.COMPLETED
+    names = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    assert names == {
+        "run.json",
+        "attempts/0001/claim.json",
+        "attempts/0001/events.jsonl",
+        "attempts/0001/done.json",
+        "encoder/state.pt",
+        "encoder/manifest.json",
+        "evaluations/probe-v1.json",
+        "evaluations/knn-v1.json",
+    }
+    kinds = [record["type"] for record in RecordReader(run.attempt(1).events)]
+    assert kinds == ["start", "metrics", "metrics", "metrics", "metrics", "checkpoint", "end"]
+
+
+def test_a_completed_run_is_not_tried_again(root, run):
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+    assert run_attempt(root.path, run.run_id, INLINE, go_on) is None and len(run.attempts()) == 1
+
+
+def test_a_stopped_run_goes_on_where_it_stopped(root, run):
+    assert run_attempt(root.path, run.run_id, INLINE, stop_after(3)) == State.STOPPED
+    assert standing(run, Queue()).state == State.STOPPED and standing(run, Queue()).reason == "asked to"
+    assert run_attempt(root.path, run.run_id, INLINE, go_on) == State.COMPLETED
+    start = next(record for record in RecordReader(run.attempt(2).events) if record["type"] == "start")
+    assert start["step"] == 3 and start["exact"] is True and not (run.path / "checkpoints").exists()
+
+
+def test_the_outrun_attempt_stops_before_it_publishes_and_its_result_does_not_count(root, run):
+    def overtaken():
+        (run.path / "attempts" / "0002").mkdir(exist_ok=True)
+        return "the launcher is gone"
+
+    assert run_attempt(root.path, run.run_id, INLINE, overtaken) is None
+    assert not (run.path / "checkpoints").exists() and not run.attempt(1).done.exists()
+    assert all(record["type"] != "end" for record in RecordReader(run.attempt(1).events))
+
+
+def test_an_attempt_overtaken_at_the_last_moment_writes_no_result(root, run, monkeypatch):
+    from byol_core import train
+
+    evaluate = train._evaluate_once
+    monkeypatch.setattr(
+        train, "_evaluate_once", lambda *a: ((run.path / "attempts" / "0002").mkdir(exist_ok=True), evaluate(*a))
+    )
+    assert run_attempt(root.path, run.run_id, INLINE, go_on) is None
+    assert not run.attempt(1).done.exists()
+
+
+def test_two_workers_on_one_run_give_one_result(root, run):
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: run_attempt(root.path, run.run_id, replace(INLINE, threads=0), go_on), range(2)))
+    results = [attempt for attempt in run.attempts() if attempt.done.exists()]
+    assert len(results) == 1 and results[0].number == run.attempts()[-1].number
+
+
+def test_an_exception_is_a_failure_with_its_reason_and_keeps_the_trace(root, run, capfd):
+    description = json.loads(run.description.read_text())
+    description["config"]["batch_size"] = 512
+    write_json(run.description, description)
+    assert run_attempt(root.path, run.run_id, replace(INLINE, capture=False), go_on) == State.FAILED
+    where = standing(run, Queue())
+    assert where.state == State.FAILED and "batch_size 512 is larger than the 256" in where.reason
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_out_of_memory_is_a_state_of_its_own(root, run, monkeypatch, capfd):
+    import torch
+
+    def explode(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("byol_core.train.train", explode)
+    assert run_attempt(root.path, run.run_id, INLINE, go_on) == State.OOM
+
+
+def test_a_diverged_run_is_completed_with_that_outcome(root, run):
+    description = json.loads(run.description.read_text())
+    for part in ("encoder", "projector", "predictor"):
+        description["config"][part]["norm"] = "none"
+    description["config"]["optimizer"]["lr"] = 1e30
+    write_json(run.description, description)
+    assert run_attempt(root.path, run.run_id, INLINE, go_on) == State.COMPLETED
+    assert standing(run, Queue()).outcome == "diverged"
+
+
+# States by evidence
+
+
+def claim(run, number=1, process=None, executor="local", job_id=None):
+    attempt = run.attempt(number)
+    attempt.path.mkdir(parents=True)
+    process = process or this_process()
+    write_json(attempt.claim, {"process": asdict(process), "job": asdict(Job(executor, job_id)), "claimed_at": 0.0})
+    return attempt
+
+
+def gone_here():
+    return replace(this_process(), started=1)
+
+
+def elsewhere():
+    return replace(this_process(), host="node17")
+
+
+@pytest.mark.parametrize(
+    ("process", "queue", "state"),
+    [
+        (this_process, Queue(), State.RUNNING),
+        (gone_here, Queue(), State.LOST),
+        (elsewhere, Queue(), State.RUNNING),
+        (elsewhere, Queue(words={"RUN": "RUNNING"}), State.RUNNING),
+        (elsewhere, Queue(silent=frozenset({"RUN"})), State.RUNNING),
+        (elsewhere, Queue(gone={"RUN": "7_0"}), State.LOST),
+        (gone_here, Queue(words={"RUN": "PENDING"}), State.SUBMITTED),
+    ],
+)
+def test_a_claim_without_a_last_word(run, process, queue, state):
+    queue = Queue(
+        {run.run_id: word for word in queue.words.values()},
+        {run.run_id: job for job in queue.gone.values()},
+        frozenset({run.run_id}) if queue.silent else frozenset(),
+    )
+    claim(run, process=process())
+    assert standing(run, queue).state == state
+
+
+@pytest.mark.parametrize(
+    ("queue", "state"),
+    [
+        (lambda run: Queue(), State.PLANNED),
+        (lambda run: Queue(words={run: "PENDING"}), State.SUBMITTED),
+        (lambda run: Queue(silent=frozenset({run})), State.SUBMITTED),
+        (lambda run: Queue(gone={run: "7_0"}), State.LOST),
+    ],
+)
+def test_a_run_without_an_attempt(run, queue, state):
+    assert standing(run, queue(run.run_id)).state == state
+
+
+def test_a_result_outranks_everything(run):
+    attempt = claim(run, process=gone_here())
+    write_json(attempt.done, {"outcome": "ok"})
+    with RecordLog(attempt.events) as log:
+        log.append({"type": "end", "state": "FAILED", "reason": "x"})
+    assert standing(run, Queue(gone={run.run_id: "7"})).state == State.COMPLETED
+
+
+def test_the_highest_attempt_alone_counts(run):
+    write_json(claim(run, 1).done, {"outcome": "ok"})
+    claim(run, 2, process=gone_here())
+    assert standing(run, Queue()).state == State.LOST
+
+
+def test_a_pid_that_came_back_is_another_process():
+    here = this_process()
+    assert is_alive(here) is True and is_alive(replace(here, started=here.started + 1)) is False
+    assert is_alive(replace(here, boot_id="another")) is False
+    assert is_alive(Process("elsewhere", here.boot_id, here.pid, here.started)) is None
+
+
+# The collector
+
+
+def test_collecting_twice_changes_nothing(root, run, db):
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+    collect(root, db, Queue())
+    before = dump(db)
+    collect(root, db, Queue())
+    assert dump(db) == before and len(before["points"]) == 4 * 9 and len(before["evaluations"]) == 4
+
+
+def test_collecting_at_every_byte_gives_what_one_pass_gives(root, run, db, tmp_path):
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+    collect(root, db, Queue())
+    events = run.attempt(1).events
+    whole, expected = events.read_bytes(), dump(db)
+    done = run.attempt(1).done.read_bytes()
+    run.attempt(1).done.unlink()
+    slow = open_database(str(tmp_path / "slow.db"))
+    for cut in range(0, len(whole), 37):
+        events.write_bytes(whole[:cut])
+        collect(root, slow, Queue())
+    events.write_bytes(whole)
+    run.attempt(1).done.write_bytes(done)
+    collect(root, slow, Queue())
+    stamp = schema.runs.columns.keys().index("stamp")
+    expected["runs"] = [row[:stamp] for row in expected["runs"]]
+    got = dump(slow)
+    got["runs"] = [row[:stamp] for row in got["runs"]]
+    assert got == expected
+
+
+def test_a_pass_that_dies_leaves_the_database_as_it_was(root, run, db, monkeypatch):
+    collect(root, db, Queue())
+    before = dump(db)
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+    from orchestrator.collect import _Pass
+
+    monkeypatch.setattr(_Pass, "_replace", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+    with pytest.raises(RuntimeError):
+        collect(root, db, Queue())
+    assert dump(db) == before
+    monkeypatch.undo()
+    collect(root, db, Queue())
+    assert len(dump(db)["points"]) == 36
+
+
+def test_damaged_lines_are_counted_and_the_rest_is_collected(root, run, db):
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+    events = run.attempt(1).events
+    lines = events.read_bytes().splitlines(keepends=True)
+    events.write_bytes(b"".join([lines[0], lines[1][:20] + b"X" + lines[1][21:], *lines[2:]]))
+    collect(root, db, Queue())
+    with db.connect() as connection:
+        assert connection.scalar(select(schema.attempts.c.skipped_lines)) == 1
+        assert connection.scalar(select(func.count()).select_from(schema.points)) == 3 * 9
+
+
+def test_a_value_that_is_not_finite_is_stored_as_such(root, run, db):
+    attempt = claim(run)
+    with RecordLog(attempt.events) as log:
+        log.append({"type": "metrics", "t": 0, "step": 0, "epoch": 0, "metrics": {"loss": float("nan")}, "images_per_s": 1.0})
+    collect(root, db, Queue())
+    with db.connect() as connection:
+        found = connection.execute(select(schema.points.c.value, schema.points.c.non_finite)).all()
+    assert (None, "nan") in [tuple(row) for row in found]
+
+
+def test_a_second_collector_leaves_the_work_to_the_first(root, db):
+    import fcntl
+
+    descriptor = os.open(root.path / "collector.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert collect(root, db, Queue()) is False
+    os.close(descriptor)
+    assert collect(root, db, Queue()) is True
+
+
+def test_the_database_can_be_made_again_from_the_files(root, run, db, tmp_path):
+    run_attempt(root.path, run.run_id, INLINE, stop_after(2))
+    collect(root, db, Queue())
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+    collect(root, db, Queue())
+    again = open_database(str(tmp_path / "again.db"))
+    collect(root, again, Queue())
+    first, second = dump(db), dump(again)
+    assert {tuple(r) for r in first["points"]} == {tuple(r) for r in second["points"]}
+    for name in ("runs", "attempts", "evaluations", "summaries", "sweep_runs"):
+        assert first[name] == second[name], name
+
+
+def test_a_text_file_is_no_database(tmp_path):
+    (tmp_path / "results.db").write_text("hello, I am a text file, and long enough to be looked at" * 30)
+    with pytest.raises(StoreError, match="not a database"):
+        open_database(str(tmp_path / "results.db"))
+    assert (tmp_path / "results.db").read_text().startswith("hello")
+
+
+def test_a_newer_schema_is_refused_untouched(tmp_path, db):
+    with db.begin() as connection:
+        connection.execute(text("UPDATE meta SET value = '99' WHERE key = 'schema_version'"))
+    with pytest.raises(StoreError, match="schema version 99"):
+        open_database(str(tmp_path / "results.db"))
+
+
+# Plans
+
+
+def test_variants_that_mean_the_same_share_one_run(tmp_path, spec_file):
+    text_ = ("no_norm: {projector.norm: none, predictor.norm: none}", "same: {projector.norm: bn, projector.gn_groups: 4}")
+    plan = make_plan(load_sweep(spec_file(text_)), Root(tmp_path / "r"), Narrowing(), Queue())
+    assert len(plan.runs) == 4 and len(plan.start) == 2
+
+
+def test_two_sweeps_share_runs(root, spec_file):
+    run_attempt(root.path, root.runs()[0].run_id, INLINE, go_on)
+    other = load_sweep(spec_file(("name: tiny", "name: other"), name="other.yaml"))
+    plan = make_plan(other, root, Narrowing(), Queue())
+    assert len(plan.reuse) == 1 and len(plan.start) == 3
+
+
+def test_runs_go_out_seed_by_seed(tmp_path, spec_file):
+    plan = make_plan(load_sweep(spec_file()), Root(tmp_path / "r"), Narrowing(), Queue())
+    assert [(run.seed, run.variant.name) for run in plan.start] == [(0, "byol"), (0, "no_norm"), (1, "byol"), (1, "no_norm")]
+
+
+def test_a_table_narrows_to_its_rows(tmp_path, spec_file):
+    groups = ("no_norm: {projector.norm: none, predictor.norm: none}", "gn: {projector.norm: gn, predictor.norm: gn}")
+    sweep = load_sweep(spec_file(groups))
+    plan = make_plan(sweep, Root(tmp_path / "r"), Narrowing(table="mlp_norm"), Queue())
+    assert {run.variant.name for run in plan.start} == {"byol"}
+    with pytest.raises(UsageError, match="did you mean 'mlp_norm'"):
+        make_plan(sweep, Root(tmp_path / "r"), Narrowing(table="mlp_nrm"), Queue())
+
+
+def test_failed_runs_wait_for_retry_and_lost_ones_do_not(root, spec_file):
+    failed, lost, cancelled, _ = root.runs()
+    for run, state in ((failed, "FAILED"), (cancelled, "CANCELLED")):
+        with RecordLog(claim(run, process=gone_here()).events) as log:
+            log.append({"type": "end", "state": state, "reason": "x"})
+    claim(lost, process=gone_here())
+    sweep = load_sweep(spec_file())
+    plan = make_plan(sweep, root, Narrowing(), Queue())
+    assert {run.run_id for run in plan.leave} == {failed.run_id, cancelled.run_id}
+    assert lost.run_id in {run.run_id for run in plan.start}
+    again = make_plan(sweep, root, Narrowing(retry=frozenset({State.FAILED})), Queue())
+    assert failed.run_id in {run.run_id for run in again.start} and cancelled.run_id not in {run.run_id for run in again.start}
+
+
+def test_what_left_the_spec_is_named(root, spec_file):
+    smaller = spec_file(("  no_norm: {projector.norm: none, predictor.norm: none}\n", ""))
+    assert make_plan(load_sweep(smaller), root, Narrowing(), Queue()).left_the_spec == ["no_norm"]
+
+
+def test_a_run_is_found_by_its_first_digits(root):
+    run = root.runs()[0]
+    assert root.find_run(run.run_id[:12]) == run
+    with pytest.raises(UsageError, match="no run starts with"):
+        root.find_run("zzz")
+    shutil.copytree(run.path, root.path / "runs" / (run.run_id[:12] + "0" * 52))
+    with pytest.raises(UsageError, match="2 runs start with"):
+        root.find_run(run.run_id[:12])
