@@ -1,0 +1,248 @@
+"""Tables from stored runs: statistics against SciPy, settings that may not mix, every state of a line, text and JSON."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as scipy_stats
+
+from analysis.collapse import is_collapsed
+from analysis.figure import draw
+from analysis.load import NoDatabaseError, load
+from analysis.render_json import as_json
+from analysis.render_text import as_text
+from analysis.rows import UnknownTableError, load_table, table_ids
+from analysis.settings import find_settings
+from analysis.stats import holm, paired_difference, summarize
+from analysis.table import UnknownSettingError, build
+from byol_core.config import canonical, resolve
+
+VALUES, BASE = {0: 0.61, 1: 0.58, 2: 0.66}, {0: 0.70, 1: 0.71, 2: 0.69}
+MLP_NORM = load_table("mlp_norm")
+ROWS = {
+    "byol": {},
+    "no_norm": {"projector.norm": "none", "predictor.norm": "none"},
+    "contrastive": {"method": "moco", "projector.norm": "none", "predictor.norm": "none", "optimizer.lr": 0.02},
+    "random": {"method": "random"},
+}
+
+
+# Statistics
+
+
+def test_summary_equals_scipys():
+    values = [*VALUES.values()]
+    summary = summarize(values)
+    low, high = scipy_stats.t.interval(0.95, 2, loc=np.mean(values), scale=scipy_stats.sem(values))
+    assert summary.mean == pytest.approx(np.mean(values)) and summary.std == pytest.approx(np.std(values, ddof=1))
+    assert summary.ci95 == pytest.approx((low, high)) and summary.half_range == pytest.approx(0.04)
+
+
+def test_paired_difference_equals_scipys_t_test():
+    difference = paired_difference(VALUES, BASE)
+    reference = scipy_stats.ttest_rel([*VALUES.values()], [*BASE.values()])
+    interval = reference.confidence_interval(0.95)
+    assert difference.p == pytest.approx(reference.pvalue) and difference.ci95 == pytest.approx((interval.low, interval.high))
+
+
+def test_pairs_are_made_by_seed_and_odd_seeds_left_out():
+    difference = paired_difference({2: 0.5, 7: 0.9, 0: 0.4}, {0: 0.3, 2: 0.1})
+    assert difference.n == 2 and difference.delta == pytest.approx(0.25)
+    assert paired_difference({1: 0.5}, {2: 0.5}) is None
+
+
+def test_one_value_has_no_spread_and_none_has_nothing():
+    assert (summarize([0.5]).std, summarize([0.5]).ci95, summarize([]).mean) == (None, None, None)
+    assert paired_difference({0: 0.5}, {0: 0.4}).p is None
+
+
+def test_holm_equals_rs_p_adjust():
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
+
+
+# Tables
+
+
+def run(row, seed, value=0.5, **changes):
+    """A line of the frame that `load` gives, for one run."""
+    overrides = {**ROWS[row], **changes.pop("overrides", {}), "seed": seed}
+    spread = None if row == "random" else changes.pop("spread", 0.8)
+    config = canonical(resolve("digits-tiny", overrides))
+    line = {
+        "run_id": f"{row}-{seed}-{json.dumps(overrides, sort_keys=True)}",
+        "seed": seed,
+        "state": "COMPLETED",
+        "outcome": "ok",
+        "reason": None,
+        "step": 1,
+        "total_steps": 1,
+        "wall_s": 1.0,
+        "config": config,
+        "data": ("f" * 64, "as stored", 1),
+        "evaluations": {("probe", 1, "online", "accuracy"): value},
+        "final": {} if spread is None else {"std_sqrt_d": spread, "positive_cosine": 0.9, "negative_cosine": 0.2},
+        "origin": {"commit": "c0ffee", "dirty": False, "device": "cpu", "torch": "2"},
+        "sweeps": ["norm_ablation@quick"],
+        "launched_at": 1000.0,
+    }
+    return {**line, **changes}
+
+
+def table(*runs, **kwargs):
+    return build(MLP_NORM, pd.DataFrame(list(runs)), **kwargs)
+
+
+def line(built, key):
+    return next(one for one in built.lines if one.row.key == key)
+
+
+def test_a_table_without_runs_has_all_its_lines():
+    empty = build(MLP_NORM, pd.DataFrame(columns=[*run("byol", 0)]))
+    assert [one.state for one in empty.lines] == ["absent"] * 7
+    assert "no runs yet: start some with `sweep launch SPEC --table mlp_norm`" in as_text(empty)
+    assert json.loads(as_json(empty))["setting"] is None
+
+
+def test_values_differences_and_collapse_stand_in_their_line():
+    built = table(
+        *(run("byol", seed, value) for seed, value in BASE.items()),
+        *(run("no_norm", seed, value, spread=0.05) for seed, value in VALUES.items()),
+    )
+    no_norm = line(built, "no_norm")
+    assert no_norm.values == VALUES and no_norm.state == "done 3/3" and no_norm.collapsed == (3, 3)
+    assert no_norm.baseline == "byol" and no_norm.difference.delta == pytest.approx(-0.25 / 3)
+    assert line(built, "byol").collapsed == (0, 3) and line(built, "byol").difference is None
+    text = as_text(built)
+    assert "3/3" in text and "baseline" in text and "28.3" in text and "absent" in text
+
+
+def test_the_random_encoder_belongs_to_every_setting_with_its_images_and_is_never_collapsed():
+    short, long = ({"epochs": 10}, {"epochs": 20})
+    built = [
+        table(run("byol", 0, overrides=short), run("byol", 0, overrides=long), run("random", 0), setting=one.id)
+        for one in find_settings(
+            MLP_NORM, pd.DataFrame([run("byol", 0, overrides=short), run("byol", 0, overrides=long), run("random", 0)])
+        )
+    ]
+    assert [line(one, "random").state for one in built] == ["done 1/1"] * 2
+    assert all(line(one, "random").collapsed is None and len(one.others) == 1 for one in built)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"overrides": {"epochs": 10}},
+        {"overrides": {"encoder.norm": "ln"}},
+        {"overrides": {"augment.noise_std": 0.5}},
+        {"data": ("e" * 64, "as stored", 1)},
+        {"data": ("f" * 64, "half", 1)},
+        {"data": ("f" * 64, "as stored", 2)},
+    ],
+    ids=["epochs", "encoder", "augmentation", "content", "split", "semantics"],
+)
+def test_runs_of_another_setting_data_or_semantics_never_share_a_table(change):
+    built = table(run("byol", 0), run("no_norm", 0, **change))
+    states = {line(built, key).state for key in ("byol", "no_norm")}
+    assert states == {"done 1/1", "absent"} and len(built.others) == 1
+
+
+def test_a_companion_key_may_differ_but_not_within_a_line():
+    built = table(run("byol", 0), run("contrastive", 0))
+    assert line(built, "contrastive").state == "done 1/1" and built.others == []
+    two = table(run("byol", 0), run("contrastive", 0), run("contrastive", 1, overrides={"optimizer.lr": 0.5}))
+    confounded = line(two, "contrastive")
+    assert confounded.summary.n == 0 and confounded.marks == ["confounded: optimizer.lr 0.02 | 0.5"]
+
+
+def test_the_newest_sweeps_setting_is_shown_and_others_can_be_chosen():
+    old, new = run("byol", 0, 0.1, overrides={"epochs": 10}), run("byol", 0, 0.2, launched_at=2000.0)
+    assert line(table(old, new), "byol").values == {0: 0.2}
+    (other,) = table(old, new).others
+    assert line(table(old, new, setting=other.id[:4]), "byol").values == {0: 0.1}
+    with pytest.raises(UnknownSettingError, match=other.id):
+        table(old, new, setting="zzz")
+
+
+def test_a_sweep_name_narrows_to_its_runs():
+    mine, theirs = run("byol", 0), run("byol", 1, sweeps=["other@x"])
+    assert line(table(mine, theirs, sweeps=["norm_ablation"]), "byol").state == "done 1/1"
+    assert line(table(mine, theirs), "byol").state == "done 2/2"
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (["COMPLETED", "PLANNED"], "partial 1/2"),
+        (["COMPLETED", "RUNNING"], "running 1/2"),
+        (["FAILED", "PLANNED"], "failed 0/2"),
+        (["STOPPED", "STOPPED"], "stopped 0/2"),
+        (["PLANNED", "SUBMITTED"], "waiting 0/2"),
+    ],
+)
+def test_a_line_says_how_far_it_is(states, expected):
+    runs = [run("byol", seed, state=state, evaluations={}) for seed, state in enumerate(states)]
+    assert line(table(*runs), "byol").state == expected
+
+
+def test_a_diverged_run_is_marked_and_gives_no_number():
+    built = line(table(run("byol", 0), run("byol", 1, outcome="diverged", evaluations={}, final={})), "byol")
+    assert built.summary.n == 1 and built.marks == ["diverged 1/2"] and built.state == "done 2/2"
+
+
+def test_runs_of_different_code_or_machines_are_marked():
+    other = {"commit": "beef", "dirty": False, "device": "cuda", "torch": "2"}
+    assert line(table(run("byol", 0), run("byol", 1, origin=other)), "byol").marks == ["mixed: commit, device"]
+
+
+def test_the_newest_version_of_a_protocol_counts():
+    both = {("probe", 1, "online", "accuracy"): 0.1, ("probe", 2, "online", "accuracy"): 0.2}
+    assert line(table(run("byol", 0, evaluations=both)), "byol").values == {0: 0.2}
+
+
+def test_collapse_is_judged_from_the_spread_alone():
+    assert is_collapsed({"std_sqrt_d": 0.09}) is True and is_collapsed({"std_sqrt_d": 0.11}) is False
+    assert is_collapsed({"loss": 0.0}) is None
+
+
+def test_json_has_the_documented_keys():
+    document = json.loads(as_json(table(run("byol", 0), run("byol", 1), run("no_norm", 0))))
+    assert list(document) == ["table", "title", "metric", "setting", "other_settings", "published_source", "published_setting", "rows"]
+    documented = ["label", "method", "overrides", "published", "published_pm", "published_cosines", "n", "values", "mean", "std", "half_range", "ci95", "baseline", "delta", "delta_ci95", "p_holm", "state", "marks", "collapsed", "std_sqrt_d", "positive_cosine", "negative_cosine", "run_ids"]
+    assert all(list(row) == documented for row in document["rows"])
+
+
+@pytest.mark.parametrize("name", table_ids())
+def test_every_table_is_whole(name):
+    rows = load_table(name)
+    assert all(row.published.value is not None and 0 <= row.published.value <= 1 for row in rows.rows.values())
+    assert set(rows.baselines) <= set(rows.rows) and all(set(row.match) <= set(rows.axes) for row in rows.rows.values())
+    assert len({json.dumps(dict(row.match), sort_keys=True) for row in rows.rows.values()}) == len(rows.rows)
+
+
+def test_table_norm_takes_the_same_runs():
+    built = build(load_table("norm"), pd.DataFrame([run("byol", 0), run("no_norm", 0)]))
+    assert {one.row.key for one in built.lines if one.state == "done 1/1"} == {"byol_bn_bn_bn", "byol_bn_none_none"}
+    assert len(built.lines) == 22
+
+
+def test_an_unknown_table_names_the_nearest():
+    with pytest.raises(UnknownTableError, match="did you mean 'mlp_norm'"):
+        load_table("mlp_nom")
+
+
+def test_a_missing_database_is_said(tmp_path):
+    with pytest.raises(NoDatabaseError, match="sweep status"):
+        load(str(tmp_path / "nothing.db"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_figure_shows_ink_for_every_line(tmp_path):
+    from PIL import Image
+
+    full = table(*(run("byol", seed, value) for seed, value in BASE.items()), run("random", 0, 0.3))
+    draw(full, tmp_path / "full.png")
+    draw(build(MLP_NORM, pd.DataFrame(columns=[*run("byol", 0)])), tmp_path / "empty.png")
+    colours = [np.asarray(Image.open(tmp_path / name).convert("RGB")).reshape(-1, 3) for name in ("full.png", "empty.png")]
+    ours = [int((np.abs(pixels - np.array([0x1F, 0x5F, 0x8B])).sum(1) < 12).sum()) for pixels in colours]
+    assert ours[0] > ours[1] > 0  # the legend alone has some

@@ -1,0 +1,58 @@
+"""The manual: every command has help and a place in it, its examples run, its links lead somewhere."""
+
+import re
+import shlex
+
+import pytest
+import typer
+from conftest import REPO
+
+from orchestrator.cli import app
+from orchestrator.spec import expand, load_sweep
+
+MANUAL = (REPO / "docs" / "command-line.md").read_text()
+COMMANDS = typer.main.get_command(app).commands
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_stands_in_the_manual(name):
+    assert COMMANDS[name].help and f"sweep {name}" in MANUAL
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_a_command_stands_in_the_manual(name):
+    options = {option for parameter in COMMANDS[name].params for option in parameter.opts if option.startswith("--")}
+    missing = {option for option in options - {"--help"} if option not in MANUAL}
+    assert not missing
+
+
+def examples():
+    return [line.strip() for line in MANUAL.splitlines() if line.startswith("    sweep ")]
+
+
+@pytest.mark.slow
+def test_the_manuals_examples_run(sweep, tmp_path):
+    """In one folder, in order; launches are shortened to an epoch."""
+    assert len(examples()) >= 7
+    (tmp_path / "sweeps").symlink_to(REPO / "sweeps")
+    for example in examples():
+        words = shlex.split(example)[1:]
+        shorter = ["--set", "epochs=1"] if words[0] == "launch" else []
+        sweep(*(["status"] if words[:2] == ["status", "smoke"] else words), *shorter, check=0)
+
+
+def test_the_manuals_spec_expands(tmp_path):
+    (text,) = re.findall(r"```yaml\n(.*?)```", (REPO / "docs" / "spec.md").read_text(), re.DOTALL)
+    (tmp_path / "spec.yaml").write_text(text)
+    for profile in (None, "small"):
+        assert len(expand(load_sweep(tmp_path / "spec.yaml", profile))) == 3
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{file.name}" for file in sorted((REPO / "docs").glob("*.md")))])
+def test_links_lead_to_files(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (REPO / page).read_text()):
+        assert ((REPO / page).parent / target).exists(), f"{page} links to {target}"
+
+
+def test_the_readme_shows_the_two_commands_on_top():
+    assert re.search(r"make demo.*\n.*make test", (REPO / "README.md").read_text()[:1500])
