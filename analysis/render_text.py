@@ -69,7 +69,7 @@ def _notes(table: Table) -> list[str]:
     baselines = ", ".join(rows.rows[key].label for key in rows.baselines)
     notes = [
         f"ours: {rows.protocol} accuracy of the {rows.network} encoder in percent, mean over n seeds ± half its 95% t-interval.",
-        f"vs baseline: mean difference in points, seed by seed, from the baseline of its method ({baselines}), "
+        f"vs baseline: mean difference in points, seed by seed, from its method's baseline ({baselines}), "
         "with its 95% t-interval; p by Holm over the table.",
         f"collapsed: runs whose std·√d (spread of the online projections, 1 = even, 0 = a point) is below {COLLAPSED_BELOW}. "
         "cos: online against target projections, same image / different images.",

@@ -49,7 +49,10 @@ def spread(normalized: Tensor) -> Tensor:
 
 
 def effective_rank(vectors: Tensor) -> Tensor:
-    """exp(entropy of the singular values) of the centred (B, D) vectors (Roy & Vetterli 2007); 1 where all are equal, NaN where one is."""
+    """exp(entropy of the singular values) of the centred (B, D) vectors (Roy & Vetterli 2007).
+
+    1 where all vectors are equal; NaN where one is not finite.
+    """
     centred = vectors - vectors.mean(0)
     gram = centred.T @ centred if centred.shape[1] <= centred.shape[0] else centred @ centred.T
     if not bool(torch.isfinite(gram).all()):

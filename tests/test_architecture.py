@@ -86,7 +86,8 @@ def test_light_leaves_load_nothing_heavy(module):
 def test_quick_commands_load_nothing_heavy(tmp_path, spec_file, arguments):
     words = [str(spec_file()) if word == "SPEC" else word for word in arguments]
     places = ["--root", str(tmp_path / "runs"), "--db", str(tmp_path / "results.db")]
-    code = f"sys.argv = ['sweep', *{places + words}]\nfrom orchestrator.cli import main\ntry:\n    main()\nexcept SystemExit as e:\n    assert not e.code, e.code"
+    run = "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code"
+    code = f"sys.argv = ['sweep', *{places + words}]\nfrom orchestrator.cli import main\n{run}"
     assert loaded_by(code) == []
 
 

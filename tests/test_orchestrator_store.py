@@ -168,6 +168,11 @@ def elsewhere():
     return replace(this_process(), host="node17")
 
 
+def _named(values, run):
+    """Put the run's id where the parameters say RUN."""
+    return {key.replace("RUN", run.run_id): value for key, value in values.items()}
+
+
 @pytest.mark.parametrize(
     ("process", "queue", "state"),
     [
@@ -181,11 +186,7 @@ def elsewhere():
     ],
 )
 def test_a_claim_without_a_last_word(run, process, queue, state):
-    queue = Queue(
-        {run.run_id: word for word in queue.words.values()},
-        {run.run_id: job for job in queue.gone.values()},
-        frozenset({run.run_id}) if queue.silent else frozenset(),
-    )
+    queue = Queue(_named(queue.words, run), _named(queue.gone, run), frozenset({run.run_id}) if queue.silent else frozenset())
     claim(run, process=process())
     assert standing(run, queue).state == state
 
