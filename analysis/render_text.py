@@ -68,14 +68,16 @@ def _notes(table: Table) -> list[str]:
     rows = table.rows
     baselines = ", ".join(rows.rows[key].label for key in rows.baselines)
     notes = [
-        f"ours: {rows.protocol} accuracy of the {rows.network} encoder in percent, mean over n seeds ± half its 95% t-interval.",
+        f"ours: {rows.protocol} accuracy of the {rows.network} encoder in percent, mean over n seeds "
+        "± half its 95% t-interval.",
         f"vs baseline: mean difference in points, seed by seed, from its method's baseline ({baselines}), "
         "with its 95% t-interval; p by Holm over the table.",
-        f"collapsed: runs whose std·√d (spread of the online projections, 1 = even, 0 = a point) is below {COLLAPSED_BELOW}. "
-        "cos: online against target projections, same image / different images.",
+        "collapsed: runs whose std·√d (spread of the online projections, 1 = even, 0 = a point) is below "
+        f"{COLLAPSED_BELOW}. cos: online against target projections, same image / different images.",
     ]
-    if table.setting is not None:
-        notes.append("published and ours come from different data and scale: compare the order of the rows, not the numbers.")
+    if table.setting is not None and (unlike := rows.unlike_published(table.setting.values)):
+        named = ", ".join(f"{key} {ours} for {theirs}" for key, (ours, theirs) in unlike.items())
+        notes.append(f"published and ours differ ({named}): compare the order of the rows, not the numbers.")
     if any(not line.row.published.cosines_printed and line.row.published.positive_cosine for line in table.lines):
         notes.append("≈: measured on a published figure, error about 0.01.")
     notes += [f"{label}: {note}." for label, note in rows.notes.items()]

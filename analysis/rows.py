@@ -55,7 +55,10 @@ class Row:
 
 @dataclass(frozen=True)
 class TableRows:
-    """A table: rows, what they differ in, which metric is printed, and where the published side comes from."""
+    """A table: rows, what they differ in, which metric is printed, and where the published side comes from.
+
+    `published_like` holds the settings of ours that would have to be equal for the numbers to be comparable.
+    """
 
     id: str
     title: str
@@ -67,11 +70,16 @@ class TableRows:
     rows: Mapping[str, Row]
     published_source: str
     published_setting: str
+    published_like: Mapping[str, Any]
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def row_of(self, config: Mapping[str, Any]) -> Row | None:
         """Return the row of a canonical config, None where it has none in this table."""
         return next((row for row in self.rows.values() if all(config.get(k) == v for k, v in row.match.items())), None)
+
+    def unlike_published(self, setting: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """Return the keys in which a setting differs from the published one: key → (ours, theirs)."""
+        return {key: (setting.get(key), value) for key, value in self.published_like.items() if setting.get(key) != value}
 
     def baseline_of(self, row: Row) -> Row | None:
         """Return the baseline of the row's own method."""
@@ -109,6 +117,7 @@ def load_table(name: str) -> TableRows:
         rows=rows,
         published_source=f"{facts['source']}, {printed['where']}",
         published_setting=printed["setting"],
+        published_like=printed["like"],
         notes={rows[key].label: printed["rows"][key]["note"] for key in rows if "note" in printed["rows"].get(key, {})},
     )
 

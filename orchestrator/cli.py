@@ -17,6 +17,7 @@ from orchestrator.errors import StoreError, SweepError, UsageError
 from orchestrator.root import Root
 
 INTERRUPTED = 130
+_PROGRESS_EVERY_S = 1.0
 
 app = typer.Typer(
     name="sweep",
@@ -75,7 +76,7 @@ def launch(
     sweep = load_sweep(spec, profile, dict(_assignment(text) for text in assign or []))
     narrowing = Narrowing(_seeds(seeds), table, parse_retry(retry))
     console = Console()
-    with _Watch(console, sweep.label) as watch:
+    with _Watch(console, sweep.label, dry_run) as watch:
         done = start(sweep, Places.root, narrowing, executor, slots, watch.reporter(), dry_run)
     if dry_run:
         return
@@ -229,14 +230,16 @@ def main() -> None:
 
 
 class _Watch:
-    """Shows a launch: the plan first, then progress. The database follows along."""
+    """Shows a launch: the plan first, then progress. The database is opened before anything starts, and follows along."""
 
-    def __init__(self, console: Console, label: str) -> None:
+    def __init__(self, console: Console, label: str, dry_run: bool) -> None:
+        from orchestrator.database import open_database
         from orchestrator.screen import Live
 
         self._console, self._label, self._live = console, label, Live(console)
-        self._engine: Engine | None = None
+        self._engine = None if dry_run else open_database(Places.db)
         self._next_s = 0.0
+        self._complained = False
 
     def reporter(self) -> Any:
         from orchestrator.launch import Reporter
@@ -254,17 +257,23 @@ class _Watch:
         self._console.print(f"  {text}", highlight=False)
 
     def _tick(self, _: object) -> None:
-        if time.monotonic() < self._next_s:
+        if time.monotonic() < self._next_s or self._engine is None:
             return
+        self._next_s = time.monotonic() + _PROGRESS_EVERY_S
+        try:
+            self._show_progress(self._engine)
+        except StoreError as error:  # the runs go on: the database is only their index
+            if not self._complained:
+                self._note(str(error))
+            self._complained = True
+
+    def _show_progress(self, engine: Engine) -> None:
         from orchestrator.collect import collect
-        from orchestrator.database import open_database
         from orchestrator.states import Queue
         from orchestrator.status import sweep_statuses
 
-        self._engine = self._engine or open_database(Places.db)
-        if collect(Places.root, self._engine, Queue()):
-            self._live.update(sweep_statuses(self._engine, self._label)[0])
-        self._next_s = time.monotonic() + 1.0
+        if collect(Places.root, engine, Queue()):
+            self._live.update(sweep_statuses(engine, self._label)[0])
 
 
 def _after_launch(console: Console, label: str, done: Any) -> int:

@@ -13,9 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DatabaseError
 
 from byol_core.files import RecordReader, read_json
 from orchestrator import schema
+from orchestrator.errors import StoreError
 from orchestrator.root import AttemptFolder, Root, RunFolder
 from orchestrator.states import Queue, State, standing
 
@@ -33,6 +35,9 @@ def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> boo
 
     Returns:
         False where another collector is at work.
+
+    Raises:
+        StoreError: the database cannot be written; it is as it was.
     """
     try:
         descriptor = os.open(root.path / "collector.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -44,6 +49,10 @@ def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> boo
             _Pass(root, connection, queue).collect()
     except BlockingIOError:
         return False
+    except DatabaseError as error:
+        raise StoreError(
+            f"the database cannot be written: {error.orig}; no run is affected, the next pass catches up"
+        ) from None
     finally:
         os.close(descriptor)
     return True

@@ -224,6 +224,13 @@ def test_every_table_is_whole(name):
     assert len({json.dumps(dict(row.match), sort_keys=True) for row in rows.rows.values()}) == len(rows.rows)
 
 
+def test_the_note_on_differing_settings_names_them_and_goes_when_there_are_none():
+    text = as_text(table(run("byol", 0)))
+    assert "differ (dataset.name digits for stl10, encoder.arch tiny for resnet18, epochs 60 for 10)" in " ".join(text.split())
+    same = {"dataset.name": "stl10", "encoder.arch": "resnet18", "epochs": 10}
+    assert "published and ours differ" not in as_text(table(run("byol", 0, overrides=same)))
+
+
 def test_table_norm_takes_the_same_runs():
     built = build(load_table("norm"), pd.DataFrame([run("byol", 0), run("no_norm", 0)]))
     assert {one.row.key for one in built.lines if one.state == "done 1/1"} == {"byol_bn_bn_bn", "byol_bn_none_none"}
