@@ -105,7 +105,7 @@ def load_table(name: str) -> TableRows:
     table = _read("tables", name)
     facts = _read("published", table["published"]["file"])
     printed = facts["tables"][table["published"]["table"]]
-    rows = {key: _row(key, row, printed["rows"][row["published"]]) for key, row in table["rows"].items()}
+    rows = {key: _row(key, row, printed["rows"].get(row["published"], {})) for key, row in table["rows"].items()}
     return TableRows(
         id=table["id"],
         title=table["title"],
@@ -118,8 +118,13 @@ def load_table(name: str) -> TableRows:
         published_source=f"{facts['source']}, {printed['where']}",
         published_setting=printed["setting"],
         published_like=printed["like"],
-        notes={rows[key].label: printed["rows"][key]["note"] for key in rows if "note" in printed["rows"].get(key, {})},
+        notes=_notes(table["rows"], printed["rows"]),
     )
+
+
+def _notes(rows: Mapping[str, Any], printed: Mapping[str, Any]) -> dict[str, str]:
+    noted = {row["label"]: printed.get(row["published"], {}).get("note") for row in rows.values()}
+    return {label: note for label, note in noted.items() if note}
 
 
 def _row(key: str, row: Mapping[str, Any], printed: Mapping[str, Any]) -> Row:

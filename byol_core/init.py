@@ -3,28 +3,57 @@ common: a projector with and without norm starts from the same linear layers.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
+from scipy.stats import truncnorm
 from torch import Tensor, nn
 
+from byol_core.config import InitConfig
+from byol_core.networks import Affine
 from byol_core.streams import normal, stream, uniform
 
 
-def initialize(network: nn.Module, scheme: str, seed: int) -> None:
-    """Set every weight and bias of linear and convolutional layers in place; norms keep γ = 1, β = 0."""
+def initialize(network: nn.Module, how: InitConfig, seed: int, draw: str = "init") -> None:
+    """Set every weight and bias of linear and convolutional layers in place; norms keep γ = 1, β = 0.
+
+    Args:
+        network: changed in place.
+        how: scheme, scale and biases.
+        seed: of the run.
+        draw: names the draw; another name gives other weights.
+    """
     for name, layer in network.named_modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
             with torch.no_grad():
-                layer.weight.copy_(_weight(layer, scheme, stream(seed, "init", f"{name}.weight")))
+                layer.weight.copy_(how.scale * _weight(layer, how.scheme, stream(seed, draw, f"{name}.weight")))
                 if layer.bias is not None:
-                    layer.bias.copy_(_bias(layer, scheme, stream(seed, "init", f"{name}.bias")))
+                    layer.bias.copy_(_bias(layer, how.biases, stream(seed, draw, f"{name}.bias")))
+
+
+@contextmanager
+def calibrating(network: nn.Module) -> Iterator[None]:
+    """While entered, a forward pass sets each `Affine` to act on that batch as batch norm would."""
+    layers = [layer for layer in network.modules() if isinstance(layer, Affine)]
+    for layer in layers:
+        layer.calibrating = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.calibrating = False
 
 
 def _weight(layer: nn.Linear | nn.Conv2d, scheme: str, rng: np.random.Generator) -> Tensor:
     shape = layer.weight.shape
     if scheme == "he":
         return normal(rng, math.sqrt(2 / _fan_in(layer)), *shape)
+    if scheme == "haiku":
+        return _truncated_normal(rng, 1 / math.sqrt(_fan_in(layer)), *shape)
+    if scheme == "orthogonal":
+        return _orthogonal(rng, *shape)
     if scheme == "torchvision" and isinstance(layer, nn.Conv2d):
         fan_out = layer.out_channels * layer.kernel_size[0] * layer.kernel_size[1]
         return normal(rng, math.sqrt(2 / fan_out), *shape)
@@ -32,12 +61,27 @@ def _weight(layer: nn.Linear | nn.Conv2d, scheme: str, rng: np.random.Generator)
     return uniform(rng, -bound, bound, *shape)
 
 
-def _bias(layer: nn.Linear | nn.Conv2d, scheme: str, rng: np.random.Generator) -> Tensor:
+def _bias(layer: nn.Linear | nn.Conv2d, how: str, rng: np.random.Generator) -> Tensor:
     assert layer.bias is not None, "asked for the bias of a layer that has none"
-    if scheme == "he":
+    if how == "zeros":
         return torch.zeros_like(layer.bias)
     bound = 1 / math.sqrt(_fan_in(layer))
     return uniform(rng, -bound, bound, *layer.bias.shape)
+
+
+def _truncated_normal(rng: np.random.Generator, std: float, *shape: int) -> Tensor:
+    """Haiku's: a unit normal cut at ±2, times std; its own standard deviation is 0.88 std."""
+    unit: Tensor = torch.from_numpy(truncnorm.ppf(rng.random(shape), -2, 2).astype(np.float32))
+    return unit.mul(std)
+
+
+def _orthogonal(rng: np.random.Generator, *shape: int) -> Tensor:
+    """Orthonormal rows, or columns where those are fewer (Saxe et al. 2013), by QR with a positive diagonal."""
+    rows, columns = shape[0], math.prod(shape[1:])
+    drawn = normal(rng, 1.0, max(rows, columns), min(rows, columns)).double()
+    q, r = torch.linalg.qr(drawn)
+    signed: Tensor = q * torch.sign(torch.diagonal(r))
+    return (signed if rows >= columns else signed.T).reshape(shape).float()
 
 
 def _fan_in(layer: nn.Linear | nn.Conv2d) -> int:

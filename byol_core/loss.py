@@ -1,4 +1,4 @@
-"""The two losses: BYOL's regression of the target projection, and the contrastive loss of the blog's MoCo row."""
+"""The losses: BYOL's regression of the target projection, and the contrastive ones of MoCo and SimCLR."""
 
 import torch
 import torch.nn.functional as F
@@ -41,3 +41,21 @@ def contrastive_loss(query: Tensor, key: Tensor, queue: Tensor, temperature: flo
     positive = (query * key).sum(-1, keepdim=True)
     logits = torch.cat([positive, query @ queue.T], dim=1) / temperature
     return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long, device=query.device), reduction="none")
+
+
+def nt_xent(view1: Tensor, view2: Tensor, temperature: float) -> Tensor:
+    """SimCLR's loss (Chen et al. 2020, equation 1): each image of the 2B views picks its other view among the rest.
+
+    Args:
+        view1: (B, D) projections.
+        view2: (B, D) projections of the same images.
+        temperature: > 0.
+
+    Returns:
+        (2B,) cross-entropies.
+    """
+    n = len(view1)
+    both = l2_normalize(torch.cat([view1, view2]))
+    logits = (both @ both.T / temperature).fill_diagonal_(-torch.inf)
+    partner = torch.arange(2 * n, device=both.device).roll(n)
+    return F.cross_entropy(logits, partner, reduction="none")

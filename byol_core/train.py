@@ -37,6 +37,7 @@ class Options:
         log_every: steps between two points of the metric series.
         checkpoint_every_s: seconds between two checkpoints.
         protocols: evaluations at the end.
+        max_steps: end after this many steps, as `cut`: a try, never a result; 0 for no limit.
     """
 
     device: str = "auto"
@@ -44,6 +45,7 @@ class Options:
     log_every: int = 10
     checkpoint_every_s: float = 60.0
     protocols: tuple[str, ...] = tuple(VERSIONS)
+    max_steps: int = 0
 
 
 class Observer(Protocol):
@@ -89,7 +91,8 @@ class Result:
     """How a run ended.
 
     Attributes:
-        outcome: `ok`, `diverged` (the loss was not finite, at `step`) or `stopped` (asked to, before `step`).
+        outcome: `ok`, `diverged` (the loss was not finite, at `step`), `stopped` (asked to, before `step`) or `cut` (at
+            `max_steps`).
         step: the next step, had it gone on.
         initial: signs of collapse before the first update.
         final: mean loss and signs of collapse over the last epoch.
@@ -132,6 +135,8 @@ def _train(
         raise DataError(f"batch_size {config.batch_size} is larger than the {len(images.pretrain)} training images")
     make_folder(folder)
     trainer = Trainer(config, images.channels, steps_per_epoch, device)
+    if "affine" in (config.encoder.norm, config.projector.norm, config.predictor.norm):
+        trainer.fit_affine(images.pretrain.images[_affine_rows(config, len(images.pretrain))])
     checkpoints = Checkpoints(folder / "checkpoints", writer)
 
     if config.method == "random":
@@ -196,6 +201,8 @@ class _Loop:
             if reason is not None:
                 self._checkpoint(at.step)
                 return Result("stopped", at.step, reason=reason)
+            if self.options.max_steps and at.step >= self.options.max_steps:
+                return Result("cut", at.step, self.last_epoch.initial)
             if time.monotonic() - self.saved_at_s > self.options.checkpoint_every_s:
                 self._checkpoint(at.step)
             if not self._step(at, pixels):
@@ -258,6 +265,11 @@ def _is_exact(found: Checkpoint | None, here: dict[str, Any]) -> bool:
     return found is None or found.numerics == here
 
 
+def _affine_rows(config: TrainConfig, n: int) -> Tensor:
+    """Return which images the data-dependent start sees: the first of epoch 0."""
+    return next(batches(n, min(config.init.affine_images, n), config.seed, epoch=0))
+
+
 def _calibration_batches(config: TrainConfig, images: Images) -> list[Tensor]:
     pixels = images.pretrain.images
     rows = list(batches(len(pixels), config.batch_size, config.seed, epoch=0))[:_CALIBRATION_BATCHES]
@@ -265,7 +277,8 @@ def _calibration_batches(config: TrainConfig, images: Images) -> list[Tensor]:
 
 
 def _encoders(trainer: Trainer) -> dict[str, Encoder]:
-    return {"online": trainer.online.encoder, "target": trainer.target.encoder}
+    online = {"online": trainer.online.encoder}
+    return online if trainer.config.method == "simclr" else {**online, "target": trainer.target.encoder}
 
 
 def _keep_encoders(trainer: Trainer, path: Path) -> None:

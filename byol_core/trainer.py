@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from byol_core.augment import random_view, to_float
 from byol_core.collapse import collapse_metrics
 from byol_core.config import TrainConfig
-from byol_core.init import initialize
-from byol_core.loss import contrastive_loss, l2_normalize, regression_loss
+from byol_core.init import calibrating, initialize
+from byol_core.loss import contrastive_loss, l2_normalize, nt_xent, regression_loss
 from byol_core.networks import Online, Target
 from byol_core.optim import make_optimizer
 from byol_core.schedules import learning_rate, target_tau
@@ -46,14 +46,25 @@ class Trainer:
         self.steps_per_epoch = steps_per_epoch
         self.schedule_steps = (config.schedule_epochs or config.epochs) * steps_per_epoch
         self.online = Online(config, channels)
-        initialize(self.online, config.init.scheme, config.seed)
-        # ξ starts as θ. The official code draws it anew and notes that this made no significant difference.
+        initialize(self.online, config.init, config.seed)
         self.target = Target(config, channels).requires_grad_(False)
-        self.target.load_state_dict(_without_predictor(self.online.state_dict()))
         self.online.to(device).train()
         self.target.to(device).train()
+        self._start_target()
         self.optimizer = make_optimizer(self.online, config.optimizer)
         self.queue = self._first_queue() if config.method == "moco" else None
+
+    @torch.no_grad()
+    def fit_affine(self, pixels: Tensor) -> None:
+        """Set every `affine` norm so that it acts on one view of these images as batch norm would; then start the target.
+
+        Args:
+            pixels: (N, C, H, W) uint8.
+        """
+        view = random_view(to_float(pixels.to(self.device)), self.config.augment, stream(self.config.seed, "affine"))
+        with calibrating(self.online):
+            self.online.predictor(self.online.project(view))
+        self._start_target()
 
     def step(self, pixels: Tensor, at: Moment, measure: bool) -> dict[str, Tensor]:
         """Take one training step.
@@ -67,6 +78,8 @@ class Trainer:
             Scalars: `loss`, and with `measure` what `collapse_metrics` gives.
         """
         view1, view2 = self._view(pixels, at, 1), self._view(pixels, at, 2)
+        if self.config.method == "simclr":
+            return self._simclr_step(view1, view2, at, measure)
 
         online1, online2 = self.online.project(view1), self.online.project(view2)  # z = g(f(v))
         prediction1, prediction2 = self.online.predictor(online1), self.online.predictor(online2)  # q(z)
@@ -79,6 +92,14 @@ class Trainer:
         self._descend(loss, at.step)
         self._move_target(at.step)
         self._enqueue(target1, target2)
+        return {"loss": loss.detach(), **measured}
+
+    def _simclr_step(self, view1: Tensor, view2: Tensor, at: Moment, measure: bool) -> dict[str, Tensor]:
+        """One step of SimCLR: no predictor and no target; the other view stands in for the target when measuring."""
+        online1, online2 = self.online.project(view1), self.online.project(view2)
+        loss = self.config.loss_scale * nt_xent(online1, online2, self.config.contrastive.temperature).mean()
+        measured = collapse_metrics(online1, online2, online1, online2) if measure else {}
+        self._descend(loss, at.step)
         return {"loss": loss.detach(), **measured}
 
     def lr(self, step: int) -> float:
@@ -120,6 +141,12 @@ class Trainer:
             for batch, images in enumerate(pixels):
                 network.project(self._view(images, Moment(batch, 0, batch), 1))
 
+    def _start_target(self) -> None:
+        """ξ ← θ, or another draw, as in the official code, which notes that it made no significant difference."""
+        self.target.load_state_dict(_without_predictor(self.online.state_dict()))
+        if self.config.target.start == "draw":
+            initialize(self.target, self.config.init, self.config.seed, draw="target")
+
     def _view(self, pixels: Tensor, at: Moment, which: int) -> Tensor:
         rng = stream(self.config.seed, "view", which, at.epoch, at.batch)
         return random_view(to_float(pixels.to(self.device)), self.config.augment, rng)
@@ -134,7 +161,7 @@ class Trainer:
 
     def _descend(self, loss: Tensor, step: int) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.lr(step)
+            group["lr"] = self.lr(step) * group["lr_factor"]
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

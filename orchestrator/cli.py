@@ -60,6 +60,10 @@ def launch(
     executor: Annotated[str, typer.Option(help="auto, slurm, local or inline.")] = "auto",
     slots: Annotated[int | None, typer.Option(min=1, help="How many runs at once; default: one per GPU or core.")] = None,
     retry: Annotated[str, typer.Option(help="Also try again what ended so, e.g. failed,oom.")] = "",
+    only: Annotated[str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Try: train so many steps and keep no result.")] = None,
+    rerun: Annotated[bool, typer.Option("--rerun", help="Train again what is done already.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Cancel the jobs of variants that left the spec.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> None:
     """Start what a spec asks for and is not there yet.
@@ -68,16 +72,21 @@ def launch(
 
     Example: sweep launch sweeps/norm_ablation.yaml --profile quick --executor local
     """
+    from orchestrator.launch import Request, parse_retry
     from orchestrator.launch import launch as start
-    from orchestrator.launch import parse_retry
     from orchestrator.plan import Narrowing
     from orchestrator.spec import load_sweep
 
     sweep = load_sweep(spec, profile, dict(_assignment(text) for text in assign or []))
-    narrowing = Narrowing(_seeds(seeds), table, parse_retry(retry))
+    narrowing = Narrowing(_seeds(seeds), table, _names(only), parse_retry(retry))
     console = Console()
+    if max_steps is not None:
+        from orchestrator.tries import try_out
+
+        raise typer.Exit(try_out(sweep, Places.root, narrowing, max_steps, print))
+    request = Request(sweep, narrowing, executor, slots, rerun, prune, dry_run)
     with _Watch(console, sweep.label, dry_run) as watch:
-        done = start(sweep, Places.root, narrowing, executor, slots, watch.reporter(), dry_run)
+        done = start(request, Places.root, watch.reporter())
     if dry_run:
         return
     raise typer.Exit(_after_launch(console, sweep.label, done))
@@ -312,6 +321,13 @@ def _assignment(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise UsageError(f"--set {text!r} is no assignment; write KEY=VALUE, e.g. optimizer.lr=0.5")
     return key.strip(), scalar(value)
+
+
+def _names(text: str | None) -> list[str]:
+    """Split at commas; a variant of a grid has commas of its own, so it is given alone."""
+    if text is None:
+        return []
+    return [text] if "=" in text else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _seeds(text: str | None) -> list[int] | None:

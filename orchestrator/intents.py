@@ -61,6 +61,12 @@ def submissions(root: Root) -> list[Submission]:
     return [one for one in found if not one.withdrawn]
 
 
+def jobs_of(root: Root, run_ids: Sequence[str]) -> list[str]:
+    """Return the job ids of the newest submission of each run that was ever submitted."""
+    jobs = {run_id: job_id for one in submissions(root) for run_id, job_id in zip(one.run_ids, one.job_ids, strict=False)}
+    return [jobs[run_id] for run_id in run_ids if run_id in jobs]
+
+
 def recover(root: Root, cancel: Callable[[str], None], release: Callable[[Sequence[str]], None]) -> list[str]:
     """Finish what a dead launcher left half done; call it under the launcher lock.
 

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator import intents
@@ -51,9 +51,30 @@ class Reporter:
     tick: Callable[[Plan], None]
 
 
-def launch(
-    sweep: Sweep, root: Root, narrowing: Narrowing, executor: str, slots: int | None, reporter: Reporter, dry_run: bool = False
-) -> Launch:
+@dataclass(frozen=True)
+class Request:
+    """What is asked of one launch.
+
+    Attributes:
+        sweep: what to bring closer to its spec.
+        narrowing: what this launch is limited to.
+        executor: one of `EXECUTORS`.
+        slots: how many runs at once; None for the executor's choice.
+        rerun: train again what is done already.
+        prune: cancel the jobs of what left the spec.
+        dry_run: plan only.
+    """
+
+    sweep: Sweep
+    narrowing: Narrowing
+    executor: str = "auto"
+    slots: int | None = None
+    rerun: bool = False
+    prune: bool = False
+    dry_run: bool = False
+
+
+def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
     """Bring a sweep closer to its spec.
 
     Raises:
@@ -62,21 +83,34 @@ def launch(
     Side effects:
         Files below the root; processes or jobs. The database is the caller's.
     """
-    executor = choose_executor(executor)
-    if dry_run:
-        plan = make_plan(sweep, root, narrowing, look_at_queue(root))
+    executor = choose_executor(request.executor)
+    narrowing = request.narrowing
+    if request.rerun:
+        narrowing = replace(narrowing, retry=narrowing.retry | {State.COMPLETED})
+    if request.dry_run:
+        plan = make_plan(request.sweep, root, narrowing, look_at_queue(root))
         reporter.planned(plan, executor)
         return Launch(plan, executor, [])
     root.create()
     with launcher_lock(root):
         for repair in intents.recover(root, slurm.cancel, slurm.release):
             reporter.note(repair)
-        plan = _settled_plan(sweep, root, narrowing)
+        plan = _settled_plan(request.sweep, root, narrowing)
         reporter.planned(plan, executor)
+        if request.prune:
+            reporter.note(_prune(plan, root))
         write_plan(plan, root)
         if executor == "slurm":
-            return Launch(plan, executor, _submit(plan, root, slots))
-        return Launch(plan, executor, [], _run_here(plan, root, executor, slots, reporter))
+            return Launch(plan, executor, _submit(plan, root, request))
+        return Launch(plan, executor, [], _run_here(plan, root, executor, request, reporter))
+
+
+def _prune(plan: Plan, root: Root) -> str:
+    """Cancel the jobs of runs that left the spec and that no other sweep asks for."""
+    job_ids = intents.jobs_of(root, plan.pruned)
+    if job_ids:
+        slurm.cancel_jobs(job_ids)
+    return f"pruned {len(plan.pruned)} runs that left the spec, {len(job_ids)} jobs cancelled; what they computed is kept"
 
 
 def choose_executor(name: str) -> str:
@@ -120,10 +154,10 @@ def _overtake(plan: Plan, root: Root) -> Plan:
     """Start anew what did not leave in time: the new attempt fences the old one off."""
     stuck = [run for run in plan.active if _is_leaving(root, run)]
     active = [run for run in plan.active if run not in stuck]
-    return Plan(plan.sweep, plan.variants, plan.runs, [*plan.start, *stuck], plan.reuse, active, plan.leave, plan.left_the_spec)
+    return replace(plan, start=[*plan.start, *stuck], active=active)
 
 
-def _submit(plan: Plan, root: Root, parallel: int | None) -> list[str]:
+def _submit(plan: Plan, root: Root, request: Request) -> list[str]:
     run_ids = [run.run_id for run in plan.start]
     if not run_ids:
         return []
@@ -132,12 +166,13 @@ def _submit(plan: Plan, root: Root, parallel: int | None) -> list[str]:
     key = f"sweep-{launcher}"
 
     def submit_held() -> list[str]:
-        return slurm.submit_held(folder / launcher, key, root.path, run_ids, plan.sweep.spec.resources, parallel)
+        resources = plan.sweep.spec.resources
+        return slurm.submit_held(folder / launcher, key, root.path, run_ids, resources, request.slots, request.rerun)
 
     return intents.submit(folder / f"{launcher}.jsonl", key, run_ids, submit_held, slurm.cancel, slurm.release)
 
 
-def _run_here(plan: Plan, root: Root, executor: str, slots: int | None, reporter: Reporter) -> str | None:
+def _run_here(plan: Plan, root: Root, executor: str, request: Request, reporter: Reporter) -> str | None:
     run_ids = [run.run_id for run in plan.start]
     if not run_ids:
         return None
@@ -147,9 +182,9 @@ def _run_here(plan: Plan, root: Root, executor: str, slots: int | None, reporter
 
     with Interrupts() as interrupts:
         if executor == "inline":
-            run_inline(root.path, run_ids, Job("inline", capture=False), interrupts, tick)
+            run_inline(root.path, run_ids, Job("inline", capture=False, rerun=request.rerun), interrupts, tick)
         else:
-            run_local(root.path, run_ids, Job("local"), find_slots(slots), interrupts, tick)
+            run_local(root.path, run_ids, Job("local", rerun=request.rerun), find_slots(request.slots), interrupts, tick)
     return interrupts.reason()
 
 

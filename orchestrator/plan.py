@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from byol_core.config import SEMANTICS, DataIdentity, DataMissingError, canonical, data_identity, run_id
+from byol_core.config import SEMANTICS, DataIdentity, DataMissingError, canonical, data_identity, nearest, run_id
 from byol_core.files import make_folder, read_json, write_atomic, write_json
 from orchestrator.errors import MissingDataError, UsageError
 from orchestrator.root import Root, write_once
@@ -22,11 +22,13 @@ class Narrowing:
     Attributes:
         seeds: instead of the spec's.
         table: only variants that are rows of this table.
+        only: only these variants.
         retry: states to try again, besides those that always are.
     """
 
     seeds: Sequence[int] | None = None
     table: str | None = None
+    only: Sequence[str] = ()
     retry: frozenset[State] = frozenset()
 
 
@@ -51,6 +53,8 @@ class Plan:
         reuse: completed already.
         active: waiting or running.
         leave: ended without a result, and not asked to be tried again.
+        left_the_spec: variants of the last launch that the spec no longer has.
+        pruned: runs of those that no other sweep asks for.
     """
 
     sweep: Sweep
@@ -61,6 +65,7 @@ class Plan:
     active: list[PlannedRun]
     leave: list[PlannedRun]
     left_the_spec: list[str]
+    pruned: list[str]
 
 
 def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> Plan:
@@ -73,6 +78,7 @@ def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> P
     """
     variants = expand(sweep)
     chosen = _of_table(sweep, variants, narrowing.table) if narrowing.table else variants
+    chosen = _named(sweep, chosen, narrowing.only) if narrowing.only else chosen
     identities = _identities(sweep, chosen)
     standings: dict[str, Standing] = {}
     runs = []
@@ -83,24 +89,22 @@ def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> P
             if name not in standings:
                 standings[name] = standing(root.run(name), queue)
             runs.append(PlannedRun(name, variant, seed, data, standings[name]))
-    return _sort(sweep, variants, runs, narrowing.retry, _left_the_spec(root, sweep, variants))
+    return _sort(sweep, variants, runs, RETRIED_BY_DEFAULT | narrowing.retry | {State.PLANNED}, root)
 
 
-def _sort(
-    sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], retry: frozenset[State], left_the_spec: list[str]
-) -> Plan:
+def _sort(sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], retried: frozenset[State], root: Root) -> Plan:
     """Sort runs by what is to be done; variants that mean the same share one run, which is done once."""
-    retried = RETRIED_BY_DEFAULT | retry | {State.PLANNED}
     once = [*{run.run_id: run for run in reversed(runs)}.values()][::-1]
     return Plan(
         sweep,
         variants,
         runs,
         start=[run for run in once if run.standing.state in retried],
-        reuse=[run for run in once if run.standing.state == State.COMPLETED],
+        reuse=[run for run in once if run.standing.state == State.COMPLETED and run.standing.state not in retried],
         active=[run for run in once if run.standing.state in ACTIVE],
         leave=[run for run in once if run.standing.state not in retried | ACTIVE | {State.COMPLETED}],
-        left_the_spec=left_the_spec,
+        left_the_spec=_left_the_spec(root, sweep, variants),
+        pruned=_pruned(root, sweep, variants),
     )
 
 
@@ -112,6 +116,14 @@ def write_plan(plan: Plan, root: Root) -> None:
         write_once(root.run(run.run_id).description, _describe(run, plan.sweep))
     write_atomic(folder.path / "spec.yaml", plan.sweep.document.file.read_bytes())
     write_json(folder.plan, _plan_record(plan, read_json(folder.plan) or {}))
+
+
+def _named(sweep: Sweep, variants: Sequence[Variant], names: Sequence[str]) -> list[Variant]:
+    known = {variant.name: variant for variant in variants}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--only {name}: {sweep.document.file} has no such variant; {nearest(name, known)}")
+    return [known[name] for name in names]
 
 
 def _of_table(sweep: Sweep, variants: Sequence[Variant], table: str) -> list[Variant]:
@@ -150,9 +162,19 @@ def _way_out(sweep: Sweep) -> str:
 
 
 def _left_the_spec(root: Root, sweep: Sweep, variants: Sequence[Variant]) -> list[str]:
+    """Return the variants of the last launch that are gone or mean something else now."""
     before = read_json(root.sweep(sweep.label).plan) or {"variants": []}
-    now = {variant.name for variant in variants}
-    return [variant["name"] for variant in before["variants"] if variant["name"] not in now]
+    now = {variant.name: canonical(variant.config) for variant in variants}
+    return [old["name"] for old in before["variants"] if now.get(old["name"]) != old["config"]]
+
+
+def _pruned(root: Root, sweep: Sweep, variants: Sequence[Variant]) -> list[str]:
+    left = set(_left_the_spec(root, sweep, variants))
+    before = read_json(root.sweep(sweep.label).plan) or {"runs": []}
+    others = [read_json(other.plan) or {"runs": []} for other in root.sweeps() if other.path.name != sweep.label]
+    wanted = {run["run_id"] for other in others for run in other["runs"]}
+    wanted |= {run["run_id"] for run in before["runs"] if run["variant"] not in left}
+    return [run["run_id"] for run in before["runs"] if run["variant"] in left and run["run_id"] not in wanted]
 
 
 def _describe(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:

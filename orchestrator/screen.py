@@ -34,7 +34,8 @@ def show_plan(console: Console, plan: Plan, executor: str) -> None:
                 f"  {_name(run.variant.name, run.seed, run.run_id)}: {escape(run.standing.reason or '')}", highlight=False
             )
     if plan.left_the_spec:
-        console.print(f"  no longer in the spec: {escape(', '.join(plan.left_the_spec))}", highlight=False)
+        left = escape(", ".join(plan.left_the_spec))
+        console.print(f"  no longer in the spec, or changed: {left} (--prune cancels their jobs)", highlight=False)
 
 
 def show_status(console: Console, statuses: Iterable[SweepStatus], collapsed_below: float) -> None:
@@ -78,8 +79,8 @@ def show_run(console: Console, known: dict[str, Any], preset: str, unlike: dict[
         ended = f"{attempt['state'] or 'no last word'}{inexact}"
         lines.append(f"attempt  {attempt['number']}: {job}, from step {attempt['first_step']}, {ended}")
     for one in known["evaluations"]:
-        online, target = one["online"]["accuracy"], one["target"]["accuracy"]
-        lines.append(f"{one['protocol']:<8} {online:.4f} online, {target:.4f} target (version {one['version']})")
+        found = ", ".join(f"{one[network]['accuracy']:.4f} {network}" for network in ("online", "target") if network in one)
+        lines.append(f"{one['protocol']:<8} {found} (version {one['version']})")
     for name, value in ((known["result"] or {}).get("final") or {}).items():
         lines.append(f"{name:<16} {value:.4f} (mean over the last epoch)")
     for line in lines:

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from byol_core.files import RecordLog, claim_folder, make_folder, remove_tree, write_json
+from byol_core.config import TrainConfig
+from byol_core.files import RecordLog, claim_folder, make_folder, read_json, remove_tree, write_json
 from orchestrator import provenance
 from orchestrator.processes import this_process
 from orchestrator.root import AttemptFolder, Root, RunFolder
@@ -34,6 +35,7 @@ class Job:
         log_every: steps between two points of the series.
         checkpoint_every_s: seconds between two checkpoints.
         capture: send standard output and error to the attempt's files.
+        rerun: train again what is done already; once, and not what this very job has done.
     """
 
     executor: str
@@ -43,6 +45,7 @@ class Job:
     log_every: int = 10
     checkpoint_every_s: float = 60.0
     capture: bool = True
+    rerun: bool = False
 
 
 class OutrunError(Exception):
@@ -67,7 +70,9 @@ def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> S
     run = Root(root).run(run_id)
     attempts = run.attempts()
     if attempts and attempts[-1].done.exists():
-        return None
+        if not job.rerun or _is_mine(attempts[-1], job):
+            return None
+        _set_aside(run, attempts[-1])
     attempt = _claim(run)
     if job.capture:
         _redirect(attempt)
@@ -79,6 +84,44 @@ def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> S
             return None
 
 
+def cut_run(
+    config: TrainConfig, folder: Path, max_steps: int, log_every: int, show: Callable[[int, dict[str, float], float], None]
+) -> tuple[str, int]:
+    """Train the first steps of a run, without a claim and without a result.
+
+    Returns:
+        The outcome, `cut` for a run that would have gone on, and the step.
+    """
+    from byol_core.train import Options, train
+
+    result = train(config, folder, Options(log_every=log_every, max_steps=max_steps, protocols=()), _Shown(show))
+    return result.outcome, result.step
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """An observer that shows the series and nothing else."""
+
+    show: Callable[[int, dict[str, float], float], None]
+
+    def started(self, step: int, total_steps: int, exact: bool) -> None:
+        """Nothing to say."""
+
+    def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:
+        """Show a point."""
+        self.show(step, metrics, images_per_s)
+
+    def before_write(self) -> None:
+        """Nobody else writes here."""
+
+    def checkpointed(self, step: int) -> None:
+        """Nothing to say."""
+
+    def stop_reason(self) -> str | None:
+        """Go on."""
+        return None
+
+
 def _claim(run: RunFolder) -> AttemptFolder:
     """Claim the next number; where others claim too, each gets one of its own and the highest counts."""
     make_folder(run.path / "attempts")
@@ -87,6 +130,19 @@ def _claim(run: RunFolder) -> AttemptFolder:
         mine = run.attempt(attempts[-1].number + 1 if attempts else 1)
         if claim_folder(mine.path):
             return mine
+
+
+def _is_mine(attempt: AttemptFolder, job: Job) -> bool:
+    """Tell whether this job, requeued by SLURM, has made the attempt itself."""
+    claim = read_json(attempt.claim)
+    return claim is not None and job.job_id is not None and claim["job"]["job_id"] == job.job_id
+
+
+def _set_aside(run: RunFolder, attempt: AttemptFolder) -> None:
+    """Move an earlier result's encoder and evaluations to its attempt, so that the new attempt makes its own."""
+    for name in ("encoder", "evaluations"):
+        if (run.path / name).exists() and not (attempt.path / name).exists():
+            (run.path / name).rename(attempt.path / name)
 
 
 def _redirect(attempt: AttemptFolder) -> None:

@@ -23,7 +23,7 @@ REFUSED = {
     "unknown section": ({"projektor.norm": "bn"}, "projektor.norm", "did you mean 'projector.norm'"),
     "unknown key": ({"projector.nrm": "bn"}, "projector.nrm", "did you mean 'projector.norm'"),
     "a section as key": ({"projector": 1}, "projector", "its keys: projector.hidden"),
-    "no such norm": ({"projector.norm": "batch"}, "projector.norm", "'bn', 'ln', 'gn' or 'none'"),
+    "no such norm": ({"projector.norm": "batch"}, "projector.norm", "'bn', 'ln', 'gn', 'gn_ws', 'affine' or 'none'"),
     "text for a number": ({"optimizer.lr": "fast"}, "optimizer.lr", "'fast' is not allowed"),
     "truth for a number": ({"optimizer.lr": True}, "optimizer.lr", "True is not allowed"),
     "not positive": ({"optimizer.lr": 0}, "optimizer.lr", "greater than 0"),

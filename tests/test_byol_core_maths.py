@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from byol_core.collapse import collapse_metrics, effective_rank, spread
-from byol_core.config import OptimizerConfig
-from byol_core.loss import contrastive_loss, l2_normalize, regression_loss
+from byol_core.config import OptimizerConfig, resolve
+from byol_core.loss import contrastive_loss, l2_normalize, nt_xent, regression_loss
+from byol_core.networks import Online
 from byol_core.optim import LARS, make_optimizer
 from byol_core.schedules import learning_rate, target_tau
 
@@ -94,12 +95,33 @@ def test_lars_equals_the_reference(adapt, start):
 
 @pytest.mark.parametrize("decay_all", [True, False])
 def test_biases_and_norms_decay_and_adapt_only_where_asked(decay_all):
-    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.Flatten(), torch.nn.Linear(2, 2))
+    network = Online(resolve("digits-tiny", {}), 1)
     config = OptimizerConfig(name="lars", weight_decay=0.1, decay_bias_and_norm=decay_all)
-    weights, others = make_optimizer(network, config).param_groups
-    assert [p.shape for p in weights["params"]] == [network[0].weight.shape, network[3].weight.shape]
-    assert len(others["params"]) == 4 and weights["adapt"] and not others["adapt"]
-    assert others["weight_decay"] == (0.1 if decay_all else 0.0)
+    groups = make_optimizer(network, config).param_groups
+    assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
+    for group in groups:
+        is_weight = {parameter.ndim > 1 for parameter in group["params"]}
+        assert is_weight == {group["adapt"]}
+        assert group["weight_decay"] == (0.1 if group["adapt"] or decay_all else 0.0)
+
+
+def test_lambda_and_mu_scale_every_parameter_of_their_part():
+    network = Online(resolve("digits-tiny", {"predictor.norm": "affine"}), 1)
+    groups = make_optimizer(network, OptimizerConfig(lambda_predictor=10.0, mu_projector=2.0)).param_groups
+    factors = {id(parameter): group["lr_factor"] for group in groups for parameter in group["params"]}
+    for part, factor in ((network.encoder, 1.0), (network.projector, 2.0), (network.predictor, 10.0)):
+        assert {factors[id(parameter)] for parameter in part.parameters()} == {factor}
+
+
+def test_nt_xent_equals_the_formula(vectors):
+    one, other = vectors[:3].double(), vectors[3:].double()
+    z = F.normalize(torch.cat([one, other]), dim=1)
+    similarity = torch.exp(z @ z.T / 0.5)
+    expected = []
+    for i in range(6):
+        others = [j for j in range(6) if j != i]
+        expected.append(-torch.log(similarity[i, (i + 3) % 6] / similarity[i, others].sum()))
+    torch.testing.assert_close(nt_xent(one, other, 0.5), torch.stack(expected))
 
 
 def test_spread_is_one_minus_the_mean_cosine_of_different_images(vectors):

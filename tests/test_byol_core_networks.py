@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from byol_core.config import EncoderConfig, HeadConfig, resolve
+from byol_core.config import EncoderConfig, HeadConfig, InitConfig, resolve
 from byol_core.init import initialize
 from byol_core.networks import MLP, Encoder, Online
 
@@ -51,8 +51,8 @@ def test_a_head_has_one_norm_behind_its_hidden_layer(norm):
 
 def test_variants_share_every_weight_they_have_in_common():
     one, other = (Online(resolve("digits-tiny", {"projector.norm": norm}), 1) for norm in ("bn", "none"))
-    initialize(one, "torch", 3)
-    initialize(other, "torch", 3)
+    initialize(one, InitConfig(scheme="torch", biases="torch"), 3)
+    initialize(other, InitConfig(scheme="torch", biases="torch"), 3)
     first, second = dict(one.named_parameters()), dict(other.named_parameters())
     shared = first.keys() & second.keys()
     assert len(shared) == len(second) and all(torch.equal(first[name], second[name]) for name in shared)
@@ -61,7 +61,7 @@ def test_variants_share_every_weight_they_have_in_common():
 def test_another_seed_gives_other_weights_and_no_two_layers_are_alike():
     networks = [Online(resolve("digits-tiny", {}), 1) for _ in range(2)]
     for seed, network in enumerate(networks):
-        initialize(network, "he", seed)
+        initialize(network, InitConfig(), seed)
     first, second = (dict(network.named_parameters()) for network in networks)
     weights = [name for name in first if first[name].ndim > 1]
     assert all(not torch.equal(first[name], second[name]) for name in weights)
@@ -70,13 +70,13 @@ def test_another_seed_gives_other_weights_and_no_two_layers_are_alike():
 
 def test_he_has_variance_two_over_fan_in_and_zero_biases():
     layer = nn.Sequential(nn.Linear(400, 500))
-    initialize(layer, "he", 0)
+    initialize(layer, InitConfig(), 0)
     assert float(layer[0].weight.detach().var()) == pytest.approx(2 / 400, rel=0.02) and not layer[0].bias.any()
 
 
 def test_torch_scheme_has_the_distribution_of_pytorchs_own():
     layer, own = nn.Sequential(nn.Linear(400, 500)), nn.Linear(400, 500)
-    initialize(layer, "torch", 0)
+    initialize(layer, InitConfig(scheme="torch", biases="torch"), 0)
     for ours, theirs in ((layer[0].weight, own.weight), (layer[0].bias, own.bias)):
         assert float(ours.detach().std()) == pytest.approx(float(theirs.detach().std()), rel=0.1)
         assert float(ours.detach().abs().max()) <= 1 / 20 + 1e-6
@@ -84,5 +84,5 @@ def test_torch_scheme_has_the_distribution_of_pytorchs_own():
 
 def test_torchvision_scheme_has_the_variance_of_its_resnets():
     layer = nn.Sequential(nn.Conv2d(64, 128, 3))
-    initialize(layer, "torchvision", 0)
+    initialize(layer, InitConfig(scheme="torchvision"), 0)
     assert float(layer[0].weight.detach().var()) == pytest.approx(2 / (128 * 9), rel=0.03)

@@ -16,7 +16,7 @@ REFUSED = {
     "no preset": ("preset: digits-tiny, ", "", 3, "names no preset"),
     "unknown preset": ("digits-tiny", "digits-tinny", 3, "did you mean 'digits-tiny'"),
     "unknown setting": ("projector.norm: bn,", "projector.nrm: bn,", 7, "did you mean 'projector.norm'"),
-    "unknown value": ("projector.norm: bn,", "projector.norm: batch,", 7, "'bn', 'ln', 'gn' or 'none'"),
+    "unknown value": ("projector.norm: bn,", "projector.norm: batch,", 7, "'bn', 'ln', 'gn', 'gn_ws', 'affine' or 'none'"),
     "setting of the base": ("epochs: 2", "epochs: -2", 3, "greater than or equal to 1"),
     "seed twice": ("[0, 1]", "[0, 0]", 4, "holds one twice"),
     "no seeds": ("[0, 1]", "[]", 4, "at least 1 item"),

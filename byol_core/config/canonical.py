@@ -43,15 +43,25 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _without_effect(flat: Mapping[str, Any]) -> Iterator[str]:
-    if flat["method"] == "random":
-        yield from (key for key in flat if not key.startswith(_RANDOM_ENCODER_KEYS))
-    if flat["method"] != "moco":
-        yield from (key for key in flat if key.startswith("contrastive."))
-    for part in ("encoder", "projector", "predictor"):
-        if flat[f"{part}.norm"] != "gn":
-            yield f"{part}.gn_groups"
+    yield from _keys_without_method(flat)
+    norms = {part: flat[f"{part}.norm"] for part in ("encoder", "projector", "predictor")}
+    yield from (f"{part}.gn_groups" for part, norm in norms.items() if norm not in ("gn", "gn_ws"))
+    if "affine" not in norms.values():
+        yield "init.affine_images"
     yield from _idle_optimizer_keys(flat)
     yield from _idle_augment_keys(flat)
+
+
+def _keys_without_method(flat: Mapping[str, Any]) -> Iterator[str]:
+    if flat["method"] == "random":
+        yield from (key for key in flat if not key.startswith(_RANDOM_ENCODER_KEYS))
+    if flat["method"] == "simclr":
+        yield from (key for key in flat if key.startswith(("predictor.", "target.")))
+        yield "optimizer.lambda_predictor"
+    if flat["method"] != "moco":
+        yield "contrastive.queue_size"
+    if flat["method"] not in ("moco", "simclr"):
+        yield "contrastive.temperature"
 
 
 def _idle_optimizer_keys(flat: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Norm = Literal["bn", "ln", "gn", "none"]
+Norm = Literal["bn", "ln", "gn", "gn_ws", "affine", "none"]
+"""`gn_ws`: group norm, and every weight of the part standardized; `affine`: a scale and offset per channel that start as
+batch norm would act on `init.affine_images` images and then train without statistics (the "modified init." of
+arXiv 2010.10241)."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -49,22 +52,35 @@ class HeadConfig(Section):
 
 
 class InitConfig(Section):
-    """How weights start: `he` = normal with variance 2/fan-in and zero biases, `torch` = PyTorch's layers' own,
-    `torchvision` = its ResNets' (He normal over fan-out in convolutions, PyTorch's own in linear layers).
+    """How weights and biases start.
+
+    `he`: normal, variance 2/fan-in. `torch`: PyTorch's layers' own, uniform in ±1/√fan-in. `torchvision`: its ResNets', He
+    normal over fan-out in convolutions and PyTorch's own in linear layers. `haiku`: normal truncated at two standard
+    deviations of 1/√fan-in, what DeepMind's code uses. `orthogonal`: rows orthonormal.
     """
 
-    scheme: Literal["he", "torch", "torchvision"] = "he"
+    scheme: Literal["he", "torch", "torchvision", "haiku", "orthogonal"] = "he"
+    scale: Positive = Field(1.0, description="factor on all weights")
+    biases: Literal["zeros", "torch"] = "zeros"
+    affine_images: Annotated[int, Field(ge=2)] = 512
 
 
 class TargetConfig(Section):
-    """The target network's moving average: ξ ← τ ξ + (1 − τ) θ after each step."""
+    """The target network's moving average: ξ ← τ ξ + (1 − τ) θ after each step.
+
+    `start`: as a copy of the online network, or as another draw, as in DeepMind's code; it matters where τ = 1.
+    """
 
     tau_base: Fraction = 0.99
     schedule: Literal["constant", "cosine"] = "constant"
+    start: Literal["copy", "draw"] = "copy"
 
 
 class OptimizerConfig(Section):
-    """SGD or LARS with linear warm-up and a constant or cosine learning rate (the peak is `lr`, not lr/256)."""
+    """SGD or LARS with linear warm-up and a constant or cosine learning rate (the peak is `lr`, not lr/256).
+
+    λ and μ multiply the learning rate of the predictor's and the projector's parameters, biases included.
+    """
 
     name: Literal["sgd", "lars"] = "sgd"
     lr: Positive = 1.5
@@ -74,10 +90,12 @@ class OptimizerConfig(Section):
     trust_coefficient: Positive = 1e-3
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_epochs: NotNegative = 0.0
+    lambda_predictor: NotNegative = 1.0
+    mu_projector: NotNegative = 1.0
 
 
 class ContrastiveConfig(Section):
-    """The contrastive row of the blog: MoCo's queue of keys and its temperature."""
+    """Of the contrastive methods: the temperature, and MoCo's queue of keys."""
 
     queue_size: Count = 1024
     temperature: Positive = 0.2
@@ -122,12 +140,13 @@ class Augment(Section):
 class TrainConfig(Section):
     """All settings of one run.
 
-    `method`: `byol`; `moco`, the same networks under the contrastive loss with a queue; `random`, an encoder that is
-    never trained. `schedule_epochs` is the length that schedules are laid out for where a run stops before it (the blog
-    ran 10 epochs of schedules over 320); 0 means `epochs`.
+    `method`: `byol`; `moco`, the same networks under the contrastive loss with a queue; `simclr`, encoder and projector
+    under the contrastive loss within the batch; `random`, an encoder that is never trained. `schedule_epochs` is the length
+    that schedules are laid out for where a run stops before it (the blog ran 10 epochs of schedules over 320); 0 means
+    `epochs`.
     """
 
-    method: Literal["byol", "moco", "random"] = "byol"
+    method: Literal["byol", "moco", "simclr", "random"] = "byol"
     seed: int = Field(0, ge=0, lt=2**31)
     epochs: Count = 60
     schedule_epochs: int = Field(0, ge=0)
@@ -156,6 +175,6 @@ class TrainConfig(Section):
             )
         for part in ("projector", "predictor"):
             head: HeadConfig = getattr(self, part)
-            if head.norm == "gn" and head.hidden % head.gn_groups:
+            if head.norm in ("gn", "gn_ws") and head.hidden % head.gn_groups:
                 raise ValueError(f"{part}.gn_groups: {head.gn_groups} does not divide {part}.hidden {head.hidden}")
         return self

@@ -14,6 +14,17 @@ _PHOTO_OFF: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     # 1,797 real handwritten digits; about 20 s a run on one core. How it was chosen: docs/log.md.
     "digits-tiny": {},
+    # The same digits and net under the paper's optimizer, for what collapses or needs LARS. How: docs/log.md.
+    "digits-lars": {
+        "init.scheme": "torch",
+        "optimizer.name": "lars",
+        "optimizer.lr": 20.0,
+        "optimizer.weight_decay": 1e-6,
+        "optimizer.schedule": "cosine",
+        "optimizer.warmup_epochs": 6.0,
+        "target.tau_base": 0.996,
+        "target.schedule": "cosine",
+    },
     # The blog's setting (untitled-ai/self_supervised: train_blog.py, moco.py): ResNet-18, 10 epochs of 320 on STL-10.
     # Differs: the target moves after the optimizer step, as in the BYOL paper; there it moves before.
     "stl10-r18-blog": {
@@ -31,6 +42,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "predictor.out": 128,
         "predictor.gn_groups": 32,
         "init.scheme": "torchvision",
+        "init.biases": "torch",
         "target.tau_base": 0.996,
         "target.schedule": "cosine",
         "optimizer.lr": 0.8,

@@ -33,7 +33,7 @@ def inside_job() -> bool:
 
 
 def submit_held(
-    folder: Path, key: str, root: Path, run_ids: Sequence[str], resources: Resources, parallel: int | None
+    folder: Path, key: str, root: Path, run_ids: Sequence[str], resources: Resources, parallel: int | None, rerun: bool
 ) -> list[str]:
     """Submit one array of held jobs.
 
@@ -44,6 +44,7 @@ def submit_held(
         run_ids: one job each.
         resources: what each job asks for.
         parallel: how many may run at once; None for no limit.
+        rerun: train again what is done already.
 
     Returns:
         The job ids, in order.
@@ -57,7 +58,7 @@ def submit_held(
     executor = submitit.SlurmExecutor(folder=folder, python=sys.executable)
     executor.update_parameters(**_parameters(key, resources, parallel or len(run_ids)))
     try:
-        jobs = executor.map_array(work, [str(root)] * len(run_ids), list(run_ids), [str(folder)] * len(run_ids))
+        jobs = executor.map_array(work, [str(root)] * len(run_ids), list(run_ids), [rerun] * len(run_ids))
     except (submitit.core.utils.FailedJobError, subprocess.SubprocessError, OSError) as error:
         raise SchedulerError(f"sbatch refused: {str(error).strip()}") from None
     return [job.job_id for job in jobs]
@@ -74,6 +75,11 @@ def cancel(key: str) -> None:
     _scheduler("scancel", f"--name={key}")
 
 
+def cancel_jobs(job_ids: Sequence[str]) -> None:
+    """Cancel these jobs; those that have ended are no error."""
+    _scheduler("scancel", *job_ids)
+
+
 def queue(keys: Sequence[str]) -> dict[str, str] | None:
     """Return job id → SLURM's word for every job of these names that waits or runs; None where squeue did not answer."""
     if not keys:
@@ -85,13 +91,13 @@ def queue(keys: Sequence[str]) -> dict[str, str] | None:
     return {job_id: word for job_id, _, word in (line.strip().partition("|") for line in listed.splitlines() if line)}
 
 
-def work(root: str, run_id: str, folder: str) -> None:
+def work(root: str, run_id: str, rerun: bool) -> None:
     """What runs in a job. SLURM warns with SIGUSR2 before the time limit and with SIGTERM on preemption."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     job_id = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID")
     threads = int(os.environ.get("SLURM_CPUS_PER_TASK", "0"))
     with Interrupts(signal.SIGUSR2, signal.SIGTERM) as interrupts:
-        run_attempt(Path(root), run_id, Job("slurm", job_id, threads=threads), interrupts.reason)
+        run_attempt(Path(root), run_id, Job("slurm", job_id, threads=threads, rerun=rerun), interrupts.reason)
 
 
 def _parameters(key: str, resources: Resources, parallel: int) -> dict[str, object]:

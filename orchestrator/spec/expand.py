@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from byol_core.config import ConfigError, TrainConfig, resolve
+from byol_core.config import ConfigError, TrainConfig, flatten, resolve
 from orchestrator.errors import SpecError
+from orchestrator.spec.derive import FormulaError, evaluate
 from orchestrator.spec.load import Sweep
 from orchestrator.spec.model import Overrides, Spec
 
@@ -40,7 +41,8 @@ def expand(sweep: Sweep) -> list[Variant]:
         SpecError: too many runs, or a variant whose config is not valid.
     """
     spec = sweep.spec
-    count = max(1, len(spec.variants)) * math.prod(len(values) for values in spec.grid.values()) * len(spec.seeds)
+    axes = math.prod(len(values) for values in spec.grid.values()) * len(_zipped(spec))
+    count = max(1, len(spec.variants)) * axes * len(spec.seeds)
     if count > MAX_RUNS:
         raise SpecError(f"{sweep.document.file}: {count:,} runs are more than {MAX_RUNS:,}; split the sweep")
     variants = [_variant(sweep, row, point) for row, point in _points(spec)]
@@ -53,10 +55,15 @@ def _points(spec: Spec) -> Iterator[tuple[str | None, Overrides]]:
     rows: list[str | None] = [*spec.variants] or [None]
     for row in rows:
         named = spec.variants[row] if row is not None else {}
-        for values in itertools.product(*spec.grid.values()):
-            point = dict(zip(spec.grid, values, strict=True))
+        for *values, together in itertools.product(*spec.grid.values(), _zipped(spec)):
+            point = {**dict(zip(spec.grid, values, strict=True)), **together}
             if not any(_matches(rule.when, {**named, **point}) for rule in spec.exclude):
                 yield row, point
+
+
+def _zipped(spec: Spec) -> list[Overrides]:
+    """Return the points of the axes that move together; one empty point where there are none."""
+    return [dict(zip(spec.zip, values, strict=True)) for values in zip(*spec.zip.values(), strict=True)] or [{}]
 
 
 def _matches(when: Mapping[str, Any], overrides: Overrides) -> bool:
@@ -68,10 +75,28 @@ def _variant(sweep: Sweep, row: str | None, point: Overrides) -> Variant:
     overrides = {**(spec.variants[row] if row is not None else {}), **point}
     name = ",".join([*([row] if row is not None else []), *(f"{key}={value}" for key, value in point.items())])
     base = {key: value for key, value in spec.base.items() if key != "preset"}
+    settings = {**base, **sweep.overrides, **overrides}
     try:
-        return Variant(name, overrides, resolve(spec.base["preset"], {**base, **sweep.overrides, **overrides}))
+        derived = _derived(sweep, settings)
+        return Variant(name, {**overrides, **derived}, resolve(spec.base["preset"], {**settings, **derived}))
     except ConfigError as error:
         raise SpecError(f"{_blame(sweep, row, error.key)}: variant {name!r}: {error}") from None
+
+
+def _derived(sweep: Sweep, settings: Overrides) -> Overrides:
+    """Compute the derived settings from the others, defaults included."""
+    spec = sweep.spec
+    if not spec.derive:
+        return {}
+    plain = flatten(resolve(spec.base["preset"], settings).model_dump())
+    values = {key: value for key, value in plain.items() if key not in spec.derive}
+    derived: Overrides = {}
+    for key, formula in spec.derive.items():
+        try:
+            derived[key] = evaluate(formula, values)
+        except FormulaError as error:
+            raise SpecError(f"{sweep.document.where(('derive', key))}: derive: {key}: {error}") from None
+    return derived
 
 
 def _blame(sweep: Sweep, row: str | None, key: str) -> str:
@@ -83,6 +108,8 @@ def _blame(sweep: Sweep, row: str | None, key: str) -> str:
         (*profile, "variants", row or "", key),
         ("variants", row or "", key),
         ("grid", key),
+        ("zip", key),
+        ("derive", key),
         (*profile, "base", key),
         ("base", key),
     ]:

@@ -104,8 +104,10 @@ def _apply(document: Document, spec: Spec, name: str, profile: Profile) -> Spec:
 
 
 def _refuse_axis_overrides(spec: Spec, overrides: Overrides) -> None:
-    swept = {key for values in spec.variants.values() for key in values} | set(spec.grid)
+    swept = {key for values in spec.variants.values() for key in values} | set(spec.grid) | set(spec.zip)
     for key in overrides:
+        if key in spec.derive:
+            raise UsageError(f"--set {key}: this sweep derives {key!r} from {spec.derive[key]!r}; set what it is derived from")
         if key in swept:
             raise UsageError(f"--set {key}: this sweep varies {key!r} itself; change it in the spec or leave it out")
         if key == "seed":

@@ -1,5 +1,6 @@
 """What a spec may say. Settings of a run are dotted keys of ``byol_core.config``; the rest is here."""
 
+import itertools
 import re
 from typing import Annotated, Any, Literal
 
@@ -74,7 +75,9 @@ class Spec(Part):
     baseline: Name | Overrides
     variants: dict[Name, Overrides] = {}
     grid: dict[str, Axis] = {}
+    zip: dict[str, Axis] = {}
     exclude: list[Exclude] = []
+    derive: dict[str, str] = {}
     tables: list[Name] = []
     keep: Literal["encoder", "checkpoints", "nothing"] = "encoder"
     resources: Resources = Resources()
@@ -86,8 +89,19 @@ class Spec(Part):
             raise ValueError("base: names no preset; write e.g. base: {preset: digits-tiny}")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds: {self.seeds} holds one twice")
-        if not self.variants and not self.grid:
-            raise ValueError("variants: neither variants nor grid is given; a sweep needs one of them")
+        if not (self.variants or self.grid or self.zip):
+            raise ValueError("variants: neither variants, grid nor zip is given; a sweep needs one of them")
+        if len({len(values) for values in self.zip.values()}) > 1:
+            lengths = ", ".join(f"{key} has {len(values)}" for key, values in self.zip.items())
+            raise ValueError(f"zip: axes that move together must be equally long: {lengths}")
+        self._check_no_key_is_set_twice()
         if isinstance(self.baseline, str) and self.baseline not in self.variants:
             raise ValueError(f"baseline: {self.baseline!r} is no variant; variants: {', '.join(self.variants) or 'none'}")
         return self
+
+    def _check_no_key_is_set_twice(self) -> None:
+        places = {"grid": set(self.grid), "zip": set(self.zip), "derive": set(self.derive)}
+        places["variants"] = {key for values in self.variants.values() for key in values}
+        for (one, keys), (other, others) in itertools.combinations(places.items(), 2):
+            for key in sorted(keys & others):
+                raise ValueError(f"{other}: {key!r} is set by {one} and by {other}; leave it to one of them")

@@ -1,0 +1,39 @@
+"""`launch --max-steps N`: try cells for a few steps, in this process, in a folder that is thrown away. Never a result."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.plan import Narrowing, PlannedRun, make_plan
+from orchestrator.root import Root
+from orchestrator.spec import Sweep
+from orchestrator.states import Queue
+from orchestrator.worker import cut_run
+
+_LINES = 10
+
+
+def try_out(sweep: Sweep, root: Root, narrowing: Narrowing, max_steps: int, say: Callable[[str], None]) -> int:
+    """Train each chosen run for `max_steps` steps and print what is measured; keep nothing.
+
+    Returns:
+        0; 1 where a loss was not finite.
+    """
+    plan = make_plan(sweep, root, narrowing, Queue())
+    runs = [*{run.run_id: run for run in plan.runs}.values()]
+    outcomes = [_try_one(run, max_steps, say) for run in runs]
+    say(f"tried {len(runs)} runs for {max_steps} steps; nothing is kept and no table takes it")
+    return int("diverged" in outcomes)
+
+
+def _try_one(run: PlannedRun, max_steps: int, say: Callable[[str], None]) -> str:
+    say(f"{run.variant.name} seed {run.seed}")
+
+    def show(step: int, metrics: dict[str, float], images_per_s: float) -> None:
+        values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        say(f"  step {step}  {values}  {images_per_s:,.0f} images/s")
+
+    with tempfile.TemporaryDirectory(prefix="sweep-try-") as folder:
+        outcome, step = cut_run(run.variant.at_seed(run.seed), Path(folder), max_steps, max(1, max_steps // _LINES), show)
+    say(f"  {outcome} at step {step}")
+    return outcome
