@@ -1,16 +1,20 @@
-"""`sweep report`: one table from results.db, as text or JSON, and its figure."""
+"""`sweep report`: one table from results.db, in any format, and its figure."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.figure import draw
 from analysis.load import load
+from analysis.render_csv import as_csv
 from analysis.render_json import as_json
+from analysis.render_markdown import as_markdown
+from analysis.render_matrix import as_matrix
 from analysis.render_text import as_text
 from analysis.rows import load_table
 from analysis.table import Table, build
 
-FORMATS = {"text": as_text, "json": as_json}
+FORMATS = {"text": as_text, "md": as_markdown, "csv": as_csv, "json": as_json}
+LAYOUTS = {"rows": as_text, "matrix": as_matrix}
 
 
 def report(db: str, name: str, setting: str | None = None, sweeps: Sequence[str] = ()) -> Table:

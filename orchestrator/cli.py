@@ -6,6 +6,7 @@
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +15,9 @@ from rich.console import Console
 from sqlalchemy import Engine
 
 from orchestrator.errors import StoreError, SweepError, UsageError
-from orchestrator.root import Root
+from orchestrator.root import PREFIX, Root, RunFolder
 
 INTERRUPTED = 130
-_PROGRESS_EVERY_S = 1.0
 
 app = typer.Typer(
     name="sweep",
@@ -72,10 +72,13 @@ def launch(
 
     Example: sweep launch sweeps/norm_ablation.yaml --profile quick --executor local
     """
+    from orchestrator.database import open_database
     from orchestrator.launch import Request, parse_retry
     from orchestrator.launch import launch as start
     from orchestrator.plan import Narrowing
     from orchestrator.spec import load_sweep
+    from orchestrator.status import sweep_statuses
+    from orchestrator.watch import Watch, show_outcome
 
     sweep = load_sweep(spec, profile, dict(_assignment(text) for text in assign or []))
     narrowing = Narrowing(_seeds(seeds), table, _names(only), parse_retry(retry))
@@ -85,11 +88,12 @@ def launch(
 
         raise typer.Exit(try_out(sweep, Places.root, narrowing, max_steps, print))
     request = Request(sweep, narrowing, executor, slots, rerun, prune, dry_run)
-    with _Watch(console, sweep.label, dry_run) as watch:
+    with Watch(console, sweep.label, Places.root, None if dry_run else open_database(Places.db)) as watch:
         done = start(request, Places.root, watch.reporter())
     if dry_run:
         return
-    raise typer.Exit(_after_launch(console, sweep.label, done))
+    status = next(iter(sweep_statuses(_collected(wait=True), sweep.label)))
+    raise typer.Exit(show_outcome(console, status, done))
 
 
 @app.command()
@@ -131,12 +135,14 @@ def report(
     sweeps: Annotated[list[str] | None, typer.Argument(help="Use only runs of these sweeps; all where left out.")] = None,
     table: Annotated[str, typer.Option(help="Which table, e.g. mlp_norm or norm.")] = "",
     setting: Annotated[str | None, typer.Option(help="Which setting; the newest sweep's where left out.")] = None,
-    format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    format_: Annotated[str, typer.Option("--format", help="text, md, csv or json.")] = "text",
+    layout: Annotated[str, typer.Option(help="rows, or matrix: as the paper prints table norm (text).")] = "rows",
     out: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
 ) -> None:
     """Rebuild a paper's table beside the published numbers; text also draws its figure."""
     from analysis.load import NoDatabaseError
-    from analysis.report import FORMATS, write_figure
+    from analysis.render_matrix import NoMatrixError
+    from analysis.report import FORMATS, LAYOUTS, write_figure
     from analysis.report import report as rebuild
     from analysis.rows import UnknownTableError, table_ids
     from analysis.table import UnknownSettingError
@@ -145,12 +151,14 @@ def report(
         raise UsageError(f"--table is missing; tables: {', '.join(table_ids())}")
     if format_ not in FORMATS:
         raise UsageError(f"--format {format_!r} does not exist; allowed: {', '.join(FORMATS)}")
+    if layout not in LAYOUTS:
+        raise UsageError(f"--layout {layout!r} does not exist; allowed: {', '.join(LAYOUTS)}")
     _collected()
     try:
         built = rebuild(Places.db, table, setting, sweeps or ())
-    except (UnknownTableError, UnknownSettingError, NoDatabaseError) as error:
+        text = LAYOUTS[layout](built) if format_ == "text" else FORMATS[format_](built)
+    except (UnknownTableError, UnknownSettingError, NoDatabaseError, NoMatrixError) as error:
         raise UsageError(str(error)) from None
-    text = FORMATS[format_](built)
     if out is not None:
         _write(out, text + "\n")
     else:
@@ -162,21 +170,66 @@ def report(
 
 @app.command()
 def show(
-    run: Annotated[str, typer.Argument(help="First digits of a run id.")],
+    runs: Annotated[list[str], typer.Argument(help="First digits of run ids.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    plot: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="Lay a metric of the runs over each other, as PNG.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The PNG.")] = Path("plot.png"),
 ) -> None:
-    """Show one run: settings, attempts, results."""
+    """Show runs: settings, attempts, results; or plot a metric of them."""
     from orchestrator.inspect_run import describe, unlike_preset
     from orchestrator.queued import look_at_queue
     from orchestrator.screen import show_run
     from orchestrator.states import standing
 
-    folder = Places.root.find_run(run)
-    known = describe(folder, standing(folder, look_at_queue(Places.root)))
+    folders = [Places.root.find_run(run) for run in runs]
+    if plot is not None:
+        return _plot(folders, plot, out)
+    queue = look_at_queue(Places.root)
+    known = [describe(folder, standing(folder, queue)) for folder in folders]
     if as_json:
-        print(json.dumps(known, indent=1))
+        print(json.dumps(known[0] if len(known) == 1 else known, indent=1))
+        return
+    for folder, one in zip(folders, known, strict=True):
+        show_run(Console(), one, *unlike_preset(folder))
+
+
+@app.command()
+def diff(
+    one: Annotated[str, typer.Argument(help="First digits of a run id.")],
+    other: Annotated[str, typer.Argument(help="First digits of another.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what two runs differ in: settings, data, results."""
+    from orchestrator.compare import difference
+    from orchestrator.screen import show_difference
+
+    found = difference(Places.root.find_run(one), Places.root.find_run(other))
+    if as_json:
+        print(json.dumps(found, indent=1))
     else:
-        show_run(Console(), known, *unlike_preset(folder))
+        show_difference(Console(), found)
+
+
+@app.command()
+def clean(
+    encoders: Annotated[bool, typer.Option("--encoders", help="Kept encoders of completed runs too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
+) -> None:
+    """Free space that no result needs; results, events and plans stay."""
+    from orchestrator.clean import find, remove
+    from orchestrator.lock import launcher_lock
+    from orchestrator.queued import look_at_queue
+
+    Places.root.create()
+    with launcher_lock(Places.root):
+        found = list(find(Places.root, look_at_queue(Places.root), encoders))
+        for one in found:
+            print(f"{one.size_bytes / 1e6:9.2f} MB  {one.why}  {_near(one.path)}")
+            if not dry_run:
+                remove(one)
+    print(f"{sum(one.size_bytes for one in found) / 1e6:9.2f} MB  {'would be freed' if dry_run else 'freed'}")
 
 
 @app.command()
@@ -238,71 +291,6 @@ def main() -> None:
         sys.exit(1)
 
 
-class _Watch:
-    """Shows a launch: the plan first, then progress. The database is opened before anything starts, and follows along."""
-
-    def __init__(self, console: Console, label: str, dry_run: bool) -> None:
-        from orchestrator.database import open_database
-        from orchestrator.screen import Live
-
-        self._console, self._label, self._live = console, label, Live(console)
-        self._engine = None if dry_run else open_database(Places.db)
-        self._next_s = 0.0
-        self._complained = False
-
-    def reporter(self) -> Any:
-        from orchestrator.launch import Reporter
-        from orchestrator.screen import show_plan
-
-        return Reporter(lambda plan, executor: show_plan(self._console, plan, executor), self._note, self._tick)
-
-    def __enter__(self) -> "_Watch":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
-
-    def _note(self, text: str) -> None:
-        self._console.print(f"  {text}", highlight=False)
-
-    def _tick(self, _: object) -> None:
-        if time.monotonic() < self._next_s or self._engine is None:
-            return
-        self._next_s = time.monotonic() + _PROGRESS_EVERY_S
-        try:
-            self._show_progress(self._engine)
-        except StoreError as error:  # the runs go on: the database is only their index
-            if not self._complained:
-                self._note(str(error))
-            self._complained = True
-
-    def _show_progress(self, engine: Engine) -> None:
-        from orchestrator.collect import collect
-        from orchestrator.states import Queue
-        from orchestrator.status import sweep_statuses
-
-        if collect(Places.root, engine, Queue()):
-            self._live.update(sweep_statuses(engine, self._label)[0])
-
-
-def _after_launch(console: Console, label: str, done: Any) -> int:
-    """Print how a launch ended; return its exit status."""
-    from orchestrator import screen
-    from orchestrator.status import sweep_statuses
-
-    status = next(iter(sweep_statuses(_collected(wait=True), label)))
-    if done.executor == "slurm":
-        sent = f"submitted {len(done.job_ids)} jobs" if done.job_ids else "nothing to submit"
-        console.print(f"{sent}; see `sweep status`", highlight=False)
-        return 0
-    console.print(f"{label}: {screen.summary(status)}", highlight=False)
-    if done.interrupted:
-        console.print(f"{done.interrupted}; the same launch goes on from here", highlight=False)
-        return INTERRUPTED
-    screen.show_failures(console, status.runs)
-    return 0 if status.all_done() else 1
-
-
 def _collected(wait: bool = False) -> Engine:
     """Bring the database up to date and return it."""
     from orchestrator.collect import collect
@@ -312,6 +300,21 @@ def _collected(wait: bool = False) -> Engine:
     engine = open_database(Places.db)
     collect(Places.root, engine, look_at_queue(Places.root), wait)
     return engine
+
+
+def _plot(folders: Sequence[RunFolder], metric: str, out: Path) -> None:
+    from analysis.curves import UnknownMetricError, draw, series
+    from orchestrator.inspect_run import unlike_preset
+
+    _collected()
+    labels = {}
+    for folder in folders:
+        preset, unlike = unlike_preset(folder)
+        labels[folder.run_id] = f"{folder.run_id[:PREFIX]} {preset}: " + ", ".join(f"{k}={v}" for k, v in unlike.items())
+    try:
+        print(f"figure: {_near(draw(series(Places.db, [*labels], metric), labels, metric, out))}")
+    except UnknownMetricError as error:
+        raise UsageError(str(error)) from None
 
 
 def _assignment(text: str) -> tuple[str, Any]:

@@ -87,6 +87,14 @@ def show_run(console: Console, known: dict[str, Any], preset: str, unlike: dict[
         console.print(escape(plain(line)), highlight=False, soft_wrap=True)
 
 
+def show_difference(console: Console, found: dict[str, tuple[Any, Any]]) -> None:
+    """Print a line per key that differs."""
+    table = Table("key", "one", "other", box=None, pad_edge=False)
+    for key, values in found.items():
+        table.add_row(escape(key), *(escape(plain("–" if value is None else str(value))) for value in values))
+    console.print(table if found else "no difference")
+
+
 def plain(text: str) -> str:
     """Return text without control characters, so that no name can steer a terminal."""
     return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)

@@ -46,7 +46,8 @@ def load_sweep(file: Path, profile: str | None = None, assignments: Mapping[str,
     spec = _validate(document)
     if profile is not None:
         if profile not in spec.profiles:
-            raise UsageError(f"{file}: profile {profile!r} does not exist; {nearest(profile, spec.profiles)}")
+            hint = nearest(profile, spec.profiles) if spec.profiles else "this spec has none; leave --profile out"
+            raise UsageError(f"{file}: profile {profile!r} does not exist; {hint}")
         spec = _apply(document, spec, profile, spec.profiles[profile])
     overrides = dict(assignments or {})
     _refuse_axis_overrides(spec, overrides)

@@ -1,0 +1,33 @@
+"""A table as Markdown, for a README, an issue or a pull request."""
+
+from collections.abc import Sequence
+
+from analysis.cells import cells, header
+from analysis.render_text import notes, title
+from analysis.table import Table
+
+_ESCAPED = {"\\": "\\\\", "|": "\\|", "<": "&lt;", ">": "&gt;", "`": "\\`"}
+
+
+def as_markdown(table: Table) -> str:
+    """Return the whole text."""
+    first, *rest = title(table)
+    columns = header(table)
+    rule = ["---", *["---:"] * (len(columns) - 2), "---"]
+    grid = [_row(columns), _row(rule), *(_row(cells(line, table)) for line in table.lines)]
+    sources = [f"- {escape(line.strip())}" for line in rest]
+    return "\n".join([f"**{escape(first)}**", "", *sources, "", *grid, "", *_notes(table)])
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is, in a cell too."""
+    return "".join(_ESCAPED.get(char, char) for char in text)
+
+
+def _row(texts: Sequence[str]) -> str:
+    plain = ("---", "---:")
+    return "| " + " | ".join(text if text in plain else escape(text) for text in texts) + " |"
+
+
+def _notes(table: Table) -> list[str]:
+    return [escape(line.strip()) for line in notes(table)]

@@ -1,0 +1,50 @@
+"""`sweep clean`: frees space that no result needs. Never touches the small files: results, events, evaluations, plans."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from byol_core.files import remove_tree
+from orchestrator.root import Root, RunFolder
+from orchestrator.states import Queue, State, standing
+
+
+@dataclass(frozen=True)
+class Freed:
+    """Something that can go: where, how many bytes, and why."""
+
+    path: Path
+    size_bytes: int
+    why: str
+
+
+def find(root: Root, queue: Queue, encoders: bool) -> Iterator[Freed]:
+    """Yield what can go; with `encoders`, kept encoders of completed runs too.
+
+    Runs that are active, or could still go on from a checkpoint, keep everything.
+    """
+    for run in root.runs():
+        if standing(run, queue).state == State.COMPLETED:
+            yield from _of_completed(run, encoders)
+
+
+def remove(found: Freed) -> None:
+    """Delete it."""
+    remove_tree(found.path)
+
+
+def _of_completed(run: RunFolder, encoders: bool) -> Iterator[Freed]:
+    if run.describe()["keep"] != "checkpoints":
+        yield from _sized(run.path / "checkpoints", "checkpoints of a completed run")
+    if encoders:
+        yield from _sized(run.path / "encoder", "kept encoder")
+        for attempt in run.attempts():
+            yield from _sized(attempt.path / "encoder", "encoder of an earlier result")
+    for leftover in run.path.rglob(".*.tmp"):
+        yield from _sized(leftover, "left by a killed writer")
+
+
+def _sized(path: Path, why: str) -> Iterator[Freed]:
+    if path.exists():
+        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+        yield Freed(path, sum(file.stat().st_size for file in files), why)

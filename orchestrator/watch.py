@@ -1,0 +1,73 @@
+"""A launch as people see it: the plan first, then progress, then how it ended. The database follows along."""
+
+import time
+
+from rich.console import Console
+from sqlalchemy import Engine
+
+from orchestrator import screen
+from orchestrator.collect import collect
+from orchestrator.errors import StoreError
+from orchestrator.launch import Launch, Reporter
+from orchestrator.root import Root
+from orchestrator.states import Queue
+from orchestrator.status import SweepStatus, sweep_statuses
+
+_PROGRESS_EVERY_S = 1.0
+_INTERRUPTED = 130
+
+
+class Watch:
+    """Shows a launch while it goes on.
+
+    Args:
+        console: where.
+        label: the sweep's.
+        root: its files.
+        engine: the database, opened before anything starts; None for a dry run.
+    """
+
+    def __init__(self, console: Console, label: str, root: Root, engine: Engine | None) -> None:
+        self._console, self._label, self._root, self._engine = console, label, root, engine
+        self._live = screen.Live(console)
+        self._next_s = 0.0
+        self._complained = False
+
+    def reporter(self) -> Reporter:
+        """Return what a launch reports to."""
+        return Reporter(lambda plan, executor: screen.show_plan(self._console, plan, executor), self._note, self._tick)
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def _note(self, text: str) -> None:
+        self._console.print(f"  {text}", highlight=False, markup=False)
+
+    def _tick(self, _: object) -> None:
+        if time.monotonic() < self._next_s or self._engine is None:
+            return
+        self._next_s = time.monotonic() + _PROGRESS_EVERY_S
+        try:
+            if collect(self._root, self._engine, Queue()):
+                self._live.update(sweep_statuses(self._engine, self._label)[0])
+        except StoreError as error:  # the runs go on: the database is only their index
+            if not self._complained:
+                self._note(str(error))
+            self._complained = True
+
+
+def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
+    """Print how a launch ended; return its exit status."""
+    if done.executor == "slurm":
+        sent = f"submitted {len(done.job_ids)} jobs" if done.job_ids else "nothing to submit"
+        console.print(f"{sent}; see `sweep status`", highlight=False)
+        return 0
+    console.print(f"{status.label}: {screen.summary(status)}", highlight=False, markup=False)
+    if done.interrupted:
+        console.print(f"{done.interrupted}; the same launch goes on from here", highlight=False)
+        return _INTERRUPTED
+    screen.show_failures(console, status.runs)
+    return 0 if status.all_done() else 1
