@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
@@ -19,8 +20,9 @@ from byol_core.files import RecordReader, read_json
 from orchestrator import schema
 from orchestrator.errors import StoreError
 from orchestrator.root import AttemptFolder, Root, RunFolder
-from orchestrator.states import Queue, State, standing
+from orchestrator.states import ACTIVE, Queue, State, standing
 
+_UNTOUCHED = "no attempt"
 _INSERT_POINTS = "INSERT OR IGNORE INTO points (run, metric, step, attempt, value, non_finite) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -72,11 +74,20 @@ class _Pass:
                 self._sweep(plan)
         known = self._known_runs()
         self.metric_ids = {row.name: row.id for row in self.connection.execute(select(schema.metrics))}
-        for run in self.root.runs():
-            number, state, stamp = known.get(run.run_id, (None, None, None))
-            now = _stamp(run)
-            if state != State.COMPLETED or stamp != now:
-                self._run(run, number, now)
+        runs = [(run, _stamp(run)) for run in self.root.runs()]
+        new = [self._new_run(run, stamp) for run, stamp in runs if run.run_id not in known]
+        if any(new):
+            self.connection.execute(insert(schema.runs), [row for row in new if row is not None])
+            known = self._known_runs()
+        for run, stamp in runs:
+            if run.run_id in known and self._may_have_changed(run.run_id, *known[run.run_id][1:], stamp):
+                self._run(run, known[run.run_id][0], stamp)
+
+    def _may_have_changed(self, run_id: str, state: str, known_stamp: str, stamp: str) -> bool:
+        """Tell whether a run needs a look: its folder changed, or its state hangs on a process or a job."""
+        queue = self.queue
+        asked = run_id in queue.words or run_id in queue.gone or run_id in queue.silent
+        return stamp != known_stamp or state in ACTIVE or (asked and state != State.COMPLETED)
 
     def _known_runs(self) -> dict[str, tuple[int, str, str]]:
         columns = schema.runs.c.run_id, schema.runs.c.id, schema.runs.c.state, schema.runs.c.stamp
@@ -100,13 +111,8 @@ class _Pass:
         self.connection.execute(insert(schema.variants), variants)
         self.connection.execute(insert(schema.sweep_runs), [{"sweep_id": sweep_id, **run} for run in plan["runs"]])
 
-    def _run(self, run: RunFolder, number: int | None, stamp: str) -> None:
-        description = read_json(run.description)
-        if description is None:
-            return
+    def _run(self, run: RunFolder, number: int, stamp: str) -> None:
         where = standing(run, self.queue)
-        if number is None:
-            number = self._new_run(description)
         for attempt in run.attempts():
             self._attempt(number, attempt)
         done = read_json(run.attempt(where.attempt).done) if where.attempt else None
@@ -127,8 +133,12 @@ class _Pass:
             )
         )
 
-    def _new_run(self, description: dict[str, Any]) -> int:
-        row = {
+    def _new_run(self, run: RunFolder, stamp: str) -> dict[str, Any] | None:
+        """Return the row of a run that is seen for the first time; one with attempts gets its results in the same pass."""
+        description = read_json(run.description)
+        if description is None:
+            return None
+        return {
             "run_id": description["run_id"],
             "seed": description["config"]["seed"],
             "config": json.dumps(description["canonical"]),
@@ -138,9 +148,8 @@ class _Pass:
             "planned_at": description["planned_at"],
             "state": State.PLANNED.value,
             "attempt": 0,
-            "stamp": "",
+            "stamp": stamp if stamp == _UNTOUCHED else "",
         }
-        return self._insert(schema.runs, row)
 
     def _attempt(self, run: int, attempt: AttemptFolder) -> None:
         where = (schema.attempts.c.run == run) & (schema.attempts.c.number == attempt.number)
@@ -203,9 +212,19 @@ class _Pass:
 
 def _stamp(run: RunFolder) -> str:
     """Return what changes when an attempt, its end or an evaluation comes in."""
-    attempts = run.attempts()
-    folders = [run.path / "evaluations", *(attempt.path for attempt in attempts[-1:])]
-    return " ".join(str(folder.stat().st_mtime_ns) if folder.exists() else "-" for folder in folders) + f" {len(attempts)}"
+    try:
+        attempts = [entry.name for entry in os.scandir(run.path / "attempts")]
+    except FileNotFoundError:
+        return _UNTOUCHED
+    newest = max(attempts, default="")
+    return f"{len(attempts)} {_modified(run.path / 'attempts' / newest)} {_modified(run.path / 'evaluations')}"
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _empty_attempt(run: int, attempt: AttemptFolder) -> dict[str, Any]:

@@ -80,6 +80,7 @@ def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> P
     chosen = _of_table(sweep, variants, narrowing.table) if narrowing.table else variants
     chosen = _named(sweep, chosen, narrowing.only) if narrowing.only else chosen
     identities = _identities(sweep, chosen)
+    there = {run.run_id for run in root.runs()}  # one listing, instead of a look at every run
     standings: dict[str, Standing] = {}
     runs = []
     for seed in narrowing.seeds or sweep.spec.seeds:
@@ -87,7 +88,7 @@ def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> P
             data = identities[variant.name]
             name = run_id(variant.at_seed(seed), data)
             if name not in standings:
-                standings[name] = standing(root.run(name), queue)
+                standings[name] = standing(root.run(name), queue) if name in there else Standing(State.PLANNED)
             runs.append(PlannedRun(name, variant, seed, data, standings[name]))
     return _sort(sweep, variants, runs, RETRIED_BY_DEFAULT | narrowing.retry | {State.PLANNED}, root)
 

@@ -15,6 +15,7 @@ from orchestrator.states import State
 from orchestrator.status import RunStatus, SweepStatus
 
 _LINE_EVERY_S = 10.0
+_SHOWN_VARIANTS = 60
 _ENDED_BADLY = (State.FAILED, State.OOM, State.TIMEOUT, State.LOST, State.CANCELLED, State.STOPPED, State.PREEMPTED)
 _COLOURS = {State.COMPLETED: "green", State.RUNNING: "cyan", State.SUBMITTED: "yellow", State.PLANNED: "dim"}
 
@@ -43,7 +44,11 @@ def show_status(console: Console, statuses: Iterable[SweepStatus], collapsed_bel
     for status in statuses:
         launched = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.launched_at))
         console.print(f"[bold]{escape(status.label)}[/bold]  launched {launched}  {summary(status)}", highlight=False)
-        console.print(_variants_table(status, collapsed_below))
+        by_variant = status.by_variant()
+        console.print(_variants_table(_first(by_variant), collapsed_below))
+        if len(by_variant) > _SHOWN_VARIANTS:
+            left = len(by_variant) - _SHOWN_VARIANTS
+            console.print(f"… and {left} variants more; --json has all of them", highlight=False)
         show_failures(console, status.runs)
         if status.waiting():
             console.print(f"{status.waiting()} not running and not done: run `sweep launch` again", highlight=False)
@@ -149,14 +154,19 @@ class Live:
             self._console.print(f"  {share:4.0%}  {summary(status)}", highlight=False)
 
 
-def _variants_table(status: SweepStatus, collapsed_below: float) -> Table:
+def _first(by_variant: dict[str, list[RunStatus]]) -> dict[str, list[RunStatus]]:
+    """Return as many variants as one reads, those that are neither done nor untouched first."""
+    idle = ({State.COMPLETED}, {State.PLANNED})
+    in_order = sorted(by_variant.items(), key=lambda item: {run.state for run in item[1]} in idle)
+    chosen = dict(in_order[:_SHOWN_VARIANTS])
+    return {name: runs for name, runs in by_variant.items() if name in chosen}
+
+
+def _variants_table(by_variant: dict[str, list[RunStatus]], collapsed_below: float) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("variant")
     for heading in ("done", "progress", "probe", "collapsed", "state"):
         table.add_column(heading, justify="left" if heading == "state" else "right")
-    by_variant: dict[str, list[RunStatus]] = {}
-    for run in status.runs:
-        by_variant.setdefault(run.variant, []).append(run)
     for variant, runs in by_variant.items():
         table.add_row(escape(variant), *_cells(runs, collapsed_below))
     return table

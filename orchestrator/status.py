@@ -52,6 +52,13 @@ class SweepStatus:
         """Return how many runs are in each state."""
         return Counter(run.state.value for run in self.runs)
 
+    def by_variant(self) -> dict[str, list[RunStatus]]:
+        """Return the runs of each variant, in the order of the spec."""
+        found: dict[str, list[RunStatus]] = {}
+        for run in self.runs:
+            found.setdefault(run.variant, []).append(run)
+        return found
+
     def eta_s(self) -> float | None:
         """Return the seconds until all is done at the present pace; None where there is no pace to tell it from."""
         durations = [run.wall_s for run in self.runs if run.wall_s and run.total_steps]
