@@ -72,7 +72,6 @@ def launch(
 
     Example: sweep launch sweeps/norm_ablation.yaml --profile quick --executor local
     """
-    from orchestrator.database import open_database
     from orchestrator.launch import Request, parse_retry
     from orchestrator.launch import launch as start
     from orchestrator.plan import Narrowing
@@ -88,7 +87,7 @@ def launch(
 
         raise typer.Exit(try_out(sweep, Places.root, narrowing, max_steps, print))
     request = Request(sweep, narrowing, executor, slots, rerun, prune, dry_run)
-    with Watch(console, sweep.label, Places.root, None if dry_run else open_database(Places.db)) as watch:
+    with Watch(console, sweep.label, Places.root, _database_for(dry_run)) as watch:
         done = start(request, Places.root, watch.reporter())
     if dry_run:
         return
@@ -289,6 +288,15 @@ def main() -> None:
             f"{type(error).__name__}: {error}; this is a bug of ours: run it again with `sweep --debug ...` and report it"
         )
         sys.exit(1)
+
+
+def _database_for(dry_run: bool) -> Engine | None:
+    """Open the database; a dry run makes none where there is none."""
+    from orchestrator.database import open_database
+
+    if dry_run and "://" not in Places.db and not Path(Places.db).exists():
+        return None
+    return open_database(Places.db)
 
 
 def _collected(wait: bool = False) -> Engine:

@@ -129,6 +129,7 @@ class _Pass:
                 attempt=where.attempt,
                 step=done["step"] if done else last_step,
                 wall_s=done["wall_s"] if done else None,
+                disk_bytes=done["disk_bytes"] if done else None,
                 stamp=stamp,
             )
         )

@@ -51,6 +51,7 @@ runs = Table(
     Column("step", Integer),
     Column("total_steps", Integer),
     Column("wall_s", Float),
+    Column("disk_bytes", Integer, comment="kept by a COMPLETED run"),
     Column("planned_at", Float, nullable=False),
     Column("stamp", Text, nullable=False, comment="of the folder, when last collected"),
     Index("runs_by_state", "state"),

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from orchestrator.cost import Cost
 from orchestrator.plan import Plan
 from orchestrator.root import PREFIX
 from orchestrator.states import State
@@ -20,13 +21,15 @@ _ENDED_BADLY = (State.FAILED, State.OOM, State.TIMEOUT, State.LOST, State.CANCEL
 _COLOURS = {State.COMPLETED: "green", State.RUNNING: "cyan", State.SUBMITTED: "yellow", State.PLANNED: "dim"}
 
 
-def show_plan(console: Console, plan: Plan, executor: str) -> None:
-    """Print what a launch is about to do."""
+def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) -> None:
+    """Print what a launch is about to do, and what it will cost."""
     parts = [f"{len(plan.start)} to run"]
     parts += [f"{len(plan.reuse)} done already"] if plan.reuse else []
     parts += [f"{len(plan.active)} running or queued"] if plan.active else []
     unique = len({run.run_id for run in plan.runs})
     console.print(f"{escape(plan.sweep.label)}: {unique} runs, {', '.join(parts)} ({executor})", highlight=False)
+    if plan.start:
+        console.print(f"  {_cost(plan, cost)}", highlight=False)
     if plan.leave:
         states = sorted({run.standing.state.value.lower() for run in plan.leave})
         console.print(f"  {len(plan.leave)} ended without a result; --retry {','.join(states)} tries them again")
@@ -37,6 +40,15 @@ def show_plan(console: Console, plan: Plan, executor: str) -> None:
     if plan.left_the_spec:
         left = escape(", ".join(plan.left_the_spec))
         console.print(f"  no longer in the spec, or changed: {left} (--prune cancels their jobs)", highlight=False)
+
+
+def _cost(plan: Plan, cost: Cost | None) -> str:
+    if cost is None or cost.measured == 0:
+        return "cost unknown: no run of this kind was measured here yet"
+    unit = "GPU-hours" if plan.sweep.spec.resources.gpus else "core-hours"
+    rest = f", and {cost.unknown} runs of a kind never measured" if cost.unknown else ""
+    kept = f"{cost.disk_bytes / 1e6:,.1f} MB of disk"
+    return f"cost about {cost.hours:.2f} {unit} and {kept}, told from {cost.measured} earlier runs{rest}"
 
 
 def show_status(console: Console, statuses: Iterable[SweepStatus], collapsed_below: float) -> None:

@@ -7,8 +7,10 @@ from sqlalchemy import Engine
 
 from orchestrator import screen
 from orchestrator.collect import collect
+from orchestrator.cost import estimate
 from orchestrator.errors import StoreError
 from orchestrator.launch import Launch, Reporter
+from orchestrator.plan import Plan
 from orchestrator.root import Root
 from orchestrator.states import Queue
 from orchestrator.status import SweepStatus, sweep_statuses
@@ -24,7 +26,7 @@ class Watch:
         console: where.
         label: the sweep's.
         root: its files.
-        engine: the database, opened before anything starts; None for a dry run.
+        engine: the database, opened before anything starts; None where there is none yet and nothing is to start.
     """
 
     def __init__(self, console: Console, label: str, root: Root, engine: Engine | None) -> None:
@@ -35,13 +37,17 @@ class Watch:
 
     def reporter(self) -> Reporter:
         """Return what a launch reports to."""
-        return Reporter(lambda plan, executor: screen.show_plan(self._console, plan, executor), self._note, self._tick)
+        return Reporter(self._plan, self._note, self._tick)
 
     def __enter__(self) -> "Watch":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+
+    def _plan(self, plan: Plan, executor: str) -> None:
+        cost = estimate(self._engine, plan.start) if self._engine is not None and plan.start else None
+        screen.show_plan(self._console, plan, executor, cost)
 
     def _note(self, text: str) -> None:
         self._console.print(f"  {text}", highlight=False, markup=False)

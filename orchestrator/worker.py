@@ -191,9 +191,10 @@ class _Attempt:
         if result.outcome == "stopped":
             return self._end(State.PREEMPTED if self.job.executor == "slurm" else State.STOPPED, result.reason)
         self.before_write()
-        wall_s = round(time.monotonic() - self.started_s, 3)
-        write_json(self.folder.done, {**_finite(asdict(result)), "wall_s": wall_s, "ended_at": time.time()})
         self._tidy(description["keep"])
+        wall_s, disk_bytes = round(time.monotonic() - self.started_s, 3), _size_bytes(self.run_folder.path)
+        facts = {"wall_s": wall_s, "disk_bytes": disk_bytes, "ended_at": time.time()}
+        write_json(self.folder.done, {**_finite(asdict(result)), **facts})
         return self._end(State.COMPLETED, result.outcome)
 
     def _tidy(self, keep: str) -> None:
@@ -243,6 +244,10 @@ def _class_of(error: Exception) -> State:
     import torch
 
     return State.OOM if isinstance(error, torch.OutOfMemoryError | MemoryError) else State.FAILED
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _finite(result: dict[str, Any]) -> dict[str, Any]:
