@@ -41,7 +41,7 @@ def _draw_line(axes, height: int, line: Line) -> None:  # type: ignore[no-untype
     if published is not None:
         axes.plot(100 * published, height, marker="D", markersize=6, color=_PUBLISHED, linestyle="none")
     if summary.mean is None:
-        axes.annotate(line.state, (1, height), va="center", color=_COLLAPSED)
+        axes.annotate(line.state, (99, height), va="center", ha="right", color=_COLLAPSED)
         return
     collapsed = line.collapsed is not None and line.collapsed[0] == line.collapsed[1]
     colour = _COLLAPSED if collapsed else _OURS

@@ -22,7 +22,8 @@ def title(table: Table) -> list[str]:
     if table.setting is None:
         ours = f"no runs yet: start some with `sweep launch SPEC --table {rows.id}`"
     else:
-        others = f"; {len(table.others)} other settings, see --setting" if table.others else ""
+        ids = ", ".join(one.id for one in table.others[:5])
+        others = f"; others with --setting: {ids}" if table.others else ""
         ours = f"{table.setting.describe()} ({table.setting.sweep}, {table.when}, setting {table.setting.id}{others})"
     return [
         f"{rows.id}: {rows.title}",
@@ -59,8 +60,12 @@ def notes(table: Table) -> list[str]:
         found.append(f"published and ours differ ({named}): compare the order of the rows, not the numbers.")
     if any(not line.row.published.cosines_printed and line.row.published.positive_cosine for line in table.lines):
         found.append("≈: measured on a published figure, error about 0.01.")
+    for line in table.lines:
+        if line.own:
+            found.append(f"{line.row.label} ran at {', '.join(f'{key} {value}' for key, value in line.own.items())}.")
     found += [f"{label}: {note}." for label, note in rows.notes.items()]
     absent = [line.row.label for line in table.lines if line.state == "absent"]
     if absent and table.setting is not None:
-        found.append(f"absent: no run of this setting for {len(absent)} of {len(table.lines)} rows.")
+        count = f"{len(absent)} of {len(table.lines)} rows"
+        found.append(f"absent: no run of this setting for {count}; `sweep launch SPEC --table {rows.id}` starts a spec's.")
     return [line for note in found for line in textwrap.wrap(note, _WIDTH, subsequent_indent="  ")]

@@ -23,6 +23,7 @@ def report(db: str, name: str, setting: str | None = None, sweeps: Sequence[str]
     Raises:
         UnknownTableError: no table of that name.
         UnknownSettingError: no setting of that name.
+        UnknownSweepError: no sweep of that name.
         NoDatabaseError: no database there.
     """
     return build(load_table(name), load(db), setting, sweeps)

@@ -24,6 +24,10 @@ class UnknownSettingError(Exception):
     """No setting of that name in this table."""
 
 
+class UnknownSweepError(Exception):
+    """No sweep of that name has runs here."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One row of a table, rebuilt.
@@ -39,6 +43,7 @@ class Line:
         marks: what a reader must know: `confounded: …`, `diverged 1/3`, `mixed: …`.
         collapsed: (runs that collapsed, runs that could), None where nothing was trained.
         final: means over the runs of the signs of collapse.
+        own: the row's companion keys and the values it ran with.
     """
 
     row: Row
@@ -52,6 +57,7 @@ class Line:
     marks: Sequence[str] = ()
     collapsed: tuple[int, int] | None = None
     final: Mapping[str, float] = field(default_factory=dict)
+    own: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,10 @@ def build(rows: TableRows, runs: pd.DataFrame, setting: str | None = None, sweep
 
     Raises:
         UnknownSettingError: none starts like that.
+        UnknownSweepError: a sweep has no runs.
     """
     if sweeps:
+        _check_sweeps(runs, sweeps)
         runs = runs[[any(_is_of(label, sweeps) for label in labels) for labels in runs["sweeps"]]]
     settings = find_settings(rows, runs)
     if not settings and setting is None:
@@ -96,6 +104,13 @@ def build(rows: TableRows, runs: pd.DataFrame, setting: str | None = None, sweep
     chosen = _choose(rows, settings, setting)
     lines = {key: _line(rows, row, chosen.members.get(key, [])) for key, row in rows.rows.items()}
     return Table(rows, chosen, [one for one in settings if one is not chosen], _compare(rows, lines))
+
+
+def _check_sweeps(runs: pd.DataFrame, sweeps: Sequence[str]) -> None:
+    known = sorted({label for labels in runs["sweeps"] for label in labels})
+    for name in sweeps:
+        if not any(_is_of(label, [name]) for label in known):
+            raise UnknownSweepError(f"no sweep is called {name!r}; sweeps: {', '.join(known) or 'none yet'}")
 
 
 def _is_of(label: str, sweeps: Sequence[str]) -> bool:
@@ -130,6 +145,7 @@ def _line(table: TableRows, row: Row, runs: Sequence[Any]) -> Line:
         state=_state(runs),
         marks=_marks(runs),
         collapsed=(sum(judged), len(judged)) if judged else None,
+        own={key: runs[0].config[key] for key in row.companions},
         final=_means([run.final for run in runs if run.state == "COMPLETED" and run.outcome == "ok"]),
     )
 

@@ -5,14 +5,22 @@ Called again with the same arguments, it goes on where it stopped.
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 
-from byol_core.config import PRESETS, ConfigError, DataMissingError, resolve
+from byol_core.config import PRESETS, ConfigError, DataMissingError, data_identity, resolve, run_id
+from byol_core.files import make_folder, read_json, write_json
+
+
+class OtherRunError(Exception):
+    """A folder that belongs to another run."""
 
 
 class Printer:
     """Prints each point of the metric series."""
+
+    reason: str | None = None
 
     def started(self, step: int, total_steps: int, exact: bool) -> None:
         """Say where training starts."""
@@ -32,25 +40,55 @@ class Printer:
         print(f"checkpoint before step {step}", flush=True)
 
     def stop_reason(self) -> str | None:
-        """Go on."""
-        return None
+        """Stop behind a checkpoint once Ctrl-C was pressed."""
+        return self.reason
+
+    def interrupt(self, *_: object) -> None:
+        """Note the first Ctrl-C; the second ends at once."""
+        if self.reason is not None:
+            raise KeyboardInterrupt
+        self.reason = "interrupted"
 
 
 def main() -> int:
     """Parse arguments, train, print the result as JSON."""
     arguments = _parser().parse_args()
     from byol_core.data import DataError
-    from byol_core.train import Options, train
+    from byol_core.train import DeviceError, Options, train
 
+    printer = Printer()
+    signal.signal(signal.SIGINT, printer.interrupt)
+    out = arguments.out.absolute()
     try:
         config = resolve(arguments.preset, dict(_assignment(text) for text in arguments.set))
-        result = train(config, arguments.out.absolute(), Options(device=arguments.device, threads=arguments.threads), Printer())
-    except (ConfigError, DataMissingError, DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    evaluations = {file.stem: json.loads(file.read_text()) for file in sorted(arguments.out.glob("evaluations/*.json"))}
+        _own(out, run_id(config, data_identity(config.dataset)))
+        result = train(config, out, Options(device=arguments.device, threads=arguments.threads), printer)
+    except (ConfigError, DataMissingError, DataError, DeviceError, OtherRunError) as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.filename or out}: {error.strerror}; choose another --out")
+    evaluations = {file.stem: json.loads(file.read_text()) for file in sorted(out.glob("evaluations/*.json"))}
     print(json.dumps({"outcome": result.outcome, "final": result.final, "evaluations": evaluations}, indent=1))
-    return 0 if result.outcome == "ok" else 1
+    return {"ok": 0, "stopped": 130}.get(result.outcome, 1)
+
+
+def _own(out: Path, name: str) -> None:
+    """Make the folder this run's, or find that it is already.
+
+    Raises:
+        OtherRunError: it holds another run.
+    """
+    make_folder(out)
+    known = read_json(out / "run.json")
+    if known is None:
+        write_json(out / "run.json", {"run_id": name})
+    elif known["run_id"] != name:
+        raise OtherRunError(f"{out}: holds another run, of other settings or images; choose another --out")
+
+
+def _fail(text: str) -> int:
+    print(f"error: {text}", file=sys.stderr)
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,7 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. optimizer.lr=0.5")
     parser.add_argument("--out", type=Path, required=True, help="folder of this run")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 = torch's choice")
+    parser.add_argument(
+        "--threads", type=int, choices=range(0, 1025), default=0, metavar="N", help="CPU threads; 0 = torch's choice"
+    )
     return parser
 
 

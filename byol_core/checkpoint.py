@@ -78,8 +78,8 @@ def save_state(path: Path, state: dict[str, Any], manifest: dict[str, Any]) -> N
     """
     aside = path.with_name(f".{path.name}.tmp")
     remove_tree(aside)
-    make_folder(aside)
     try:
+        make_folder(aside)
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getvalue()

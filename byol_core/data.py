@@ -4,6 +4,7 @@ Every data set becomes an `Images`; the trainer knows no other form. Where the f
 """
 
 import hashlib
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,8 +103,10 @@ def _arrays(files: list[Path]) -> Images:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             parts = {name: arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")}
-    except (KeyError, ValueError, OSError) as error:
-        raise DataError(f"{str(file)!r} is no .npz with x_train, y_train, x_test, y_test: {error}") from None
+    except KeyError as error:
+        raise DataError(f"{str(file)!r} holds no {error}; it must hold x_train, y_train, x_test, y_test") from None
+    except (ValueError, OSError, zipfile.BadZipFile):
+        raise DataError(f"{str(file)!r} is no .npz with x_train, y_train, x_test, y_test; make one with numpy.savez") from None
     train, test = (_split_of(file, parts[f"x_{name}"], parts[f"y_{name}"]) for name in ("train", "test"))
     return Images(train, train, test)
 

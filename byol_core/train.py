@@ -169,14 +169,20 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+class DeviceError(Exception):
+    """The device that was asked for is not here."""
+
+
 def pick_device(name: str) -> torch.device:
-    """Return the device of an `Options.device`."""
-    return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name)
+    """Return the device of an `Options.device`.
 
-
-def total_steps(config: TrainConfig, pretrain_images: int) -> int:
-    """Return how many steps a run takes."""
-    return 0 if config.method == "random" else config.epochs * (pretrain_images // config.batch_size)
+    Raises:
+        DeviceError: a GPU is asked for and none is here.
+    """
+    has_gpu = torch.cuda.is_available()
+    if name.startswith("cuda") and not has_gpu:
+        raise DeviceError(f"device {name!r}: torch sees no GPU here; use cpu or auto")
+    return torch.device(("cuda" if has_gpu else "cpu") if name == "auto" else name)
 
 
 class _Loop:

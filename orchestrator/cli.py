@@ -3,6 +3,7 @@
 0 done · 1 something failed · 2 bad usage or spec · 75 another launcher holds the root · 130 interrupted
 """
 
+import io
 import json
 import sys
 import time
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 from sqlalchemy import Engine
 
+from byol_core.files import DamagedFileError
 from orchestrator.errors import StoreError, SweepError, UsageError
 from orchestrator.root import PREFIX, Root, RunFolder
 
@@ -75,6 +77,7 @@ def launch(
     from orchestrator.launch import Request, parse_retry
     from orchestrator.launch import launch as start
     from orchestrator.plan import Narrowing
+    from orchestrator.screen import show_plan_runs
     from orchestrator.spec import load_sweep
     from orchestrator.status import sweep_statuses
     from orchestrator.watch import Watch, show_outcome
@@ -90,7 +93,7 @@ def launch(
     with Watch(console, sweep.label, Places.root, _database_for(dry_run)) as watch:
         done = start(request, Places.root, watch.reporter())
     if dry_run:
-        return
+        return show_plan_runs(console, done.plan)
     status = next(iter(sweep_statuses(_collected(wait=True), sweep.label)))
     raise typer.Exit(show_outcome(console, status, done))
 
@@ -105,6 +108,7 @@ def status(
     """Show how far the sweeps are. Changes no run and no job."""
     from analysis.collapse import COLLAPSED_BELOW
     from orchestrator import screen
+    from orchestrator.lock import is_held
     from orchestrator.states import State
     from orchestrator.status import as_json as to_json
     from orchestrator.status import sweep_statuses
@@ -121,7 +125,7 @@ def status(
         elif state is not None:
             screen.show_runs(console, statuses, state)
         elif statuses:
-            screen.show_status(console, statuses, COLLAPSED_BELOW)
+            screen.show_status(console, statuses, COLLAPSED_BELOW, is_held(Places.root))
         else:
             console.print("no sweeps yet; start one with: sweep launch sweeps/smoke.yaml", highlight=False)
         if not watch:
@@ -144,7 +148,7 @@ def report(
     from analysis.report import FORMATS, LAYOUTS, write_figure
     from analysis.report import report as rebuild
     from analysis.rows import UnknownTableError, table_ids
-    from analysis.table import UnknownSettingError
+    from analysis.table import UnknownSettingError, UnknownSweepError
 
     if not table:
         raise UsageError(f"--table is missing; tables: {', '.join(table_ids())}")
@@ -156,7 +160,7 @@ def report(
     try:
         built = rebuild(Places.db, table, setting, sweeps or ())
         text = LAYOUTS[layout](built) if format_ == "text" else FORMATS[format_](built)
-    except (UnknownTableError, UnknownSettingError, NoDatabaseError, NoMatrixError) as error:
+    except (UnknownTableError, UnknownSettingError, UnknownSweepError, NoDatabaseError, NoMatrixError) as error:
         raise UsageError(str(error)) from None
     if out is not None:
         _write(out, text + "\n")
@@ -269,16 +273,24 @@ def fetch(name: Annotated[str, typer.Argument(help="Which data set, e.g. stl10."
 
 def main() -> None:
     """Run the command; turn errors into one line and an exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows ASCII alone gets question marks
     try:
         app()
     except BrokenPipeError:  # the reader of our output has gone, as in `sweep status | head`
         sys.stderr.close()
         sys.exit(0)
-    except SweepError as error:
+    except (SweepError, DamagedFileError) as error:
         if Places.debug:
             raise
         _complain(str(error))
-        sys.exit(error.exit_status)
+        sys.exit(getattr(error, "exit_status", 1))
+    except OSError as error:
+        if Places.debug:
+            raise
+        _complain(f"{error.filename or 'a file'}: {error.strerror or error}; nothing else was touched")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as error:
@@ -305,8 +317,13 @@ def _collected(wait: bool = False) -> Engine:
     from orchestrator.database import open_database
     from orchestrator.queued import look_at_queue
 
+    if not Places.root.path.exists() and "://" not in Places.db and not Path(Places.db).exists():
+        raise UsageError(
+            f"there is nothing in {Places.root.path} yet; start with `sweep launch sweeps/smoke.yaml`, or see --root"
+        )
     engine = open_database(Places.db)
-    collect(Places.root, engine, look_at_queue(Places.root), wait)
+    for damaged in collect(Places.root, engine, look_at_queue(Places.root), wait) or []:
+        print(f"warning: {damaged}", file=sys.stderr)
     return engine
 
 

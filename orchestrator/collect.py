@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError
 
-from byol_core.files import RecordReader, read_json
+from byol_core.files import DamagedFileError, RecordReader, read_json
 from orchestrator import schema
 from orchestrator.errors import StoreError
 from orchestrator.root import AttemptFolder, Root, RunFolder
@@ -26,7 +26,7 @@ _UNTOUCHED = "no attempt"
 _INSERT_POINTS = "INSERT OR IGNORE INTO points (run, metric, step, attempt, value, non_finite) VALUES (?, ?, ?, ?, ?, ?)"
 
 
-def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> bool:
+def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> list[str] | None:
     """Make one pass over a root.
 
     Args:
@@ -36,7 +36,7 @@ def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> boo
         wait: wait for another collector instead of leaving the work to it.
 
     Returns:
-        False where another collector is at work.
+        What could not be read, a sentence each; None where another collector is at work.
 
     Raises:
         StoreError: the database cannot be written; it is as it was.
@@ -44,20 +44,21 @@ def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> boo
     try:
         descriptor = os.open(root.path / "collector.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except FileNotFoundError:
-        return True  # no root yet: nothing to collect
+        return []  # no root yet: nothing to collect
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         with engine.begin() as connection:
-            _Pass(root, connection, queue).collect()
+            one_pass = _Pass(root, connection, queue)
+            one_pass.collect()
     except BlockingIOError:
-        return False
+        return None
     except DatabaseError as error:
         raise StoreError(
             f"the database cannot be written: {error.orig}; no run is affected, the next pass catches up"
         ) from None
     finally:
         os.close(descriptor)
-    return True
+    return one_pass.damaged
 
 
 @dataclass
@@ -66,10 +67,12 @@ class _Pass:
     connection: Connection
     queue: Queue
     metric_ids: dict[str, int] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
 
     def collect(self) -> None:
+        self._forget_what_is_gone()
         for sweep in self.root.sweeps():
-            plan = read_json(sweep.plan)
+            plan = self._read(sweep.plan)
             if plan is not None:
                 self._sweep(plan)
         known = self._known_runs()
@@ -81,7 +84,28 @@ class _Pass:
             known = self._known_runs()
         for run, stamp in runs:
             if run.run_id in known and self._may_have_changed(run.run_id, *known[run.run_id][1:], stamp):
-                self._run(run, known[run.run_id][0], stamp)
+                try:
+                    self._run(run, known[run.run_id][0], stamp)
+                except DamagedFileError as error:  # the other runs are none the worse
+                    self.damaged.append(str(error))
+
+    def _forget_what_is_gone(self) -> None:
+        """Drop the runs and sweeps of this root whose folders were deleted: the files are the truth."""
+        for table, name, there in (
+            (schema.runs, "run_id", {run.run_id for run in self.root.runs()}),
+            (schema.sweeps, "label", {sweep.path.name for sweep in self.root.sweeps()}),
+        ):
+            ours = select(table.c.id, table.c[name]).where(table.c.root == str(self.root.path))
+            gone = [number for number, known in self.connection.execute(ours).tuples() if known not in there]
+            for number in gone:
+                self.connection.execute(delete(table).where(table.c.id == number))
+
+    def _read(self, file: Path) -> Any | None:
+        try:
+            return read_json(file)
+        except DamagedFileError as error:
+            self.damaged.append(str(error))
+            return None
 
     def _may_have_changed(self, run_id: str, state: str, known_stamp: str, stamp: str) -> bool:
         """Tell whether a run needs a look: its folder changed, or its state hangs on a process or a job."""
@@ -102,7 +126,7 @@ class _Pass:
         if known is not None:
             self.connection.execute(delete(schema.sweeps).where(schema.sweeps.c.id == known.id))
         row = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at")}
-        row |= {key: json.dumps(plan[key]) for key in ("baseline", "tables")}
+        row |= {key: json.dumps(plan[key]) for key in ("baseline", "tables", "overrides")} | {"root": str(self.root.path)}
         sweep_id = self._insert(schema.sweeps, row)
         variants = [
             {"sweep_id": sweep_id, "position": i, "name": variant["name"], "overrides": json.dumps(variant["overrides"])}
@@ -136,11 +160,12 @@ class _Pass:
 
     def _new_run(self, run: RunFolder, stamp: str) -> dict[str, Any] | None:
         """Return the row of a run that is seen for the first time; one with attempts gets its results in the same pass."""
-        description = read_json(run.description)
+        description = self._read(run.description)
         if description is None:
             return None
         return {
             "run_id": description["run_id"],
+            "root": str(self.root.path),
             "seed": description["config"]["seed"],
             "config": json.dumps(description["canonical"]),
             "data_fingerprint": description["data"]["fingerprint"],

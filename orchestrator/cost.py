@@ -62,16 +62,9 @@ class _Measured:
 
 def _measured_kinds(engine: Engine) -> dict[tuple[Any, str], _Measured]:
     runs, attempts = schema.runs, schema.attempts
-    columns = (
-        runs.c.config,
-        runs.c.data_fingerprint,
-        runs.c.total_steps,
-        runs.c.wall_s,
-        runs.c.disk_bytes,
-        attempts.c.images_per_s,
-    )
+    of_run = (runs.c[name] for name in ("config", "data_fingerprint", "total_steps", "wall_s", "disk_bytes"))
     this_attempt = (attempts.c.run == runs.c.id) & (attempts.c.number == runs.c.attempt)
-    query = select(*columns).join(attempts, this_attempt).where(runs.c.wall_s.is_not(None))
+    query = select(*of_run, attempts.c.images_per_s).join(attempts, this_attempt).where(runs.c.wall_s.is_not(None))
     kinds: dict[tuple[Any, str], _Measured] = {}
     with engine.connect() as connection:
         for row in connection.execute(query):

@@ -14,13 +14,23 @@ from sqlalchemy import Connection, Engine, select
 
 from byol_core.files import make_folder, write_atomic
 from orchestrator import schema
+from orchestrator.errors import UsageError
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
 
 
 def export_csv(engine: Engine, folder: Path) -> list[Path]:
-    """Write both files; return their paths."""
-    make_folder(folder.absolute())
+    """Write both files; return their paths.
+
+    Raises:
+        UsageError: the folder cannot be made.
+    """
+    try:
+        make_folder(folder.absolute())
+    except OSError as error:
+        raise UsageError(f"--out {folder}: {error.strerror}; name a folder that can be made") from None
+    if not folder.is_dir():
+        raise UsageError(f"--out {folder}: is a file; name a folder")
     with engine.connect() as connection:
         files = {"runs.csv": _runs(connection), "metrics.csv": _metrics(connection)}
     for name, (header, rows) in files.items():
@@ -35,11 +45,24 @@ def _runs(connection: Connection) -> tuple[list[str], list[list[Any]]]:
     plain = ["run_id", "seed", "state", "outcome", "reason", "attempt", "step", "total_steps", "wall_s", "semantics"]
     keys = sorted({key for config in configs for key in config} - {"seed"})
     names = sorted({name for result in results for name in result})
-    rows = [
-        [*(run[name] for name in plain), *(config.get(key) for key in keys), *(result.get(name) for name in names)]
-        for run, config, result in zip(runs, configs, results, strict=True)
-    ]
-    return [*plain, *keys, *names], rows
+    asked = _asked_by(connection)
+    rows = []
+    for run, config, result in zip(runs, configs, results, strict=True):
+        facts = [*(run[name] for name in plain), *asked.get(run["run_id"], ("", ""))]
+        rows.append([*facts, *(config.get(key) for key in keys), *(result.get(name) for name in names)])
+    return [*plain, "sweeps", "variants", *keys, *names], rows
+
+
+def _asked_by(connection: Connection) -> dict[str, tuple[str, str]]:
+    """Return run id → (sweeps, variants) that ask for it, each joined by "; "."""
+    cells, sweeps = schema.sweep_runs, schema.sweeps
+    query = select(cells.c.run_id, sweeps.c.label, cells.c.variant).join(sweeps, sweeps.c.id == cells.c.sweep_id)
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for run_id, label, variant in connection.execute(query).tuples():
+        labels, variants = found.setdefault(run_id, (set(), set()))
+        labels.add(label)
+        variants.add(variant)
+    return {run_id: ("; ".join(sorted(one)), "; ".join(sorted(two))) for run_id, (one, two) in found.items()}
 
 
 def _results(connection: Connection, run: int) -> dict[str, float]:

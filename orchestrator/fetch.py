@@ -32,5 +32,8 @@ def fetch(name: str) -> Path:
         STL10(str(folder), download=True)
         data_identity(DatasetConfig(name="stl10"))
     except (OSError, RuntimeError, DataMissingError) as error:
-        raise StoreError(f"fetching {name} to {folder} failed: {error}; what arrived is kept, try again") from None
+        reason = getattr(error, "reason", None) or error
+        raise StoreError(
+            f"fetching {name} from {STL10.url} to {folder} failed: {reason}; try again, or copy it there"
+        ) from None
     return folder

@@ -32,3 +32,18 @@ def launcher_lock(root: Root) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def is_held(root: Root) -> bool:
+    """Tell whether a launcher is at work on this root."""
+    try:
+        descriptor = os.open(root.lock, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

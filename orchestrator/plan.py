@@ -7,7 +7,7 @@ from typing import Any
 
 from byol_core.config import SEMANTICS, DataIdentity, DataMissingError, canonical, data_identity, nearest, run_id
 from byol_core.files import make_folder, read_json, write_atomic, write_json
-from orchestrator.errors import MissingDataError, UsageError
+from orchestrator.errors import MissingDataError, SpecError, UsageError
 from orchestrator.root import Root, write_once
 from orchestrator.spec import Sweep, Variant, expand
 from orchestrator.states import ACTIVE, RETRIED_BY_DEFAULT, Queue, Standing, State, standing
@@ -77,6 +77,7 @@ def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> P
         MissingDataError: images are missing; the text says how to get them, and which profile needs none.
     """
     variants = expand(sweep)
+    _check_tables(sweep)
     chosen = _of_table(sweep, variants, narrowing.table) if narrowing.table else variants
     chosen = _named(sweep, chosen, narrowing.only) if narrowing.only else chosen
     identities = _identities(sweep, chosen)
@@ -119,6 +120,15 @@ def write_plan(plan: Plan, root: Root) -> None:
     write_json(folder.plan, _plan_record(plan, read_json(folder.plan) or {}))
 
 
+def _check_tables(sweep: Sweep) -> None:
+    from analysis.rows import table_ids
+
+    for i, name in enumerate(sweep.spec.tables):
+        if name not in table_ids():
+            where = sweep.document.where(("tables", i))
+            raise SpecError(f"{where}: tables: {name!r} does not exist; {nearest(name, table_ids())}")
+
+
 def _named(sweep: Sweep, variants: Sequence[Variant], names: Sequence[str]) -> list[Variant]:
     known = {variant.name: variant for variant in variants}
     for name in names:
@@ -157,6 +167,8 @@ def _way_out(sweep: Sweep) -> str:
 
     for name, profile in sweep.spec.profiles.items():
         preset = profile.base.get("preset")
+        if name == sweep.profile or any(key.startswith("dataset.") for key in sweep.overrides):
+            continue  # it would want the same images
         if preset is not None and resolve(preset, {}).dataset.name == "digits":
             return f"; or use --profile {name}, which needs no download. Nothing was submitted"
     return ". Nothing was submitted"

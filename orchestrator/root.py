@@ -1,6 +1,7 @@
 """The folder tree of a root: where every file lies, and how to find runs and attempts. Reads and names; docs/run-folders.md."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from orchestrator.errors import StoreError, UsageError
 
 PREFIX = 10
 """Digits of a run id that people see; the whole id is stored."""
+_RUN_ID_DIGITS = 64
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class Root:
 
     def runs(self) -> list[RunFolder]:
         """Return every run."""
-        return [RunFolder(path) for path in _entries(self.path / "runs")]
+        return [RunFolder(path) for path in _entries(self.path / "runs") if len(path.name) == _RUN_ID_DIGITS]
 
     def sweeps(self) -> list[SweepFolder]:
         """Return every sweep."""
@@ -176,6 +178,10 @@ def write_once(file: Path, value: Any) -> None:
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     except FileNotFoundError:
         return []
+    except NotADirectoryError:
+        raise StoreError(f"{folder}: is no folder; choose another --root") from None
+    return [folder / name for name in names]

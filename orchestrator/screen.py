@@ -17,8 +17,13 @@ from orchestrator.status import RunStatus, SweepStatus
 
 _LINE_EVERY_S = 10.0
 _SHOWN_VARIANTS = 60
+_LISTED_VARIANTS = 40
 _ENDED_BADLY = (State.FAILED, State.OOM, State.TIMEOUT, State.LOST, State.CANCELLED, State.STOPPED, State.PREEMPTED)
 _COLOURS = {State.COMPLETED: "green", State.RUNNING: "cyan", State.SUBMITTED: "yellow", State.PLANNED: "dim"}
+
+
+def _assignments(overrides: dict[str, Any]) -> str:
+    return plain(", ".join(f"{key}={value}" for key, value in overrides.items()))
 
 
 def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) -> None:
@@ -28,6 +33,8 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
     parts += [f"{len(plan.active)} running or queued"] if plan.active else []
     unique = len({run.run_id for run in plan.runs})
     console.print(f"{escape(plan.sweep.label)}: {unique} runs, {', '.join(parts)} ({executor})", highlight=False)
+    if plan.sweep.overrides:
+        console.print(f"  with {escape(_assignments(plan.sweep.overrides))}", highlight=False, soft_wrap=True)
     if plan.start:
         console.print(f"  {_cost(plan, cost)}", highlight=False)
     if plan.leave:
@@ -42,6 +49,20 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
         console.print(f"  no longer in the spec, or changed: {left} (--prune cancels their jobs)", highlight=False)
 
 
+def show_plan_runs(console: Console, plan: Plan) -> None:
+    """Print a line per variant: which seeds would start, which are done."""
+    for variant in plan.variants[:_LISTED_VARIANTS]:
+        parts = []
+        for what, runs in (("run", plan.start), ("reuse", plan.reuse), ("active", plan.active), ("leave", plan.leave)):
+            ids = {run.run_id for run in runs}
+            seeds = [str(run.seed) for run in plan.runs if run.variant is variant and run.run_id in ids]
+            parts += [f"{what} seed {', '.join(seeds)}"] if seeds else []
+        if parts:
+            console.print(f"  {escape(variant.name)}: {'; '.join(parts)}", highlight=False, soft_wrap=True)
+    if len(plan.variants) > _LISTED_VARIANTS:
+        console.print(f"  … and {len(plan.variants) - _LISTED_VARIANTS} variants more", highlight=False)
+
+
 def _cost(plan: Plan, cost: Cost | None) -> str:
     if cost is None or cost.measured == 0:
         return "cost unknown: no run of this kind was measured here yet"
@@ -51,19 +72,26 @@ def _cost(plan: Plan, cost: Cost | None) -> str:
     return f"cost about {cost.hours:.2f} {unit} and {kept}, told from {cost.measured} earlier runs{rest}"
 
 
-def show_status(console: Console, statuses: Iterable[SweepStatus], collapsed_below: float) -> None:
+def show_status(
+    console: Console, statuses: Iterable[SweepStatus], collapsed_below: float, launcher_at_work: bool = False
+) -> None:
     """Print a table per sweep, one line per variant."""
     for status in statuses:
         launched = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.launched_at))
         console.print(f"[bold]{escape(status.label)}[/bold]  launched {launched}  {summary(status)}", highlight=False)
+        if status.overrides:
+            console.print(f"with {escape(_assignments(status.overrides))}", highlight=False)
         by_variant = status.by_variant()
         console.print(_variants_table(_first(by_variant), collapsed_below))
         if len(by_variant) > _SHOWN_VARIANTS:
             left = len(by_variant) - _SHOWN_VARIANTS
             console.print(f"… and {left} variants more; --json has all of them", highlight=False)
         show_failures(console, status.runs)
+        if status.skipped_lines:
+            console.print(f"{status.skipped_lines} damaged lines of event logs were skipped", highlight=False)
         if status.waiting():
-            console.print(f"{status.waiting()} not running and not done: run `sweep launch` again", highlight=False)
+            way = "the launcher at work will start them" if launcher_at_work else "run `sweep launch` again"
+            console.print(f"{status.waiting()} not running and not done: {way}", highlight=False)
 
 
 def show_runs(console: Console, statuses: Iterable[SweepStatus], state: str) -> None:
@@ -113,8 +141,8 @@ def show_difference(console: Console, found: dict[str, tuple[Any, Any]]) -> None
 
 
 def plain(text: str) -> str:
-    """Return text without control characters, so that no name can steer a terminal."""
-    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+    """Return text on one line without control characters, so that no name can steer a terminal."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def summary(status: SweepStatus) -> str:
@@ -125,6 +153,8 @@ def summary(status: SweepStatus) -> str:
         f"{counts[state.value]} {state.value.lower()}" for state in State if counts[state.value] and state != State.COMPLETED
     ]
     eta = status.eta_s()
+    diverged = sum(run.outcome == "diverged" for run in status.runs)
+    parts += [f"{diverged} of them diverged"] if diverged else []
     return ", ".join(parts) + (f", about {duration(eta)} left" if eta else "")
 
 

@@ -108,7 +108,7 @@ def _unfinished(run_id: str, attempt: AttemptFolder, queue: Queue) -> Standing:
     """A claim without a last word: its process lives, cannot be seen, or is gone."""
     claim = read_json(attempt.claim)
     if claim is None:
-        return Standing(State.LOST, "killed before it could start", attempt=attempt.number)
+        return Standing(State.LOST, "its claim was deleted", attempt=attempt.number)
     host, alive = claim["process"]["host"], is_alive(Process(**claim["process"]))
     if alive:
         return Standing(State.RUNNING, attempt=attempt.number)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, select
+from sqlalchemy import Connection, Engine, RowMapping, func, select
 
 from orchestrator import schema
 from orchestrator.errors import UsageError
@@ -46,6 +46,8 @@ class SweepStatus:
 
     label: str
     launched_at: float
+    overrides: dict[str, Any] = field(default_factory=dict)
+    skipped_lines: int = 0
     runs: list[RunStatus] = field(default_factory=list)
 
     def counts(self) -> Counter[str]:
@@ -82,6 +84,8 @@ class SweepStatus:
         return {
             "sweep": self.label,
             "launched_at": self.launched_at,
+            "overrides": self.overrides,
+            "skipped_lines": self.skipped_lines,
             "counts": dict(self.counts()),
             "eta_s": self.eta_s(),
             "waiting": self.waiting(),
@@ -120,7 +124,8 @@ def _status(connection: Connection, sweep: RowMapping) -> SweepStatus:
     )
     rows = connection.execute(query).mappings().all()
     probes, spreads = _probes(connection), _spreads(connection)
-    status = SweepStatus(sweep["label"], sweep["launched_at"])
+    status = SweepStatus(sweep["label"], sweep["launched_at"], json.loads(sweep["overrides"]))
+    status.skipped_lines = _skipped(connection, sweep["id"])
     for row in rows:
         status.runs.append(
             RunStatus(
@@ -133,6 +138,17 @@ def _status(connection: Connection, sweep: RowMapping) -> SweepStatus:
             )
         )
     return status
+
+
+def _skipped(connection: Connection, sweep_id: int) -> int:
+    cells, runs, attempts = schema.sweep_runs, schema.runs, schema.attempts
+    query = (
+        select(func.sum(attempts.c.skipped_lines))
+        .join(runs, runs.c.id == attempts.c.run)
+        .join(cells, cells.c.run_id == runs.c.run_id)
+        .where(cells.c.sweep_id == sweep_id)
+    )
+    return connection.scalar(query) or 0
 
 
 def _probes(connection: Connection) -> dict[int, float]:

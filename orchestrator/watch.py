@@ -57,7 +57,7 @@ class Watch:
             return
         self._next_s = time.monotonic() + _PROGRESS_EVERY_S
         try:
-            if collect(self._root, self._engine, Queue()):
+            if collect(self._root, self._engine, Queue()) is not None:
                 self._live.update(sweep_statuses(self._engine, self._label)[0])
         except StoreError as error:  # the runs go on: the database is only their index
             if not self._complained:
@@ -68,10 +68,11 @@ class Watch:
 def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
     """Print how a launch ended; return its exit status."""
     if done.executor == "slurm":
-        sent = f"submitted {len(done.job_ids)} jobs" if done.job_ids else "nothing to submit"
+        arrays = ", ".join(sorted({job_id.partition("_")[0] for job_id in done.job_ids}))
+        sent = f"submitted {len(done.job_ids)} jobs (SLURM {arrays})" if done.job_ids else "nothing to submit"
         console.print(f"{sent}; see `sweep status`", highlight=False)
         return 0
-    console.print(f"{status.label}: {screen.summary(status)}", highlight=False, markup=False)
+    console.print(f"{status.label}: {screen.summary(status)}", highlight=False, markup=False, soft_wrap=True)
     if done.interrupted:
         console.print(f"{done.interrupted}; the same launch goes on from here", highlight=False)
         return _INTERRUPTED

@@ -1,7 +1,8 @@
 """One attempt at one run: claim it, train, evaluate, leave a last word. Runs in a job; never opens the database.
 
-The claim is the fence: ``mkdir attempts/NNNN`` succeeds once. A worker that finds a higher attempt than its own stops
-before it publishes anything, so at most one result counts however many workers there are.
+The claim is the fence: ``attempts/NNNN`` appears, with claim.json in it, by one rename that succeeds once. A worker that
+finds a higher attempt than its own stops before it publishes anything, so at most one result counts however many workers
+there are.
 """
 
 import os
@@ -73,10 +74,9 @@ def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> S
         if not job.rerun or _is_mine(attempts[-1], job):
             return None
         _set_aside(run, attempts[-1])
-    attempt = _claim(run)
+    attempt = _claim(run, job)
     if job.capture:
         _redirect(attempt)
-    write_json(attempt.claim, {"process": asdict(this_process()), "job": asdict(job), "claimed_at": time.time()})
     with RecordLog(attempt.events) as log:
         try:
             return _Attempt(run, attempt, job, log, stop_reason).run()
@@ -122,13 +122,14 @@ class _Shown:
         return None
 
 
-def _claim(run: RunFolder) -> AttemptFolder:
+def _claim(run: RunFolder, job: Job) -> AttemptFolder:
     """Claim the next number; where others claim too, each gets one of its own and the highest counts."""
     make_folder(run.path / "attempts")
+    claim = {"process": asdict(this_process()), "job": asdict(job), "claimed_at": time.time()}
     while True:
         attempts = run.attempts()
         mine = run.attempt(attempts[-1].number + 1 if attempts else 1)
-        if claim_folder(mine.path):
+        if claim_folder(mine.path, mine.claim.name, claim):
             return mine
 
 

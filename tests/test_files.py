@@ -112,7 +112,7 @@ def test_strict_json_refuses_nan(tmp_path):
 def test_one_of_many_claims_wins(tmp_path):
     with ThreadPoolExecutor(16) as pool:
         for i in range(50):
-            won = list(pool.map(lambda _, i=i: claim_folder(tmp_path / f"{i}"), range(16)))
+            won = list(pool.map(lambda _, i=i: claim_folder(tmp_path / f"{i}", "claim.json", i), range(16)))
             assert won.count(True) == 1
 
 

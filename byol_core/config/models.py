@@ -15,7 +15,7 @@ arXiv 2010.10241)."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 class Section(BaseModel):
@@ -150,7 +150,7 @@ class TrainConfig(Section):
     seed: int = Field(0, ge=0, lt=2**31)
     epochs: Count = 60
     schedule_epochs: int = Field(0, ge=0)
-    batch_size: Annotated[int, Field(ge=2)] = 128
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 128
     loss_scale: Positive = Field(1.0, description="factor on the loss; the blog's loss is half of the paper's")
     dataset: DatasetConfig = DatasetConfig()
     encoder: EncoderConfig = EncoderConfig()

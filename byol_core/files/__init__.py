@@ -4,6 +4,7 @@
 """
 
 from byol_core.files.durable import (
+    DamagedFileError,
     claim_folder,
     make_folder,
     publish_folder,
@@ -16,6 +17,7 @@ from byol_core.files.records import Damage, RecordLog, RecordReader
 
 __all__ = [
     "Damage",
+    "DamagedFileError",
     "RecordLog",
     "RecordReader",
     "claim_folder",

@@ -4,6 +4,7 @@ The order is the one that survives power loss on ext4 and XFS: write aside, fsyn
 (Pillai et al., OSDI 2014, "All File Systems Are Not Created Equal").
 """
 
+import errno
 import json
 import os
 import shutil
@@ -13,6 +14,13 @@ from typing import Any
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+
+
+class DamagedFileError(ValueError):
+    """A file that is there but does not hold what its writer put into it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: damaged, it is no JSON; move it away, and what it described is done again")
 
 
 def make_folder(path: Path) -> None:
@@ -26,12 +34,21 @@ def make_folder(path: Path) -> None:
             sync_folder(folder.parent)
 
 
-def claim_folder(path: Path) -> bool:
-    """Create `path` if it is not there yet; True for exactly one caller, however many try at once."""
+def claim_folder(path: Path, name: str, claim: Any) -> bool:
+    """Create `path` with the JSON file `name` in it if it is not there yet; True for exactly one of many callers.
+
+    The folder appears with its claim in one rename, which fails on a folder that holds something.
+    """
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    make_folder(aside)
     try:
-        path.mkdir(mode=FOLDER_MODE)
-    except FileExistsError:
-        return False
+        write_json(aside / name, claim)
+        aside.rename(path)
+    except OSError as error:
+        remove_tree(aside)
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
     sync_folder(path.parent)
     return True
 
@@ -66,11 +83,17 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """Return the parsed file, or None where there is none."""
+    """Return the parsed file, or None where there is none.
+
+    Raises:
+        DamagedFileError: it holds no JSON.
+    """
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except ValueError:
+        raise DamagedFileError(path) from None
 
 
 def publish_folder(aside: Path, path: Path) -> None:

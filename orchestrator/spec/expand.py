@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from byol_core.config import ConfigError, TrainConfig, flatten, resolve
+from byol_core.config import ConfigError, TrainConfig, flatten, nearest, resolve
 from orchestrator.errors import SpecError
 from orchestrator.spec.derive import FormulaError, evaluate
 from orchestrator.spec.load import Sweep
@@ -45,20 +45,38 @@ def expand(sweep: Sweep) -> list[Variant]:
     count = max(1, len(spec.variants)) * axes * len(spec.seeds)
     if count > MAX_RUNS:
         raise SpecError(f"{sweep.document.file}: {count:,} runs are more than {MAX_RUNS:,}; split the sweep")
+    _check_excludes(sweep)
     variants = [_variant(sweep, row, point) for row, point in _points(spec)]
     if not variants:
         raise SpecError(f"{sweep.document.where(('exclude',))}: every variant is excluded; nothing is left to run")
     return variants
 
 
+def _check_excludes(sweep: Sweep) -> None:
+    """Refuse a rule that matches nothing: a misspelt key would leave in what was to be left out."""
+    points = [{**(sweep.spec.variants[row] if row is not None else {}), **point} for row, point in _all_points(sweep.spec)]
+    swept = sorted({key for point in points for key in point})
+    for i, rule in enumerate(sweep.spec.exclude):
+        where = sweep.document.where(("exclude", i, "when"))
+        for key in rule.when:
+            if key not in swept:
+                raise SpecError(f"{where}: exclude: no variant or axis sets {key!r}; {nearest(key, swept)}")
+        if not any(_matches(rule.when, point) for point in points):
+            raise SpecError(f"{where}: exclude: no variant matches {rule.when}; correct or remove the rule")
+
+
 def _points(spec: Spec) -> Iterator[tuple[str | None, Overrides]]:
+    for row, point in _all_points(spec):
+        overrides = {**(spec.variants[row] if row is not None else {}), **point}
+        if not any(_matches(rule.when, overrides) for rule in spec.exclude):
+            yield row, point
+
+
+def _all_points(spec: Spec) -> Iterator[tuple[str | None, Overrides]]:
     rows: list[str | None] = [*spec.variants] or [None]
     for row in rows:
-        named = spec.variants[row] if row is not None else {}
         for *values, together in itertools.product(*spec.grid.values(), _zipped(spec)):
-            point = {**dict(zip(spec.grid, values, strict=True)), **together}
-            if not any(_matches(rule.when, {**named, **point}) for rule in spec.exclude):
-                yield row, point
+            yield row, {**dict(zip(spec.grid, values, strict=True)), **together}
 
 
 def _zipped(spec: Spec) -> list[Overrides]:

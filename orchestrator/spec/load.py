@@ -62,7 +62,8 @@ def _validate(document: Document) -> Spec:
 
 
 def _explain(document: Document, error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
+    # A misspelt key is both unknown and missing; the first says more.
+    first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     path = tuple(part for part in first["loc"] if part not in ("str", "dict[str,any]", "[key]"))
     text = first["msg"].removeprefix("Value error, ")
     dotted = ".".join(str(part) for part in path)
@@ -70,12 +71,16 @@ def _explain(document: Document, error: ValidationError) -> str:
         fields = _fields_at(path[:-1])
         return f"{document.where(path)}: key {dotted!r} does not exist; {nearest(str(path[-1]), fields)}"
     if first["type"] == "missing":
-        return f"{document.where(path[:-1])}: key {dotted!r} is missing; a spec needs version, name, base, seeds, baseline"
+        needed = "; a spec needs version, name, base, seeds, baseline" if len(path) == 1 else ""
+        return f"{document.where(path[:-1])}: key {dotted!r} is missing{needed}"
+    if first["type"] == "too_short":
+        return f"{document.where(path)}: {dotted}: is empty; it must hold at least one value"
     if first["type"] == "value_error":
         at = path or (text.split(":")[0],)
         return f"{document.where(at)}: {dotted + ': ' if dotted else ''}{text}"
     expected = text.removeprefix("Input should be ")
-    return f"{document.where(path)}: {dotted}: {first['input']!r} is not allowed; it must be {expected}"
+    shown = "null" if first["input"] is None else repr(first["input"])
+    return f"{document.where(path)}: {dotted}: {shown} is not allowed; it must be {expected}"
 
 
 def _fields_at(path: tuple[str | int, ...]) -> list[str]:
@@ -111,6 +116,8 @@ def _refuse_axis_overrides(spec: Spec, overrides: Overrides) -> None:
             raise UsageError(f"--set {key}: this sweep derives {key!r} from {spec.derive[key]!r}; set what it is derived from")
         if key in swept:
             raise UsageError(f"--set {key}: this sweep varies {key!r} itself; change it in the spec or leave it out")
+        if key == "preset":
+            raise UsageError("--set preset: a preset belongs to base, of the spec or of a profile; use --profile")
         if key == "seed":
             raise UsageError("--set seed: seeds belong to the sweep; use --seeds 0,1,2")
 

@@ -94,10 +94,21 @@ class Spec(Part):
         if len({len(values) for values in self.zip.values()}) > 1:
             lengths = ", ".join(f"{key} has {len(values)}" for key, values in self.zip.items())
             raise ValueError(f"zip: axes that move together must be equally long: {lengths}")
+        self._check_reserved_keys()
         self._check_no_key_is_set_twice()
         if isinstance(self.baseline, str) and self.baseline not in self.variants:
             raise ValueError(f"baseline: {self.baseline!r} is no variant; variants: {', '.join(self.variants) or 'none'}")
         return self
+
+    def _check_reserved_keys(self) -> None:
+        rows = {f"variants.{name}": set(values) for name, values in self.variants.items()}
+        for place, keys in {**rows, "grid": set(self.grid), "zip": set(self.zip), "derive": set(self.derive)}.items():
+            if "preset" in keys:
+                raise ValueError(f"{place}: a preset can only stand in base, of the spec or of a profile")
+            if "seed" in keys:
+                raise ValueError(f"{place}: seeds are no axis; list them under seeds:")
+        if "seed" in self.base:
+            raise ValueError("base: seeds are no setting of the base; list them under seeds:")
 
     def _check_no_key_is_set_twice(self) -> None:
         places = {"grid": set(self.grid), "zip": set(self.zip), "derive": set(self.derive)}

@@ -46,8 +46,10 @@ def read(file: Path) -> Document:
         text = file.read_bytes().decode()
     except FileNotFoundError:
         raise SpecError(f"{file}: no such file; the specs that come with the project lie in sweeps/") from None
+    except IsADirectoryError:
+        raise SpecError(f"{file}: is a folder; name one of the specs in it") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{file}: cannot be read as text: {error}") from None
+        raise SpecError(f"{file}: cannot be read as text ({type(error).__name__}); a spec is a YAML file") from None
     return _parse(file, text)
 
 
