@@ -58,5 +58,5 @@ def _one(connection: Connection, run_id: str, metric: str) -> Series:
         .where(runs.c.run_id == run_id, metrics.c.name == metric)
         .order_by(points.c.step, points.c.attempt)
     )
-    by_step = {step: float("nan") if value is None else value for step, value in connection.execute(query).tuples()}
+    by_step = {step: float("nan") if value is None else value for step, value in connection.execute(query)}
     return [*by_step], [*by_step.values()]

@@ -60,12 +60,19 @@ def notes(table: Table) -> list[str]:
         found.append(f"published and ours differ ({named}): compare the order of the rows, not the numbers.")
     if any(not line.row.published.cosines_printed and line.row.published.positive_cosine for line in table.lines):
         found.append("≈: measured on a published figure, error about 0.01.")
-    for line in table.lines:
-        if line.own:
-            found.append(f"{line.row.label} ran at {', '.join(f'{key} {value}' for key, value in line.own.items())}.")
+    found += _own_settings(table)
     found += [f"{label}: {note}." for label, note in rows.notes.items()]
     absent = [line.row.label for line in table.lines if line.state == "absent"]
     if absent and table.setting is not None:
         count = f"{len(absent)} of {len(table.lines)} rows"
         found.append(f"absent: no run of this setting for {count}; `sweep launch SPEC --table {rows.id}` starts a spec's.")
     return [line for note in found for line in textwrap.wrap(note, _WIDTH, subsequent_indent="  ")]
+
+
+def _own_settings(table: Table) -> list[str]:
+    """Say which rows ran at a value of their own in a companion key."""
+    rows_at: dict[str, list[str]] = {}
+    for line in table.lines:
+        if line.own:
+            rows_at.setdefault(", ".join(f"{key} {value}" for key, value in line.own.items()), []).append(line.row.label)
+    return [f"at {values}: {', '.join(labels)}." for values, labels in rows_at.items()]

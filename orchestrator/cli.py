@@ -147,7 +147,7 @@ def report(
     from analysis.render_matrix import NoMatrixError
     from analysis.report import FORMATS, LAYOUTS, write_figure
     from analysis.report import report as rebuild
-    from analysis.rows import UnknownTableError, table_ids
+    from analysis.rows import UnknownTableError, load_table, table_ids
     from analysis.table import UnknownSettingError, UnknownSweepError
 
     if not table:
@@ -156,8 +156,9 @@ def report(
         raise UsageError(f"--format {format_!r} does not exist; allowed: {', '.join(FORMATS)}")
     if layout not in LAYOUTS:
         raise UsageError(f"--layout {layout!r} does not exist; allowed: {', '.join(LAYOUTS)}")
-    _collected()
     try:
+        load_table(table)  # a misspelt name is told before anything is read
+        _collected()
         built = rebuild(Places.db, table, setting, sweeps or ())
         text = LAYOUTS[layout](built) if format_ == "text" else FORMATS[format_](built)
     except (UnknownTableError, UnknownSettingError, UnknownSweepError, NoDatabaseError, NoMatrixError) as error:

@@ -96,7 +96,7 @@ class _Pass:
             (schema.sweeps, "label", {sweep.path.name for sweep in self.root.sweeps()}),
         ):
             ours = select(table.c.id, table.c[name]).where(table.c.root == str(self.root.path))
-            gone = [number for number, known in self.connection.execute(ours).tuples() if known not in there]
+            gone = [number for number, known in self.connection.execute(ours) if known not in there]
             for number in gone:
                 self.connection.execute(delete(table).where(table.c.id == number))
 

@@ -58,7 +58,7 @@ def _asked_by(connection: Connection) -> dict[str, tuple[str, str]]:
     cells, sweeps = schema.sweep_runs, schema.sweeps
     query = select(cells.c.run_id, sweeps.c.label, cells.c.variant).join(sweeps, sweeps.c.id == cells.c.sweep_id)
     found: dict[str, tuple[set[str], set[str]]] = {}
-    for run_id, label, variant in connection.execute(query).tuples():
+    for run_id, label, variant in connection.execute(query):
         labels, variants = found.setdefault(run_id, (set(), set()))
         labels.add(label)
         variants.add(variant)

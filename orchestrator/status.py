@@ -154,13 +154,13 @@ def _skipped(connection: Connection, sweep_id: int) -> int:
 def _probes(connection: Connection) -> dict[int, float]:
     table = schema.evaluations
     wanted = (table.c.protocol == "probe") & (table.c.network == "online") & (table.c.name == "accuracy")
-    return dict(connection.execute(select(table.c.run, table.c.value).where(wanted)).tuples().all())
+    return dict(connection.execute(select(table.c.run, table.c.value).where(wanted)).all())
 
 
 def _spreads(connection: Connection) -> dict[int, float]:
     table = schema.summaries
     wanted = (table.c.moment == "final") & (table.c.name == "std_sqrt_d")
-    return dict(connection.execute(select(table.c.run, table.c.value).where(wanted)).tuples().all())
+    return dict(connection.execute(select(table.c.run, table.c.value).where(wanted)).all())
 
 
 def as_json(statuses: Sequence[SweepStatus]) -> str:

@@ -133,7 +133,7 @@ def test_the_random_encoder_belongs_to_every_setting_with_its_images_and_is_neve
     "change",
     [
         {"overrides": {"epochs": 10}},
-        {"overrides": {"encoder.norm": "ln"}},
+        {"overrides": {"encoder.stem": "3x3"}},
         {"overrides": {"augment.noise_std": 0.5}},
         {"data": ("e" * 64, "as stored", 1)},
         {"data": ("f" * 64, "half", 1)},

@@ -85,6 +85,7 @@ def test_light_leaves_load_nothing_heavy(module):
 @pytest.mark.parametrize("arguments", [["--help"], ["status"], ["launch", "SPEC", "--dry-run", "--table", "mlp_norm"]])
 def test_quick_commands_load_nothing_heavy(tmp_path, spec_file, arguments):
     words = [str(spec_file()) if word == "SPEC" else word for word in arguments]
+    (tmp_path / "runs").mkdir()
     places = ["--root", str(tmp_path / "runs"), "--db", str(tmp_path / "results.db")]
     run = "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code"
     code = f"sys.argv = ['sweep', *{places + words}]\nfrom orchestrator.cli import main\n{run}"
