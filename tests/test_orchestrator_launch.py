@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from conftest import SPEC
@@ -46,7 +47,8 @@ def test_a_formula_is_arithmetic_on_keys(formula, value):
 
 @pytest.mark.parametrize(
     "formula",
-    ["__import__('os').system('touch canary')", "batch_size.real", "unknown", "method * 2", "1 / 0", "9 ** 9 ** 9", "1e308 * 10", "", "1 if 2 else 3", "[1]",
+    ["__import__('os').system('touch canary')", "batch_size.real", "unknown", "method * 2", "1 / 0", "9 ** 9 ** 9", "1e308 * 10", "",
+     "1 if 2 else 3", "[1]",
      "x" * 300, "(" * 150, "True", "'a' * 3", "batch_size // 2", "1j"],
 )  # fmt: skip
 def test_anything_else_is_refused_and_runs_nothing(formula, tmp_path, monkeypatch):
@@ -320,7 +322,7 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
     assert train().returncode == 0
     refused = train("--set", "seed=7")
     assert refused.returncode == 2 and "holds another run" in refused.stderr and refused.stderr.count("\n") == 1
-    if not os.path.exists("/dev/nvidia0"):
+    if not Path("/dev/nvidia0").exists():
         assert "torch sees no GPU here" in train("--device", "cuda").stderr
 
 
