@@ -1,7 +1,9 @@
 """The `sweep` command as a user meets it: in processes of its own, killed at bad moments, fed with nonsense."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import time
@@ -37,12 +39,13 @@ def points(root):
 
 
 def results(root):
-    """Per run: what its one done.json and its evaluations say."""
+    """Per run: its one done.json, its evaluations, and the sha256 of its weights."""
     found = {}
     for run in root.runs():
         done = [json.loads(attempt.done.read_text()) for attempt in run.attempts() if attempt.done.exists()]
         assert len(done) == 1, f"{run.run_id} has {len(done)} results"
-        found[run.run_id] = (done[0]["outcome"], done[0]["final"], list(run.evaluations()))
+        weights = json.loads((run.path / "encoder" / "manifest.json").read_text())["sha256"]
+        found[run.run_id] = (done[0]["outcome"], done[0]["final"], list(run.evaluations()), weights)
     return found
 
 
@@ -107,6 +110,25 @@ def test_kill_9_then_the_same_launch_ends_as_if_nothing_had_happened(sweep, spec
     expected, series = uninterrupted
     assert results(root) == expected and points(root) == series
     assert status(sweep)["counts"] == {"COMPLETED": 4}
+
+
+@pytest.mark.slow
+def test_any_number_of_kills_at_random_moments_changes_no_bit(sweep, spec_file, tmp_path, uninterrupted):
+    file, root, seed = spec_file(LONGER), Root(tmp_path / "sweep-runs"), time.time_ns()
+    print(f"random seed {seed}")  # shown where the test fails
+    moments = random.Random(seed)
+    for _ in range(3):
+        launcher = subprocess.Popen(command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.DEVNULL)
+        time.sleep(moments.uniform(3.0, 7.0))
+        victims = [attempt for run in root.runs() for attempt in run.attempts() if not attempt.done.exists()]
+        for attempt in victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(json.loads(attempt.claim.read_text())["process"]["pid"], signal.SIGKILL)
+        launcher.kill()
+        launcher.wait()
+    sweep("launch", file, "--executor", "local", check=0)
+    expected, series = uninterrupted
+    assert results(root) == expected and points(root) == series
 
 
 def test_ctrl_c_checkpoints_and_the_next_launch_goes_on(sweep, spec_file, tmp_path, uninterrupted):

@@ -19,7 +19,7 @@ REFUSED = {
     "unknown value": ("projector.norm: bn,", "projector.norm: batch,", 7, "'bn', 'ln', 'gn', 'gn_ws', 'affine' or 'none'"),
     "setting of the base": ("epochs: 2", "epochs: -2", 3, "greater than or equal to 1"),
     "seed twice": ("[0, 1]", "[0, 0]", 4, "holds one twice"),
-    "no seeds": ("[0, 1]", "[]", 4, "at least 1 item"),
+    "no seeds": ("[0, 1]", "[]", 4, "must hold at least one value"),
     "negative seed": ("[0, 1]", "[0, -1]", 4, "greater than or equal to 0"),
     "seed as text": ("[0, 1]", "[0, one]", 4, "'one' is not allowed"),
     "baseline that is no variant": ("baseline: byol", "baseline: moco", 5, "'moco' is no variant"),

@@ -298,9 +298,9 @@ def test_a_second_collector_leaves_the_work_to_the_first(root, db):
 
     descriptor = os.open(root.path / "collector.lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    assert collect(root, db, Queue()) is False
+    assert collect(root, db, Queue()) is None
     os.close(descriptor)
-    assert collect(root, db, Queue()) is True
+    assert collect(root, db, Queue()) == []
 
 
 def test_the_database_can_be_made_again_from_the_files(root, run, db, tmp_path):
