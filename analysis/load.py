@@ -1,6 +1,8 @@
 """results.db → pandas: one frame of runs, read-only. ``from analysis.load import load`` in a notebook gives the same."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ def load(where: str = "results.db") -> pd.DataFrame:
     Returns:
         Columns: `run_id`, `seed`, `config` (canonical, flat dict), `data`, `state`, `outcome`, `reason`,
         `evaluations` ({(protocol, version, network, name): value}), `final` ({name: value}), `origin` (of the counting
-        attempt), `sweeps` (labels, newest first), `launched_at` (of the newest).
+        attempt), `sweeps` (labels, newest first), `launched_at` (of the newest), `fed` ({table: (launched_at, label)} of the
+        newest sweep that asks for the run and lists the table).
 
     Raises:
         NoDatabaseError: missing, or of another version.
@@ -62,8 +65,9 @@ def _runs(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     frame["final"] = _per_run(runs, _final(tables["summaries"]))
     frame["origin"] = _per_run(runs, _origins(runs, tables["attempts"]))
     sweeps = _sweeps(tables["sweeps"], tables["sweep_runs"])
-    frame["sweeps"] = [[label for label, _ in sweeps.get(run_id, [])] for run_id in frame["run_id"]]
-    frame["launched_at"] = [max((at for _, at in sweeps.get(run_id, [])), default=0.0) for run_id in frame["run_id"]]
+    frame["sweeps"] = [[one.label for one in sweeps.get(run_id, [])] for run_id in frame["run_id"]]
+    frame["launched_at"] = [max((one.launched_at for one in sweeps.get(run_id, [])), default=0.0) for run_id in frame["run_id"]]
+    frame["fed"] = [_fed(sweeps.get(run_id, [])) for run_id in frame["run_id"]]
     return frame.reset_index(drop=True)
 
 
@@ -95,10 +99,24 @@ def _origins(runs: pd.DataFrame, table: pd.DataFrame) -> dict[int, dict[Any, Any
     return found
 
 
-def _sweeps(sweeps: pd.DataFrame, cells: pd.DataFrame) -> dict[str, list[tuple[str, float]]]:
-    found: dict[str, list[tuple[str, float]]] = {}
+@dataclass(frozen=True)
+class _Sweep:
+    label: str
+    launched_at: float
+    tables: tuple[str, ...]
+
+
+def _sweeps(sweeps: pd.DataFrame, cells: pd.DataFrame) -> dict[str, list[_Sweep]]:
+    """Return run id → the sweeps that ask for it, newest first."""
+    found: dict[str, list[_Sweep]] = {}
     merged = cells.merge(sweeps, left_on="sweep_id", right_on="id").sort_values("launched_at", ascending=False)
     for row in merged.itertuples():
-        if (row.label, row.launched_at) not in found.setdefault(row.run_id, []):
-            found[row.run_id].append((row.label, row.launched_at))
+        one = _Sweep(row.label, row.launched_at, tuple(json.loads(row.tables)))
+        if one not in found.setdefault(row.run_id, []):
+            found[row.run_id].append(one)
     return found
+
+
+def _fed(sweeps: Sequence[_Sweep]) -> dict[str, tuple[float, str]]:
+    oldest_first = reversed(sweeps)
+    return {table: (one.launched_at, one.label) for one in oldest_first for table in one.tables}

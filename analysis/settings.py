@@ -7,7 +7,7 @@ which has no optimizer, belongs to every setting with its encoder and images.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,11 +35,13 @@ class Setting:
     Attributes:
         values: of the runs it was told from.
         members: row key → runs (lines of the frame).
-        launched_at: when a sweep last asked for one of the runs it was told from.
+        feeds: whether a sweep that lists the table asked for them.
+        launched_at: when such a sweep, or else any, last asked.
         sweep: that sweep's label.
     """
 
     values: Values
+    feeds: bool
     launched_at: float
     sweep: str
     members: dict[str, list[Any]] = field(default_factory=dict)
@@ -64,7 +66,7 @@ class Setting:
 
 
 def find_settings(table: TableRows, runs: pd.DataFrame) -> list[Setting]:
-    """Sort a table's runs into settings, the newest first.
+    """Sort a table's runs into settings: those of sweeps that feed the table first, the newest of them on top.
 
     A setting is told from the runs of the table's baselines; runs that agree with none are told apart by themselves.
     """
@@ -75,13 +77,14 @@ def find_settings(table: TableRows, runs: pd.DataFrame) -> list[Setting]:
         values = values_of(table, row, run)
         homes = [setting for setting in settings if compatible(setting.values, values)]
         if not homes:
-            homes = [Setting(values, run.launched_at, _newest_sweep(run))]
+            homes = [Setting(values, *_asked(table, run))]
             settings.extend(homes)
         for setting in homes:
             setting.members.setdefault(row.key, []).append(run)
-            if run.launched_at > setting.launched_at and len(homes) == 1:
-                setting.launched_at, setting.sweep = run.launched_at, _newest_sweep(run)
-    return sorted(settings, key=lambda setting: -setting.launched_at)
+            asked = _asked(table, run)
+            if asked > (setting.feeds, setting.launched_at, setting.sweep) and len(homes) == 1:
+                setting.feeds, setting.launched_at, setting.sweep = asked
+    return sorted(settings, key=lambda setting: (not setting.feeds, -setting.launched_at))
 
 
 def values_of(table: TableRows, row: Row, run: Any) -> dict[str, Any]:
@@ -111,9 +114,11 @@ def _weight(values: Values) -> int:
     return sum(value is not None for value in values.values())
 
 
-def _newest_sweep(run: Any) -> str:
-    labels: Iterable[str] = run.sweeps
-    return next(iter(labels), "no sweep")
+def _asked(table: TableRows, run: Any) -> tuple[bool, float, str]:
+    """Return whether a sweep that feeds the table asked for the run, when, and its label."""
+    if table.id in run.fed:
+        return (True, *run.fed[table.id])
+    return False, run.launched_at, next(iter(run.sweeps), "no sweep")
 
 
 def _phrase(key: str, value: Any) -> str:

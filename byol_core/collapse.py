@@ -51,12 +51,16 @@ def spread(normalized: Tensor) -> Tensor:
 def effective_rank(vectors: Tensor) -> Tensor:
     """exp(entropy of the singular values) of the centred (B, D) vectors (Roy & Vetterli 2007).
 
-    1 where all vectors are equal; NaN where one is not finite.
+    1 where all vectors are equal; NaN where one is not finite. In float64: in float32 the solver gives up on the tiny
+    covariance of a collapsed batch.
     """
-    centred = vectors - vectors.mean(0)
+    centred = (vectors - vectors.mean(0)).double()
     gram = centred.T @ centred if centred.shape[1] <= centred.shape[0] else centred @ centred.T
     if not bool(torch.isfinite(gram).all()):
         return gram.new_tensor(torch.nan)  # of a diverged run: the solver would raise
-    values = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
+    try:
+        values = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
+    except RuntimeError:  # torch.linalg.LinAlgError is one
+        return gram.new_tensor(torch.nan)  # a sign that cannot be read must not end the run
     shares = values / values.sum().clamp_min(torch.finfo(values.dtype).tiny)
     return torch.exp(-torch.special.xlogy(shares, shares).sum())

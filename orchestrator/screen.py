@@ -127,7 +127,7 @@ def show_run(console: Console, known: dict[str, Any], preset: str, unlike: dict[
         found = ", ".join(f"{one[network]['accuracy']:.4f} {network}" for network in ("online", "target") if network in one)
         lines.append(f"{one['protocol']:<8} {found} (version {one['version']})")
     for name, value in ((known["result"] or {}).get("final") or {}).items():
-        lines.append(f"{name:<16} {value:.4f} (mean over the last epoch)")
+        lines.append(f"{name:<16} {float(value):.4f} (mean over the last epoch)")  # text where it is not finite
     for line in lines:
         console.print(escape(plain(line)), highlight=False, soft_wrap=True)
 

@@ -86,7 +86,8 @@ def run(row, seed, value=0.5, **changes):
         "sweeps": ["norm_ablation@quick"],
         "launched_at": 1000.0,
     }
-    return {**line, **changes}
+    merged = {**line, **changes}
+    return {"fed": {"mlp_norm": (merged["launched_at"], merged["sweeps"][0])}, **merged}
 
 
 def table(*runs, **kwargs):
@@ -162,6 +163,13 @@ def test_the_newest_sweeps_setting_is_shown_and_others_can_be_chosen():
     assert line(table(old, new, setting=other.id[:4]), "byol").values == {0: 0.1}
     with pytest.raises(UnknownSettingError, match=other.id):
         table(old, new, setting="zzz")
+
+
+def test_a_sweep_that_does_not_feed_the_table_is_not_shown_before_one_that_does():
+    ours = run("byol", 0, 0.1)
+    later = run("byol", 0, 0.2, overrides={"epochs": 10}, launched_at=9000.0, fed={"tau": (9000.0, "tau")}, sweeps=["tau"])
+    shown = table(ours, later)
+    assert line(shown, "byol").values == {0: 0.1} and len(shown.others) == 1 and shown.setting.sweep == "norm_ablation@quick"
 
 
 def test_a_sweep_name_narrows_to_its_runs():

@@ -146,6 +146,13 @@ def test_signs_of_an_evenly_spread_batch():
     assert signs["effective_rank"] == pytest.approx(7.0, abs=0.01)  # centred, so one direction is gone
 
 
+def test_effective_rank_of_any_batch_is_a_number_or_nan():
+    tiny = 1 + torch.randn(128, 64, generator=torch.Generator().manual_seed(0)) * 1e-22
+    for batch in (tiny, tiny * 1e-20, torch.full((8, 4), torch.nan), torch.full((8, 4), 3.0e38)):
+        rank = float(effective_rank(batch))
+        assert math.isnan(rank) or 0.9 <= rank <= 64
+
+
 def test_effective_rank_is_the_entropy_of_the_singular_values(vectors):
     values = np.linalg.svd((vectors - vectors.mean(0)).double().numpy(), compute_uv=False)
     shares = values / values.sum()
