@@ -44,6 +44,32 @@ REFUSED = {
 }
 
 
+TWINS = {
+    "unknown section": {"projector.norm": "bn"},
+    "unknown key": {"projector.norm": "ln"},
+    "a section as key": {"projector.hidden": 1},
+    "no such norm": {"projector.norm": "gn_ws"},
+    "text for a number": {"optimizer.lr": 1},
+    "truth for a number": {"optimizer.decay_bias_and_norm": True},
+    "not positive": {"optimizer.lr": 1e-9},
+    "not finite": {"optimizer.lr": 1e9},
+    "fraction above 1": {"target.tau_base": 1},
+    "momentum 1": {"optimizer.momentum": 0.999},
+    "part of an epoch": {"optimizer.warmup_epochs": 1.5},
+    "batch of 1": {"batch_size": 2},
+    "range upside down": {"augment.scale": [1, 2]},
+    "heads that do not fit": {"predictor.out": 32, "projector.out": 32},
+    "groups that do not divide": {"projector.norm": "gn", "projector.gn_groups": 8},
+    "schedule too short": {"schedule_epochs": 60},
+    "negative seed": {"seed": 0},
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_bad_settings_valid_twin_is_accepted(name):
+    assert resolve("digits-tiny", TWINS[name])
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_bad_setting_is_named_with_what_is_allowed(name):
     overrides, key, text = REFUSED[name]

@@ -255,6 +255,45 @@ def test_bad_usage_gets_one_line_that_helps(spec_file, tmp_path, name, capsys, m
     assert out == ""
 
 
+GOOD_USAGE = [
+    "launch SPEC --dry-run --executor local",
+    "launch SPEC --dry-run --executor inline",
+    "launch SPEC --dry-run --executor local --profile small",
+    "launch SPEC --dry-run --executor local --table mlp_norm",
+    "launch SPEC --dry-run --executor local --seeds 0,1",
+    "launch SPEC --dry-run --executor local --set epochs=3",
+    "launch SPEC --dry-run --executor local --set target.tau_base=0.9",
+    "launch SPEC --dry-run --executor local --retry failed,oom",
+    "launch SPEC --dry-run --executor local --only byol",
+    "launch SPEC --dry-run --executor local --rerun --slots 1",
+    "status",
+    "status --state any",
+    "status --json",
+    "report --table norm",
+    "report --table norm --layout matrix",
+    "report --table norm --format csv",
+    "report --table mlp_norm --format md --out table.md",
+    "clean --dry-run",
+    "export --out csv",
+    "--db other.db status",
+    "--root sweep-runs status",
+]
+
+
+@pytest.mark.parametrize("line", GOOD_USAGE)
+def test_good_usage_is_accepted(spec_file, tmp_path, line, capsys, monkeypatch):
+    """The valid twins of the refused command lines."""
+    from orchestrator import cli
+
+    file = str(spec_file(("tables:", "profiles: {small: {base: {epochs: 1}}}\ntables:")))
+    (tmp_path / "sweep-runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["sweep", *(file if word == "SPEC" else word for word in line.split())])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert not stopped.value.code and capsys.readouterr().err == ""
+
+
 def test_help_and_status_answer_within_a_second_or_so(sweep, tmp_path):
     """The bound is loose on purpose, for busy machines; docs/log.md has the measured times."""
     (tmp_path / "sweep-runs").mkdir()

@@ -308,6 +308,8 @@ def test_a_read_only_or_full_disk_is_one_error_and_loses_nothing(done, sweep, tm
         subprocess.run(["mount", "-o", "remount,ro", small], check=True)
         read_only = sweep("--root", small / "other", "launch", "big.yaml", "--executor", "local")
         assert read_only.returncode == 1 and read_only.stderr.count("\n") == 1 and "Read-only" in read_only.stderr
+        database = sweep("--root", tmp_path / "root", "--db", small / "results.db", "status")
+        assert database.returncode == 1 and database.stderr.count("\n") == 1 and "results.db" in database.stderr
     finally:
         subprocess.run(["umount", "--lazy", small], check=True)
     assert standing(done, Queue()).state == State.COMPLETED

@@ -3,6 +3,7 @@
 import pytest
 from conftest import REPO, SPEC
 
+from byol_core.networks import Online
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.spec import expand, load_sweep
 from orchestrator.spec.strict_yaml import read, scalar
@@ -167,6 +168,8 @@ def test_every_spec_in_sweeps_expands_under_every_profile(file):
     spec = load_sweep(file).spec
     for profile in [None, *spec.profiles]:
         assert expand(load_sweep(file, profile))
+    for variant in expand(load_sweep(file, "quick" if "quick" in spec.profiles else None)):
+        assert Online(variant.config, 1).encoder.out > 0
     header = file.read_text().split("version:")[0]
     assert all(word in header for word in ("# Question", "# Command", "# Cost", "# Expected"))
     from analysis.rows import load_table
