@@ -1,12 +1,10 @@
 """A table as CSV: a line per row with all numbers as fractions, for a spreadsheet or another program."""
 
-import csv
-import io
 from typing import Any
 
+from analysis.csv_cells import as_csv_text
 from analysis.table import Line, Table
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
 _COLUMNS = (
     "table setting label published published_pm n mean std half_range ci95_low ci95_high delta delta_low delta_high p_holm "
     "collapsed trained std_sqrt_d positive_cosine negative_cosine state marks"
@@ -14,13 +12,9 @@ _COLUMNS = (
 
 
 def as_csv(table: Table) -> str:
-    """Return the text; a text cell that a spreadsheet would take for a formula gets a leading apostrophe."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_COLUMNS.split())
-    for line in table.lines:
-        writer.writerow([_safe(cell) for cell in _cells(line, table)])
-    return buffer.getvalue().rstrip("\n")
+    """Return the text."""
+    rows = (_cells(line, table) for line in table.lines)
+    return as_csv_text(_COLUMNS.split(), rows).rstrip("\n")
 
 
 def _cells(line: Line, table: Table) -> list[Any]:
@@ -34,7 +28,3 @@ def _cells(line: Line, table: Table) -> list[Any]:
         *(*delta, line.p_holm, *(line.collapsed or (None, None)), *signs),
         *(line.state, "; ".join(line.marks)),
     ]
-
-
-def _safe(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell

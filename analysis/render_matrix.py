@@ -22,7 +22,7 @@ def as_matrix(table: Table) -> str:
         NoMatrixError: the table's rows are not told apart by the norms of the components.
     """
     if not {key for _, key in _LEVELS} <= set(table.rows.axes):
-        raise NoMatrixError(f"table {table.rows.id} has no matrix layout; only norm has")
+        raise NoMatrixError(f"table {table.rows.id} has no matrix layout: its rows are not norms of components, as norm's are")
     blocks = [_block(method, list(lines)) for method, lines in groupby(table.lines, key=lambda line: line.row.method)]
     return "\n".join([*title(table), "", *(line for block in blocks for line in block), *notes(table)])
 

@@ -256,12 +256,15 @@ def export(
     format_: Annotated[str, typer.Option("--format", help="csv.")] = "csv",
 ) -> None:
     """Write results.db as files: runs.csv, a line per run, and metrics.csv, all series."""
-    from orchestrator.export import export_csv
+    from analysis.export import ExportError, export_csv
 
     if format_ != "csv":
         raise UsageError(f"--format {format_!r} does not exist; allowed: csv")
-    for file in export_csv(_collected(), out):
-        print(_near(file))
+    try:
+        for file in export_csv(_collected(), out):
+            print(_near(file))
+    except ExportError as error:
+        raise UsageError(str(error)) from None
 
 
 @data_app.command("fetch")

@@ -8,9 +8,13 @@ import pytest
 from scipy import stats as scipy_stats
 
 from analysis.collapse import is_collapsed
+from analysis.csv_cells import as_csv_text
 from analysis.figure import draw
 from analysis.load import NoDatabaseError, load
+from analysis.render_csv import as_csv
 from analysis.render_json import as_json
+from analysis.render_markdown import as_markdown, escape
+from analysis.render_matrix import NoMatrixError, as_matrix
 from analysis.render_text import as_text
 from analysis.rows import UnknownTableError, load_table, table_ids
 from analysis.settings import find_settings
@@ -266,3 +270,29 @@ def test_the_figure_shows_ink_for_every_line(tmp_path):
     colours = [np.asarray(Image.open(tmp_path / name).convert("RGB")).reshape(-1, 3) for name in ("full.png", "empty.png")]
     ours = [int((np.abs(pixels - np.array([0x1F, 0x5F, 0x8B])).sum(1) < 12).sum()) for pixels in colours]
     assert ours[0] > ours[1] > 0  # the legend alone has some
+
+
+def test_no_csv_cell_is_a_formula():
+    text = as_csv_text(["label", "value"], [["=1+1", -0.5], ["@x", 2], ["plain", None], ["+a", 0], ["-b", 0], ["\tc", 0]])
+    assert text.splitlines()[1:] == ["'=1+1,-0.5", "'@x,2", "plain,", "'+a,0", "'-b,0", "'\tc,0"]
+
+
+def test_markdown_shows_hostile_text_as_text():
+    assert escape("a|b <script> `x`") == r"a\|b &lt;script&gt; \`x\`"
+    shown = as_markdown(table(run("byol", 0)))
+    columns = {line.count("|") - line.count(r"\|") for line in shown.splitlines() if line.startswith("|")}
+    assert len(columns) == 1 and "<" not in shown
+
+
+def test_csv_and_markdown_hold_the_numbers_of_the_table():
+    built = table(*(run("byol", seed, value) for seed, value in BASE.items()))
+    (byol,) = [one for one in as_csv(built).splitlines() if ",BYOL," in one]
+    assert "0.577" in byol and "done 3/3" in byol and "| BYOL | 57.7 | 70.0 ± 2.5 |" in as_markdown(built)
+
+
+def test_the_matrix_has_the_papers_spanning_headers():
+    text = as_matrix(build(load_table("norm"), pd.DataFrame([run("byol", 0, 0.5)])))
+    encoder = next(one for one in text.splitlines() if one.startswith("encoder"))
+    assert encoder.split() == ["encoder", "BN", "LN", "–"] and "SIMCLR" in text and "73.2" in text and "50.0" in text
+    with pytest.raises(NoMatrixError, match="table tau has no matrix layout"):
+        as_matrix(build(load_table("tau"), pd.DataFrame([run("byol", 0)])))

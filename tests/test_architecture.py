@@ -14,7 +14,7 @@ OURS = {"byol_core", "orchestrator", "analysis"}
 ALLOWED = {
     "byol_core": {"byol_core"},
     "orchestrator": {"orchestrator", "byol_core.config", "byol_core.files"},
-    "analysis": {"analysis", "orchestrator.schema", "orchestrator"},
+    "analysis": {"analysis", "orchestrator.schema", "orchestrator", "byol_core.files"},
 }
 EXTRA = {
     "orchestrator.worker": {"byol_core.train"},

@@ -1,10 +1,5 @@
-"""`sweep export`: results.db as files for other programs. CSV: `runs.csv`, a line per run, and `metrics.csv`, all series.
+"""`sweep export`: results.db as files for other programs. CSV: `runs.csv`, a line per run, and `metrics.csv`, all series."""
 
-A text cell that a spreadsheet would take for a formula gets a leading apostrophe; numbers stay numbers.
-"""
-
-import csv
-import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,29 +7,31 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
+from analysis.csv_cells import as_csv_text
 from byol_core.files import make_folder, write_atomic
 from orchestrator import schema
-from orchestrator.errors import UsageError
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
+
+class ExportError(Exception):
+    """The files cannot be written there."""
 
 
 def export_csv(engine: Engine, folder: Path) -> list[Path]:
     """Write both files; return their paths.
 
     Raises:
-        UsageError: the folder cannot be made.
+        ExportError: the folder cannot be made.
     """
     try:
         make_folder(folder.absolute())
     except OSError as error:
-        raise UsageError(f"--out {folder}: {error.strerror}; name a folder that can be made") from None
+        raise ExportError(f"--out {folder}: {error.strerror}; name a folder that can be made") from None
     if not folder.is_dir():
-        raise UsageError(f"--out {folder}: is a file; name a folder")
+        raise ExportError(f"--out {folder}: is a file; name a folder")
     with engine.connect() as connection:
         files = {"runs.csv": _runs(connection), "metrics.csv": _metrics(connection)}
     for name, (header, rows) in files.items():
-        write_atomic(folder / name, _text(header, rows).encode())
+        write_atomic(folder / name, as_csv_text(header, rows).encode())
     return [folder / name for name in files]
 
 
@@ -85,15 +82,3 @@ def _metrics(connection: Connection) -> tuple[list[str], Iterable[Sequence[Any]]
     )
     rows = [(*row[:4], row.value if row.non_finite is None else row.non_finite) for row in connection.execute(query)]
     return ["run_id", "attempt", "step", "metric", "value"], rows
-
-
-def _text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_safe(cell) for cell in row] for row in rows)
-    return buffer.getvalue()
-
-
-def _safe(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
