@@ -23,7 +23,7 @@ demo: $(VENV)/installed
 	@printf '\nNext:\n'
 	@printf '  %s\n' \
 	  '$(BIN)/sweep report --table norm                         the same runs in Table 1 of arXiv 2010.10241' \
-	  '$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --seeds 0,1,2,3 --executor local    one more seed' \
+	  '$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --seeds 3 --executor local    one more seed' \
 	  '$(BIN)/sweep status --state any                          every run; then: $(BIN)/sweep show RUN, $(BIN)/sweep logs RUN' \
 	  '$(BIN)/sweep --help                                      everything else; docs/ is the manual'
 

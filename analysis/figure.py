@@ -18,7 +18,8 @@ def draw(table: Table, file: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    lines = sorted(table.lines, key=lambda line: line.row.published.value or 0.0)
+    lines = [*reversed(table.lines)]  # heights count from the bottom; equal values keep the table's order
+    lines.sort(key=lambda line: line.row.published.value or 0.0)
     with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(8.0, 1.6 + 0.42 * len(lines)), layout="constrained")
         FigureCanvasAgg(figure)
@@ -27,7 +28,7 @@ def draw(table: Table, file: Path) -> None:
             _draw_line(axes, height, line)
         axes.set_yticks(range(len(lines)), [line.row.label for line in lines])
         axes.set_xlabel(f"accuracy in percent ({table.rows.protocol}, {table.rows.network} encoder)")
-        axes.set_xlim(0, 100)
+        axes.set_xlim(-2, 102)
         axes.grid(axis="x", color="#e5e5e5")
         axes.set_axisbelow(True)
         axes.set_title(table.rows.title, loc="left", fontweight="bold")

@@ -339,7 +339,8 @@ def _plot(folders: Sequence[RunFolder], metric: str, out: Path) -> None:
     labels = {}
     for folder in folders:
         preset, unlike = unlike_preset(folder)
-        labels[folder.run_id] = f"{folder.run_id[:PREFIX]} {preset}: " + ", ".join(f"{k}={v}" for k, v in unlike.items())
+        changes = ", ".join(f"{key}={value}" for key, value in unlike.items()) or "as it is"
+        labels[folder.run_id] = f"{folder.run_id[:PREFIX]} {preset}: {changes}"
     try:
         print(f"figure: {_near(draw(series(Places.db, [*labels], metric), labels, metric, out))}")
     except UnknownMetricError as error:
