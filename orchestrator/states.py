@@ -91,7 +91,7 @@ def _unclaimed(run_id: str, queue: Queue) -> Standing:
     if run_id in queue.silent:
         return Standing(State.SUBMITTED, "SLURM did not answer")
     if run_id in queue.gone:
-        return Standing(State.LOST, f"job {queue.gone[run_id]} ended before it began to train")
+        return Standing(State.LOST, f"job {queue.gone[run_id]} ended before it began; its output is in the sweep's launches/")
     return Standing(State.PLANNED)
 
 

@@ -56,3 +56,10 @@ def test_links_lead_to_files(page):
 
 def test_the_readme_shows_the_two_commands_on_top():
     assert re.search(r"make demo.*\n.*make test", (REPO / "README.md").read_text()[:1500])
+
+
+def test_the_manual_names_every_key_of_status_json():
+    from orchestrator.status import RunStatus, SweepStatus
+
+    keys = set(SweepStatus("x", 0.0).as_json()) | set(RunStatus.__dataclass_fields__) | {"progress"}
+    assert not {key for key in keys if f"`{key}`" not in MANUAL}

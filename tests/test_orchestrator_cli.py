@@ -131,17 +131,18 @@ def test_any_number_of_kills_at_random_moments_changes_no_bit(sweep, spec_file, 
     assert results(root) == expected and points(root) == series
 
 
-def test_ctrl_c_checkpoints_and_the_next_launch_goes_on(sweep, spec_file, tmp_path, uninterrupted):
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "closed-terminal"])
+def test_an_interrupt_checkpoints_and_the_next_launch_goes_on(sweep, spec_file, tmp_path, uninterrupted, signal_):
     file, root = spec_file(LONGER), Root(tmp_path / "sweep-runs")
     launcher = subprocess.Popen(
         command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     until(lambda: len(points(root)) >= 4)
-    os.killpg(launcher.pid, signal.SIGINT)  # as a terminal does: to the launcher and all its children
+    os.killpg(launcher.pid, signal_)  # as a terminal does: to the launcher and all its children
     out, _ = launcher.communicate(timeout=60)
-    assert launcher.returncode == 130 and "interrupted by SIGINT; the same launch goes on from here" in out
-    counts = status(sweep)["counts"]
-    assert counts["STOPPED"] == 2 and counts["PLANNED"] == 2
+    if signal_ == signal.SIGINT:
+        assert launcher.returncode == 130 and "interrupted by SIGINT; the same launch goes on from here" in out
+    until(lambda: status(sweep)["counts"] == {"STOPPED": 2, "PLANNED": 2})
     done = sweep("launch", file, "--executor", "local", check=0)
     resumed = [
         record["step"] for run in root.runs() for record in RecordReader(run.attempt(2).events) if record["type"] == "start"

@@ -89,10 +89,10 @@ def run_local(
 def _fork_server() -> mp.context.ForkServerContext:
     context = mp.get_context("forkserver")
     context.set_forkserver_preload(["orchestrator.executors.warm"])
-    # A terminal sends Ctrl-C to every process of the group. It is blocked from the fork server on, so that runs hear of
-    # it from the launcher alone. The resource tracker comes first: its start takes any block away.
+    # A terminal sends Ctrl-C, and its closing, to every process of the group. Both are blocked from the fork server on, so
+    # that runs hear of them from the launcher alone. The resource tracker comes first: its start takes any block away.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         forkserver.ensure_running()
     finally:
