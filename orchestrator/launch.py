@@ -99,7 +99,7 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
         reporter.planned(plan, executor)
         if request.prune:
             reporter.note(_prune(plan, root))
-        write_plan(plan, root)
+        write_plan(plan, root, request.prune)
         if executor == "slurm":
             return Launch(plan, executor, _submit(plan, root, request))
         return Launch(plan, executor, [], _run_here(plan, root, executor, request, reporter))

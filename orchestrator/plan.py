@@ -53,8 +53,8 @@ class Plan:
         reuse: completed already.
         active: waiting or running.
         leave: ended without a result, and not asked to be tried again.
-        left_the_spec: variants of the last launch that the spec no longer has.
-        pruned: runs of those that no other sweep asks for.
+        left: runs of variants that the spec no longer has, or that mean something else now, since the last --prune.
+        pruned: ids of those that no other sweep asks for.
     """
 
     sweep: Sweep
@@ -64,8 +64,13 @@ class Plan:
     reuse: list[PlannedRun]
     active: list[PlannedRun]
     leave: list[PlannedRun]
-    left_the_spec: list[str]
+    left: list[dict[str, Any]]
     pruned: list[str]
+
+    @property
+    def left_the_spec(self) -> list[str]:
+        """The names of variants that left."""
+        return sorted({run["variant"] for run in self.left})
 
 
 def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> Plan:
@@ -96,6 +101,7 @@ def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> P
 
 def _sort(sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], retried: frozenset[State], root: Root) -> Plan:
     """Sort runs by what is to be done; variants that mean the same share one run, which is done once."""
+    left = _left(root, sweep, variants, runs)
     once = [*{run.run_id: run for run in reversed(runs)}.values()][::-1]
     return Plan(
         sweep,
@@ -105,19 +111,20 @@ def _sort(sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], retried
         reuse=[run for run in once if run.standing.state == State.COMPLETED and run.standing.state not in retried],
         active=[run for run in once if run.standing.state in ACTIVE],
         leave=[run for run in once if run.standing.state not in retried | ACTIVE | {State.COMPLETED}],
-        left_the_spec=_left_the_spec(root, sweep, variants),
-        pruned=_pruned(root, sweep, variants),
+        left=left,
+        pruned=sorted({run["run_id"] for run in left} - _wanted_elsewhere(root, sweep)) if left else [],
     )
 
 
-def write_plan(plan: Plan, root: Root) -> None:
-    """Write the sweep's spec and plan, and run.json of every run to start."""
+def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:
+    """Write the sweep's spec and plan, and run.json of every run to start; once pruned, what left is forgotten."""
     folder = root.sweep(plan.sweep.label)
     make_folder(folder.launches)
     for run in plan.start:
         write_once(root.run(run.run_id).description, _describe(run, plan.sweep))
     write_atomic(folder.path / "spec.yaml", plan.sweep.document.file.read_bytes())
-    write_json(folder.plan, _plan_record(plan, read_json(folder.plan) or {}))
+    record = _plan_record(plan, read_json(folder.plan) or {})
+    write_json(folder.plan, {**record, "left": [] if pruned else plan.left})
 
 
 def _check_tables(sweep: Sweep) -> None:
@@ -174,20 +181,20 @@ def _way_out(sweep: Sweep) -> str:
     return ". Nothing was submitted"
 
 
-def _left_the_spec(root: Root, sweep: Sweep, variants: Sequence[Variant]) -> list[str]:
-    """Return the variants of the last launch that are gone or mean something else now."""
-    before = read_json(root.sweep(sweep.label).plan) or {"variants": []}
+def _left(root: Root, sweep: Sweep, variants: Sequence[Variant], runs: Sequence[PlannedRun]) -> list[dict[str, Any]]:
+    """Return the runs of variants that are gone or mean something else now, this time or earlier, until they are pruned."""
+    before = read_json(root.sweep(sweep.label).plan) or {"variants": [], "runs": [], "left": []}
     now = {variant.name: canonical(variant.config) for variant in variants}
-    return [old["name"] for old in before["variants"] if now.get(old["name"]) != old["config"]]
+    gone = {old["name"] for old in before["variants"] if now.get(old["name"]) != old["config"]}
+    wanted = {run.run_id for run in runs}
+    return [
+        run for run in before["left"] + [run for run in before["runs"] if run["variant"] in gone] if run["run_id"] not in wanted
+    ]
 
 
-def _pruned(root: Root, sweep: Sweep, variants: Sequence[Variant]) -> list[str]:
-    left = set(_left_the_spec(root, sweep, variants))
-    before = read_json(root.sweep(sweep.label).plan) or {"runs": []}
+def _wanted_elsewhere(root: Root, sweep: Sweep) -> set[str]:
     others = [read_json(other.plan) or {"runs": []} for other in root.sweeps() if other.path.name != sweep.label]
-    wanted = {run["run_id"] for other in others for run in other["runs"]}
-    wanted |= {run["run_id"] for run in before["runs"] if run["variant"] not in left}
-    return [run["run_id"] for run in before["runs"] if run["variant"] in left and run["run_id"] not in wanted]
+    return {run["run_id"] for other in others for run in other["runs"]}
 
 
 def _describe(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:

@@ -182,6 +182,11 @@ def test_pruned_are_runs_that_left_and_that_no_other_sweep_asks_for(root, spec_f
     plan = make_plan(load_sweep(smaller), root, Narrowing(), Queue())
     of_no_norm = {run.seed: run.run_id for run in first.runs if run.variant.name == "no_norm"}
     assert plan.left_the_spec == ["no_norm"] and plan.pruned == [of_no_norm[1]]
+    write_plan(plan, root)
+    again = make_plan(load_sweep(smaller), root, Narrowing(), Queue())
+    assert again.pruned == plan.pruned  # remembered until it is pruned
+    write_plan(again, root, pruned=True)
+    assert make_plan(load_sweep(smaller), root, Narrowing(), Queue()).left_the_spec == []
 
 
 def test_a_try_prints_and_keeps_nothing(root, spec_file):

@@ -109,3 +109,24 @@ def _log(root):
 
 def _queue():
     return subprocess.run(["squeue", "-h", "-o", "%j"], capture_output=True, text=True, timeout=20, check=True).stdout
+
+
+def test_prune_cancels_the_jobs_of_what_left_the_spec_and_no_others(sweep, spec_file):
+    long = (("epochs: 2,", "epochs: 400,"), ("seeds: [0, 1]", "seeds: [0]"))
+    sweep("launch", spec_file(*long), "--executor", "slurm", check=0)
+    wait_until(sweep, {"RUNNING": 2}, 60)
+    smaller = spec_file(*long, ("  no_norm: {projector.norm: none, predictor.norm: none}\n", ""))
+    named = sweep("launch", smaller, "--executor", "slurm", check=0)
+    assert "no longer in the spec, or changed: no_norm" in named.stdout and len(_jobs()) == 2
+    pruned = sweep("launch", smaller, "--executor", "slurm", "--prune", check=0)
+    assert "pruned 1 runs that left the spec, 1 jobs cancelled" in pruned.stdout
+    deadline = time.monotonic() + 60
+    while len(_jobs()) != 1:
+        assert time.monotonic() < deadline, _jobs()
+        time.sleep(0.5)
+    subprocess.run(["scancel", *_jobs()], check=True, timeout=30)
+
+
+def _jobs():
+    listed = subprocess.run(["squeue", "-h", "-r", "-o", "%i"], capture_output=True, text=True, timeout=20, check=True)
+    return listed.stdout.split()

@@ -60,7 +60,7 @@ def submit_held(
     try:
         jobs = executor.map_array(work, [str(root)] * len(run_ids), list(run_ids), [rerun] * len(run_ids))
     except (submitit.core.utils.FailedJobError, subprocess.SubprocessError, OSError) as error:
-        raise SchedulerError(f"sbatch refused: {str(error).strip()}") from None
+        raise SchedulerError(f"sbatch refused: {' '.join(str(error).split())}") from None
     return [job.job_id for job in jobs]
 
 
@@ -130,5 +130,6 @@ def _scheduler(*command: str) -> str:
     except subprocess.TimeoutExpired:
         raise SchedulerError(f"{command[0]} did not answer within {_COMMAND_TIMEOUT_S} s; try again later") from None
     if done.returncode != 0:
-        raise SchedulerError(f"{command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+        said = " ".join((done.stderr or done.stdout).split())
+        raise SchedulerError(f"{command[0]} failed: {said}")
     return done.stdout
