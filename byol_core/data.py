@@ -58,11 +58,6 @@ class Images:
         """1 (grey) or 3."""
         return int(self.pretrain.images.shape[1])
 
-    @property
-    def side_px(self) -> int:
-        """Height and width of every image."""
-        return int(self.pretrain.images.shape[2])
-
 
 def load(dataset: DatasetConfig) -> Images:
     """Read a data set.

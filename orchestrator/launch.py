@@ -4,7 +4,6 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from orchestrator import intents
 from orchestrator.errors import SchedulerError, UsageError
@@ -202,8 +201,3 @@ def parse_retry(text: str) -> frozenset[State]:
         if word not in allowed:
             raise UsageError(f"--retry {word!r} is no state to retry; allowed: {', '.join(sorted(allowed))}")
     return frozenset(allowed[word] for word in words)
-
-
-def absolute_root(path: Path) -> Root:
-    """Return the root, independent of the working directory of jobs."""
-    return Root(path.absolute())
