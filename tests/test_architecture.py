@@ -19,7 +19,8 @@ ALLOWED = {
 EXTRA = {
     "orchestrator.worker": {"byol_core.train"},
     "orchestrator.executors.warm": {"byol_core.train", "byol_core"},
-    "orchestrator.cli": {"analysis"},
+    "orchestrator.cli.looking": {"analysis"},
+    "orchestrator.cli.results": {"analysis"},
     "orchestrator.plan": {"analysis.rows"},
 }
 LIGHT = {"byol_core.config", "byol_core.files", "orchestrator.schema", "analysis.rows", "analysis.collapse"}
@@ -88,7 +89,7 @@ def test_quick_commands_load_nothing_heavy(tmp_path, spec_file, arguments):
     (tmp_path / "runs").mkdir()
     places = ["--root", str(tmp_path / "runs"), "--db", str(tmp_path / "results.db")]
     run = "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code"
-    code = f"sys.argv = ['sweep', *{places + words}]\nfrom orchestrator.cli import main\n{run}"
+    code = f"sys.argv = ['sweep', *{places + words}]\nfrom orchestrator.cli.main import main\n{run}"
     assert loaded_by(code) == []
 
 

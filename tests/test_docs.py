@@ -7,7 +7,7 @@ import pytest
 import typer
 from conftest import REPO
 
-from orchestrator.cli import app
+from orchestrator.cli.main import app
 from orchestrator.spec import expand, load_sweep
 
 MANUAL = (REPO / "docs" / "command-line.md").read_text()

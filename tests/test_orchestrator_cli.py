@@ -240,7 +240,7 @@ BAD_USAGE = {
 
 @pytest.mark.parametrize("name", BAD_USAGE)
 def test_bad_usage_gets_one_line_that_helps(spec_file, tmp_path, name, capsys, monkeypatch):
-    from orchestrator import cli
+    from orchestrator.cli.main import main
 
     words, text = BAD_USAGE[name]
     file = str(spec_file())
@@ -248,7 +248,7 @@ def test_bad_usage_gets_one_line_that_helps(spec_file, tmp_path, name, capsys, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["sweep", *(file if word == "SPEC" else word for word in words)])
     with pytest.raises(SystemExit) as stopped:
-        cli.main()
+        main()
     out, err = capsys.readouterr()
     assert stopped.value.code in (1, 2) and text in err, err
     assert err.startswith("error: ") and err.count("\n") == 1 and "Traceback" not in err and "\x1b" not in err
@@ -284,14 +284,14 @@ GOOD_USAGE = [
 @pytest.mark.parametrize("line", GOOD_USAGE)
 def test_good_usage_is_accepted(spec_file, tmp_path, line, capsys, monkeypatch):
     """The valid twins of the refused command lines."""
-    from orchestrator import cli
+    from orchestrator.cli.main import main
 
     file = str(spec_file(("tables:", "profiles: {small: {base: {epochs: 1}}}\ntables:")))
     (tmp_path / "sweep-runs").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["sweep", *(file if word == "SPEC" else word for word in line.split())])
     with pytest.raises(SystemExit) as stopped:
-        cli.main()
+        main()
     assert not stopped.value.code and capsys.readouterr().err == ""
 
 

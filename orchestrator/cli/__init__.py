@@ -1,0 +1,1 @@
+"""The command line; ``orchestrator.cli.main`` is its start."""

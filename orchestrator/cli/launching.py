@@ -1,0 +1,57 @@
+"""`sweep launch`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestrator.cli.places import Places, collected, database_for
+from orchestrator.cli.words import assignment, names, seed_numbers
+
+
+def launch(
+    spec: Annotated[Path, typer.Argument(help="The sweep's YAML file, e.g. sweeps/norm_ablation.yaml.")],
+    profile: Annotated[str | None, typer.Option(help="Named changes in the spec, e.g. quick.")] = None,
+    assign: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of all runs.")
+    ] = None,
+    table: Annotated[str | None, typer.Option(help="Only the variants that are rows of this table.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds instead of the spec's, e.g. 0,1,2.")] = None,
+    executor: Annotated[str, typer.Option(help="auto, slurm, local or inline.")] = "auto",
+    slots: Annotated[int | None, typer.Option(min=1, help="How many runs at once; default: one per GPU or core.")] = None,
+    retry: Annotated[str, typer.Option(help="Also try again what ended so, e.g. failed,oom.")] = "",
+    only: Annotated[str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Try: train so many steps and keep no result.")] = None,
+    rerun: Annotated[bool, typer.Option("--rerun", help="Train again what is done already.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Cancel the jobs of variants that left the spec.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+) -> None:
+    """Start what a spec asks for and is not there yet.
+
+    Run it again at any time: what is done is kept, what was interrupted goes on.
+
+    Example: sweep launch sweeps/norm_ablation.yaml --profile quick --executor local
+    """
+    from orchestrator.launch import Request, parse_retry
+    from orchestrator.launch import launch as start
+    from orchestrator.plan import Narrowing
+    from orchestrator.screen import show_plan_runs
+    from orchestrator.spec import load_sweep
+    from orchestrator.status import sweep_statuses
+    from orchestrator.watch import Watch, show_outcome
+
+    sweep = load_sweep(spec, profile, dict(assignment(text) for text in assign or []))
+    narrowing = Narrowing(seed_numbers(seeds), table, names(only), parse_retry(retry))
+    console = Console()
+    if max_steps is not None:
+        from orchestrator.tries import try_out
+
+        raise typer.Exit(try_out(sweep, Places.root, narrowing, max_steps, print))
+    request = Request(sweep, narrowing, executor, slots, rerun, prune, dry_run)
+    with Watch(console, sweep.label, Places.root, database_for(dry_run)) as watch:
+        done = start(request, Places.root, watch.reporter())
+    if dry_run:
+        return show_plan_runs(console, done.plan)
+    status = next(iter(sweep_statuses(collected(wait=True), sweep.label)))
+    raise typer.Exit(show_outcome(console, status, done))

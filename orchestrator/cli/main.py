@@ -1,0 +1,89 @@
+"""The `sweep` command: parses, calls one function, prints. All texts and exit statuses are made in this package.
+
+0 done · 1 something failed · 2 bad usage or spec · 75 another launcher holds the root · 130 interrupted
+"""
+
+import io
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from byol_core.files import DamagedFileError
+from orchestrator.cli import launching, looking, results, upkeep
+from orchestrator.cli.places import Places
+from orchestrator.errors import SweepError
+from orchestrator.root import Root
+
+INTERRUPTED = 130
+COMMANDS = (
+    launching.launch,
+    looking.status,
+    results.report,
+    looking.show,
+    looking.diff,
+    looking.logs,
+    results.export,
+    upkeep.clean,
+)
+
+app = typer.Typer(
+    name="sweep",
+    help="Ablation sweeps for BYOL: from a spec to SLURM or local runs, to results.db, to the papers' tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+for command in COMMANDS:
+    app.command()(command)
+data_app.command("fetch")(upkeep.fetch)
+
+
+@app.callback()
+def _places(
+    root: Annotated[Path, typer.Option(envvar="SWEEP_ROOT", help="Folder of all sweeps and runs.")] = Path("sweep-runs"),
+    db: Annotated[str, typer.Option(envvar="SWEEP_DB", help="Database: a path or a URL.")] = "results.db",
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    Places.root, Places.db, Places.debug = Root(root.absolute()), db, debug
+
+
+def main() -> None:
+    """Run the command; turn errors into one line and an exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows ASCII alone gets question marks
+    try:
+        app()
+    except BrokenPipeError:  # the reader of our output has gone, as in `sweep status | head`
+        sys.stderr.close()
+        sys.exit(0)
+    except (SweepError, DamagedFileError) as error:
+        if Places.debug:
+            raise
+        _complain(str(error))
+        sys.exit(getattr(error, "exit_status", 1))
+    except OSError as error:
+        if Places.debug:
+            raise
+        _complain(f"{error.filename or 'a file'}: {error.strerror or error}; nothing else was touched")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if Places.debug:
+            raise
+        _complain(
+            f"{type(error).__name__}: {error}; this is a bug of ours: run it again with `sweep --debug ...` and report it"
+        )
+        sys.exit(1)
+
+
+def _complain(text: str) -> None:
+    from orchestrator.screen import plain
+
+    print(f"error: {plain(text)}", file=sys.stderr)

@@ -1,0 +1,61 @@
+"""Where the files and the database of a command are, from the global options, and how both are opened and named."""
+
+import sys
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from orchestrator.errors import StoreError, UsageError
+from orchestrator.root import Root
+
+
+class Places:
+    """Where files and database are, from the global options."""
+
+    root = Root(Path("sweep-runs").absolute())
+    db = "results.db"
+    debug = False
+
+
+def database_for(dry_run: bool) -> Engine | None:
+    """Open the database; a dry run makes none where there is none."""
+    from orchestrator.database import open_database
+
+    if dry_run and "://" not in Places.db and not Path(Places.db).exists():
+        return None
+    return open_database(Places.db)
+
+
+def collected(wait: bool = False) -> Engine:
+    """Bring the database up to date and return it."""
+    from orchestrator.collect import collect
+    from orchestrator.database import open_database
+    from orchestrator.queued import look_at_queue
+
+    if not Places.root.path.exists() and "://" not in Places.db and not Path(Places.db).exists():
+        raise UsageError(
+            f"there is nothing in {Places.root.path} yet; start with `sweep launch sweeps/smoke.yaml`, or see --root"
+        )
+    engine = open_database(Places.db)
+    for damaged in collect(Places.root, engine, look_at_queue(Places.root), wait) or []:
+        print(f"warning: {damaged}", file=sys.stderr)
+    return engine
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a file that was asked for with --out."""
+    from byol_core.files import make_folder, write_atomic
+
+    try:
+        make_folder(file.absolute().parent)
+        write_atomic(file, text.encode())
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be written: {error.strerror}") from None
+
+
+def near(path: Path) -> str:
+    """Return a path as people would type it from here."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

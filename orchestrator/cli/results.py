@@ -1,0 +1,63 @@
+"""Commands that print or write results: report and export."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.places import Places, collected, near, write_text
+from orchestrator.errors import UsageError
+
+
+def report(
+    sweeps: Annotated[list[str] | None, typer.Argument(help="Use only runs of these sweeps; all where left out.")] = None,
+    table: Annotated[str, typer.Option(help="Which table, e.g. mlp_norm or norm.")] = "",
+    setting: Annotated[str | None, typer.Option(help="Which setting; the newest sweep's where left out.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="text, md, csv or json.")] = "text",
+    layout: Annotated[str, typer.Option(help="rows, or matrix: as the paper prints table norm (text).")] = "rows",
+    out: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
+) -> None:
+    """Rebuild a paper's table beside the published numbers; text also draws its figure."""
+    from analysis.load import NoDatabaseError
+    from analysis.render_matrix import NoMatrixError
+    from analysis.report import FORMATS, LAYOUTS, write_figure
+    from analysis.report import report as rebuild
+    from analysis.rows import UnknownTableError, load_table, table_ids
+    from analysis.table import UnknownSettingError, UnknownSweepError
+
+    if not table:
+        raise UsageError(f"--table is missing; tables: {', '.join(table_ids())}")
+    if format_ not in FORMATS:
+        raise UsageError(f"--format {format_!r} does not exist; allowed: {', '.join(FORMATS)}")
+    if layout not in LAYOUTS:
+        raise UsageError(f"--layout {layout!r} does not exist; allowed: {', '.join(LAYOUTS)}")
+    try:
+        load_table(table)  # a misspelt name is told before anything is read
+        collected()
+        built = rebuild(Places.db, table, setting, sweeps or ())
+        text = LAYOUTS[layout](built) if format_ == "text" else FORMATS[format_](built)
+    except (UnknownTableError, UnknownSettingError, UnknownSweepError, NoDatabaseError, NoMatrixError) as error:
+        raise UsageError(str(error)) from None
+    if out is not None:
+        write_text(out, text + "\n")
+    else:
+        print(text)
+    if format_ == "text":
+        figure = (out.parent if out else Places.root.path / "reports") / f"{table}.png"
+        print(f"figure: {near(write_figure(built, figure))}")
+
+
+def export(
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    format_: Annotated[str, typer.Option("--format", help="csv.")] = "csv",
+) -> None:
+    """Write results.db as files: runs.csv, a line per run, and metrics.csv, all series."""
+    from analysis.export import ExportError, export_csv
+
+    if format_ != "csv":
+        raise UsageError(f"--format {format_!r} does not exist; allowed: csv")
+    try:
+        for file in export_csv(collected(), out):
+            print(near(file))
+    except ExportError as error:
+        raise UsageError(str(error)) from None

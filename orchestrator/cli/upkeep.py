@@ -1,0 +1,33 @@
+"""Commands that keep the place in order: clean, data fetch."""
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.places import Places, near
+
+
+def clean(
+    encoders: Annotated[bool, typer.Option("--encoders", help="Kept encoders of completed runs too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
+) -> None:
+    """Free space that no result needs; results, events and plans stay."""
+    from orchestrator.clean import find, remove
+    from orchestrator.lock import launcher_lock
+    from orchestrator.queued import look_at_queue
+
+    Places.root.create()
+    with launcher_lock(Places.root):
+        found = list(find(Places.root, look_at_queue(Places.root), encoders))
+        for one in found:
+            print(f"{one.size_bytes / 1e6:9.2f} MB  {one.why}  {near(one.path)}")
+            if not dry_run:
+                remove(one)
+    print(f"{sum(one.size_bytes for one in found) / 1e6:9.2f} MB  {'would be freed' if dry_run else 'freed'}")
+
+
+def fetch(name: Annotated[str, typer.Argument(help="Which data set, e.g. stl10.")]) -> None:
+    """Download a data set to $SWEEP_DATA (default ./data)."""
+    from orchestrator.fetch import fetch as download
+
+    print(f"{name} is in {near(download(name))}")
