@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from orchestrator import intents
 from orchestrator.errors import SchedulerError, UsageError
-from orchestrator.executors import slurm
 from orchestrator.executors.inline import run_inline
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.local import find_slots, run_local
@@ -16,6 +15,8 @@ from orchestrator.plan import Narrowing, Plan, PlannedRun, make_plan, write_plan
 from orchestrator.processes import Process, is_alive
 from orchestrator.queued import look_at_queue
 from orchestrator.root import Root
+from orchestrator.slurm import submit
+from orchestrator.slurm.commands import has_slurm, inside_job
 from orchestrator.spec import Sweep
 from orchestrator.states import State
 from orchestrator.worker import Job
@@ -92,7 +93,7 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
         return Launch(plan, executor, [])
     root.create()
     with launcher_lock(root):
-        for repair in intents.recover(root, slurm.cancel, slurm.release):
+        for repair in intents.recover(root, submit.cancel, submit.release):
             reporter.note(repair)
         plan = _settled_plan(request.sweep, root, narrowing)
         reporter.planned(plan, executor)
@@ -108,7 +109,7 @@ def _prune(plan: Plan, root: Root) -> str:
     """Cancel the jobs of runs that left the spec and that no other sweep asks for."""
     job_ids = intents.jobs_of(root, plan.pruned)
     if job_ids:
-        slurm.cancel_jobs(job_ids)
+        submit.cancel_jobs(job_ids)
     return f"pruned {len(plan.pruned)} runs that left the spec, {len(job_ids)} jobs cancelled; what they computed is kept"
 
 
@@ -122,8 +123,8 @@ def choose_executor(name: str) -> str:
     if name not in EXECUTORS:
         raise UsageError(f"--executor {name!r} does not exist; allowed: {', '.join(EXECUTORS)}")
     if name == "auto":
-        return "slurm" if slurm.has_slurm() and not slurm.inside_job() else "local"
-    if name == "slurm" and not slurm.has_slurm():
+        return "slurm" if has_slurm() and not inside_job() else "local"
+    if name == "slurm" and not has_slurm():
         raise SchedulerError("--executor slurm: sbatch is not on this machine; use --executor local, or a login node")
     return name
 
@@ -166,9 +167,9 @@ def _submit(plan: Plan, root: Root, request: Request) -> list[str]:
 
     def submit_held() -> list[str]:
         resources = plan.sweep.spec.resources
-        return slurm.submit_held(folder / launcher, key, root.path, run_ids, resources, request.slots, request.rerun)
+        return submit.submit_held(folder / launcher, key, root.path, run_ids, resources, request.slots, request.rerun)
 
-    return intents.submit(folder / f"{launcher}.jsonl", key, run_ids, submit_held, slurm.cancel, slurm.release)
+    return intents.submit(folder / f"{launcher}.jsonl", key, run_ids, submit_held, submit.cancel, submit.release)
 
 
 def _run_here(plan: Plan, root: Root, executor: str, request: Request, reporter: Reporter) -> str | None:

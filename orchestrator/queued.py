@@ -1,8 +1,9 @@
 """What SLURM says of our runs: one question a look, and silence is not an answer."""
 
-from orchestrator.executors import slurm
 from orchestrator.intents import Submission, submissions
 from orchestrator.root import Root
+from orchestrator.slurm.commands import has_slurm
+from orchestrator.slurm.look import queue
 from orchestrator.states import Queue
 
 
@@ -14,7 +15,7 @@ def look_at_queue(root: Root) -> Queue:
     open_ = [one for one in submissions(root) if _may_be_active(root, one.run_ids)]
     if not open_:
         return Queue()
-    answer = slurm.queue([one.key for one in open_]) if slurm.has_slurm() else None
+    answer = queue([one.key for one in open_]) if has_slurm() else None
     words: dict[str, str] = {}
     gone: dict[str, str] = {}
     for one in open_:  # oldest first, so that the newest submission of a run has the last word

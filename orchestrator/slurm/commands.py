@@ -1,0 +1,37 @@
+"""The one way to SLURM's commands: argument lists, a time limit, and typed errors for refusal and silence."""
+
+import os
+import shutil
+import subprocess
+
+from orchestrator.errors import SchedulerError
+
+_TIMEOUT_S = 30
+
+
+def has_slurm() -> bool:
+    """Tell whether jobs can be submitted from here."""
+    return shutil.which("sbatch") is not None
+
+
+def inside_job() -> bool:
+    """Tell whether this process runs inside a SLURM job."""
+    return "SLURM_JOB_ID" in os.environ
+
+
+def ask(*command: str, timeout_s: float = _TIMEOUT_S) -> str:
+    """Run one of SLURM's commands and return what it printed.
+
+    Raises:
+        SchedulerError: it is not installed, did not answer in time, or failed; the text is its own.
+    """
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+    except FileNotFoundError:
+        raise SchedulerError(f"{command[0]} is not on this machine; use --executor local, or a login node") from None
+    except subprocess.TimeoutExpired:
+        raise SchedulerError(f"{command[0]} did not answer within {timeout_s:g} s; try again later") from None
+    if done.returncode != 0:
+        said = " ".join((done.stderr or done.stdout).split())
+        raise SchedulerError(f"{command[0]} failed: {said}")
+    return done.stdout
