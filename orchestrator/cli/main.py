@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from byol_core.files import DamagedFileError
-from orchestrator.cli import launching, looking, results, upkeep
+from orchestrator.cli import health, launching, looking, results, upkeep
 from orchestrator.cli.places import Places
 from orchestrator.errors import SweepError
 from orchestrator.root import Root
@@ -26,6 +26,7 @@ COMMANDS = (
     looking.logs,
     results.export,
     upkeep.clean,
+    health.doctor,
 )
 
 app = typer.Typer(
