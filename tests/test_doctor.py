@@ -169,6 +169,7 @@ SlurmctldParameters     = preempt_send_user_signal
 Slurmctld(primary) at login is UP
 """
 PARTITION = "PartitionName=debug Default=YES GraceTime=10 MaxTime=UNLIMITED PreemptMode=REQUEUE State=UP\n"
+QOS = "normal||\nshort|2|25\nothers|1|1\n"
 SINFO = (
     "debug*|up|infinite|1|gpu:4\nlong|up|2-00:00:00|3|(null)\nlong|up|2-00:00:00|1|gpu:a100:8(S:0)\ncpu|down|30:00|2|(null)\n"
 )
@@ -220,7 +221,7 @@ def test_a_short_memory_is_a_warning(config):
 def test_own_limits_are_those_of_association_and_qos(monkeypatch):
     answers(monkeypatch, limits, sacctmgr="")
     assert limits.own_limits().found == "none"
-    monkeypatch.setattr(limits, "ask", lambda *words, **_: "4|\n" if "associations" in words else "normal||\nshort|2|25\n")
+    monkeypatch.setattr(limits, "ask", lambda *words, **_: "normal,short|4|\n" if "associations" in words else QOS)
     found = limits.own_limits()
     assert found.level == Level.WARN and found.found.split("; ") == [
         "you: 4 jobs at once",

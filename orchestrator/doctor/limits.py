@@ -47,15 +47,14 @@ def memory(config: Mapping[str, str]) -> Finding:
 
 
 def own_limits() -> Finding:
-    """Read the limits of the user's associations and quality-of-service levels."""
+    """Read the limits of the user's associations and of the QOS levels they may use."""
     try:
-        associations = _table("show", "associations", f"user={getpass.getuser()}", "format=maxjobs,maxsubmit")
-        levels = _table("show", "qos", "format=name,maxjobsperuser,maxsubmitjobsperuser")
-    except (SchedulerError, KeyError, OSError) as error:
-        return ok("your limits", f"not told ({error})")
-    named = [("you", *row) for row in associations if len(row) == 2] + [
-        (f"QOS {row[0]}", *row[1:]) for row in levels if len(row) == 3
-    ]
+        associations = _table("associations", f"user={getpass.getuser()}", "format=QOS,MaxJobs,MaxSubmitJobs")
+        levels = _table("qos", "format=Name,MaxJobsPU,MaxSubmitJobsPU")
+    except (SchedulerError, OSError) as error:
+        return ok("your limits", f"not told: {error}")
+    mine = {name for row in associations for name in row[0].split(",")} or {row[0] for row in levels}
+    named = [("you", *row[1:]) for row in associations] + [(f"QOS {row[0]}", *row[1:]) for row in levels if row[0] in mine]
     said = [text for who, running, submitted in named for text in _words(who, running, submitted)]
     fewest = min((int(row[2]) for row in named if row[2].isdecimal()), default=_FEW_SUBMITTED)
     if fewest < _FEW_SUBMITTED:
@@ -72,5 +71,6 @@ def _words(who: str, running: str, submitted: str) -> Iterator[str]:
         yield f"{who}: {submitted} jobs submitted"
 
 
-def _table(*arguments: str) -> list[list[str]]:
-    return [line.split("|") for line in ask("sacctmgr", "--noheader", "--parsable2", *arguments).splitlines() if line]
+def _table(*what: str) -> list[list[str]]:
+    listed = ask("sacctmgr", "--noheader", "--parsable2", "show", *what)
+    return [row for row in (line.split("|") for line in listed.splitlines()) if len(row) == 3]
