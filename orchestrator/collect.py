@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError
 
-from byol_core.files import DamagedFileError, RecordReader, read_json
+from byol_core.files import Cursor, DamagedFileError, RecordReader, read_json
 from orchestrator import schema
 from orchestrator.errors import StoreError
 from orchestrator.root import AttemptFolder, Root, RunFolder
@@ -182,11 +182,12 @@ class _Pass:
         known = self.connection.execute(select(schema.attempts).where(where)).mappings().first()
         row: dict[str, Any] = dict(known) if known else _empty_attempt(run, attempt)
         row |= _claim(attempt)
-        reader = RecordReader(attempt.events, row["events_offset"])
+        reader = RecordReader(attempt.events, Cursor(row["events_segment"], row["events_offset"]))
         points: list[tuple[Any, ...]] = []
         for record in reader:
             self._take_in(record, row, points)
-        row["events_offset"], row["skipped_lines"] = reader.offset, row["skipped_lines"] + len(reader.damage)
+        row["events_segment"], row["events_offset"] = reader.cursor
+        row["skipped_lines"] += len(reader.damage)
         if points:
             self._insert_points(points)
         self._upsert(schema.attempts, [row])
@@ -255,7 +256,7 @@ def _modified(path: Path) -> int:
 
 def _empty_attempt(run: int, attempt: AttemptFolder) -> dict[str, Any]:
     row: dict[str, Any] = {column.name: None for column in schema.attempts.columns}
-    return row | {"run": run, "number": attempt.number, "events_offset": 0, "skipped_lines": 0}
+    return row | {"run": run, "number": attempt.number, "events_segment": 0, "events_offset": 0, "skipped_lines": 0}
 
 
 def _claim(attempt: AttemptFolder) -> dict[str, Any]:

@@ -1,15 +1,22 @@
 """Opens results.db: for the collector to write, for everybody else to read."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from orchestrator import schema
 from orchestrator.errors import StoreError, UsageError
+from orchestrator.filesystem import filesystem_of
 
 _BUSY_TIMEOUT_S = 30
+_LOCAL = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
+"""A lost tail of the index costs nothing, since it is collected again: NORMAL keeps it consistent without more syncs."""
+_SHARED = ("journal_mode=DELETE", "synchronous=FULL", "foreign_keys=ON")
+"""WAL needs memory that all readers share, which machines do not (sqlite.org/wal.html)."""
 
 
 def open_database(where: str) -> Engine:
@@ -41,14 +48,30 @@ def _engine(where: str) -> Engine:
     except ArgumentError:
         raise UsageError(f"--db {where!r} is neither a path nor a URL such as sqlite:////data/results.db") from None
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "connect", _pragmas(url))
     return engine
 
 
-def _set_pragmas(connection, _) -> None:  # type: ignore[no-untyped-def]
-    # A lost tail of the index costs nothing, since it is collected again: NORMAL keeps it consistent without more syncs.
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
+def shared_warning(where: str) -> str | None:
+    """Say what is at risk where the database lies on a network file system; None where it does not, or is no file."""
+    kind = filesystem_of(Path(where))
+    if "://" in where or not kind.is_network:
+        return None
+    return (
+        f"{where} lies on a network file system ({kind.kind}): SQLite's locks are not reliable there, so it is used without "
+        "write-ahead log, and more slowly; use it from one machine at a time, or set --db to a local disk. Results are safe: "
+        "it can be made again from the runs"
+    )
+
+
+def _pragmas(url: URL) -> Callable[[Any, Any], None]:
+    pragmas = _SHARED if url.database and filesystem_of(Path(url.database)).is_network else _LOCAL
+
+    def set_pragmas(connection: Any, _: Any) -> None:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    return set_pragmas
 
 
 def _create(connection: Connection) -> None:

@@ -13,9 +13,10 @@ from byol_core.files.durable import (
     write_atomic,
     write_json,
 )
-from byol_core.files.records import Damage, RecordLog, RecordReader
+from byol_core.files.records import Cursor, Damage, RecordLog, RecordReader
 
 __all__ = [
+    "Cursor",
     "Damage",
     "DamagedFileError",
     "RecordLog",

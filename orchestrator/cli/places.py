@@ -29,7 +29,7 @@ def database_for(dry_run: bool) -> Engine | None:
 def collected(wait: bool = False) -> Engine:
     """Bring the database up to date and return it."""
     from orchestrator.collect import collect
-    from orchestrator.database import open_database
+    from orchestrator.database import open_database, shared_warning
     from orchestrator.queued import look_at_queue
 
     if not Places.root.path.exists() and "://" not in Places.db and not Path(Places.db).exists():
@@ -37,8 +37,10 @@ def collected(wait: bool = False) -> Engine:
             f"there is nothing in {Places.root.path} yet; start with `sweep launch sweeps/smoke.yaml`, or see --root"
         )
     engine = open_database(Places.db)
-    for damaged in collect(Places.root, engine, look_at_queue(Places.root), wait) or []:
-        print(f"warning: {damaged}", file=sys.stderr)
+    damaged = collect(Places.root, engine, look_at_queue(Places.root), wait) or []
+    for warning in (shared_warning(Places.db), *damaged):
+        if warning is not None:
+            print(f"warning: {warning}", file=sys.stderr)
     return engine
 
 
