@@ -4,6 +4,7 @@ An intent that was never acknowledged belongs to a launcher that died between: i
 have a name, so they are cancelled by name and submitted anew. Nothing of it can have started.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ class Submission:
     log: Path
     key: str
     run_ids: list[str]
+    intended_at: float
     job_ids: list[str] = field(default_factory=list)
     released: bool = False
     withdrawn: bool = False
@@ -41,7 +43,7 @@ def submit(
     """
     make_folder(log_file.parent)
     with RecordLog(log_file) as log:
-        log.append({"type": "intent", "key": key, "run_ids": list(run_ids)}, durable=True)
+        log.append({"type": "intent", "t": time.time(), "key": key, "run_ids": list(run_ids)}, durable=True)
         try:
             job_ids = submit_held()
         except SchedulerError:
@@ -94,7 +96,7 @@ def _read(file: Path) -> Iterator[Submission]:
     by_key: dict[str, Submission] = {}
     for record in RecordReader(file):
         if record["type"] == "intent":
-            by_key[record["key"]] = Submission(file, record["key"], record["run_ids"])
+            by_key[record["key"]] = Submission(file, record["key"], record["run_ids"], record["t"])
         elif record["key"] in by_key:
             one = by_key[record["key"]]
             one.job_ids = record.get("job_ids", one.job_ids)

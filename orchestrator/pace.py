@@ -34,7 +34,7 @@ def kind_of(config: Mapping[str, Any], fingerprint: str) -> Kind:
 
 
 def measured_kinds(connection: Connection) -> dict[Kind, Measured]:
-    """Return what the newest completed runs took, by kind; runs that were resumed are left out, since they tell of their end alone."""
+    """Return what the newest completed runs took, by kind; a resumed run is left out, since it tells of its end alone."""
     runs, attempts = schema.runs, schema.attempts
     of_run = (runs.c[name] for name in ("config", "data_fingerprint", "total_steps", "wall_s", "disk_bytes"))
     this_attempt = (attempts.c.run == runs.c.id) & (attempts.c.number == runs.c.attempt) & (attempts.c.first_step == 0)

@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,42 +12,9 @@ import pytest
 from orchestrator.doctor import cluster, files, limits, machine, partitions, preemption, probe
 from orchestrator.doctor.database import check_database, disk
 from orchestrator.doctor.finding import Level
-from orchestrator.doctor.mounts import file_system, is_network
 from orchestrator.errors import SchedulerError
+from orchestrator.filesystem import FileSystem
 from orchestrator.spec import Resources
-
-# Mounts, from proc(5) and from clusters
-
-MOUNTS = """\
-22 1 253:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
-30 22 0:50 / /home rw,relatime shared:5 - nfs4 server:/home rw,vers=4.2
-31 22 0:51 / /scratch rw - lustre 10.0.0.1@tcp:/scratch rw,flock
-32 22 0:52 / /a\\040b rw - gpfs gpfs0 rw
-33 22 0:53 / /home/local rw - xfs /dev/sdb rw
-34 22 0:54 / /twice rw - ext4 /dev/sdc rw
-35 22 0:55 / /twice rw - beegfs beegfs_nodev rw
-"""
-KINDS = {
-    "/": "ext4",
-    "/home/me/runs": "nfs4",
-    "/scratch": "lustre",
-    "/a b/c": "gpfs",
-    "/home/local/x": "xfs",
-    "/homes/x": "ext4",
-    "/twice/x": "beegfs",
-}
-
-
-@pytest.mark.parametrize("path", KINDS)
-def test_the_file_system_is_that_of_the_innermost_mount(tmp_path, path):
-    (tmp_path / "mountinfo").write_text(MOUNTS)
-    assert file_system(Path(path), tmp_path / "mountinfo") == KINDS[path]
-
-
-def test_what_other_machines_see_is_told_from_what_they_do_not():
-    assert all(map(is_network, ("nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph")))
-    assert not any(map(is_network, ("ext4", "xfs", "tmpfs", "overlay", "unknown")))
-
 
 # Files: the real file system, then one fault each
 
@@ -140,7 +106,7 @@ def test_a_database_that_is_none_fails_and_a_new_one_is_not_made(tmp_path):
 
 
 def test_a_database_on_a_network_disk_is_a_warning(tmp_path, monkeypatch):
-    monkeypatch.setattr("orchestrator.doctor.database.file_system", lambda _: "nfs4")
+    monkeypatch.setattr("orchestrator.doctor.database.filesystem_of", lambda _: FileSystem("nfs4", "/"))
     assert disk(tmp_path).level == Level.WARN
 
 

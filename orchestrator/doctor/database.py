@@ -6,8 +6,8 @@ from pathlib import Path
 from orchestrator.database import open_database
 from orchestrator.doctor.files import existing
 from orchestrator.doctor.finding import Finding, fail, ok, warn
-from orchestrator.doctor.mounts import file_system, is_network
 from orchestrator.errors import SweepError
+from orchestrator.filesystem import filesystem_of
 
 
 def check_database(where: str) -> list[Finding]:
@@ -20,12 +20,13 @@ def check_database(where: str) -> list[Finding]:
 
 def disk(path: Path) -> Finding:
     """Tell whether it is on a file system where SQLite's locks hold."""
-    kind = file_system(path)
-    if is_network(kind):
+    system = filesystem_of(path)
+    text = f"{path} is on {system.kind}"
+    if system.is_network:
         return warn(
-            "database's disk", f"{path} is on {kind}, where SQLite may lock up", "use --db on a local disk: it is only an index"
+            "database's disk", f"{text}, where SQLite's locks may fail", "use --db on a local disk: it is only an index"
         )
-    return ok("database's disk", f"{path} is on {kind}")
+    return ok("database's disk", text)
 
 
 def _opened(where: str) -> Finding:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from byol_core.files import claim_folder, write_atomic
 from orchestrator.doctor.finding import Finding, fail, ok, warn
-from orchestrator.doctor.mounts import file_system, is_network
+from orchestrator.filesystem import filesystem_of
 
 _LOCKER = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)"
 _TIMEOUT_S = 30
@@ -57,9 +57,9 @@ def check_files(root: Path, on_cluster: bool) -> Iterator[Finding]:
 
 def kind(root: Path, on_cluster: bool) -> Finding:
     """Tell which file system the root is on; compute nodes must see it."""
-    name = file_system(root)
-    text = f"{root} is on {name}"
-    if on_cluster and not is_network(name):
+    system = filesystem_of(root)
+    text = f"{root} is on {system.kind}"
+    if on_cluster and not system.is_network:
         return warn(
             "file system", f"{text}, a disk of this machine", "if nodes do not see it, use a --root that they do (--submit)"
         )

@@ -7,6 +7,8 @@ import subprocess
 from orchestrator.errors import SchedulerError
 
 _TIMEOUT_S = 30
+_FIXED = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}  # English words, and times in seconds since 1970
+_NARROWING = ("SQUEUE_", "SACCT_")  # a user's own filters and formats, which would hide jobs from us
 
 
 def has_slurm() -> bool:
@@ -26,7 +28,7 @@ def ask(*command: str, timeout_s: float = _TIMEOUT_S) -> str:
         SchedulerError: it is not installed, did not answer in time, or failed; the text is its own.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, env=_environment())
     except FileNotFoundError:
         raise SchedulerError(f"{command[0]} is not on this machine; use --executor local, or a login node") from None
     except subprocess.TimeoutExpired:
@@ -35,3 +37,7 @@ def ask(*command: str, timeout_s: float = _TIMEOUT_S) -> str:
         said = " ".join((done.stderr or done.stdout).split())
         raise SchedulerError(f"{command[0]} failed: {said}")
     return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(_NARROWING)} | _FIXED
