@@ -71,6 +71,8 @@ class _Pass:
 
     def collect(self) -> None:
         self._forget_what_is_gone()
+        if self.queue.answered_at is not None:
+            self._upsert(schema.roots, [{"path": str(self.root.path), "slurm_answered_at": self.queue.answered_at}])
         for sweep in self.root.sweeps():
             plan = self._read(sweep.plan)
             if plan is not None:
@@ -124,7 +126,7 @@ class _Pass:
             return
         if known is not None:
             self.connection.execute(delete(schema.sweeps).where(schema.sweeps.c.id == known.id))
-        row = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at")}
+        row = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at", "gpus")}
         row |= {key: json.dumps(plan[key]) for key in ("baseline", "tables", "overrides")} | {"root": str(self.root.path)}
         sweep_id = self._insert(schema.sweeps, row)
         variants = [
@@ -154,6 +156,7 @@ class _Pass:
                 wall_s=done["wall_s"] if done else None,
                 disk_bytes=done["disk_bytes"] if done else None,
                 stamp=stamp,
+                **_job(self.queue, run.run_id),
             )
         )
 
@@ -192,7 +195,7 @@ class _Pass:
         self._upsert(schema.attempts, [row])
 
     def _take_in(self, record: dict[str, Any], row: dict[str, Any], points: list[tuple[Any, ...]]) -> None:
-        kind = record["type"]
+        kind, row["last_at"] = record["type"], record["t"]
         if kind == "metrics":
             row["last_step"], row["images_per_s"] = record["step"], record["images_per_s"]
             for name, value in {**record["metrics"], "images_per_s": record["images_per_s"]}.items():
@@ -269,6 +272,19 @@ def _claim(attempt: AttemptFolder) -> dict[str, Any]:
         "device": job["device"],
         "host": claim["process"]["host"],
         "claimed_at": claim["claimed_at"],
+    }
+
+
+def _job(queue: Queue, run_id: str) -> dict[str, Any]:
+    """Return what is known of the run's job in the queue; nulls where there is none."""
+    facts = queue.live.get(run_id) or queue.silent.get(run_id)
+    if facts is None:
+        return dict.fromkeys(("job_id", "queue_reason", "node", "submitted_at"))
+    return {
+        "job_id": facts.job_id or None,
+        "queue_reason": facts.reason or None,
+        "node": facts.node or None,
+        "submitted_at": facts.submitted_at,
     }
 
 

@@ -14,6 +14,8 @@ from orchestrator.plan import Plan
 from orchestrator.root import Root
 from orchestrator.states import Queue
 from orchestrator.status import SweepStatus, sweep_statuses
+from orchestrator.status_screen import reason_lines
+from orchestrator.verdict import summary
 
 _PROGRESS_EVERY_S = 1.0
 _INTERRUPTED = 130
@@ -72,9 +74,10 @@ def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
         sent = f"submitted {len(done.job_ids)} jobs (SLURM {arrays})" if done.job_ids else "nothing to submit"
         console.print(f"{sent}; see `sweep status`", highlight=False)
         return 0
-    console.print(f"{status.label}: {screen.summary(status)}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{status.label}: {summary(status)}", highlight=False, markup=False, soft_wrap=True)
     if done.interrupted:
         console.print(f"{done.interrupted}; the same launch goes on from here", highlight=False)
         return _INTERRUPTED
-    screen.show_failures(console, status.runs)
+    for line in reason_lines(status.runs):
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
     return 0 if status.all_done() else 1

@@ -85,6 +85,6 @@ def main() -> None:
 
 
 def _complain(text: str) -> None:
-    from orchestrator.screen import plain
+    from orchestrator.text import plain
 
     print(f"error: {plain(text)}", file=sys.stderr)
