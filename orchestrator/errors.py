@@ -41,3 +41,7 @@ class StoreError(SweepError):
 
 class SchedulerError(SweepError):
     """SLURM refused, is missing or did not answer."""
+
+
+class BrokenSweepError(SweepError):
+    """The first runs of a sweep failed before they trained; the rest was not started."""

@@ -22,7 +22,7 @@ class Submission:
     log: Path
     key: str
     run_ids: list[str]
-    intended_at: float
+    at: float
     job_ids: list[str] = field(default_factory=list)
     released: bool = False
     withdrawn: bool = False
@@ -43,7 +43,7 @@ def submit(
     """
     make_folder(log_file.parent)
     with RecordLog(log_file) as log:
-        log.append({"type": "intent", "t": time.time(), "key": key, "run_ids": list(run_ids)}, durable=True)
+        log.append({"type": "intent", "key": key, "run_ids": list(run_ids), "at": time.time()}, durable=True)
         try:
             job_ids = submit_held()
         except SchedulerError:
@@ -96,7 +96,7 @@ def _read(file: Path) -> Iterator[Submission]:
     by_key: dict[str, Submission] = {}
     for record in RecordReader(file):
         if record["type"] == "intent":
-            by_key[record["key"]] = Submission(file, record["key"], record["run_ids"], record["t"])
+            by_key[record["key"]] = Submission(file, record["key"], record["run_ids"], record["at"])
         elif record["key"] in by_key:
             one = by_key[record["key"]]
             one.job_ids = record.get("job_ids", one.job_ids)

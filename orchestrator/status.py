@@ -16,8 +16,9 @@ from byol_core.config import nearest
 from orchestrator import schema
 from orchestrator.errors import UsageError
 from orchestrator.forecast import NO_FORECAST, Forecast, forecast
+from orchestrator.retry import AUTOMATIC
 from orchestrator.slurm.reasons import explain
-from orchestrator.states import ACTIVE, RETRIED_BY_DEFAULT, State
+from orchestrator.states import ACTIVE, State
 from orchestrator.usage import NO_USAGE, Usage, usage
 
 _COLUMNS = ("run_id", "outcome", "reason", "step", "total_steps", "wall_s", "job_id", "queue_reason", "node", "submitted_at")
@@ -61,7 +62,7 @@ class RunStatus:
         """Return which of `GROUPS` it counts to."""
         if self.state in (State.COMPLETED, State.RUNNING):
             return DONE if self.state == State.COMPLETED else RUNNING
-        return PENDING if self.state in RETRIED_BY_DEFAULT | {State.PLANNED, State.SUBMITTED} else FAILED
+        return PENDING if self.state in AUTOMATIC | {State.PLANNED, State.SUBMITTED} else FAILED
 
     @property
     def why(self) -> str | None:
@@ -106,7 +107,7 @@ class SweepStatus:
 
     def waiting(self) -> int:
         """Return how many runs only another launch will start."""
-        return sum(run.state in RETRIED_BY_DEFAULT | {State.PLANNED} for run in self.runs)
+        return sum(run.state in AUTOMATIC | {State.PLANNED} for run in self.runs)
 
     def all_done(self) -> bool:
         """Tell whether every run has a result."""
@@ -196,7 +197,7 @@ def _run(row: RowMapping, probes: dict[int, float], spreads: dict[int, float]) -
 
 
 def _is_left(run: RunStatus) -> bool:
-    return run.state in ACTIVE | RETRIED_BY_DEFAULT | {State.PLANNED}
+    return run.state in ACTIVE | AUTOMATIC | {State.PLANNED}
 
 
 def _answered_at(connection: Connection, root: str) -> float | None:

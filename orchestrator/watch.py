@@ -54,12 +54,12 @@ class Watch:
     def _note(self, text: str) -> None:
         self._console.print(f"  {text}", highlight=False, markup=False)
 
-    def _tick(self, _: object) -> None:
+    def _tick(self, queue: Queue) -> None:
         if time.monotonic() < self._next_s or self._engine is None:
             return
         self._next_s = time.monotonic() + _PROGRESS_EVERY_S
         try:
-            if collect(self._root, self._engine, Queue()) is not None:
+            if collect(self._root, self._engine, queue) is not None:
                 self._live.update(sweep_statuses(self._engine, self._label)[0])
         except StoreError as error:  # the runs go on: the database is only their index
             if not self._complained:
@@ -69,15 +69,19 @@ class Watch:
 
 def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
     """Print how a launch ended; return its exit status."""
-    if done.executor == "slurm":
+    if not done.waited:
         arrays = ", ".join(sorted({job_id.partition("_")[0] for job_id in done.job_ids}))
         sent = f"submitted {len(done.job_ids)} jobs (SLURM {arrays})" if done.job_ids else "nothing to submit"
         console.print(f"{sent}; see `sweep status`", highlight=False)
         return 0
     console.print(f"{status.label}: {summary(status)}", highlight=False, markup=False, soft_wrap=True)
     if done.interrupted:
-        console.print(f"{done.interrupted}; the same launch goes on from here", highlight=False)
+        left = "the jobs go on" if done.executor == "slurm" else "nothing runs any more"
+        console.print(f"{done.interrupted}; {left}, and the same launch goes on from here", highlight=False)
         return _INTERRUPTED
+    if done.stopped:
+        console.print(done.stopped, highlight=False, markup=False, soft_wrap=True)
+        return 1
     for line in reason_lines(status.runs):
         console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
     return 0 if status.all_done() else 1

@@ -190,7 +190,7 @@ class _Attempt:
         )
         result = train(self.run_folder.config(), self.run_folder.path, options, self, self.folder.path.name)
         if result.outcome == "stopped":
-            return self._end(State.PREEMPTED if self.job.executor == "slurm" else State.STOPPED, result.reason)
+            return self._end(_stopped_as(self.job), result.reason)
         self.before_write()
         self._tidy(description["keep"])
         wall_s, disk_bytes = round(time.monotonic() - self.started_s, 3), _size_bytes(self.run_folder.path)
@@ -239,6 +239,15 @@ class _Attempt:
     def stop_reason(self) -> str | None:
         """Pass the question on."""
         return self.asked_to_stop()
+
+
+def _stopped_as(job: Job) -> State:
+    """Return the state of a run that was asked to stop."""
+    if job.executor != "slurm":
+        return State.STOPPED
+    from orchestrator.slurm.requeue import stopped_as
+
+    return stopped_as()
 
 
 def _class_of(error: Exception) -> State:

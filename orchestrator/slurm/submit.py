@@ -15,7 +15,7 @@ from orchestrator.slurm.commands import ask
 from orchestrator.slurm.job import work
 from orchestrator.spec import Resources
 
-_SIGNAL_LEAD_S = 90
+_LONGEST_LEAD_S = 90
 
 
 def submit_held(
@@ -77,11 +77,16 @@ def _parameters(key: str, resources: Resources, parallel: int) -> dict[str, obje
         "account": resources.account,
         "qos": resources.qos,
         "array_parallelism": parallel,
-        "signal_delay_s": _SIGNAL_LEAD_S,
+        "signal_delay_s": _lead_s(resources.timeout_min),
         "setup": ["export PYTHONSAFEPATH=1"],  # or a folder `analysis/` in the working directory would be imported
-        "additional_parameters": {"hold": True},
+        "additional_parameters": {"hold": True, "requeue": True},
     }
     return {name: value for name, value in asked.items() if value is not None}
+
+
+def _lead_s(timeout_min: int) -> int:
+    """Return how long before its time limit a job is warned: enough for a checkpoint, and never most of a short job."""
+    return min(_LONGEST_LEAD_S, timeout_min * 60 // 3)
 
 
 def _arrays(job_ids: Sequence[str]) -> list[str]:
