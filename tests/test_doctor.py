@@ -4,17 +4,21 @@ import errno
 import fcntl
 import json
 import os
+import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from orchestrator.doctor import cluster, files, limits, machine, partitions, preemption, probe
+from byol_core.files import write_json
+from orchestrator.doctor import cluster, files, limits, machine, partitions, preemption, probe, report, send
 from orchestrator.doctor.database import check_database, disk
 from orchestrator.doctor.finding import Level
 from orchestrator.errors import SchedulerError
 from orchestrator.filesystem import FileSystem
-from orchestrator.spec import Resources
+from orchestrator.root import Root
+from orchestrator.spec import Resources, load_sweep
 
 # Files: the real file system, then one fault each
 
@@ -243,20 +247,112 @@ def test_a_request_fits_its_partition_or_is_told_why_not(known, name):
     assert found.level == level and text in found.found + found.fix
 
 
-# The probe, run here
+# The probe, run here, then as a job of the scripted SLURM
 
 
-def test_the_probe_writes_what_it_finds(tmp_path, monkeypatch):
+@pytest.fixture
+def folder(tmp_path):
     (tmp_path / probe.LOCK).touch()
-    missing = {"name": "arrays", "path": str(tmp_path / "none.npz")}
-    with (tmp_path / probe.LOCK).open() as held:
+    write_json(tmp_path / probe.ASKED, [{"name": "digits"}, {"name": "arrays", "path": str(tmp_path / "none.npz")}])
+    return tmp_path
+
+
+def test_the_probe_writes_what_it_finds(folder):
+    with (folder / probe.LOCK).open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        probe.probe(str(tmp_path), [{"name": "digits"}, missing])
-    found = json.loads((tmp_path / probe.REPORT).read_text())
+        probe.probe(folder)
+    found = json.loads((folder / probe.REPORT).read_text())
     assert found["lock_is_free"] is False and found["training"]["error"] is None
     assert len(found["missing_data"]) == 1 and "none.npz" in found["missing_data"][0]
 
 
-def test_the_probe_sees_locks_that_hold_on_one_node_only(tmp_path):
-    (tmp_path / probe.LOCK).touch()  # held on the login node, but free here
-    assert probe._lock_is_free(tmp_path / probe.LOCK) is True
+def test_locks_that_hold_on_one_node_only_are_seen(folder):
+    assert probe._lock_is_free(folder / probe.LOCK) is True  # held on the login node, but free here
+    assert [report.lock(free).level for free in (True, None, False)] == [Level.WARN, Level.WARN, Level.OK]
+
+
+def good_report(**changes):
+    training = {"error": None, "gpus": 1, "torch": "2.6"}
+    tmp = {"path": "/tmp", "free_bytes": 1e12}
+    common = {"host": "n1", "code": "/home/me/byol", "lock_is_free": False, "file_clock_offset_s": 0.0, "missing_data": []}
+    return {**common, "tmp": tmp, "training": training, "written_at": time.time(), **changes}
+
+
+BITES = {
+    "nothing": ({}, None, Level.OK),
+    "no module": ({"training": {"error": "ImportError: x", "gpus": 1, "torch": None}}, "code in a job", Level.FAIL),
+    "no GPU": ({"training": {"error": None, "gpus": 0, "torch": "2.6"}}, "GPUs in a job", Level.FAIL),
+    "no data": ({"missing_data": ["stl10 is not in /data"]}, "data in a job", Level.FAIL),
+    "a clock an hour ahead": ({"file_clock_offset_s": -3600.0, "written_at": time.time() + 3600}, "clocks", Level.WARN),
+    "a slow file system": ({"written_at": time.time() - 60}, "file sight", Level.WARN),
+    "a full disk": ({"tmp": {"path": "/tmp", "free_bytes": 1e6}}, "node's disk", Level.WARN),
+}
+
+
+@pytest.mark.parametrize("name", BITES)
+def test_a_report_is_judged(tmp_path, name):
+    changes, culprit, level = BITES[name]
+    found = levels(report.read_report(good_report(**changes), "7", 1, time.time(), tmp_path))
+    assert {key: value for key, value in found.items() if value != Level.OK} == ({culprit: level} if culprit else {})
+
+
+def play(fake, script):
+    """Let the scripted SLURM do something with the probe once it is released."""
+
+    def wait():
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for job_id, job in fake.jobs("PENDING").items():
+                if not job["held"]:
+                    return script(job_id)
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_probe_job_comes_back_and_leaves_nothing(fake_slurm, tmp_path, spec_file):
+    notes, root = [], Root(tmp_path / "root")
+    node = play(fake_slurm, fake_slurm.execute)
+    found = levels(send.probe_cluster(root, load_sweep(spec_file()), 60, notes.append))
+    node.join(30)
+    assert set(found.values()) == {Level.OK} and len(found) == 8, found
+    assert notes[0].startswith("probe is SLURM job") and list((root.path / "doctor").iterdir()) == []
+    (submitted,) = fake_slurm.calls("sbatch")
+    assert "--hold" in submitted and fake_slurm.calls("scontrol")[0][0] == "release"
+
+
+def test_a_probe_job_that_never_starts_is_cancelled_and_says_why(fake_slurm, tmp_path):
+    (found,) = send.probe_cluster(Root(tmp_path / "root"), None, 1.0, lambda _: None)
+    assert found.level == Level.FAIL and "other jobs come first (Priority)" in found.found
+    assert {job["state"] for job in fake_slurm.jobs().values()} == {"CANCELLED"}
+
+
+def test_a_probe_job_that_dies_shows_its_last_words(fake_slurm, tmp_path, monkeypatch):
+    monkeypatch.setattr(send, "_LATE_S", 0.5)
+
+    def die(job_id):
+        (output,) = [word.partition("=")[2] for word in fake_slurm.calls("sbatch")[0] if word.startswith("--output=")]
+        Path(output).write_text("/usr/bin/python: no such file\n")
+        fake_slurm.end(job_id, state="FAILED", exit="127:0")
+
+    play(fake_slurm, die)
+    (found,) = send.probe_cluster(Root(tmp_path / "root"), None, 30, lambda _: None)
+    assert found.level == Level.FAIL and "no such file" in found.found and "ended" in found.found
+
+
+def test_a_refused_probe_job_is_slurms_own_text(fake_slurm, tmp_path, spec_file):
+    sweep = load_sweep(spec_file(("gpus: 0", "gpus: 0, partition: nowhere")))
+    (found,) = send.probe_cluster(Root(tmp_path / "root"), sweep, 5, lambda _: None)
+    assert found.level == Level.FAIL and "invalid partition specified: nowhere" in found.found
+
+
+def test_doctor_examines_the_cluster_from_the_command_line(fake_slurm, sweep, spec_file, tmp_path):
+    found = json.loads(sweep("doctor", spec_file(), "--json", check=0).stdout)
+    assert found["ok"] and {"this machine", "run folders", "database", "spec", "SLURM"} == {
+        one["topic"] for one in found["findings"]
+    }
+    fake_slurm.fail("scontrol", stderr="slurm_load_ctl_conf error: Unable to contact slurm controller", times=9)
+    down = sweep("doctor", check=1)
+    assert "Unable to contact slurm controller" in " ".join(down.stdout.split()) and not (tmp_path / "sweep-runs").exists()

@@ -1,6 +1,6 @@
 """Runs every check that applies here, topic by topic, and says how it came out in words or JSON."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from orchestrator.doctor.limits import check_limits
 from orchestrator.doctor.machine import check_machine
 from orchestrator.doctor.partitions import check_partitions, read_partitions, read_settings
 from orchestrator.doctor.preemption import check_preemption
+from orchestrator.doctor.send import probe_cluster
 from orchestrator.doctor.spec import check_spec
 from orchestrator.errors import SchedulerError
 from orchestrator.root import Root
@@ -39,6 +40,14 @@ def examine(subject: Subject) -> Iterator[Topic]:
     if subject.sweep is not None:
         yield "spec", [check_spec(subject.sweep, subject.root)]
     yield "SLURM", list(_slurm(subject)) if on_cluster else [ok("SLURM", "not here: `--executor auto` uses this machine")]
+
+
+def probed(subject: Subject, wait_min: float, note: Callable[[str], None]) -> Iterator[Topic]:
+    """Yield what a probe job finds on a node; it is sent, waited for and cleaned up after."""
+    if has_slurm():
+        yield "a node", probe_cluster(subject.root, subject.sweep, wait_min * 60, note)
+    else:
+        yield "a node", [fail("probe job", "no SLURM here to send it to", "leave --submit out, or use a login node")]
 
 
 def passed(topics: Iterable[Topic]) -> bool:

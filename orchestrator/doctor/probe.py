@@ -1,8 +1,12 @@
-"""What the doctor's probe job runs on a compute node: it writes down what it finds there, and reads nothing but its folder."""
+"""What the doctor's probe job runs on a compute node: ``python -m orchestrator.doctor.probe FOLDER``.
+
+It reads `ASKED` in its folder, looks around, and writes `REPORT` there.
+"""
 
 import fcntl
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -11,33 +15,28 @@ from typing import Any
 
 from byol_core.config import DataMissingError, DatasetConfig
 from byol_core.config.locate import locate
-from byol_core.files import write_json
+from byol_core.files import read_json, write_json
 from orchestrator.doctor.files import file_clock_offset_s
-from orchestrator.provenance import versions
 
-REPORT, LOCK = "probe.json", "lock"
+ASKED, REPORT, LOCK = "asked.json", "report.json", "lock"
 
 
-def probe(folder: str, datasets: Sequence[dict[str, Any]]) -> None:
-    """Write `REPORT` into `folder`, with everything that was found.
+def probe(folder: Path) -> None:
+    """Write `REPORT`, with everything that was found; nothing is judged here.
 
     Args:
-        folder: made on the login node, which holds `LOCK` in it.
-        datasets: `DatasetConfig`s, as JSON has them.
+        folder: made on the login node, which holds `LOCK` in it. `ASKED` lists `DatasetConfig`s, as JSON has them.
     """
-    here = Path(folder)
     found = {
         "host": os.uname().nodename,
-        "python": versions()["python"],
         "code": str(Path(__file__).parents[2]),
-        "lock_is_free": _lock_is_free(here / LOCK),
-        "file_clock_offset_s": file_clock_offset_s(here),
+        "lock_is_free": _lock_is_free(folder / LOCK),
+        "file_clock_offset_s": file_clock_offset_s(folder),
         "tmp": _tmp(),
-        "missing_data": _missing(datasets),
+        "missing_data": _missing(read_json(folder / ASKED) or []),
         "training": _training(),
-        "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
-    write_json(here / REPORT, {**found, "written_at": time.time()})
+    write_json(folder / REPORT, {**found, "written_at": time.time()})
 
 
 def _lock_is_free(file: Path) -> bool | None:
@@ -72,5 +71,9 @@ def _training() -> dict[str, Any]:
     try:
         from orchestrator.executors.warm import torch
     except Exception as error:  # a library that does not load raises whatever it likes
-        return {"error": f"{type(error).__name__}: {error}", "gpus": 0}
+        return {"error": f"{type(error).__name__}: {error}", "gpus": 0, "torch": None}
     return {"error": None, "gpus": torch.cuda.device_count(), "torch": torch.__version__}
+
+
+if __name__ == "__main__":
+    probe(Path(sys.argv[1]))
