@@ -275,25 +275,26 @@ def good_report(**changes):
     training = {"error": None, "gpus": 1, "torch": "2.6"}
     tmp = {"path": "/tmp", "free_bytes": 1e12}
     common = {"host": "n1", "code": "/home/me/byol", "lock_is_free": False, "file_clock_offset_s": 0.0, "missing_data": []}
-    return {**common, "tmp": tmp, "training": training, "written_at": time.time(), **changes}
+    return {**common, "tmp": tmp, "training": training, **changes}
 
 
 BITES = {
-    "nothing": ({}, None, Level.OK),
-    "no module": ({"training": {"error": "ImportError: x", "gpus": 1, "torch": None}}, "code in a job", Level.FAIL),
-    "no GPU": ({"training": {"error": None, "gpus": 0, "torch": "2.6"}}, "GPUs in a job", Level.FAIL),
-    "no data": ({"missing_data": ["stl10 is not in /data"]}, "data in a job", Level.FAIL),
-    "a clock an hour ahead": ({"file_clock_offset_s": -3600.0, "written_at": time.time() + 3600}, "clocks", Level.WARN),
-    "a slow file system": ({"written_at": time.time() - 60}, "file sight", Level.WARN),
-    "a full disk": ({"tmp": {"path": "/tmp", "free_bytes": 1e6}}, "node's disk", Level.WARN),
+    "nothing": ({}, 0, None, Level.OK),
+    "no module": ({"training": {"error": "ImportError: x", "gpus": 1, "torch": None}}, 0, "code in a job", Level.FAIL),
+    "no GPU": ({"training": {"error": None, "gpus": 0, "torch": "2.6"}}, 0, "GPUs in a job", Level.FAIL),
+    "no data": ({"missing_data": ["stl10 is not in /data"]}, 0, "data in a job", Level.FAIL),
+    "a clock an hour ahead": ({"file_clock_offset_s": -3600.0}, 3600, "clocks", Level.WARN),
+    "a slow file system": ({}, -60, "file sight", Level.WARN),
+    "a full disk": ({"tmp": {"path": "/tmp", "free_bytes": 1e6}}, 0, "node's disk", Level.WARN),
 }
 
 
 @pytest.mark.parametrize("name", BITES)
 def test_a_report_is_judged(tmp_path, name):
-    changes, culprit, level = BITES[name]
-    found = levels(report.read_report(good_report(**changes), "7", 1, time.time(), tmp_path))
-    assert {key: value for key, value in found.items() if value != Level.OK} == ({culprit: level} if culprit else {})
+    changes, later_s, culprit, level = BITES[name]
+    found = good_report(**changes, written_at=time.time() + later_s)
+    told = levels(report.read_report(found, "7", 1, time.time(), tmp_path))
+    assert {key: value for key, value in told.items() if value != Level.OK} == ({culprit: level} if culprit else {})
 
 
 def play(fake, script):

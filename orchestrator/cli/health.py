@@ -25,7 +25,7 @@ def doctor(
     """
     from orchestrator.doctor.examine import Subject, examine, passed, probed
     from orchestrator.doctor.examine import as_json as to_json
-    from orchestrator.doctor.screen import show_topic
+    from orchestrator.doctor.screen import show_sum, show_topic
     from orchestrator.spec import load_sweep
 
     subject = Subject(Places.root, Places.db, load_sweep(spec, profile) if spec else None)
@@ -36,6 +36,8 @@ def doctor(
             show_topic(console, *topic)
     if as_json:
         print(json.dumps(to_json(topics), indent=1))
+    else:
+        show_sum(console, (one for _, findings in topics for one in findings))
     raise typer.Exit(0 if passed(topics) else 1)
 
 

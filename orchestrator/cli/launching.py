@@ -10,6 +10,7 @@ from rich.console import Console
 from orchestrator.cli.places import Places, collected, database_for, near
 from orchestrator.cli.words import assignment, names, seed_numbers
 from orchestrator.errors import UsageError
+from orchestrator.text import plain
 
 if TYPE_CHECKING:
     from orchestrator.spec import Sweep
@@ -35,6 +36,9 @@ def launch(
         bool | None, typer.Option("--wait/--no-wait", help="On SLURM: follow the sweep to its end, or return.")
     ] = None,
     controller: Annotated[bool, typer.Option("--controller", help="On SLURM: a job of one CPU does the waiting.")] = False,
+    on_end: Annotated[
+        str | None, typer.Option(metavar="COMMAND", help="Run this when the sweep ends, with its outcome as JSON on stdin.")
+    ] = None,
 ) -> None:
     """Start what a spec asks for and is not there yet.
 
@@ -65,7 +69,15 @@ def launch(
     if dry_run:
         return show_plan_runs(console, done.plan)
     status = next(iter(sweep_statuses(collected(wait=True), sweep.label)))
-    raise typer.Exit(show_outcome(console, status, done))
+    exit_status = show_outcome(console, status, done)
+    if done.waited and not done.interrupted:
+        from orchestrator.hooks import fire, outcome
+
+        for warning in fire(outcome(status, exit_status, done.stopped), on_end):
+            print(f"warning: {plain(warning)}", file=sys.stderr)
+    elif on_end and not done.waited:
+        print("warning: --on-end is called by a launch that waits: add --wait or --controller", file=sys.stderr)
+    raise typer.Exit(exit_status)
 
 
 def _send_controller(sweep: "Sweep", executor: str) -> None:

@@ -26,6 +26,8 @@ def mode(config: Mapping[str, str], partitions: Mapping[str, Mapping[str, str]])
     text = f"{config['PreemptType']}, {config.get('PreemptMode', 'unknown')}" + (f" (partitions: {modes})" if modes else "")
     if "SUSPEND" in text:
         return warn("preemption", text, "a suspended run keeps its memory and goes on later; it counts as running")
+    if "CANCEL" in text:
+        return warn("preemption", text, "a cancelled job does not come back: run `sweep launch` again, or let --wait do it")
     return ok("preemption", text)
 
 

@@ -1,5 +1,6 @@
 """Findings as people see them: one line each, the fix below what needs one."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -19,6 +20,13 @@ def show_topic(console: Console, topic: str, findings: Iterable[Finding]) -> Non
     for one in findings:
         table.add_row(Text(one.level.value, style=_COLOURS[one.level]), Text(one.name), _words(one))
     console.print(Padding(table, (0, 0, 0, 2)))
+
+
+def show_sum(console: Console, findings: Iterable[Finding]) -> None:
+    """Print how many came out how."""
+    counts = Counter(one.level for one in findings)
+    failed = Text(f"{counts[Level.FAIL]} failed", style=_COLOURS[Level.FAIL if counts[Level.FAIL] else Level.OK])
+    console.print(Text.assemble(failed, f", {counts[Level.WARN]} warnings, {counts[Level.OK]} ok"))
 
 
 def _words(one: Finding) -> Text:
