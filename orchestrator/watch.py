@@ -74,8 +74,8 @@ def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
         return 0
     console.print(f"{status.label}: {screen.summary(status)}", highlight=False, markup=False, soft_wrap=True)
     if done.interrupted:
-        left = "the jobs go on" if done.executor == "slurm" else "nothing runs any more"
-        console.print(f"{done.interrupted}; {left}, and the same launch goes on from here", highlight=False)
+        jobs = "the jobs go on without it, and " if done.executor == "slurm" else ""
+        console.print(f"{done.interrupted}; {jobs}the same launch goes on from here", highlight=False)
         return _INTERRUPTED
     if done.stopped:
         console.print(done.stopped, highlight=False, markup=False, soft_wrap=True)
