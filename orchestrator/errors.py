@@ -41,3 +41,7 @@ class StoreError(SweepError):
 
 class SchedulerError(SweepError):
     """SLURM refused, is missing or did not answer."""
+
+
+class SchedulerSilentError(SchedulerError):
+    """SLURM did not answer: what it was asked for may have happened, may happen yet, or not."""
