@@ -6,7 +6,7 @@ No job hangs on it: jobs requeue themselves, and a sweep whose launcher went awa
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from orchestrator.breaker import broken
 from orchestrator.errors import SchedulerError
@@ -14,6 +14,7 @@ from orchestrator.executors.interrupts import Interrupts
 from orchestrator.plan import Plan, PlannedRun
 from orchestrator.root import Root
 from orchestrator.states import Queue, State
+from orchestrator.submission import Sent
 
 _SHORTEST_S, _LONGEST_S, _GROWTH = 2.0, 60.0, 1.5
 _NAP_S = 0.2
@@ -27,7 +28,7 @@ class Steps:
     Attributes:
         look: ask SLURM about all runs.
         plan: compare the spec with the files and with what SLURM says.
-        submit: send the runs to start and return their job ids; SchedulerError for what SLURM would not take.
+        submit: send the runs to start, as far as SLURM takes them.
         cancel: cancel the jobs of these runs.
         tick: tell people how far it is.
         note: tell them something.
@@ -35,7 +36,7 @@ class Steps:
 
     look: Callable[[], Queue]
     plan: Callable[[Queue], Plan]
-    submit: Callable[[Plan], list[str]]
+    submit: Callable[[Plan], Sent]
     cancel: Callable[[list[str]], None]
     tick: Callable[[Queue], None]
     note: Callable[[str], None]
@@ -46,19 +47,25 @@ class Followed:
     """How it ended.
 
     Attributes:
-        job_ids: of jobs sent on the way.
+        sent: what went to SLURM, from the first.
         interrupted: by which signal; None where it went to its end.
         stopped: why the sweep was stopped; None where it was not.
     """
 
-    job_ids: list[str] = field(default_factory=list)
+    sent: Sent
     interrupted: str | None = None
     stopped: str | None = None
 
 
-def follow(root: Root, steps: Steps) -> Followed:
-    """Follow a sweep until each of its runs has ended and none may be tried again, or until Ctrl-C, which leaves jobs alone."""
-    done, sender, pause = Followed(), _Sender(steps), _Pause()
+def follow(root: Root, steps: Steps, sent: Sent) -> Followed:
+    """Follow a sweep until each of its runs has ended and none may be tried again, or until Ctrl-C, which leaves jobs alone.
+
+    Args:
+        root: where the runs are.
+        steps: what can be done.
+        sent: what went to SLURM already.
+    """
+    done, sender, pause = Followed(sent), _Sender(steps), _Pause()
     with Interrupts() as interrupts:
         while True:
             queue = steps.look()
@@ -68,9 +75,9 @@ def follow(root: Root, steps: Steps) -> Followed:
             if done.stopped is not None:
                 steps.cancel([run.run_id for run in plan.active])
                 return done
-            sent = sender.send(plan)
-            done.job_ids += sent
-            if not sent and not plan.active:
+            more = sender.send(plan)
+            done.sent = done.sent.and_then(more)
+            if not more.job_ids and not plan.active:
                 return done
             pause.sleep(plan, interrupts)
             if interrupts.reason() is not None:
@@ -84,22 +91,26 @@ class _Sender:
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
         self._tries: Counter[tuple[str, int]] = Counter()
-        self._said = ""
+        self._said: str | None = None
 
-    def send(self, plan: Plan) -> list[str]:
-        """Return the ids of the jobs sent; what SLURM refuses waits for the next time, and that is said once."""
+    def send(self, plan: Plan) -> Sent:
+        """Send, and say once what SLURM refuses; that waits for the next time."""
         start = [run for run in plan.start if self._tries[_try(run)] < _TRIES]
         if not start:
-            return []
-        try:
-            sent = self._steps.submit(replace(plan, start=start))
-        except SchedulerError as error:
-            if str(error) != self._said:
-                self._steps.note(str(error))
-            self._said = str(error)
-            return []
-        self._tries.update(_try(run) for run in start if run.standing.state != State.PLANNED)
+            return Sent()
+        sent = self._send(replace(plan, start=start))
+        if sent.refusal is not None and sent.refusal != self._said:
+            self._steps.note(sent.refusal)
+        self._said = sent.refusal
+        if sent.run_count == len(start):
+            self._tries.update(_try(run) for run in start if run.standing.state != State.PLANNED)
         return sent
+
+    def _send(self, plan: Plan) -> Sent:
+        try:
+            return self._steps.submit(plan)
+        except SchedulerError as error:  # it does not even tell its limits
+            return Sent(refusal=str(error))
 
 
 def _try(run: PlannedRun) -> tuple[str, int]:

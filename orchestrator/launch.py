@@ -1,6 +1,5 @@
 """`sweep launch`: plan, write the plan, submit or run what is missing, collect. Run again, it does only what is left."""
 
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from orchestrator.slurm import submit
 from orchestrator.slurm.commands import has_slurm, inside_job
 from orchestrator.spec import Sweep
 from orchestrator.states import Queue, State
+from orchestrator.submission import Sent, Wish, send
 from orchestrator.worker import Job
 
 EXECUTORS = ("auto", "slurm", "local", "inline")
@@ -35,7 +35,7 @@ class Launch:
     Attributes:
         plan: as it was before anything started.
         executor: that was used.
-        job_ids: of jobs sent to SLURM.
+        sent: what went to SLURM.
         waited: the runs have ended, as far as they will; False where jobs were sent and left to themselves.
         interrupted: by which signal it stopped early, None where it did not.
         stopped: why the sweep was stopped, None where it was not.
@@ -43,7 +43,7 @@ class Launch:
 
     plan: Plan
     executor: str
-    job_ids: list[str]
+    sent: Sent
     waited: bool = True
     interrupted: str | None = None
     stopped: str | None = None
@@ -67,6 +67,7 @@ class Request:
         narrowing: what this launch is limited to.
         executor: one of `EXECUTORS`.
         slots: how many runs at once; None for the executor's choice.
+        cluster: whose defaults in clusters.yaml count; None for the one that SLURM names.
         rerun: train again what is done already.
         prune: cancel the jobs of what left the spec.
         dry_run: plan only.
@@ -77,6 +78,7 @@ class Request:
     narrowing: Narrowing
     executor: str = "auto"
     slots: int | None = None
+    cluster: str | None = None
     rerun: bool = False
     prune: bool = False
     dry_run: bool = False
@@ -87,7 +89,7 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
     """Bring a sweep closer to its spec.
 
     Raises:
-        SweepError: see `make_plan`, `launcher_lock`, `submit_held`.
+        SweepError: see `make_plan`, `launcher_lock`, `send`.
 
     Side effects:
         Files below the root; processes or jobs. The database is the caller's.
@@ -100,7 +102,7 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
     if request.dry_run:
         plan = make_plan(request.sweep, root, narrowing, look_at_queue(root))
         reporter.planned(plan, executor)
-        return Launch(plan, executor, [])
+        return Launch(plan, executor, Sent())
     root.create()
     with launcher_lock(root):
         for repair in intents.recover(root, submit.cancel, submit.release):
@@ -113,11 +115,16 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
         _refuse_if_broken(plan, root, narrowing)
         if executor != "slurm":
             return _run_here(plan, root, executor, request, reporter)
-        job_ids = _submit(plan, root, request)
+        sent = send(plan, root, _wish(request, plan))
         if not request.wait:
-            return Launch(plan, executor, job_ids, waited=False)
-        followed = follow(root, _steps(request, root, reporter))
-        return Launch(plan, executor, job_ids + followed.job_ids, True, followed.interrupted, followed.stopped)
+            return Launch(plan, executor, sent, waited=False)
+        followed = follow(root, _steps(request, root, reporter), sent)
+        return Launch(plan, executor, followed.sent, True, followed.interrupted, followed.stopped)
+
+
+def _wish(request: Request, plan: Plan) -> Wish:
+    avoid = frozenset(run.standing.failed_node for run in plan.start) - {""}
+    return Wish(request.slots, request.rerun, request.cluster, avoid)
 
 
 def _refuse_if_broken(plan: Plan, root: Root, narrowing: Narrowing) -> None:
@@ -133,7 +140,7 @@ def _steps(request: Request, root: Root, reporter: Reporter) -> Steps:
     return Steps(
         look=lambda: look_at_queue(root),
         plan=lambda queue: make_plan(request.sweep, root, narrowing, queue),
-        submit=lambda plan: _submit(plan, root, request),
+        submit=lambda plan: send(plan, root, _wish(request, plan)),
         cancel=lambda run_ids: submit.cancel_jobs(intents.jobs_of(root, run_ids)),
         tick=reporter.tick,
         note=reporter.note,
@@ -199,21 +206,6 @@ def _overtake(plan: Plan, root: Root) -> Plan:
     return replace(plan, start=[*plan.start, *stuck], active=active)
 
 
-def _submit(plan: Plan, root: Root, request: Request) -> list[str]:
-    run_ids = [run.run_id for run in plan.start]
-    if not run_ids:
-        return []
-    launcher = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(4)
-    folder = root.sweep(plan.sweep.label).launches
-    key = f"sweep-{launcher}"
-
-    def submit_held() -> list[str]:
-        resources = plan.sweep.spec.resources
-        return submit.submit_held(folder / launcher, key, root.path, run_ids, resources, request.slots, request.rerun)
-
-    return intents.submit(folder / f"{launcher}.jsonl", key, run_ids, submit_held, submit.cancel, submit.release)
-
-
 def _run_here(plan: Plan, root: Root, executor: str, request: Request, reporter: Reporter) -> Launch:
     run_ids = [run.run_id for run in plan.start]
     breaker = Breaker(plan.runs, root)
@@ -229,8 +221,8 @@ def _run_here(plan: Plan, root: Root, executor: str, request: Request, reporter:
         elif run_ids:
             run_local(root.path, run_ids, Job("local", rerun=request.rerun), find_slots(request.slots), interrupts, tick)
     if breaker.reason is not None:
-        return Launch(plan, executor, [], stopped=breaker.reason)
-    return Launch(plan, executor, [], interrupted=interrupts.reason())
+        return Launch(plan, executor, Sent(), stopped=breaker.reason)
+    return Launch(plan, executor, Sent(), interrupted=interrupts.reason())
 
 
 def parse_retry(text: str) -> frozenset[State]:

@@ -122,6 +122,7 @@ def fake_slurm(tmp_path, monkeypatch):
     for name, value in fake.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))  # no clusters.yaml but the test's
     return fake
 
 

@@ -9,11 +9,13 @@ from rich.console import Console
 
 from orchestrator.cli.places import Places, collected, database_for, near
 from orchestrator.cli.words import assignment, names, seed_numbers
-from orchestrator.errors import UsageError
+from orchestrator.errors import SchedulerError, UsageError
 from orchestrator.text import plain
 
 if TYPE_CHECKING:
+    from orchestrator.launch import Launch
     from orchestrator.spec import Sweep
+    from orchestrator.status import SweepStatus
 
 
 def launch(
@@ -26,6 +28,7 @@ def launch(
     seeds: Annotated[str | None, typer.Option(help="Seeds instead of the spec's, e.g. 0,1,2.")] = None,
     executor: Annotated[str, typer.Option(help="auto, slurm, local or inline.")] = "auto",
     slots: Annotated[int | None, typer.Option(min=1, help="How many runs at once; default: one per GPU or core.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Whose defaults in clusters.yaml count; default: SLURM's name.")] = None,
     retry: Annotated[str, typer.Option(help="Also try again what ended so, e.g. failed,oom.")] = "",
     only: Annotated[str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Try: train so many steps and keep no result.")] = None,
@@ -63,21 +66,28 @@ def launch(
         raise typer.Exit(try_out(sweep, Places.root, narrowing, max_steps, print))
     if controller:
         return _send_controller(sweep, executor)
-    request = Request(sweep, narrowing, executor, slots, rerun, prune, dry_run, wait)
+    request = Request(sweep, narrowing, executor, slots, cluster, rerun, prune, dry_run, wait)
     with Watch(console, sweep.label, Places.root, database_for(dry_run)) as watch:
         done = start(request, Places.root, watch.reporter())
     if dry_run:
         return show_plan_runs(console, done.plan)
     status = next(iter(sweep_statuses(collected(wait=True), sweep.label)))
     exit_status = show_outcome(console, status, done)
-    if done.waited and not done.interrupted:
-        from orchestrator.hooks import fire, outcome
+    _tell(status, done, exit_status, on_end)
+    if done.sent.refusal is not None:
+        raise SchedulerError(f"{done.sent.refusal}; what did not go out stays planned: run the same launch again")
+    raise typer.Exit(exit_status)
 
+
+def _tell(status: "SweepStatus", done: "Launch", exit_status: int, on_end: str | None) -> None:
+    """Tell the outside that the sweep has ended, where this launch has seen it end."""
+    from orchestrator.hooks import fire, outcome
+
+    if done.waited and not done.interrupted:
         for warning in fire(outcome(status, exit_status, done.stopped), on_end):
             print(f"warning: {plain(warning)}", file=sys.stderr)
     elif on_end and not done.waited:
         print("warning: --on-end is called by a launch that waits: add --wait or --controller", file=sys.stderr)
-    raise typer.Exit(exit_status)
 
 
 def _send_controller(sweep: "Sweep", executor: str) -> None:

@@ -6,22 +6,27 @@ from pathlib import Path
 
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.root import Root
+from orchestrator.slurm.bundle import run_bundle
 from orchestrator.slurm.distributed import rendezvous
 from orchestrator.slurm.requeue import come_back, job_id
 from orchestrator.worker import Job, run_attempt
 
 
-def work(root: str, run_id: str, rerun: bool) -> None:
-    """Make an attempt at a run.
+def work(root: str, run_ids: list[str], side_by_side: int, rerun: bool) -> None:
+    """Make an attempt at each run of a job.
 
-    SLURM warns with SIGUSR2 before the time limit, and with SIGUSR2 or SIGTERM before a preemption: the run then stops behind a
-    checkpoint and the job asks to be queued again. Of a job's tasks the first alone makes the attempt.
+    SLURM warns with SIGUSR2 before the time limit, and with SIGUSR2 or SIGTERM before a preemption: what runs then stops
+    behind a checkpoint, and the job asks to be queued again. Of a job's tasks the first alone makes attempts.
     """
     os.environ.update(rendezvous())
     if os.environ.get("RANK", "0") != "0":
         return
     threads = int(os.environ.get("SLURM_CPUS_PER_TASK", "0"))
+    job = Job("slurm", job_id(), threads=threads, rerun=rerun)
     with Interrupts(signal.SIGUSR2, signal.SIGTERM) as interrupts:
-        run_attempt(Path(root), run_id, Job("slurm", job_id(), threads=threads, rerun=rerun), interrupts.reason)
+        if len(run_ids) == 1:
+            run_attempt(Path(root), run_ids[0], job, interrupts.reason)
+        else:
+            run_bundle(Path(root), run_ids, job, side_by_side, interrupts)
         if interrupts.reason() is not None:
-            come_back([Root(Path(root)).run(run_id)])
+            come_back([Root(Path(root)).run(run_id) for run_id in run_ids])
