@@ -125,12 +125,12 @@ def logs(
     run: Annotated[str, typer.Argument(help="First digits of a run id.")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False,
 ) -> None:
-    """Print what a run's last attempt recorded and printed."""
-    from orchestrator.inspect_run import log_lines
+    """Print what a run's last attempt recorded and printed; before there is one, what its job printed."""
+    from orchestrator.logs import log_lines
     from orchestrator.queued import look_at_queue
     from orchestrator.text import plain
 
-    for line in log_lines(Places.root.find_run(run), follow, lambda: look_at_queue(Places.root)):
+    for line in log_lines(Places.root, Places.root.find_run(run), follow, lambda: look_at_queue(Places.root)):
         print(plain(line), flush=True)
 
 
