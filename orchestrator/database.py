@@ -13,7 +13,7 @@ from orchestrator.errors import StoreError, UsageError
 from orchestrator.filesystem import filesystem_of
 
 _BUSY_TIMEOUT_S = 30
-_LOCAL = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
+_LOCAL = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536")
 """A lost tail of the index costs nothing, since it is collected again: NORMAL keeps it consistent without more syncs."""
 _SHARED = ("journal_mode=DELETE", "synchronous=FULL", "foreign_keys=ON")
 """WAL needs memory that all readers share, which machines do not (sqlite.org/wal.html)."""

@@ -261,9 +261,10 @@ def test_a_pass_that_dies_leaves_the_database_as_it_was(root, run, db, monkeypat
     collect(root, db, Queue())
     before = dump(db)
     run_attempt(root.path, run.run_id, INLINE, go_on)
-    from orchestrator.collect import _Pass
 
-    monkeypatch.setattr(_Pass, "_replace", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+    from orchestrator.writing import Writer
+
+    monkeypatch.setattr(Writer, "_insert_points", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
     with pytest.raises(RuntimeError):
         collect(root, db, Queue())
     assert dump(db) == before
