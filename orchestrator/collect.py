@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from byol_core.files import DamagedFileError, read_json
 from orchestrator import schema
+from orchestrator.database import writing
 from orchestrator.errors import StoreError
 from orchestrator.reading import Row, RunRows, new_run, read_run
 from orchestrator.root import Root, RunFolder
@@ -48,18 +49,33 @@ def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> lis
         return []  # no root yet: nothing to collect
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        with engine.begin() as connection:
-            one_pass = _Pass(root, connection, queue)
-            one_pass.collect()
+        with writing(engine) as connection:
+            return collect_into(root, connection, queue)
     except BlockingIOError:
         return None
+    except OperationalError as error:
+        if _is_busy(error) and not wait:
+            return None  # a rebuild, or the collector of another root
+        raise _not_written(error) from None
     except DatabaseError as error:
-        raise StoreError(
-            f"the database cannot be written: {error.orig}; no run is affected, the next pass catches up"
-        ) from None
+        raise _not_written(error) from None
     finally:
         os.close(descriptor)
+
+
+def collect_into(root: Root, connection: Connection, queue: Queue) -> list[str]:
+    """Make one pass inside a transaction of the caller; return what could not be read."""
+    one_pass = _Pass(root, connection, queue)
+    one_pass.collect()
     return one_pass.damaged
+
+
+def _is_busy(error: OperationalError) -> bool:
+    return getattr(error.orig, "sqlite_errorname", "") == "SQLITE_BUSY"
+
+
+def _not_written(error: DatabaseError) -> StoreError:
+    return StoreError(f"the database cannot be written: {error.orig}; no run is affected, the next pass catches up")
 
 
 @dataclass(frozen=True)
