@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json  # three times as fast as json
 
-from byol_core.files.durable import FILE_MODE, sync_folder
+from byol_core.files.durable import FILE_MODE, sync_folder, write_all
 
 _CRC_MARK = b',"crc":"'
 _TAIL_BYTES = len(_CRC_MARK) + len('00000000"}')
@@ -121,10 +121,8 @@ class RecordLog:
         self._failed = False
 
     def _write(self, line: bytes) -> None:
-        view = memoryview(b"\n" + line if self._torn else line)
+        write_all(self._descriptor, b"\n" + line if self._torn else line)
         self._torn = False
-        while view:
-            view = view[os.write(self._descriptor, view) :]
 
     def _sync(self) -> None:
         os.fsync(self._descriptor)
