@@ -19,6 +19,7 @@ from byol_core.files import RecordLog, claim_folder, make_folder, read_json, rem
 from orchestrator import provenance
 from orchestrator.processes import this_process
 from orchestrator.root import AttemptFolder, Root, RunFolder
+from orchestrator.snapshot import check_code, running_code
 from orchestrator.states import State
 
 StopReason = Callable[[], str | None]
@@ -37,6 +38,7 @@ class Job:
         checkpoint_every_s: seconds between two checkpoints.
         capture: send standard output and error to the attempt's files.
         rerun: train again what is done already; once, and not what this very job has done.
+        code: sha256 of the code that was submitted; None where the launcher's own is running.
     """
 
     executor: str
@@ -47,6 +49,7 @@ class Job:
     checkpoint_every_s: float = 60.0
     capture: bool = True
     rerun: bool = False
+    code: str | None = None
 
 
 class OutrunError(Exception):
@@ -180,6 +183,8 @@ class _Attempt:
     def _train(self) -> State:
         from byol_core.train import Options, train
 
+        if self.job.code is not None:
+            check_code(self.job.code)
         description = self.run_folder.describe()
         options = Options(
             device=self.job.device,
@@ -215,7 +220,12 @@ class _Attempt:
 
     def started(self, step: int, total_steps: int, exact: bool) -> None:
         """Record where training starts and what it runs on."""
-        origin = {**provenance.commit(), "versions": provenance.versions(), "machine": provenance.machine()}
+        origin = {
+            **provenance.commit(),
+            "code": running_code(),
+            "versions": provenance.versions(),
+            "machine": provenance.machine(),
+        }
         self._write({"type": "start", "step": step, "total_steps": total_steps, "exact": exact, "origin": origin}, durable=True)
 
     def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:

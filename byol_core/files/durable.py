@@ -98,11 +98,10 @@ def read_json(path: Path) -> Any | None:
 
 
 def publish_folder(aside: Path, path: Path) -> None:
-    """Rename the finished folder `aside` to `path`, its files synced first."""
-    for file in aside.iterdir():
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
-    sync_folder(aside)
+    """Rename the finished folder `aside` to `path`, all that is in it synced first."""
+    for inside in aside.rglob("*"):
+        _sync(inside)
+    _sync(aside)
     aside.rename(path)
     sync_folder(path.parent)
 
@@ -124,6 +123,10 @@ def write_all(descriptor: int, content: bytes) -> None:
 
 def sync_folder(path: Path) -> None:
     """Make the names in `path` survive a power loss."""
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
