@@ -18,11 +18,13 @@ from byol_core.config import TrainConfig
 from byol_core.files import RecordLog, claim_folder, make_folder, read_json, remove_tree, write_json
 from orchestrator import provenance
 from orchestrator.processes import this_process
-from orchestrator.root import AttemptFolder, Root, RunFolder
+from orchestrator.root import AttemptFolder, Root, RunFolder, wait_until_visible
 from orchestrator.snapshot import check_code, running_code
 from orchestrator.states import State
 
 StopReason = Callable[[], str | None]
+_PATIENCE_S = 60.0
+"""How long a file of the launcher may take to show up on a shared file system: NFS remembers for up to a minute."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> S
         Writes below the run's folder only.
     """
     run = Root(root).run(run_id)
+    wait_until_visible(run.description, _PATIENCE_S)
     attempts = run.attempts()
     if attempts and attempts[-1].done.exists():
         if not job.rerun or _is_mine(attempts[-1], job):
