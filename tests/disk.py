@@ -17,10 +17,16 @@ DEAD = 9
 
 @dataclass
 class Undo:
-    """A change of names in a folder that is not on the disk yet, and how to take it back."""
+    """A change of a name in a folder that is not on the disk yet, and how to take it back, given the path."""
 
     folder: str
-    back: Callable[[], None]
+    name: str
+    back: Callable[[str], None]
+
+    def moved(self, source, target):
+        """Follow a folder that was renamed."""
+        if (self.folder + "/").startswith(source + "/"):
+            self.folder = target + self.folder[len(source) :]
 
 
 class Disk:
@@ -69,16 +75,20 @@ class Disk:
         raise OSError(self.fault, os.strerror(self.fault))
 
     def lose_power(self):
+        for name, function in self.real.items():
+            setattr(os, name, function)
         for folder, _, files in os.walk(self.root):
             for path in (os.path.join(folder, file) for file in files):
                 inode = os.stat(path).st_ino
                 if inode in self.synced:
                     os.truncate(path, self.synced[inode])
-        for change in reversed(self.undo):
-            change.back()
+        while self.undo:
+            change = self.undo.pop()
+            if os.path.isdir(change.folder):  # else it went with its folder, for good
+                change.back(os.path.join(change.folder, change.name))
 
     def changed(self, path, back):
-        self.undo.append(Undo(os.path.dirname(path), back))
+        self.undo.append(Undo(*os.path.split(path), back))
 
     def put_away(self, path):
         """Keep what is about to be lost under `path`; return a name for it."""
@@ -94,7 +104,7 @@ class Disk:
         inode = os.fstat(descriptor).st_ino
         self.synced.setdefault(inode, os.fstat(descriptor).st_size)
         if not there:
-            self.changed(paths[0], lambda: self.real["unlink"](paths[0]))
+            self.changed(paths[0], self.real["unlink"])
         return descriptor
 
     def write(self, _, descriptor, data):
@@ -113,25 +123,32 @@ class Disk:
         kept = self.put_away(target) if os.path.isfile(target) else None
         self.real["rename"](*arguments, **keywords)
 
-        def back():
-            self.real["rename"](target, source)
+        self.follow(source, target)
+
+        def back(path):
+            self.real["rename"](path, source)
+            self.follow(path, source)
             if kept is not None:
-                self.real["rename"](kept, target)
+                self.real["rename"](kept, path)
 
         self.changed(target, back)
 
+    def follow(self, source, target):
+        for change in self.undo:
+            change.moved(source, target)
+
     def mkdir(self, paths, *arguments, **keywords):
         self.real["mkdir"](*arguments, **keywords)
-        self.changed(paths[0], lambda: shutil.rmtree(paths[0]))
+        self.changed(paths[0], shutil.rmtree)
 
     def unlink(self, paths, *arguments, **keywords):
         kept = self.put_away(paths[0]) if os.path.exists(paths[0]) else None
         self.real["unlink"](*arguments, **keywords)
-        self.changed(paths[0], lambda: self.real["rename"](kept, paths[0]))
+        self.changed(paths[0], lambda path: self.real["rename"](kept, path))
 
     def rmdir(self, paths, *arguments, **keywords):
         self.real["rmdir"](*arguments, **keywords)
-        self.changed(paths[0], lambda: self.real["mkdir"](paths[0]))
+        self.changed(paths[0], self.real["mkdir"])
 
 
 def _path(path, dir_fd=None):

@@ -298,6 +298,9 @@ def test_damaged_lines_are_counted_and_the_rest_is_collected(root, run, db):
     lines = events.read_bytes().splitlines(keepends=True)
     events.write_bytes(b"".join([lines[0], lines[1][:20] + b"X" + lines[1][21:], *lines[2:]]))
     collect(root, db, Queue())
+    run.attempt(1).done.touch()
+    (run.path / "evaluations" / "another").touch()  # a reason to look again, from where the last look ended
+    collect(root, db, Queue())
     with db.connect() as connection:
         assert connection.scalar(select(schema.attempts.c.skipped_lines)) == 1
         assert connection.scalar(select(func.count()).select_from(schema.points)) == 3 * 9
