@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fake_slurm import FakeSlurm
 
 REPO = Path(__file__).parent.parent
 REAL_IMAGES = REPO.parent / "shared" / "data"
@@ -112,6 +113,17 @@ def sweep(tmp_path):
         return done
 
     return run
+
+
+@pytest.fixture
+def fake_slurm(tmp_path, monkeypatch):
+    """Make a scripted SLURM the machine's own, for this process and those it starts; see tests/fake_slurm."""
+    fake = FakeSlurm(tmp_path / "fake-slurm")
+    for name, value in fake.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))  # no clusters.yaml but the test's
+    return fake
 
 
 def command(*arguments):

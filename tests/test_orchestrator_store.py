@@ -19,7 +19,7 @@ from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.processes import Process, is_alive, this_process
 from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import Queue, State, standing
+from orchestrator.states import JobFacts, Queue, State, standing
 from orchestrator.worker import Job, run_attempt
 
 INLINE = Job("inline", capture=False, device="cpu", threads=1, log_every=2)
@@ -187,40 +187,38 @@ def elsewhere():
     return replace(this_process(), host="node17")
 
 
-def _named(values, run):
-    """Put the run's id where the parameters say RUN."""
-    return {key.replace("RUN", run.run_id): value for key, value in values.items()}
+def jobs(run, word):
+    return {run.run_id: JobFacts("7_0", word)}
 
 
 @pytest.mark.parametrize(
-    ("process", "queue", "state"),
+    ("process", "where", "word", "state"),
     [
-        (this_process, Queue(), State.RUNNING),
-        (gone_here, Queue(), State.LOST),
-        (elsewhere, Queue(), State.RUNNING),
-        (elsewhere, Queue(words={"RUN": "RUNNING"}), State.RUNNING),
-        (elsewhere, Queue(silent=frozenset({"RUN"})), State.RUNNING),
-        (elsewhere, Queue(gone={"RUN": "7_0"}), State.LOST),
-        (gone_here, Queue(words={"RUN": "PENDING"}), State.SUBMITTED),
+        (this_process, None, "", State.RUNNING),
+        (gone_here, None, "", State.LOST),
+        (elsewhere, None, "", State.RUNNING),
+        (elsewhere, "live", "RUNNING", State.RUNNING),
+        (elsewhere, "silent", "", State.RUNNING),
+        (elsewhere, "ended", "", State.LOST),
+        (gone_here, "live", "PENDING", State.SUBMITTED),
     ],
 )
-def test_a_claim_without_a_last_word(run, process, queue, state):
-    queue = Queue(_named(queue.words, run), _named(queue.gone, run), frozenset({run.run_id}) if queue.silent else frozenset())
-    claim(run, process=process())
-    assert standing(run, queue).state == state
+def test_a_claim_without_a_last_word(run, process, where, word, state):
+    claim(run, process=process(), **({"executor": "slurm", "job_id": "7_0"} if where else {}))
+    assert standing(run, Queue(**{where: jobs(run, word)} if where else {})).state == state
 
 
 @pytest.mark.parametrize(
-    ("queue", "state"),
+    ("where", "word", "state"),
     [
-        (lambda run: Queue(), State.PLANNED),
-        (lambda run: Queue(words={run: "PENDING"}), State.SUBMITTED),
-        (lambda run: Queue(silent=frozenset({run})), State.SUBMITTED),
-        (lambda run: Queue(gone={run: "7_0"}), State.LOST),
+        (None, "", State.PLANNED),
+        ("live", "PENDING", State.SUBMITTED),
+        ("silent", "", State.SUBMITTED),
+        ("ended", "", State.LOST),
     ],
 )
-def test_a_run_without_an_attempt(run, queue, state):
-    assert standing(run, queue(run.run_id)).state == state
+def test_a_run_without_an_attempt(run, where, word, state):
+    assert standing(run, Queue(**{where: jobs(run, word)} if where else {})).state == state
 
 
 def test_a_result_outranks_everything(run):
@@ -228,7 +226,7 @@ def test_a_result_outranks_everything(run):
     write_json(attempt.done, {"outcome": "ok"})
     with RecordLog(attempt.events) as log:
         log.append({"type": "end", "state": "FAILED", "reason": "x"})
-    assert standing(run, Queue(gone={run.run_id: "7"})).state == State.COMPLETED
+    assert standing(run, Queue(ended=jobs(run, "FAILED"))).state == State.COMPLETED
 
 
 def test_the_highest_attempt_alone_counts(run):

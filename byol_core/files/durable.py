@@ -75,12 +75,17 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace `path` by `value` as strict, readable JSON.
+    """Replace `path` by `value` as strict, readable JSON; raises what `to_json` and `write_atomic` raise."""
+    write_atomic(path, to_json(value))
+
+
+def to_json(value: Any) -> bytes:
+    """Return `value` as strict, readable JSON.
 
     Raises:
-        ValueError: `value` holds a NaN or an infinity, which strict JSON does not know.
+        ValueError: it holds a NaN or an infinity, which strict JSON does not know.
     """
-    write_atomic(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False).encode() + b"\n")
+    return json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False).encode() + b"\n"
 
 
 def read_json(path: Path) -> Any | None:
