@@ -14,7 +14,7 @@ def work(root: str, run_ids: list[str], side_by_side: int, rerun: bool) -> None:
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     job_id = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID")
     threads = int(os.environ.get("SLURM_CPUS_PER_TASK", "0"))
-    job = Job("slurm", job_id, threads=threads, rerun=rerun)
+    job = Job("slurm", job_id, threads=threads, rerun=rerun, code=os.environ.get("SWEEP_CODE"))
     with Interrupts(signal.SIGUSR2, signal.SIGTERM) as interrupts:
         if len(run_ids) == 1:
             run_attempt(Path(root), run_ids[0], job, interrupts.reason)
