@@ -33,9 +33,9 @@ class DatasetConfig(Section):
 
 
 class EncoderConfig(Section):
-    """The ResNet v1 that is kept: BasicBlocks, global average pool."""
+    """The ResNet v1 that is kept: BasicBlocks or, in `resnet50`, Bottlenecks, then the global average."""
 
-    arch: Literal["tiny", "resnet18"] = "tiny"
+    arch: Literal["tiny", "resnet18", "resnet50"] = "tiny"
     stem: Literal["3x3", "3x3_stride2", "7x7_pool"] = "3x3_stride2"
     norm: Norm = "bn"
     gn_groups: Count = 8
