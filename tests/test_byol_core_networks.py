@@ -39,6 +39,13 @@ def test_resnet50_has_its_53_convolutions_under_every_norm(norm):
     assert strided.count((3, 3)) == 3 and strided.count((1, 1)) == 3  # in each later stage: the 3×3 and the shortcut
 
 
+def test_the_last_norm_of_a_block_starts_at_one():
+    """As in the paper's results; Haiku's own ResNet would start it at 0."""
+    network = Online(resolve("imagenet-r50-300ep", {}), 3)
+    initialize(network, InitConfig(scheme="torch"), 0)
+    assert all(bool((m.weight == 1).all()) for m in network.modules() if isinstance(m, nn.BatchNorm2d))
+
+
 def _in_order(network):
     """Convolutions and norms in the order in which they are used, shortcuts after their block."""
     layers = [m for name, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
