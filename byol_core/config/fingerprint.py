@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
-from byol_core.config.photo_folder import Photo, PhotoFolder, PhotoSplit
+from byol_core.config.photo_folder import PhotoFolder, PhotoSplit
 from byol_core.files import make_folder, read_json, write_atomic
 
 _BLOCK_BYTES = 1 << 20
@@ -42,7 +42,7 @@ def of_photos(listing: PhotoFolder) -> str:
     index = _cache_folder() / (hashlib.sha256(os.fsencode(listing.root)).hexdigest()[:32] + ".photos")
     stored = _read_index(index)
     splits = (listing.train, listing.test)
-    keys = [[_key(listing.root, split, photo) for photo in split.photos] for split in splits]
+    keys = [_keys(listing.root, split) for split in splits]
     wanted = list(chain.from_iterable(keys))
     known = {key: stored[key] for key in wanted if key in stored}
     new = [key for key in wanted if key not in known]
@@ -59,8 +59,10 @@ def of_photos(listing: PhotoFolder) -> str:
     return whole.hexdigest()
 
 
-def _key(root: Path, split: PhotoSplit, photo: Photo) -> bytes:
-    return b"%d %d %s" % (photo.size, photo.mtime_ns, os.fsencode(split.folder.relative_to(root) / photo.name))
+def _keys(root: Path, split: PhotoSplit) -> list[bytes]:
+    """Return what each photo is known by: size, time and path below the root."""
+    folder = os.fsencode(split.folder.relative_to(root))
+    return [b"%d %d %s/%s" % (photo.size, photo.mtime_ns, folder, os.fsencode(photo.name)) for photo in split.photos]
 
 
 def _path(key: bytes) -> str:
