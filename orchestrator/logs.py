@@ -122,7 +122,7 @@ class _Tail:
 
 def _newest_job(root: Root, run: RunFolder) -> tuple[Path, str]:
     """Return the folder with the output of the newest job that was to make the run, and its id; empty for none."""
-    for one in sorted(submissions(root), key=lambda one: one.at, reverse=True):
+    for one in sorted(submissions(root), key=lambda one: one.intended_at, reverse=True):
         if run.run_id in one.run_ids and one.job_ids:
             return one.log.with_suffix(""), one.job_ids[one.run_ids.index(run.run_id)]
     return run.path, ""

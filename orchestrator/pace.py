@@ -13,7 +13,8 @@ from sqlalchemy import Connection, select
 from orchestrator import schema
 
 # What a second of training depends on. Epochs are multiplied in.
-_KIND = ("method", "dataset.name", "dataset.limit", "encoder.arch", "encoder.stem", "batch_size", "projector.hidden")
+_DATA = ("dataset.name", "dataset.limit", "dataset.side")
+_KIND = ("method", *_DATA, "encoder.arch", "encoder.stem", "batch_size", "projector.hidden")
 _NEWEST = 500
 
 Kind = tuple[Any, ...]
@@ -30,7 +31,7 @@ class Measured:
 
 def kind_of(config: Mapping[str, Any], fingerprint: str) -> Kind:
     """Return what the pace of a run depends on, from its canonical config and its data's fingerprint."""
-    return (*(config[key] for key in _KIND), fingerprint)
+    return (*(config.get(key) for key in _KIND), fingerprint)
 
 
 def measured_kinds(connection: Connection) -> dict[Kind, Measured]:

@@ -6,7 +6,7 @@ in [0, 1]; JSON columns hold text. A value that is not finite is stored as null 
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
 
-VERSION = 1
+VERSION = 2
 
 metadata = MetaData()
 

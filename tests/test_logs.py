@@ -96,7 +96,7 @@ def test_a_job_that_died_before_it_began_shows_its_words(fake_slurm, sweep, spec
     first = json.loads(log.read_text().splitlines()[0])["run_ids"][0]
     printed = sweep("logs", first[:10], check=0).stdout
     assert "no attempt yet, failed" in printed and "err: module: command not found" in printed
-    assert "exit status 127" in sweep("status", "--state", "failed", check=0).stdout
+    assert "ended before it began; `sweep logs` shows its output" in sweep("status", "--state", "failed", check=0).stdout
 
 
 def test_a_planned_run_has_nothing_to_say(run):

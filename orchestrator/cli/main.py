@@ -27,6 +27,7 @@ COMMANDS = (
     results.export,
     upkeep.clean,
     health.doctor,
+    upkeep.rebuild,
 )
 
 app = typer.Typer(
