@@ -32,7 +32,7 @@ sweeps = Table(
     Column("baseline", Text, nullable=False, comment="JSON: a variant's name, or overrides"),
     Column("tables", Text, nullable=False, comment="JSON list"),
     Column("launched_at", Float, nullable=False),
-    Column("gpus", Integer, nullable=False, comment="that a job of it asks for"),
+    Column("gpus", Float, nullable=False, comment="of one run of it on SLURM; a share where several have one GPU"),
 )
 
 variants = Table(

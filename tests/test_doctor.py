@@ -12,12 +12,13 @@ from types import SimpleNamespace
 import pytest
 
 from byol_core.files import write_json
-from orchestrator.doctor import cluster, files, limits, machine, partitions, preemption, probe, report, send
+from orchestrator.doctor import cluster, files, limits, machine, partitions, preemption, probe, report, send, wishes
 from orchestrator.doctor.database import check_database, disk
 from orchestrator.doctor.finding import Level
 from orchestrator.errors import SchedulerError
 from orchestrator.filesystem import FileSystem
 from orchestrator.root import Root
+from orchestrator.slurm import limits as slurm_limits
 from orchestrator.spec import Resources, load_sweep
 
 # Files: the real file system, then one fault each
@@ -157,8 +158,9 @@ def answers(monkeypatch, module, **by_command):
 
 @pytest.fixture
 def config(monkeypatch):
-    answers(monkeypatch, cluster, scontrol=CONFIG, sacct="")
-    return cluster.read_config()
+    answers(monkeypatch, cluster, sacct="")
+    answers(monkeypatch, slurm_limits, scontrol=CONFIG)
+    return slurm_limits.read_config()
 
 
 def test_the_configuration_is_read(config):
@@ -189,16 +191,16 @@ def test_a_short_memory_is_a_warning(config):
 
 
 def test_own_limits_are_those_of_association_and_qos(monkeypatch):
-    answers(monkeypatch, limits, sacctmgr="")
+    answers(monkeypatch, slurm_limits, sacctmgr="")
     assert limits.own_limits().found == "none"
-    monkeypatch.setattr(limits, "ask", lambda *words, **_: "normal,short|4|\n" if "associations" in words else QOS)
+    monkeypatch.setattr(slurm_limits, "ask", lambda *words, **_: "normal,short|4|\n" if "associations" in words else QOS)
     found = limits.own_limits()
     assert found.level == Level.WARN and found.found.split("; ") == [
         "you: 4 jobs at once",
         "QOS short: 2 jobs at once",
         "QOS short: 25 jobs submitted",
     ]
-    answers(monkeypatch, limits, sacctmgr=SchedulerError("sacctmgr failed"))
+    answers(monkeypatch, slurm_limits, sacctmgr=SchedulerError("sacctmgr failed"))
     assert limits.own_limits().level == Level.OK  # without accounting there are none
 
 
@@ -227,8 +229,8 @@ def test_partitions_are_read_with_gpus_and_limits(known):
         ("long", 4, 2880, True),
         ("cpu", 2, 30, False),
     ]
-    assert [one.level for one in partitions.check_partitions(known, None)] == [Level.OK, Level.OK, Level.WARN]
-    assert [one.level for one in partitions.check_partitions([], None)] == [Level.FAIL]
+    assert [one.level for one in partitions.check_partitions(known, [])] == [Level.OK, Level.OK, Level.WARN]
+    assert [one.level for one in partitions.check_partitions([], [])] == [Level.FAIL]
 
 
 FITS = {
@@ -321,13 +323,28 @@ def test_a_probe_job_comes_back_and_leaves_nothing(fake_slurm, tmp_path, spec_fi
     assert set(found.values()) == {Level.OK} and len(found) == 8, found
     assert notes[0].startswith("probe is SLURM job") and list((root.path / "doctor").iterdir()) == []
     (submitted,) = fake_slurm.calls("sbatch")
-    assert "--hold" in submitted and fake_slurm.calls("scontrol")[0][0] == "release"
+    assert "--hold" in submitted and [words[0] for words in fake_slurm.calls("scontrol")] == ["show", "release"]
 
 
 def test_a_probe_job_that_never_starts_is_cancelled_and_says_why(fake_slurm, tmp_path):
     (found,) = send.probe_cluster(Root(tmp_path / "root"), None, 1.0, lambda _: None)
     assert found.level == Level.FAIL and "other jobs come first (Priority)" in found.found
     assert {job["state"] for job in fake_slurm.jobs().values()} == {"CANCELLED"}
+
+
+def test_the_clusters_own_defaults_count_and_a_mistake_in_them_is_told(fake_slurm, tmp_path, spec_file, monkeypatch):
+    file = tmp_path / "clusters.yaml"
+    monkeypatch.setenv("SWEEP_CLUSTERS", str(file))
+    file.write_text("clusters: {fake: {partition: high, setup: [echo prepared], account: lab}}\n")
+    (asked,) = wishes.wishes(load_sweep(spec_file()), "fake")
+    assert (asked.partition, asked.gpus) == ("high", 0) and "describes fake" in wishes.check_clusters("fake").found
+    assert "says nothing of other" in wishes.check_clusters("other").found
+    send.probe_cluster(Root(tmp_path / "root"), load_sweep(spec_file()), 0.5, lambda _: None)
+    (submitted,) = fake_slurm.calls("sbatch")
+    assert {"--partition=high", "--account=lab"} <= set(submitted)
+    file.write_text("clusters: {fake: {partitoin: high}}\n")
+    found = wishes.check_clusters("fake")
+    assert found.level == Level.FAIL and "clusters.yaml:1" in found.found and "did you mean 'partition'" in found.found
 
 
 def test_a_probe_job_that_dies_shows_its_last_words(fake_slurm, tmp_path, monkeypatch):

@@ -9,16 +9,6 @@ from orchestrator.slurm.commands import ask
 _NO_ACCOUNTS = ("accounting_storage/none", "(null)", "")
 
 
-def read_config() -> dict[str, str]:
-    """Return the keys of `scontrol show config`.
-
-    Raises:
-        SchedulerError: SLURM did not answer.
-    """
-    pairs = (line.partition("=") for line in ask("scontrol", "show", "config").splitlines() if "=" in line)
-    return {key.strip(): value.strip() for key, _, value in pairs}
-
-
 def check_cluster(config: Mapping[str, str]) -> Iterator[Finding]:
     """Look at name, version, commands and accounting."""
     yield ok(

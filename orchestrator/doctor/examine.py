@@ -4,19 +4,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from orchestrator.doctor.cluster import check_cluster, read_config
+from orchestrator.doctor.cluster import check_cluster
 from orchestrator.doctor.database import check_database
 from orchestrator.doctor.files import check_files
 from orchestrator.doctor.finding import Finding, Level, fail, ok
 from orchestrator.doctor.limits import check_limits
 from orchestrator.doctor.machine import check_machine
-from orchestrator.doctor.partitions import check_partitions, read_partitions, read_settings
+from orchestrator.doctor.partitions import Partition, check_partitions, read_partitions, read_settings
 from orchestrator.doctor.preemption import check_preemption
 from orchestrator.doctor.send import probe_cluster
 from orchestrator.doctor.spec import check_spec
-from orchestrator.errors import SchedulerError
+from orchestrator.doctor.wishes import check_clusters, wishes
+from orchestrator.errors import SchedulerError, SpecError
 from orchestrator.root import Root
 from orchestrator.slurm.commands import has_slurm
+from orchestrator.slurm.limits import read_config
 from orchestrator.spec import Sweep
 
 Topic = tuple[str, list[Finding]]
@@ -70,4 +72,12 @@ def _slurm(subject: Subject) -> Iterator[Finding]:
     yield from check_cluster(config)
     yield from check_limits(config)
     yield from check_preemption(config, settings)
-    yield from check_partitions(partitions, subject.sweep.spec.resources if subject.sweep else None)
+    yield from _requests(subject.sweep, config.get("ClusterName"), partitions)
+
+
+def _requests(sweep: Sweep | None, cluster: str | None, partitions: Sequence[Partition]) -> Iterator[Finding]:
+    yield check_clusters(cluster)
+    try:
+        yield from check_partitions(partitions, wishes(sweep, cluster))
+    except SpecError as error:
+        yield fail("resources", str(error), "change clusters.yaml or the spec")

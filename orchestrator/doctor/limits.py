@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from orchestrator.doctor.finding import Finding, ok, warn
 from orchestrator.errors import SchedulerError
-from orchestrator.slurm.commands import ask
+from orchestrator.slurm.limits import accounting_table
 
 _FEW_SUBMITTED = 50
 _SHORT_MEMORY_S = 60
@@ -49,8 +49,8 @@ def memory(config: Mapping[str, str]) -> Finding:
 def own_limits() -> Finding:
     """Read the limits of the user's associations and of the QOS levels they may use."""
     try:
-        associations = _table("associations", f"user={getpass.getuser()}", "format=QOS,MaxJobs,MaxSubmitJobs")
-        levels = _table("qos", "format=Name,MaxJobsPU,MaxSubmitJobsPU")
+        associations = accounting_table("associations", "QOS,MaxJobs,MaxSubmitJobs", f"user={getpass.getuser()}")
+        levels = accounting_table("qos", "Name,MaxJobsPU,MaxSubmitJobsPU")
     except (SchedulerError, OSError) as error:
         return ok("your limits", f"not told: {error}")
     mine = {name for row in associations for name in row[0].split(",")} or {row[0] for row in levels}
@@ -69,8 +69,3 @@ def _words(who: str, running: str, submitted: str) -> Iterator[str]:
         yield f"{who}: {running} jobs at once"
     if submitted:
         yield f"{who}: {submitted} jobs submitted"
-
-
-def _table(*what: str) -> list[list[str]]:
-    listed = ask("sacctmgr", "--noheader", "--parsable2", "show", *what)
-    return [row for row in (line.split("|") for line in listed.splitlines()) if len(row) == 3]

@@ -56,24 +56,25 @@ def read_settings() -> dict[str, dict[str, str]]:
     return found
 
 
-def check_partitions(partitions: Sequence[Partition], wanted: Resources | None) -> Iterator[Finding]:
-    """Describe each partition, and check that what a spec asks for fits the one it would go to."""
+def check_partitions(partitions: Sequence[Partition], wanted: Sequence[Resources]) -> Iterator[Finding]:
+    """Describe each partition, and check that everything that a spec asks for fits the one it would go to."""
     if not partitions:
         yield fail("partitions", "none that you may use", "ask your site for an account with a partition")
     for one in partitions:
         yield _describe(one)
-    if partitions and wanted is not None:
-        yield fits(partitions, wanted)
+    if partitions:
+        yield from (fits(partitions, one) for one in wanted)
 
 
 def fits(partitions: Sequence[Partition], wanted: Resources) -> Finding:
     """Check a spec's `resources` against its partition."""
-    named = [one for one in partitions if (one.name == wanted.partition if wanted.partition else one.is_default)]
+    asked = wanted.partition.split(",") if wanted.partition else []  # SLURM takes the first of several that is free
+    named = [one for one in partitions if (one.name in asked if asked else one.is_default)]
     names = ", ".join(one.name for one in partitions)
     if not named:
         what = f"partition {wanted.partition!r} does not exist" if wanted.partition else "no default partition"
         return fail("resources", what, f"set resources.partition to one of: {names}")
-    (chosen,) = named[:1]
+    chosen = named[0]
     if wanted.gpus and not chosen.has_gpus:
         others = ", ".join(one.name for one in partitions if one.has_gpus) or "none has"
         return fail("resources", f"{wanted.gpus} GPUs asked for, {chosen.name} has none", f"partitions with GPUs: {others}")

@@ -18,20 +18,24 @@ from byol_core.files import make_folder, read_json, remove_tree, write_atomic, w
 from orchestrator.doctor.finding import Finding, fail
 from orchestrator.doctor.probe import ASKED, LOCK, REPORT
 from orchestrator.doctor.report import read_report
-from orchestrator.errors import SchedulerError
+from orchestrator.doctor.wishes import wishes
+from orchestrator.errors import SchedulerError, SpecError
 from orchestrator.root import Root
 from orchestrator.slurm.commands import ask
+from orchestrator.slurm.limits import ask_controller
 from orchestrator.slurm.look import queue
 from orchestrator.slurm.reasons import explain
+from orchestrator.slurm.submit import setup_lines
 from orchestrator.spec import Resources, Sweep, expand
 
 _LIMIT_MIN = 10
 _LOOK_S, _ASK_S, _LATE_S = 0.2, 5.0, 15.0
 _SCRIPT = """\
 #!/bin/bash
-export PYTHONSAFEPATH=1
-exec {command}
+{setup}
+exec {python} -m orchestrator.doctor.probe {folder}
 """
+_NOTHING_MUCH = Resources(gpus=0, cpus=1, mem_gb=4)
 
 
 def probe_cluster(root: Root, sweep: Sweep | None, wait_s: float, note: Callable[[str], None]) -> list[Finding]:
@@ -39,18 +43,18 @@ def probe_cluster(root: Root, sweep: Sweep | None, wait_s: float, note: Callable
 
     Args:
         root: below which its files lie for the while.
-        sweep: whose resources and data it asks for; None for one CPU and no data.
+        sweep: whose data it looks for, and whose first variant's resources it asks for; None for one CPU and no data.
         wait_s: how long it may wait and run.
         note: told the job's id and where it is.
     """
-    wanted = sweep.spec.resources if sweep else Resources(gpus=0, cpus=1, mem_gb=4)
     root.create()
     with _folder(root) as folder:
         datasets = {one.config.dataset for one in expand(sweep)} if sweep else set()
         write_json(folder / ASKED, [one.model_dump(mode="json") for one in datasets])
         try:
+            wanted = (wishes(sweep, ask_controller().cluster) or [_NOTHING_MUCH])[0]
             job_id = _submit(folder, wanted)
-        except SchedulerError as error:
+        except (SchedulerError, SpecError) as error:
             return [fail("probe job", str(error), "the text is SLURM's: change resources, or ask your site")]
         note(f"probe is SLURM job {job_id}; waiting up to {wait_s / 60:g} min")
         try:
@@ -77,10 +81,12 @@ def _folder(root: Root) -> Iterator[Path]:
 
 def _submit(folder: Path, wanted: Resources) -> str:
     script = folder / "probe.sh"
-    command = shlex.join([sys.executable, "-m", "orchestrator.doctor.probe", str(folder)])
-    write_atomic(script, _SCRIPT.format(command=command).encode())
-    asked = {"partition": wanted.partition, "account": wanted.account, "qos": wanted.qos, "gpus-per-node": wanted.gpus or None}
-    options = [f"--{key}={value}" for key, value in asked.items() if value is not None]
+    python = wanted.python or shlex.quote(sys.executable)
+    text = _SCRIPT.format(setup="\n".join(setup_lines(wanted)), python=python, folder=shlex.quote(str(folder)))
+    write_atomic(script, text.encode())
+    gpus = f"{wanted.gpu_type}:{wanted.gpus}" if wanted.gpu_type else wanted.gpus or None
+    named = {name: getattr(wanted, name) for name in ("partition", "account", "qos", "constraint", "exclude", "reservation")}
+    options = [f"--{key}={value}" for key, value in {**named, "gpus-per-node": gpus}.items() if value is not None]
     limits = (f"--time={_LIMIT_MIN}", "--nodes=1", "--cpus-per-task=1", f"--mem={wanted.mem_gb}G", "--hold")
     names = (f"--job-name={folder.name}", f"--output={folder / 'output'}")
     printed = ask("sbatch", "--parsable", *limits, *names, *options, str(script))
