@@ -5,7 +5,7 @@ submission that SLURM refuses all the same stays planned.
 """
 
 import getpass
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
