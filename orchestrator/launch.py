@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from orchestrator import intents
+from orchestrator.cancel import cancel_runs
 from orchestrator.errors import SchedulerError, UsageError
 from orchestrator.executors.inline import run_inline
 from orchestrator.executors.interrupts import Interrupts
@@ -108,11 +109,9 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
 
 
 def _prune(plan: Plan, root: Root) -> str:
-    """Cancel the jobs of runs that left the spec and that no other sweep asks for."""
-    job_ids = intents.jobs_of(root, plan.pruned)
-    if job_ids:
-        submit.cancel_jobs(job_ids)
-    return f"pruned {len(plan.pruned)} runs that left the spec, {len(job_ids)} jobs cancelled; what they computed is kept"
+    """Cancel runs that left the spec and that no other sweep asks for."""
+    jobs = cancel_runs(root, plan.pruned, look_at_queue(root))
+    return f"pruned {len(plan.pruned)} runs that left the spec, {jobs} jobs cancelled; what they computed is kept"
 
 
 def choose_executor(name: str) -> str:
