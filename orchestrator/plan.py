@@ -8,9 +8,10 @@ from typing import Any
 from byol_core.config import SEMANTICS, DataIdentity, DataMissingError, canonical, data_identity, nearest, run_id
 from byol_core.files import make_folder, read_json, to_json, write_atomic, write_json, write_many
 from orchestrator.errors import MissingDataError, SpecError, UsageError
+from orchestrator.retry import is_due
 from orchestrator.root import Root
 from orchestrator.spec import Sweep, Variant, expand
-from orchestrator.states import ACTIVE, RETRIED_BY_DEFAULT, Queue, Standing, State, standing
+from orchestrator.states import ACTIVE, Queue, Standing, State, standing
 
 PROTOCOLS = ("probe", "knn")
 
@@ -52,7 +53,7 @@ class Plan:
         start: to be started.
         reuse: completed already.
         active: waiting or running.
-        leave: ended without a result, and not asked to be tried again.
+        leave: ended without a result, and held back by the rules of `orchestrator.retry`.
         left: runs of variants that the spec no longer has, or that mean something else now, since the last --prune.
         pruned: ids of those that no other sweep asks for.
     """
@@ -96,21 +97,23 @@ def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> P
             if name not in standings:
                 standings[name] = standing(root.run(name), queue) if name in there else Standing(State.PLANNED)
             runs.append(PlannedRun(name, variant, seed, data, standings[name]))
-    return _sort(sweep, variants, runs, RETRIED_BY_DEFAULT | narrowing.retry | {State.PLANNED}, root)
+    return _sort(sweep, variants, runs, narrowing.retry, root)
 
 
-def _sort(sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], retried: frozenset[State], root: Root) -> Plan:
+def _sort(sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], retry: frozenset[State], root: Root) -> Plan:
     """Sort runs by what is to be done; variants that mean the same share one run, which is done once."""
     left = _left(root, sweep, variants, runs)
     once = [*{run.run_id: run for run in reversed(runs)}.values()][::-1]
+    due = {run.run_id for run in once if is_due(root.run(run.run_id), run.standing, retry)}
+    rest = [run for run in once if run.run_id not in due]
     return Plan(
         sweep,
         variants,
         runs,
-        start=[run for run in once if run.standing.state in retried],
-        reuse=[run for run in once if run.standing.state == State.COMPLETED and run.standing.state not in retried],
-        active=[run for run in once if run.standing.state in ACTIVE],
-        leave=[run for run in once if run.standing.state not in retried | ACTIVE | {State.COMPLETED}],
+        start=[run for run in once if run.run_id in due],
+        reuse=[run for run in rest if run.standing.state == State.COMPLETED],
+        active=[run for run in rest if run.standing.state in ACTIVE],
+        leave=[run for run in rest if run.standing.state not in ACTIVE | {State.COMPLETED}],
         left=left,
         pruned=sorted({run["run_id"] for run in left} - _wanted_elsewhere(root, sweep)) if left else [],
     )

@@ -32,8 +32,6 @@ class State(StrEnum):
 
 
 ACTIVE = frozenset({State.SUBMITTED, State.RUNNING})
-RETRIED_BY_DEFAULT = frozenset({State.LOST, State.PREEMPTED, State.STOPPED, State.TIMEOUT})
-RETRIED_ON_REQUEST = frozenset({State.FAILED, State.OOM, State.CANCELLED})
 COMES_BACK = frozenset({State.PREEMPTED, State.TIMEOUT})
 """Last words of workers that ask SLURM to queue their job again."""
 

@@ -214,7 +214,7 @@ class _Attempt:
     def _stopped(self) -> State:
         if self.run_folder.cancelled.exists():
             return State.CANCELLED
-        return State.PREEMPTED if self.job.executor == "slurm" else State.STOPPED
+        return _stopped_as(self.job)
 
     def _tidy(self, keep: str) -> None:
         if keep != "checkpoints":
@@ -266,6 +266,15 @@ class _Attempt:
             if self.run_folder.cancelled.exists():
                 return "cancelled"
         return self.asked_to_stop()
+
+
+def _stopped_as(job: Job) -> State:
+    """Return the state of a run that was asked to stop."""
+    if job.executor != "slurm":
+        return State.STOPPED
+    from orchestrator.slurm.requeue import stopped_as
+
+    return stopped_as()
 
 
 def _class_of(error: Exception) -> State:
