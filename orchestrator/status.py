@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Engine, RowMapping, func, select
 
 from orchestrator import schema
 from orchestrator.errors import UsageError
-from orchestrator.states import ACTIVE, RETRIED_BY_DEFAULT, State
+from orchestrator.retry import AUTOMATIC
+from orchestrator.states import ACTIVE, State
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,12 @@ class SweepStatus:
         running = sum(run.state == State.RUNNING for run in self.runs)
         if not durations or not running:
             return None
-        left = sum(1 - run.progress for run in self.runs if run.state in ACTIVE | RETRIED_BY_DEFAULT | {State.PLANNED})
+        left = sum(1 - run.progress for run in self.runs if run.state in ACTIVE | AUTOMATIC | {State.PLANNED})
         return left * sum(durations) / len(durations) / running
 
     def waiting(self) -> int:
         """Return how many runs only another launch will start."""
-        return sum(run.state in RETRIED_BY_DEFAULT | {State.PLANNED} for run in self.runs)
+        return sum(run.state in AUTOMATIC | {State.PLANNED} for run in self.runs)
 
     def all_done(self) -> bool:
         """Tell whether every run has a result."""
