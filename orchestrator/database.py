@@ -1,15 +1,23 @@
 """Opens results.db: for the collector to write, for everybody else to read."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from orchestrator import schema
-from orchestrator.errors import StoreError, UsageError
+from orchestrator.errors import OldSchemaError, StoreError, UsageError
+from orchestrator.filesystem import filesystem_of
 
 _BUSY_TIMEOUT_S = 30
+_LOCAL = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536")
+"""A lost tail of the index costs nothing, since it is collected again: NORMAL keeps it consistent without more syncs."""
+_SHARED = ("journal_mode=DELETE", "synchronous=FULL", "foreign_keys=ON")
+"""WAL needs memory that all readers share, which machines do not (sqlite.org/wal.html)."""
 
 
 def open_database(where: str) -> Engine:
@@ -19,13 +27,18 @@ def open_database(where: str) -> Engine:
         where: a path or a SQLAlchemy URL.
 
     Raises:
-        StoreError: it is no database of ours, of another schema version, or cannot be written.
+        OldSchemaError: an older version of this program made it; `rebuild` makes it again.
+        StoreError: it is no database of ours, of a newer version, or cannot be written.
     """
-    engine = _engine(where)
+    engine = connect_unchecked(where)
     try:
-        with engine.begin() as connection:
-            if not inspect(connection).has_table("meta"):
-                _create(connection)
+        with engine.connect() as connection:
+            is_new = not inspect(connection).has_table("meta")
+        if is_new:
+            with writing(engine) as connection:
+                if not inspect(connection).has_table("meta"):  # another process may have been faster
+                    create_tables(connection)
+        with engine.connect() as connection:
             _check_version(connection, where)
     except DatabaseError as error:
         raise StoreError(
@@ -34,30 +47,76 @@ def open_database(where: str) -> Engine:
     return engine
 
 
-def _engine(where: str) -> Engine:
+def connect_unchecked(where: str) -> Engine:
+    """Open a database whatever it holds.
+
+    Raises:
+        UsageError: `where` is neither a path nor a URL.
+    """
     try:
         url = make_url(where) if "://" in where else make_url(f"sqlite:///{Path(where).absolute()}")
         engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S} if url.drivername.startswith("sqlite") else {})
     except ArgumentError:
         raise UsageError(f"--db {where!r} is neither a path nor a URL such as sqlite:////data/results.db") from None
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "connect", _pragmas(url))
+        event.listen(engine, "begin", _begin)
     return engine
 
 
-def _set_pragmas(connection, _) -> None:  # type: ignore[no-untyped-def]
-    # A lost tail of the index costs nothing, since it is collected again: NORMAL keeps it consistent without more syncs.
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
+@contextmanager
+def writing(engine: Engine, foreign_keys: bool = True) -> Iterator[Connection]:
+    """Hold one transaction that writes, from its first moment: what it reads cannot change under it.
+
+    Raises:
+        OperationalError: somebody else writes, longer than the time limit.
+    """
+    with engine.connect().execution_options(begins_with="BEGIN IMMEDIATE") as connection:
+        if engine.dialect.name == "sqlite" and not foreign_keys:
+            connection.connection.execute("PRAGMA foreign_keys=OFF")
+        with connection.begin():
+            yield connection
 
 
-def _create(connection: Connection) -> None:
+def create_tables(connection: Connection) -> None:
+    """Create all tables and note the schema's version."""
     schema.metadata.create_all(connection)
     connection.execute(insert(schema.meta).values(key="schema_version", value=str(schema.VERSION)))
 
 
+def shared_warning(where: str) -> str | None:
+    """Say what is at risk where the database lies on a network file system; None where it does not, or is no file."""
+    kind = filesystem_of(Path(where))
+    if "://" in where or not kind.is_network:
+        return None
+    return (
+        f"{where} lies on a network file system ({kind.kind}): SQLite's locks are not reliable there, so it is used without "
+        "write-ahead log, and more slowly; use it from one machine at a time, or set --db to a local disk. Results are safe: "
+        "it can be made again from the runs"
+    )
+
+
+def _pragmas(url: URL) -> Callable[[Any, Any], None]:
+    pragmas = _SHARED if url.database and filesystem_of(Path(url.database)).is_network else _LOCAL
+
+    def set_pragmas(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # sqlite3 would begin late, and commit before it drops a table
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    return set_pragmas
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begins_with", "BEGIN"))
+
+
 def _check_version(connection: Connection, where: str) -> None:
     found = connection.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version"))
+    if found is not None and found.isdecimal() and int(found) < schema.VERSION:
+        raise OldSchemaError(
+            f"{where}: schema version {found}, this program writes version {schema.VERSION}; run: sweep rebuild"
+        )
     if found != str(schema.VERSION):
         raise StoreError(
             f"{where}: schema version {found}, this program writes version {schema.VERSION}; "

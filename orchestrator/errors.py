@@ -39,6 +39,10 @@ class StoreError(SweepError):
     """Run files or database cannot be read or written."""
 
 
+class OldSchemaError(StoreError):
+    """A database of an older version of this program; it is to be made again from the runs."""
+
+
 class SchedulerError(SweepError):
     """SLURM refused, is missing or did not answer."""
 

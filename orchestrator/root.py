@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +175,14 @@ def write_once(file: Path, value: Any) -> None:
     if not file.exists():
         make_folder(file.parent)
         write_json(file, value)
+
+
+def wait_until_visible(file: Path, patience_s: float) -> None:
+    """Wait for a file that another machine has written; after that time, whoever reads it says that it is missing."""
+    deadline_s = time.monotonic() + patience_s
+    while not file.exists() and time.monotonic() < deadline_s:
+        time.sleep(min(1.0, patience_s / 10))
+        _entries(file.parent.parent)  # on NFS, reading a folder is what ends a remembered "not there"
 
 
 def _entries(folder: Path) -> list[Path]:

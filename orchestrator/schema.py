@@ -6,7 +6,7 @@ in [0, 1]; JSON columns hold text. A value that is not finite is stored as null 
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
 
-VERSION = 1
+VERSION = 2
 
 metadata = MetaData()
 
@@ -87,7 +87,8 @@ attempts = Table(
     Column("exact", Boolean, comment="false: resumed on another machine or version"),
     Column("origin", Text, comment="JSON: commit, versions, machine"),
     Column("images_per_s", Float),
-    Column("events_offset", Integer, nullable=False, comment="collected up to this byte"),
+    Column("events_segment", Integer, nullable=False, comment="of its event log; collected up to there"),
+    Column("events_offset", Integer, nullable=False, comment="… and to this byte of it"),
     Column("skipped_lines", Integer, nullable=False),
 )
 

@@ -21,6 +21,7 @@ from orchestrator.slurm import submit
 from orchestrator.slurm.limits import Charge, Room, ask_controller, ask_room
 from orchestrator.slurm.nodes import without
 from orchestrator.slurm.submit import Array
+from orchestrator.snapshot import take_snapshot
 from orchestrator.spec import Resources, resources_of
 
 
@@ -94,8 +95,9 @@ def send(plan: Plan, root: Root, wish: Wish) -> Sent:
     sent = Sent(held_back=sum(len(bundle.run_ids) for bundle in bundles[len(fitting) :]), limit=limit)
     launcher = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(4)
     folder = root.sweep(plan.sweep.label).launches / launcher
+    arrays = _arrays(fitting, launcher, wish.slots, controller.array_size, take_snapshot(root))
     try:
-        _send_arrays(_arrays(fitting, launcher, wish.slots, controller.array_size), folder, root.path, wish, sent)
+        _send_arrays(arrays, folder, root.path, wish, sent)
     except SchedulerError as error:
         sent.refusal = str(error)
     return sent
@@ -130,7 +132,7 @@ def _fitting(bundles: Sequence[_Bundle], room: Room) -> tuple[Sequence[_Bundle],
     return bundles, None
 
 
-def _arrays(bundles: Iterable[_Bundle], launcher: str, slots: int | None, size: int) -> Iterator[Array]:
+def _arrays(bundles: Iterable[_Bundle], launcher: str, slots: int | None, size: int, code: Path) -> Iterator[Array]:
     """Sort jobs into arrays of one kind, none larger than `size`."""
     of_kind: dict[str, list[_Bundle]] = {}
     for bundle in bundles:
@@ -141,7 +143,7 @@ def _arrays(bundles: Iterable[_Bundle], launcher: str, slots: int | None, size: 
         parallel = max(1, slots // resources.side_by_side) if slots else None
         for start in range(0, len(together), size):
             run_ids = [bundle.run_ids for bundle in together[start : start + size]]
-            yield Array(f"sweep-{launcher}-{next(numbers)}", run_ids, resources, parallel)
+            yield Array(f"sweep-{launcher}-{next(numbers)}", run_ids, resources, parallel, code=code)
 
 
 def _send_arrays(arrays: Iterable[Array], folder: Path, root: Path, wish: Wish, sent: Sent) -> None:

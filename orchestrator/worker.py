@@ -18,10 +18,13 @@ from byol_core.config import TrainConfig
 from byol_core.files import RecordLog, claim_folder, make_folder, read_json, remove_tree, write_json
 from orchestrator import provenance
 from orchestrator.processes import this_process
-from orchestrator.root import AttemptFolder, Root, RunFolder
+from orchestrator.root import AttemptFolder, Root, RunFolder, wait_until_visible
+from orchestrator.snapshot import check_code, running_code
 from orchestrator.states import State
 
 StopReason = Callable[[], str | None]
+_PATIENCE_S = 60.0
+"""How long a file of the launcher may take to show up on a shared file system: NFS remembers for up to a minute."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Job:
         checkpoint_every_s: seconds between two checkpoints.
         capture: send standard output and error to the attempt's files.
         rerun: train again what is done already; once, and not what this very job has done.
+        code: sha256 of the code that was submitted; None where the launcher's own is running.
     """
 
     executor: str
@@ -47,6 +51,7 @@ class Job:
     checkpoint_every_s: float = 60.0
     capture: bool = True
     rerun: bool = False
+    code: str | None = None
 
 
 class OutrunError(Exception):
@@ -69,6 +74,7 @@ def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> S
         Writes below the run's folder only.
     """
     run = Root(root).run(run_id)
+    wait_until_visible(run.description, _PATIENCE_S)
     attempts = run.attempts()
     if attempts and attempts[-1].done.exists():
         if not job.rerun or _is_mine(attempts[-1], job):
@@ -180,6 +186,8 @@ class _Attempt:
     def _train(self) -> State:
         from byol_core.train import Options, train
 
+        if self.job.code is not None:
+            check_code(self.job.code)
         description = self.run_folder.describe()
         options = Options(
             device=self.job.device,
@@ -215,7 +223,12 @@ class _Attempt:
 
     def started(self, step: int, total_steps: int, exact: bool) -> None:
         """Record where training starts and what it runs on."""
-        origin = {**provenance.commit(), "versions": provenance.versions(), "machine": provenance.machine()}
+        origin = {
+            **provenance.commit(),
+            "code": running_code(),
+            "versions": provenance.versions(),
+            "machine": provenance.machine(),
+        }
         self._write({"type": "start", "step": step, "total_steps": total_steps, "exact": exact, "origin": origin}, durable=True)
 
     def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:

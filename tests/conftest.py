@@ -37,6 +37,17 @@ def cifar_npz(tmp_path):
     return out
 
 
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Real photos of ten classes as a folder, 300 to train on and 300 to judge on; they are only read."""
+    source, unpack = REAL_IMAGES / "imagenette96_full_jpegbytes.npz", REAL_IMAGES / "unpack.py"
+    if not source.exists():
+        pytest.skip("the real Imagenette file is not here")
+    out = tmp_path_factory.mktemp("photos")
+    subprocess.run([sys.executable, unpack, source, out, "--as", "folder", "--limit", "300"], check=True)
+    return out
+
+
 class Silent:
     """An observer that keeps what it is told and stops where it is asked to."""
 

@@ -33,7 +33,7 @@ def test_a_log_cut_at_any_byte_gives_its_whole_records(tmp_path):
         reader = RecordReader(tmp_path / "cut")
         read = [record["i"] for record in reader]
         assert read == list(range(whole[:cut].count(b"\n"))), f"cut at byte {cut}"
-        assert reader.damage == [] and reader.offset == whole[:cut].rfind(b"\n") + 1
+        assert reader.damage == [] and reader.cursor == (0, whole[:cut].rfind(b"\n") + 1)
 
 
 def test_any_flipped_byte_costs_only_the_lines_it_touches_and_is_reported(tmp_path):
@@ -75,7 +75,86 @@ def test_a_reader_goes_on_from_its_offset(tmp_path):
     first = RecordReader(tmp_path / "log")
     assert [record["i"] for record in first] == [0]
     write_log(tmp_path / "log", [{"i": 1}])
-    assert [record["i"] for record in RecordReader(tmp_path / "log", first.offset)] == [1]
+    assert [record["i"] for record in RecordReader(tmp_path / "log", first.cursor)] == [1]
+
+
+class FailingDisk:
+    """os.write and os.fsync that fail at the chosen calls; a failing write leaves half of its bytes."""
+
+    def __init__(self, monkeypatch, name, calls, errno):
+        self.name, self.calls, self.errno, self.count = name, calls, errno, 0
+        self.original = getattr(os, name)
+        monkeypatch.setattr(os, name, self)
+
+    def __call__(self, descriptor, *data):
+        self.count += 1
+        if self.count in self.calls:
+            if data:
+                self.original(descriptor, bytes(data[0])[: len(data[0]) // 2])
+            raise OSError(self.errno, os.strerror(self.errno))
+        return self.original(descriptor, *data)
+
+
+@pytest.mark.parametrize("name", ["write", "fsync"])
+@pytest.mark.parametrize("k", range(1, 7))
+@pytest.mark.parametrize("errno", [5, 28, 122])
+def test_after_an_io_error_the_log_goes_on_in_a_new_segment_with_every_record(tmp_path, monkeypatch, name, k, errno):
+    path = tmp_path / "log"
+    with RecordLog(path) as log:
+        FailingDisk(monkeypatch, name, {k}, errno)
+        for i in range(6):
+            log.append({"i": i}, durable=True)
+        monkeypatch.undo()
+    reader = RecordReader(path)
+    read = list(reader)
+    assert {record["seq"]: record["i"] for record in read} == {i: i for i in range(6)}
+    assert reader.damage == [] and reader.cursor.segment == 1
+    assert [record["i"] for record in read if record["seq"] >= k - 1][-1] == 5
+
+
+def test_an_error_that_stays_is_raised_and_what_it_hit_comes_with_the_next_record(tmp_path, monkeypatch):
+    path = tmp_path / "log"
+    with RecordLog(path) as log:
+        log.append({"i": 0}, durable=True)
+        FailingDisk(monkeypatch, "fsync", {1, 2}, 28)
+        with pytest.raises(OSError, match="No space"):
+            log.append({"i": 1}, durable=True)
+        log.append({"i": 2}, durable=True)
+        monkeypatch.undo()
+    assert {record["seq"]: record["i"] for record in RecordReader(path)} == {0: 0, 1: 1, 2: 2}
+
+
+def test_a_reader_that_waits_at_the_end_of_a_segment_goes_on_with_the_next(tmp_path, monkeypatch):
+    path = tmp_path / "log"
+    with RecordLog(path) as log:
+        log.append({"i": 0}, durable=True)
+        reader = RecordReader(path)
+        assert [record["i"] for record in reader] == [0]
+        FailingDisk(monkeypatch, "write", {1}, 5)
+        log.append({"i": 1}, durable=True)
+        monkeypatch.undo()
+        log.append({"i": 2}, durable=True)
+        again = RecordReader(path, reader.cursor)
+        assert [record["i"] for record in again] == [1, 2] and again.damage == [] and again.cursor.segment == 1
+
+
+def test_metrics_reach_the_disk_every_few_seconds_and_marked_records_at_once(tmp_path, monkeypatch):
+    synced = []
+    original = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(descriptor), original(descriptor))[1])
+    now = [100.0]
+    monkeypatch.setattr("byol_core.files.records.time.monotonic", lambda: now[0])
+    with RecordLog(tmp_path / "log", sync_every_s=5.0) as log:
+        before = len(synced)
+        for _ in range(10):
+            log.append({"type": "metrics"})
+        assert len(synced) == before
+        now[0] += 5.1
+        log.append({"type": "metrics"})
+        log.append({"type": "metrics"})
+        assert len(synced) == before + 1
+        log.append({"type": "checkpoint"}, durable=True)
+        assert len(synced) == before + 2
 
 
 @settings(max_examples=200)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
@@ -76,6 +77,24 @@ def test_an_attempt_leaves_claim_events_result_encoder_and_evaluations(root, run
     }
     kinds = [record["type"] for record in RecordReader(run.attempt(1).events)]
     assert kinds == ["start", "metrics", "metrics", "metrics", "metrics", "checkpoint", "end"]
+
+
+def test_a_job_waits_for_files_that_show_up_late(root, run):
+    aside = run.path.with_name("not yet")
+    run.path.rename(aside)
+    with ThreadPoolExecutor(1) as pool:
+        attempt = pool.submit(run_attempt, root.path, run.run_id, INLINE, go_on)
+        time.sleep(0.5)
+        assert not attempt.done() and not run.path.exists()
+        aside.rename(run.path)
+        assert attempt.result() == State.COMPLETED
+
+
+def test_a_run_that_was_deleted_fails_with_its_reason(root, run, monkeypatch, capfd):
+    monkeypatch.setattr("orchestrator.worker._PATIENCE_S", 0.1)
+    shutil.rmtree(run.path)
+    assert run_attempt(root.path, run.run_id, INLINE, go_on) == State.FAILED
+    assert "missing; launch the sweep again" in capfd.readouterr().err
 
 
 def test_a_completed_run_is_not_tried_again(root, run):
@@ -259,9 +278,10 @@ def test_a_pass_that_dies_leaves_the_database_as_it_was(root, run, db, monkeypat
     collect(root, db, Queue())
     before = dump(db)
     run_attempt(root.path, run.run_id, INLINE, go_on)
-    from orchestrator.collect import _Pass
 
-    monkeypatch.setattr(_Pass, "_replace", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+    from orchestrator.writing import Writer
+
+    monkeypatch.setattr(Writer, "_insert_points", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
     with pytest.raises(RuntimeError):
         collect(root, db, Queue())
     assert dump(db) == before
@@ -275,6 +295,9 @@ def test_damaged_lines_are_counted_and_the_rest_is_collected(root, run, db):
     events = run.attempt(1).events
     lines = events.read_bytes().splitlines(keepends=True)
     events.write_bytes(b"".join([lines[0], lines[1][:20] + b"X" + lines[1][21:], *lines[2:]]))
+    collect(root, db, Queue())
+    run.attempt(1).done.touch()
+    (run.path / "evaluations" / "another").touch()  # a reason to look again, from where the last look ended
     collect(root, db, Queue())
     with db.connect() as connection:
         assert connection.scalar(select(schema.attempts.c.skipped_lines)) == 1

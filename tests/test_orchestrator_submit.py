@@ -168,6 +168,14 @@ def test_no_value_of_the_environment_is_stored(go, spec_file, tmp_path, monkeypa
     assert len(files) > 10 and not [file for file in files if b"canary-5f1c" in file.read_bytes()]
 
 
+def test_variables_of_the_shell_do_not_overrule_the_script(go, spec_file, fake_slurm, monkeypatch):
+    """sbatch prefers SBATCH_ variables to the script: the user's own account stays, another job name or array does not."""
+    for name, value in {"SBATCH_JOB_NAME": "mine", "SBATCH_ARRAY_INX": "0", "SBATCH_ACCOUNT": "lab"}.items():
+        monkeypatch.setenv(name, value)
+    go(spec_file())
+    assert set(fake_slurm.jobs()["1001_0"]["environment"]) == {"SBATCH_ACCOUNT"}
+
+
 def test_benchopt_759_one_array_per_kind_of_resources(go, spec_file, fake_slurm):
     go(spec_file(("timeout_min: 10", "timeout_min: 10, per_variant: {no_norm: {mem_gb: 2, timeout_min: 20}}")))
     assert [re.findall(r"--(?:mem|time)=(\w+)", text) for text in scripts(fake_slurm)] == [["1GB", "10"], ["2GB", "20"]]
@@ -284,3 +292,10 @@ def test_the_command_says_what_went_out_and_what_did_not(sweep, spec_file, fake_
         "error: sbatch refused: Batch job submission failed: Invalid qos specification; what did not go out stays planned: "
         "run the same launch again\n"
     )
+
+
+def test_jobs_import_the_code_as_it_was_when_they_were_submitted(go, spec_file, fake_slurm, root):
+    go(spec_file())
+    (snapshot,) = (root.path / "code").iterdir()
+    for script in scripts(fake_slurm):
+        assert f"export PYTHONPATH={snapshot}${{PYTHONPATH:+:$PYTHONPATH}} SWEEP_CODE={snapshot.name}" in script

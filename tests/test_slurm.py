@@ -121,7 +121,7 @@ def test_a_launcher_that_died_before_it_knew_the_job_leaves_no_orphan(place, spe
     launches.mkdir(parents=True)
     key = f"sweep-test-{time.time_ns()}"
     with RecordLog(launches / "dead.jsonl") as log:
-        log.append({"type": "intent", "key": key, "run_ids": ["0" * 64], "at": time.time()}, durable=True)
+        log.append({"type": "intent", "key": key, "run_ids": ["0" * 64], "t": time.time()}, durable=True)
     subprocess.run(["chown", "-R", USER, place.root.path], check=True)
     slurm("runuser", "-u", USER, "--", "sbatch", "--hold", "--job-name", key, "--output=/dev/null", "--wrap", "true")
     assert key in jobs("%j")

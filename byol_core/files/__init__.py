@@ -1,8 +1,10 @@
 """Durable files: the one place where this system syncs, renames and appends.
 
-``durable`` writes whole files and claims folders; ``records`` keeps append-only logs of checksummed JSON lines.
+``durable`` writes whole files and claims folders, ``batch`` many files at once; ``records`` keeps append-only logs of
+checksummed JSON lines.
 """
 
+from byol_core.files.batch import write_many
 from byol_core.files.durable import (
     DamagedFileError,
     claim_folder,
@@ -10,12 +12,14 @@ from byol_core.files.durable import (
     publish_folder,
     read_json,
     remove_tree,
+    to_json,
     write_atomic,
     write_json,
 )
-from byol_core.files.records import Damage, RecordLog, RecordReader
+from byol_core.files.records import Cursor, Damage, RecordLog, RecordReader
 
 __all__ = [
+    "Cursor",
     "Damage",
     "DamagedFileError",
     "RecordLog",
@@ -25,6 +29,8 @@ __all__ = [
     "publish_folder",
     "read_json",
     "remove_tree",
+    "to_json",
     "write_atomic",
     "write_json",
+    "write_many",
 ]

@@ -62,10 +62,11 @@ def write_atomic(path: Path, content: bytes) -> None:
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)
@@ -74,12 +75,17 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace `path` by `value` as strict, readable JSON.
+    """Replace `path` by `value` as strict, readable JSON; raises what `to_json` and `write_atomic` raise."""
+    write_atomic(path, to_json(value))
+
+
+def to_json(value: Any) -> bytes:
+    """Return `value` as strict, readable JSON.
 
     Raises:
-        ValueError: `value` holds a NaN or an infinity, which strict JSON does not know.
+        ValueError: it holds a NaN or an infinity, which strict JSON does not know.
     """
-    write_atomic(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False).encode() + b"\n")
+    return json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False).encode() + b"\n"
 
 
 def read_json(path: Path) -> Any | None:
@@ -97,11 +103,10 @@ def read_json(path: Path) -> Any | None:
 
 
 def publish_folder(aside: Path, path: Path) -> None:
-    """Rename the finished folder `aside` to `path`, its files synced first."""
-    for file in aside.iterdir():
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
-    sync_folder(aside)
+    """Rename the finished folder `aside` to `path`, all that is in it synced first."""
+    for inside in aside.rglob("*"):
+        _sync(inside)
+    _sync(aside)
     aside.rename(path)
     sync_folder(path.parent)
 
@@ -114,8 +119,19 @@ def remove_tree(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of it: one call to the system may take a part only."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 def sync_folder(path: Path) -> None:
     """Make the names in `path` survive a power loss."""
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

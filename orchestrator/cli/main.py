@@ -26,6 +26,7 @@ COMMANDS = (
     looking.logs,
     results.export,
     upkeep.clean,
+    upkeep.rebuild,
 )
 
 app = typer.Typer(

@@ -1,11 +1,12 @@
 """Where the files and the database of a command are, from the global options, and how both are opened and named."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-from orchestrator.errors import StoreError, UsageError
+from orchestrator.errors import OldSchemaError, StoreError, UsageError
 from orchestrator.root import Root
 
 
@@ -19,26 +20,52 @@ class Places:
 
 def database_for(dry_run: bool) -> Engine | None:
     """Open the database; a dry run makes none where there is none."""
-    from orchestrator.database import open_database
-
     if dry_run and "://" not in Places.db and not Path(Places.db).exists():
         return None
-    return open_database(Places.db)
+    return opened()
+
+
+def opened() -> Engine:
+    """Open the database; one that an older version made is made again first."""
+    from orchestrator.database import open_database
+
+    try:
+        return open_database(Places.db)
+    except OldSchemaError:
+        print(f"{Places.db} was made by an older version of this program", file=sys.stderr)
+        for line in rebuilt():
+            print(line, file=sys.stderr)
+        return open_database(Places.db)
+
+
+def rebuilt() -> Iterator[str]:
+    """Make the database again from the files; yield what to say about it."""
+    from orchestrator.queued import look_at_queue
+    from orchestrator.rebuild import rebuild
+
+    done = rebuild(Places.db, Places.root, look_at_queue(Places.root))
+    yield f"made {Places.db} again from the files: {done.runs} runs in {done.wall_s:.1f} s"
+    if done.kept is not None:
+        why = f"it knows {len(done.missing)} runs whose folders are missing" if done.missing else "SQLite cannot read it"
+        yield f"the old database is kept as {near(done.kept)}: {why}"
+    yield from (f"warning: {damaged}" for damaged in done.damaged)
 
 
 def collected(wait: bool = False) -> Engine:
     """Bring the database up to date and return it."""
     from orchestrator.collect import collect
-    from orchestrator.database import open_database
+    from orchestrator.database import shared_warning
     from orchestrator.queued import look_at_queue
 
     if not Places.root.path.exists() and "://" not in Places.db and not Path(Places.db).exists():
         raise UsageError(
             f"there is nothing in {Places.root.path} yet; start with `sweep launch sweeps/smoke.yaml`, or see --root"
         )
-    engine = open_database(Places.db)
-    for damaged in collect(Places.root, engine, look_at_queue(Places.root), wait) or []:
-        print(f"warning: {damaged}", file=sys.stderr)
+    engine = opened()
+    damaged = collect(Places.root, engine, look_at_queue(Places.root), wait) or []
+    for warning in (shared_warning(Places.db), *damaged):
+        if warning is not None:
+            print(f"warning: {warning}", file=sys.stderr)
     return engine
 
 

@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.places import Places, near
+from orchestrator.cli.places import Places, near, rebuilt
+
+_SHOWN = 20
 
 
 def clean(
@@ -24,6 +26,26 @@ def clean(
             if not dry_run:
                 remove(one)
     print(f"{sum(one.size_bytes for one in found) / 1e6:9.2f} MB  {'would be freed' if dry_run else 'freed'}")
+
+
+def rebuild(
+    verify: Annotated[bool, typer.Option("--verify", help="Change nothing; compare the database with the files.")] = False,
+) -> None:
+    """Make results.db again from the run folders, or prove that both hold the same."""
+    if not verify:
+        for line in rebuilt():
+            print(line)
+        return
+    from orchestrator.queued import look_at_queue
+    from orchestrator.rebuild import verify as compare
+
+    compared, differences = compare(Places.db, Places.root, look_at_queue(Places.root))
+    for one in differences[:_SHOWN]:
+        print(f"{one.what}: {one.kind}")
+    if differences:
+        print(f"{len(differences)} of {compared} runs and sweeps differ; make the database again with: sweep rebuild")
+        raise typer.Exit(1)
+    print(f"{Places.db} and the files hold the same: {compared} runs and sweeps")
 
 
 def fetch(name: Annotated[str, typer.Argument(help="Which data set, e.g. stl10.")]) -> None:

@@ -4,6 +4,7 @@ From submitit come the text of the batch script and the way into the job: `submi
 array task. Pickles are written when the id is known: the jobs are held until then.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from orchestrator.errors import SchedulerSilentError
 from orchestrator.slurm.commands import ask
 
 _SBATCH_S = 60.0
+_USERS_DEFAULTS = ("account", "partition", "qos", "constraint")  # where neither spec nor clusters.yaml says so
 
 
 class HeldArrays(submitit.SlurmExecutor):  # type: ignore[misc]  # submitit is not read by mypy
@@ -25,11 +27,16 @@ class HeldArrays(submitit.SlurmExecutor):  # type: ignore[misc]  # submitit is n
         self.parameters["map_count"] = len(delayed_submissions)
         script = Path(self.folder) / f"{self.parameters['job_name']}.sh"
         write_atomic(script, self._make_submission_file_text(self._submitit_command_str, script.stem).encode())
-        array = _array_id(ask("sbatch", "--parsable", str(script), timeout_s=_SBATCH_S))
+        array = _array_id(ask("sbatch", "--parsable", str(script), timeout_s=_SBATCH_S, environment=self._environment()))
         jobs = [self.job_class(folder=self.folder, job_id=f"{array}_{i}") for i in range(len(delayed_submissions))]
         for job, delayed in zip(jobs, delayed_submissions, strict=True):
             delayed.dump(job.paths.submitted_pickle)
         return jobs
+
+    def _environment(self) -> dict[str, str]:
+        """Return the user's environment, which the job inherits, less variables by which sbatch would overrule the script."""
+        kept = {f"SBATCH_{name.upper()}" for name in _USERS_DEFAULTS if name not in self.parameters}
+        return {name: value for name, value in os.environ.items() if not name.startswith("SBATCH_") or name in kept}
 
 
 def _array_id(said: str) -> str:

@@ -3,12 +3,11 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 
 from orchestrator.errors import SchedulerError, SchedulerSilentError
 
 _TIMEOUT_S = 30
-_FIXED = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}  # English words, and times in seconds since 1970
-_NARROWING = ("SQUEUE_", "SACCT_")  # a user's own filters and formats, which would hide jobs from us
 # Words of commands that could not reach SLURM, or lost it before the answer.
 _NO_ANSWER = (
     "Unable to contact slurm controller",
@@ -21,6 +20,8 @@ _NO_ANSWER = (
     "Unexpected message received",
     "Resource temporarily unavailable",
 )
+_FIXED = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}  # English words, and times in seconds since 1970
+_NARROWING = ("SQUEUE_", "SACCT_")  # a user's own filters and formats, which would hide jobs from us
 
 
 def has_slurm() -> bool:
@@ -33,16 +34,22 @@ def inside_job() -> bool:
     return "SLURM_JOB_ID" in os.environ
 
 
-def ask(*command: str, timeout_s: float = _TIMEOUT_S) -> str:
+def ask(*command: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, str] | None = None) -> str:
     """Run one of SLURM's commands and return what it printed.
+
+    Args:
+        command: name and arguments.
+        timeout_s: how long to wait for it.
+        environment: all of its variables; None for ours, with English words and plain times.
 
     Raises:
         SchedulerSilentError: there was no answer in time, or none at all.
         SchedulerError: it is not installed, or refused; the text is its own.
     """
     try:
+        variables = environment or _environment()
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL, env=_environment(command[0])
+            command, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL, env=variables
         )
     except FileNotFoundError:
         raise SchedulerError(f"{command[0]} is not on this machine; use --executor local, or a login node") from None
@@ -61,8 +68,5 @@ def _in_one_line(text: str) -> str:
     return "; ".join(line.rpartition("error: ")[2].strip() for line in text.splitlines() if line.strip())
 
 
-def _environment(command: str) -> dict[str, str] | None:
-    """Return the environment of a command; that of sbatch is untouched, as it becomes the job's."""
-    if command == "sbatch":
-        return None
+def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(_NARROWING)} | _FIXED

@@ -22,7 +22,7 @@ def work(root: str, run_ids: list[str], side_by_side: int, rerun: bool) -> None:
     if os.environ.get("RANK", "0") != "0":
         return
     threads = int(os.environ.get("SLURM_CPUS_PER_TASK", "0"))
-    job = Job("slurm", job_id(), threads=threads, rerun=rerun)
+    job = Job("slurm", job_id(), threads=threads, rerun=rerun, code=os.environ.get("SWEEP_CODE"))
     with Interrupts(signal.SIGUSR2, signal.SIGTERM) as interrupts:
         if len(run_ids) == 1:
             run_attempt(Path(root), run_ids[0], job, interrupts.reason)

@@ -31,6 +31,7 @@ class Array:
         resources: what each job asks for.
         parallel: how many jobs may run at once; None for no limit.
         after: id of an array that must have ended before; None for none.
+        code: the folder that the jobs import, named by its sha256; None for what is installed.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Array:
     resources: Resources
     parallel: int | None = None
     after: str | None = None
+    code: Path | None = None
 
 
 def submit_held(folder: Path, root: Path, array: Array, rerun: bool) -> list[str]:
@@ -118,7 +120,7 @@ def _parameters(array: Array) -> dict[str, object]:
         **{name: getattr(asked, name) for name in ("partition", "account", "qos", "constraint", "exclude", "nodelist")},
         "array_parallelism": array.parallel or len(array.bundles),
         "signal_delay_s": _lead_s(asked.timeout_min),
-        "setup": list(_setup(asked)),
+        "setup": [*_setup(asked), *_code(array)],  # last: a module may set PYTHONPATH too
         "srun_args": asked.srun,
         "additional_parameters": {name: value for name, value in options.items() if value is not None},
     }
@@ -128,6 +130,12 @@ def _parameters(array: Array) -> dict[str, object]:
 def _lead_s(timeout_min: int) -> int:
     """Return how long before its time limit a job is warned: enough for a checkpoint, and never most of a short job."""
     return min(_LONGEST_LEAD_S, timeout_min * 60 // 3)
+
+
+def _code(array: Array) -> Iterator[str]:
+    """Yield the shell lines that make a job import the code of its submission."""
+    if array.code is not None:
+        yield f"export PYTHONPATH={shlex.quote(str(array.code))}${{PYTHONPATH:+:$PYTHONPATH}} SWEEP_CODE={array.code.name}"
 
 
 def _setup(asked: Resources) -> Iterator[str]:

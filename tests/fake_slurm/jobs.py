@@ -148,4 +148,5 @@ def now():
 
 
 def clock(seconds):
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds)) if seconds else ""
+    wanted = os.environ.get("SLURM_TIME_FORMAT", "%Y-%m-%dT%H:%M:%S")
+    return time.strftime(wanted, time.localtime(seconds)) if seconds else ""

@@ -64,6 +64,7 @@ def sbatch(words, cluster):
         "name": asked.get("job-name", Path(rest[0]).name if rest else "wrap"),
         "user": user(),
         "asked": asked,
+        "environment": {name: value for name, value in os.environ.items() if name.startswith("SBATCH_")},
     }
     times = {"submit": now(), "start": None, "end": None, "restarts": 0, "exit": "0:0", "node": ""}
     place = {"partition": asked.get("partition", cluster.settings["partitions"][0]), "qos": asked.get("qos", "normal")}
