@@ -83,10 +83,10 @@ def submissions(root: Root) -> list[Submission]:
     return [one for one in _all(root) if one.withdrawn is None]
 
 
-def jobs_of(root: Root, run_ids: Sequence[str]) -> list[str]:
-    """Return the job ids of the newest submission of each run that was ever submitted."""
-    jobs = {run_id: job_id for one in submissions(root) for run_id, job_id in zip(one.run_ids, one.job_ids, strict=False)}
-    return [jobs[run_id] for run_id in run_ids if run_id in jobs]
+def newest_jobs(root: Root) -> dict[str, str]:
+    """Return run id → job id of its newest submission, for every run that was ever submitted."""
+    by_age = sorted(submissions(root), key=lambda one: one.intended_at)
+    return {run_id: job_id for one in by_age for run_id, job_id in zip(one.run_ids, one.job_ids, strict=False)}
 
 
 def recover(root: Root, cancel: Callable[[str], None], let_start: Callable[[Sequence[str]], None]) -> list[str]:

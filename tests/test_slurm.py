@@ -225,7 +225,7 @@ def test_a_held_job_is_shown_as_such_and_goes_on_when_released(place, spec):
     job_id = place.job_id(run)
     slurm("scontrol", "requeuehold", job_id)
     until(lambda: place.counts() == {"SUBMITTED": 1})
-    until(lambda: "JobHeldUser" in place.runs()["byol", 0]["reason"])
+    until(lambda: "held" in place.runs()["byol", 0]["reason"])
     slurm("scontrol", "release", job_id)
     place.ends({"COMPLETED": 1}, 90)
 
