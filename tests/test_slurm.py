@@ -121,7 +121,7 @@ def test_a_launcher_that_died_before_it_knew_the_job_leaves_no_orphan(place, spe
     launches.mkdir(parents=True)
     key = f"sweep-test-{time.time_ns()}"
     with RecordLog(launches / "dead.jsonl") as log:
-        log.append({"type": "intent", "key": key, "run_ids": ["0" * 64], "at": time.time()}, durable=True)
+        log.append({"type": "intent", "key": key, "run_ids": ["0" * 64], "t": time.time()}, durable=True)
     subprocess.run(["chown", "-R", USER, place.root.path], check=True)
     slurm("runuser", "-u", USER, "--", "sbatch", "--hold", "--job-name", key, "--output=/dev/null", "--wrap", "true")
     assert key in jobs("%j")
@@ -225,7 +225,7 @@ def test_a_held_job_is_shown_as_such_and_goes_on_when_released(place, spec):
     job_id = place.job_id(run)
     slurm("scontrol", "requeuehold", job_id)
     until(lambda: place.counts() == {"SUBMITTED": 1})
-    until(lambda: "JobHeldUser" in place.runs()["byol", 0]["reason"])
+    until(lambda: "held" in place.runs()["byol", 0]["reason"])
     slurm("scontrol", "release", job_id)
     place.ends({"COMPLETED": 1}, 90)
 
