@@ -26,7 +26,7 @@ class Submission:
         log: where it is written.
         key: the name of its jobs.
         run_ids: what it is to run.
-        at: seconds since 1970; no job of it was submitted earlier.
+        intended_at: seconds since 1970; no job of it was submitted earlier.
         job_ids: one per run once SLURM has them; runs of one job share its id.
         released: its jobs may start.
         withdrawn: when it was given up; None where it was not.

@@ -10,9 +10,12 @@ from rich.console import Console
 from orchestrator.cli.places import Places, collected, database_for, near
 from orchestrator.cli.words import assignment, names, seed_numbers
 from orchestrator.errors import SchedulerError, UsageError
+from orchestrator.text import plain
 
 if TYPE_CHECKING:
+    from orchestrator.launch import Launch
     from orchestrator.spec import Sweep
+    from orchestrator.status import SweepStatus
 
 
 def launch(
@@ -36,6 +39,9 @@ def launch(
         bool | None, typer.Option("--wait/--no-wait", help="On SLURM: follow the sweep to its end, or return.")
     ] = None,
     controller: Annotated[bool, typer.Option("--controller", help="On SLURM: a job of one CPU does the waiting.")] = False,
+    on_end: Annotated[
+        str | None, typer.Option(metavar="COMMAND", help="Run this when the sweep ends, with its outcome as JSON on stdin.")
+    ] = None,
 ) -> None:
     """Start what a spec asks for and is not there yet.
 
@@ -67,12 +73,25 @@ def launch(
         return show_plan_runs(console, done.plan)
     exit_status = 0
     if done.waited:
-        exit_status = show_outcome(console, next(iter(sweep_statuses(collected(wait=True), sweep.label))), done)
+        status = next(iter(sweep_statuses(collected(wait=True), sweep.label)))
+        exit_status = show_outcome(console, status, done)
+        _tell(status, done, exit_status, on_end)
     else:
         show_sent(console, done.sent)
+        if on_end:
+            print("warning: --on-end is called by a launch that waits: add --wait or --controller", file=sys.stderr)
     if done.sent.refusal is not None:
         raise SchedulerError(f"{done.sent.refusal}; what did not go out stays planned: run the same launch again")
     raise typer.Exit(exit_status)
+
+
+def _tell(status: "SweepStatus", done: "Launch", exit_status: int, on_end: str | None) -> None:
+    """Tell the outside that the sweep has ended, where this launch has seen it end."""
+    from orchestrator.hooks import fire, outcome
+
+    if not done.interrupted:
+        for warning in fire(outcome(status, exit_status, done.stopped), on_end):
+            print(f"warning: {plain(warning)}", file=sys.stderr)
 
 
 def _send_controller(sweep: "Sweep", executor: str) -> None:
