@@ -1,7 +1,7 @@
 """A metric of several runs laid over each other: `sweep show RUN RUN --plot loss`."""
 
+import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from sqlalchemy import Connection, select
 
@@ -29,8 +29,8 @@ def series(db: str, run_ids: Sequence[str], metric: str) -> dict[str, Series]:
     return found
 
 
-def draw(found: Mapping[str, Series], labels: Mapping[str, str], metric: str, file: Path) -> Path:
-    """Write a PNG with a line per run; its folder is made where missing."""
+def draw(found: Mapping[str, Series], labels: Mapping[str, str], metric: str) -> bytes:
+    """Return a PNG with a line per run."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -44,9 +44,9 @@ def draw(found: Mapping[str, Series], labels: Mapping[str, str], metric: str, fi
     axes.grid(color="#e5e5e5")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower left", frameon=False, fontsize=8, ncols=2)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=150)
-    return file
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=150)
+    return picture.getvalue()
 
 
 def _one(connection: Connection, run_id: str, metric: str) -> Series:

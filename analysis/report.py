@@ -1,9 +1,7 @@
-"""`sweep report`: one table from results.db, in any format, and its figure."""
+"""`sweep report`: one table from results.db in any format."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from analysis.figure import draw
 from analysis.load import load
 from analysis.render_csv import as_csv
 from analysis.render_json import as_json
@@ -27,9 +25,3 @@ def report(db: str, name: str, setting: str | None = None, sweeps: Sequence[str]
         NoDatabaseError: no database there.
     """
     return build(load_table(name), load(db), setting, sweeps)
-
-
-def write_figure(table: Table, file: Path) -> Path:
-    """Draw the table; return the file."""
-    draw(table, file)
-    return file

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from byol_core.config import TrainConfig
-from byol_core.files import RecordLog, claim_folder, make_folder, read_json, remove_tree, write_json
+from byol_core.files import RecordLog, claim_folder, create_file, make_folder, read_json, remove_tree, write_json
 from orchestrator import provenance
 from orchestrator.processes import this_process
 from orchestrator.root import AttemptFolder, Root, RunFolder
@@ -149,7 +149,7 @@ def _set_aside(run: RunFolder, attempt: AttemptFolder) -> None:
 def _redirect(attempt: AttemptFolder) -> None:
     for stream, file in ((sys.stdout, attempt.stdout), (sys.stderr, attempt.stderr)):
         stream.flush()
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = create_file(file, os.O_WRONLY | os.O_APPEND)
         os.dup2(descriptor, stream.fileno())
         os.close(descriptor)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.cli.places import Places, collected, database_for
+from orchestrator.cli.places import Places, collected, database_for, open_to_group
 from orchestrator.cli.words import assignment, names, seed_numbers
 
 
@@ -25,6 +25,9 @@ def launch(
     max_steps: Annotated[int | None, typer.Option(min=1, help="Try: train so many steps and keep no result.")] = None,
     rerun: Annotated[bool, typer.Option("--rerun", help="Train again what is done already.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Cancel the jobs of variants that left the spec.")] = False,
+    group: Annotated[
+        str | None, typer.Option(envvar="SWEEP_GROUP", metavar="NAME", help="Let this group read root and database.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> None:
     """Start what a spec asks for and is not there yet.
@@ -48,6 +51,8 @@ def launch(
         from orchestrator.tries import try_out
 
         raise typer.Exit(try_out(sweep, Places.root, narrowing, max_steps, print))
+    if group is not None and not dry_run:
+        open_to_group(group)
     request = Request(sweep, narrowing, executor, slots, rerun, prune, dry_run)
     with Watch(console, sweep.label, Places.root, database_for(dry_run)) as watch:
         done = start(request, Places.root, watch.reporter())

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.cli.places import Places, collected, near
+from orchestrator.cli.places import Places, collected, near, write_out
 from orchestrator.errors import UsageError
 from orchestrator.root import PREFIX, RunFolder
 
@@ -114,6 +114,7 @@ def _plot(folders: Sequence[RunFolder], metric: str, out: Path) -> None:
         changes = ", ".join(f"{key}={value}" for key, value in unlike.items()) or "as it is"
         labels[folder.run_id] = f"{folder.run_id[:PREFIX]} {preset}: {changes}"
     try:
-        print(f"figure: {near(draw(series(Places.db, [*labels], metric), labels, metric, out))}")
+        write_out(out, draw(series(Places.db, [*labels], metric), labels, metric))
     except UnknownMetricError as error:
         raise UsageError(str(error)) from None
+    print(f"figure: {near(out)}")

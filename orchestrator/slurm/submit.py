@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from byol_core.files import make_folder
+from byol_core.files import make_folder, umask_of
 from orchestrator.errors import SchedulerError
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.job import work
@@ -44,7 +44,8 @@ def submit_held(
     executor = submitit.SlurmExecutor(folder=folder, python=sys.executable)
     executor.update_parameters(**_parameters(key, resources, parallel or len(run_ids)))
     try:
-        jobs = executor.map_array(work, [str(root)] * len(run_ids), list(run_ids), [rerun] * len(run_ids))
+        with umask_of(folder):
+            jobs = executor.map_array(work, [str(root)] * len(run_ids), list(run_ids), [rerun] * len(run_ids))
     except (submitit.core.utils.FailedJobError, subprocess.SubprocessError, OSError) as error:
         raise SchedulerError(f"sbatch refused: {' '.join(str(error).split())}") from None
     return [job.job_id for job in jobs]
