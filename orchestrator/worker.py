@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from byol_core.config import TrainConfig
-from byol_core.files import RecordLog, claim_folder, create_file, make_folder, read_json, remove_tree, write_json
+from byol_core.files import RecordLog, claim_folder, create_file, make_folder, read_json, remove_tree, write_atomic, write_json
 from orchestrator import provenance
 from orchestrator.processes import this_process
+from orchestrator.redact import redact
 from orchestrator.root import AttemptFolder, Root, RunFolder
 from orchestrator.states import State
 
@@ -77,6 +78,7 @@ def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> S
     attempt = _claim(run, job)
     if job.capture:
         _redirect(attempt)
+    _keep_changes(Root(root))
     with RecordLog(attempt.events) as log:
         try:
             return _Attempt(run, attempt, job, log, stop_reason).run()
@@ -146,6 +148,14 @@ def _set_aside(run: RunFolder, attempt: AttemptFolder) -> None:
             (run.path / name).rename(attempt.path / name)
 
 
+def _keep_changes(root: Root) -> None:
+    """Keep the diff of changed code once for all attempts that ran it."""
+    diff, digest = provenance.changes(), provenance.code()["changes"]
+    if diff is not None and not root.changes(digest).exists():
+        make_folder(root.changes(digest).parent)
+        write_atomic(root.changes(digest), diff)
+
+
 def _redirect(attempt: AttemptFolder) -> None:
     for stream, file in ((sys.stdout, attempt.stdout), (sys.stderr, attempt.stderr)):
         stream.flush()
@@ -167,17 +177,22 @@ class _Attempt:
 
     def run(self) -> State:
         """Train; write done.json for a result, and a last word in every case."""
+        state, reason = self._outcome()  # an error of the last word must not drag that of the training along, unredacted
+        self._write({"type": "end", "state": state.value, "reason": reason}, durable=True)
+        return state
+
+    def _outcome(self) -> tuple[State, str | None]:
         try:
             return self._train()
         except OutrunError:
             raise
         except KeyboardInterrupt:
-            return self._end(State.STOPPED, "interrupted")
+            return State.STOPPED, "interrupted"
         except Exception as error:
-            traceback.print_exc()
-            return self._end(_class_of(error), f"{type(error).__name__}: {error}")
+            print(redact(traceback.format_exc()), end="", file=sys.stderr)
+            return _class_of(error), redact(f"{type(error).__name__}: {error}")
 
-    def _train(self) -> State:
+    def _train(self) -> tuple[State, str | None]:
         from byol_core.train import Options, train
 
         description = self.run_folder.describe()
@@ -190,23 +205,19 @@ class _Attempt:
         )
         result = train(self.run_folder.config(), self.run_folder.path, options, self, self.folder.path.name)
         if result.outcome == "stopped":
-            return self._end(State.PREEMPTED if self.job.executor == "slurm" else State.STOPPED, result.reason)
+            return State.PREEMPTED if self.job.executor == "slurm" else State.STOPPED, result.reason
         self.before_write()
         self._tidy(description["keep"])
         wall_s, disk_bytes = round(time.monotonic() - self.started_s, 3), _size_bytes(self.run_folder.path)
         facts = {"wall_s": wall_s, "disk_bytes": disk_bytes, "ended_at": time.time()}
         write_json(self.folder.done, {**_finite(asdict(result)), **facts})
-        return self._end(State.COMPLETED, result.outcome)
+        return State.COMPLETED, result.outcome
 
     def _tidy(self, keep: str) -> None:
         if keep != "checkpoints":
             remove_tree(self.run_folder.path / "checkpoints")
         if keep == "nothing":
             remove_tree(self.run_folder.path / "encoder")
-
-    def _end(self, state: State, reason: str | None) -> State:
-        self._write({"type": "end", "state": state.value, "reason": reason}, durable=True)
-        return state
 
     def _write(self, record: dict[str, Any], durable: bool = False) -> None:
         self.log.append({"t": round(time.time(), 3), **record}, durable)
@@ -215,8 +226,8 @@ class _Attempt:
 
     def started(self, step: int, total_steps: int, exact: bool) -> None:
         """Record where training starts and what it runs on."""
-        origin = {**provenance.commit(), "versions": provenance.versions(), "machine": provenance.machine()}
-        self._write({"type": "start", "step": step, "total_steps": total_steps, "exact": exact, "origin": origin}, durable=True)
+        about = {"step": step, "total_steps": total_steps, "exact": exact, "origin": provenance.origin()}
+        self._write({"type": "start", **about}, durable=True)
 
     def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:
         """Record a point of the series."""

@@ -26,7 +26,7 @@ def database_for(dry_run: bool) -> Engine | None:
 
 
 def opened() -> Engine:
-    """Open the database; one that an older version made is made again first. It is open to the group that the root is open to."""
+    """Open the database, to the root's group as well; one that an older version made is made again first."""
     from byol_core.files import open_like
     from orchestrator.database import open_database
 
