@@ -56,7 +56,7 @@ def connect_unchecked(where: str) -> Engine:
         UsageError: `where` is neither a path nor a URL.
     """
     try:
-        url = make_url(where) if "://" in where else make_url(f"sqlite:///{Path(where).absolute()}")
+        url = make_url(where) if "://" in where else URL.create("sqlite", database=str(Path(where).absolute()))
         engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S} if url.drivername.startswith("sqlite") else {})
     except ArgumentError:
         raise UsageError(f"--db {where!r} is neither a path nor a URL such as sqlite:////data/results.db") from None

@@ -11,7 +11,6 @@ from scipy import stats as scipy_stats
 from analysis.collapse import is_collapsed
 from analysis.csv_cells import as_csv_text
 from analysis.figure import draw
-from analysis.load import NoDatabaseError, load
 from analysis.render_csv import as_csv
 from analysis.render_json import as_json
 from analysis.render_markdown import as_markdown, escape
@@ -70,7 +69,7 @@ def test_holm_equals_rs_p_adjust():
 
 
 def run(row, seed, value=0.5, **changes):
-    """A line of the frame that `load` gives, for one run."""
+    """A line of the frame that `run_frame` gives, for one run."""
     overrides = {**ROWS[row], **changes.pop("overrides", {}), "seed": seed}
     spread = None if row == "random" else changes.pop("spread", 0.8)
     config = canonical(resolve("digits-tiny", overrides))
@@ -254,12 +253,6 @@ def test_table_norm_takes_the_same_runs():
 def test_an_unknown_table_names_the_nearest():
     with pytest.raises(UnknownTableError, match="did you mean 'mlp_norm'"):
         load_table("mlp_nom")
-
-
-def test_a_missing_database_is_said(tmp_path):
-    with pytest.raises(NoDatabaseError, match="sweep status"):
-        load(str(tmp_path / "nothing.db"))
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_figure_shows_ink_for_every_line():

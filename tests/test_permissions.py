@@ -2,7 +2,12 @@
 
 import grp
 import os
+import pwd
 import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -167,3 +172,47 @@ def test_a_root_opened_to_a_group_stays_open_for_later_launches_and_a_new_databa
     assert modes(root) == ({"0o640"}, {"0o2750"}) and stat.S_IMODE(root.stat().st_mode) == 0o2750
     assert stat.S_IMODE((tmp_path / "results.db").stat().st_mode) == 0o640
     assert groups(root, tmp_path / "results.db") == {GROUP}
+
+
+@pytest.fixture
+def open_place():
+    """A folder that other users can get to; pytest closes its own."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@pytest.mark.skipif(not ROOT_USER, reason="only root can act as another user")
+def test_a_member_of_the_group_reads_everything_and_others_nothing(sweep, spec_file, open_place):
+    root, db, home = open_place / "sweep-runs", open_place / "results.db", open_place / "member"
+    launch = ("launch", spec_file(), "--only", "byol", "--seeds", "0", "--executor", "inline", "--group", GROUP_NAME)
+    sweep("--root", root, "--db", db, *launch, check=0)
+    home.mkdir()
+    os.chown(home, pwd.getpwnam("nobody").pw_uid, GROUP)
+
+    def act(group, action):
+        done = subprocess.run([sys.executable, "-c", AS_ANOTHER, action, str(group)], cwd=home, capture_output=True, text=True)
+        return done.returncode, done.stdout.rpartition("now as another\n")[2] + done.stderr
+
+    read = f"from analysis import load; print(len(load.runs(db={str(db)!r})), 'run read')"
+    status = f"app(['--root', {str(root)!r}, '--db', f'{{os.getuid()}}.db', 'status'], standalone_mode=False)"
+    assert act(GROUP, read) == (0, "1 run read\n")
+    code, text = act(GROUP, status)
+    assert code == 0 and "1 done" in text
+    for action in (read, status):
+        code, text = act(pwd.getpwnam("nobody").pw_gid, action)
+        assert code != 0 and "1 done" not in text and "run read" not in text
+
+
+# Acts twice: first as root, so that all modules are loaded, which lie where the other user need not get to.
+AS_ANOTHER = """
+import os, pwd, sys
+from orchestrator.cli.main import app
+action, group = sys.argv[1], int(sys.argv[2])
+exec(action)
+print("now as another", flush=True)
+os.setgroups([group])
+os.setgid(group)
+os.setuid(pwd.getpwnam("nobody").pw_uid)
+exec(action)
+"""

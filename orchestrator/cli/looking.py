@@ -104,7 +104,8 @@ def logs(
 
 
 def _plot(folders: Sequence[RunFolder], metric: str, out: Path) -> None:
-    from analysis.curves import UnknownMetricError, draw, series
+    from analysis.curves import draw
+    from analysis.load import UnknownMetricError, series
     from orchestrator.inspect_run import unlike_preset
 
     collected()
@@ -114,7 +115,7 @@ def _plot(folders: Sequence[RunFolder], metric: str, out: Path) -> None:
         changes = ", ".join(f"{key}={value}" for key, value in unlike.items()) or "as it is"
         labels[folder.run_id] = f"{folder.run_id[:PREFIX]} {preset}: {changes}"
     try:
-        write_out(out, draw(series(Places.db, [*labels], metric), labels, metric))
+        write_out(out, draw(series(metric, [*labels], db=Places.db), labels, metric))
     except UnknownMetricError as error:
         raise UsageError(str(error)) from None
     print(f"figure: {near(out)}")

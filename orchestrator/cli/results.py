@@ -21,7 +21,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
 ) -> None:
     """Rebuild a paper's table beside the published numbers; text also draws its figure."""
-    from analysis.load import NoDatabaseError
+    from analysis.database import NoDatabaseError
     from analysis.render_matrix import NoMatrixError
     from analysis.report import FORMATS, LAYOUTS
     from analysis.report import report as rebuild
@@ -66,15 +66,18 @@ def _figure(built: "Table", out: Path | None) -> Path:
 
 def export(
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
-    format_: Annotated[str, typer.Option("--format", help="csv.")] = "csv",
+    format_: Annotated[str, typer.Option("--format", help="csv, json or parquet.")] = "csv",
 ) -> None:
-    """Write results.db as files: runs.csv, a line per run, and metrics.csv, all series."""
-    from analysis.export import ExportError, export_csv
+    """Write results.db as files: runs, sweeps, attempts, evaluations, and the whole series."""
+    from analysis.database import NoDatabaseError
+    from analysis.export import FORMATS, ExportError
+    from analysis.export import export as write
 
-    if format_ != "csv":
-        raise UsageError(f"--format {format_!r} does not exist; allowed: csv")
+    if format_ not in FORMATS:
+        raise UsageError(f"--format {format_!r} does not exist; allowed: {', '.join(FORMATS)}")
+    collected()
     try:
-        for file in export_csv(collected(), out):
+        for file in write(Places.db, out, format_):
             print(near(file))
-    except ExportError as error:
+    except (ExportError, NoDatabaseError) as error:
         raise UsageError(str(error)) from None
