@@ -140,6 +140,10 @@ class Root:
         """Return the folder of a sweep, there or not."""
         return SweepFolder(self.path / "sweeps" / label)
 
+    def changes(self, digest: str) -> Path:
+        """Return the diff of changed code that attempts ran, there or not."""
+        return self.path / "changes" / f"{digest}.diff"
+
     def runs(self) -> list[RunFolder]:
         """Return every run."""
         return [RunFolder(path) for path in _entries(self.path / "runs") if len(path.name) == _RUN_ID_DIGITS]

@@ -63,3 +63,10 @@ def test_the_manual_names_every_key_of_status_json():
 
     keys = set(SweepStatus("x", 0.0).as_json()) | set(RunStatus.__dataclass_fields__) | {"progress", "group", "why"}
     assert not {key for key in keys if f"`{key}`" not in MANUAL}
+
+
+def test_the_manual_names_every_variable_that_is_recorded():
+    from orchestrator.provenance import _RECORDED
+
+    page = (REPO / "docs" / "results.md").read_text()
+    assert not {name for name in _RECORDED if f"`{name}`" not in page}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.cli.places import Places, collected, database_for, near
+from orchestrator.cli.places import Places, collected, database_for, near, open_to_group
 from orchestrator.cli.words import assignment, names, seed_numbers
 from orchestrator.errors import SchedulerError, UsageError
 from orchestrator.text import plain
@@ -34,6 +34,9 @@ def launch(
     max_steps: Annotated[int | None, typer.Option(min=1, help="Try: train so many steps and keep no result.")] = None,
     rerun: Annotated[bool, typer.Option("--rerun", help="Train again what is done already.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Cancel the jobs of variants that left the spec.")] = False,
+    group: Annotated[
+        str | None, typer.Option(envvar="SWEEP_GROUP", metavar="NAME", help="Let this group read root and database.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     wait: Annotated[
         bool | None, typer.Option("--wait/--no-wait", help="On SLURM: follow the sweep to its end, or return.")
@@ -66,6 +69,8 @@ def launch(
         raise typer.Exit(try_out(sweep, Places.root, narrowing, max_steps, print))
     if controller:
         return _send_controller(sweep, executor)
+    if group is not None and not dry_run:
+        open_to_group(group)
     request = Request(sweep, narrowing, executor, slots, cluster, rerun, prune, dry_run, wait)
     with Watch(console, sweep.label, Places.root, database_for(dry_run)) as watch:
         done = start(request, Places.root, watch.reporter())
