@@ -41,6 +41,44 @@ def test_the_manuals_examples_run(sweep, tmp_path):
         sweep(*words, *shorter, check=0)
 
 
+CLUSTER = (REPO / "docs" / "slurm.md").read_text()
+
+
+def test_the_cluster_pages_examples_run_on_the_scripted_slurm(fake_slurm, sweep, tmp_path):
+    """In order; the probe job does not start there, and says why."""
+    (tmp_path / "sweeps").symlink_to(REPO / "sweeps")
+    for line in [line.strip() for line in CLUSTER.splitlines() if line.startswith("    sweep ")]:
+        words = shlex.split(line)[1:]
+        probing = ["--wait-min", "0.1"] if "--submit" in words else []
+        sweep(*words, *probing, check=1 if probing else 0)
+    assert len(fake_slurm.jobs("PENDING")) == 4  # of smoke.yaml
+
+
+def test_the_cluster_pages_reasons_are_those_of_status():
+    from orchestrator.slurm.reasons import explain
+
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", CLUSTER, re.MULTILINE)
+    told = {word: text for word, text in rows if word in re.findall(r"`([A-Z]\w+)`", CLUSTER)}
+    assert len(told) == 8 and all(explain(word) == f"{text} ({word})" for word, text in told.items())
+
+
+def test_the_cluster_pages_clusters_file_is_valid(tmp_path, monkeypatch):
+    from orchestrator.clusters import load_clusters
+
+    (text,) = re.findall(r"```yaml\n(.*?)```", CLUSTER, re.DOTALL)
+    (tmp_path / "clusters.yaml").write_text(text)
+    monkeypatch.setenv("SWEEP_CLUSTERS", str(tmp_path / "clusters.yaml"))
+    assert load_clusters().clusters["bigiron"].max_jobs == 200
+
+
+def test_the_cluster_page_tells_the_rules_of_trying_again():
+    from orchestrator.retry import AUTOMATIC, RULES
+    from orchestrator.states import State
+
+    assert {State.STOPPED, State.PREEMPTED, State.LOST, State.TIMEOUT} == AUTOMATIC
+    assert RULES[State.PREEMPTED].idle == RULES[State.LOST].idle == 3 and RULES[State.TIMEOUT].idle == 1
+
+
 def test_the_manuals_spec_expands(tmp_path):
     (text,) = re.findall(r"```yaml\n(.*?)```", (REPO / "docs" / "spec.md").read_text(), re.DOTALL)
     (tmp_path / "spec.yaml").write_text(text)
