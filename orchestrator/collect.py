@@ -19,6 +19,7 @@ from byol_core.files import DamagedFileError, read_json
 from orchestrator import schema
 from orchestrator.database import writing
 from orchestrator.errors import StoreError
+from orchestrator.lock import open_lock
 from orchestrator.reading import Row, RunRows, new_run, read_run
 from orchestrator.root import Root, RunFolder
 from orchestrator.states import ACTIVE, Queue, State
@@ -44,7 +45,7 @@ def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> lis
         StoreError: the database cannot be written; it is as it was.
     """
     try:
-        descriptor = os.open(root.path / "collector.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = open_lock(root.path / "collector.lock")
     except FileNotFoundError:
         return []  # no root yet: nothing to collect
     try:

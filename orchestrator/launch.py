@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator import intents
 from orchestrator.breaker import Breaker, broken
+from orchestrator.cancel import cancel_runs
 from orchestrator.errors import BrokenSweepError, SchedulerError, UsageError
 from orchestrator.executors.inline import run_inline
 from orchestrator.executors.interrupts import Interrupts
@@ -141,18 +142,16 @@ def _steps(request: Request, root: Root, reporter: Reporter) -> Steps:
         look=lambda: look_at_queue(root),
         plan=lambda queue: make_plan(request.sweep, root, narrowing, queue),
         submit=lambda plan: send(plan, root, _wish(request, plan)),
-        cancel=lambda run_ids: submit.cancel_jobs(intents.jobs_of(root, run_ids)),
+        cancel=lambda run_ids: cancel_runs(root, run_ids, look_at_queue(root)),
         tick=reporter.tick,
         note=reporter.note,
     )
 
 
 def _prune(plan: Plan, root: Root) -> str:
-    """Cancel the jobs of runs that left the spec and that no other sweep asks for."""
-    job_ids = intents.jobs_of(root, plan.pruned)
-    if job_ids:
-        submit.cancel_jobs(job_ids)
-    return f"pruned {len(plan.pruned)} runs that left the spec, {len(job_ids)} jobs cancelled; what they computed is kept"
+    """Cancel runs that left the spec and that no other sweep asks for."""
+    jobs = cancel_runs(root, plan.pruned, look_at_queue(root))
+    return f"pruned {len(plan.pruned)} runs that left the spec, {jobs} jobs cancelled; what they computed is kept"
 
 
 def choose_executor(name: str) -> str:

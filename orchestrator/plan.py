@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from byol_core.config import SEMANTICS, DataIdentity, DataMissingError, canonical, data_identity, nearest, run_id
-from byol_core.files import make_folder, read_json, write_atomic, write_json
+from byol_core.files import make_folder, read_json, to_json, write_atomic, write_json, write_many
 from orchestrator.errors import MissingDataError, SpecError, UsageError
 from orchestrator.retry import is_due
-from orchestrator.root import Root, write_once
+from orchestrator.root import Root
 from orchestrator.spec import Sweep, Variant, expand
 from orchestrator.states import ACTIVE, Queue, Standing, State, standing
 
@@ -123,11 +123,20 @@ def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:
     """Write the sweep's spec and plan, and run.json of every run to start; once pruned, what left is forgotten."""
     folder = root.sweep(plan.sweep.label)
     make_folder(folder.launches)
+    _write_descriptions(plan, root)
     for run in plan.start:
-        write_once(root.run(run.run_id).description, _describe(run, plan.sweep))
+        if run.standing.state == State.CANCELLED:  # asked for again
+            root.run(run.run_id).cancelled.unlink(missing_ok=True)
     write_atomic(folder.path / "spec.yaml", plan.sweep.document.file.read_bytes())
     record = _plan_record(plan, read_json(folder.plan) or {})
     write_json(folder.plan, {**record, "left": [] if pruned else plan.left})
+
+
+def _write_descriptions(plan: Plan, root: Root) -> None:
+    """Write run.json of every run to start that has none; it never changes."""
+    there = {run.run_id for run in root.runs() if run.description.exists()}
+    new = [run for run in plan.start if run.run_id not in there]
+    write_many({root.run(run.run_id).description: to_json(_describe(run, plan.sweep)) for run in new})
 
 
 def _check_tables(sweep: Sweep) -> None:

@@ -121,6 +121,16 @@ class Standing:
 
 def standing(run: RunFolder, queue: Queue) -> Standing:
     """Tell the state of a run from its folder and what the scheduler says."""
+    told = _told(run, queue)
+    if told.state == State.COMPLETED or not run.cancelled.exists():
+        return told
+    if told.state in ACTIVE:
+        return replace(told, reason="is being cancelled")
+    return replace(told, state=State.CANCELLED, reason="by `sweep cancel`")
+
+
+def _told(run: RunFolder, queue: Queue) -> Standing:
+    """Tell the state, whether or not the run was cancelled."""
     attempts = run.attempts()
     if not attempts:
         return _unclaimed(run.run_id, queue)

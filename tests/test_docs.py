@@ -101,3 +101,26 @@ def test_the_manual_names_every_key_of_status_json():
 
     keys = set(SweepStatus("x", 0.0).as_json()) | set(RunStatus.__dataclass_fields__) | {"progress", "group", "why"}
     assert not {key for key in keys if f"`{key}`" not in MANUAL}
+
+
+def test_the_manual_names_every_variable_that_is_recorded():
+    from orchestrator.provenance import _RECORDED
+
+    page = (REPO / "docs" / "results.md").read_text()
+    assert not {name for name in _RECORDED if f"`{name}`" not in page}
+
+
+def test_the_page_on_reliability_names_tests_that_exist():
+    page = (REPO / "docs" / "reliability.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", page))
+    there = {name for file in (REPO / "tests").glob("test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())}
+    assert len(named) > 40 and not named - there
+
+
+def test_the_page_on_the_database_names_every_table_and_column():
+    from orchestrator.schema import metadata
+
+    page = (REPO / "docs" / "database.md").read_text()
+    for table in metadata.tables.values():
+        (line,) = [line for line in page.splitlines() if line.startswith(f"| `{table.name}` |")]
+        assert set(re.findall(r"`(\w+)`", line)[1:]) == {column.name for column in table.columns}, table.name

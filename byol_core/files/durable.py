@@ -9,11 +9,14 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-FILE_MODE = 0o600
-FOLDER_MODE = 0o700
+from byol_core.files.modes import create_file, create_folder
+
+_LAID_OUT_LEVELS = 2
 
 
 class DamagedFileError(ValueError):
@@ -24,11 +27,11 @@ class DamagedFileError(ValueError):
 
 
 def make_folder(path: Path) -> None:
-    """Create `path` and its missing parents, readable by the owner alone."""
+    """Create `path` and its missing parents, each as open as the one above it (`byol_core.files.modes`)."""
     for folder in [*reversed(path.parents), path]:
         if not folder.exists():
             try:
-                folder.mkdir(mode=FOLDER_MODE)
+                create_folder(folder)
             except FileExistsError:
                 continue
             sync_folder(folder.parent)
@@ -53,25 +56,38 @@ def claim_folder(path: Path, name: str, claim: Any) -> bool:
     return True
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`; readers see the old file or the new one.
+@contextmanager
+def replacing(path: Path, create: Callable[[Path, int], int] = create_file) -> Iterator[BinaryIO]:
+    """Write a new `path` piece by piece; readers see the old file until the block ends well, and then the new one.
+
+    Args:
+        path: in a folder that exists.
+        create: makes the file that is written aside; `create_output` for one that a user asked for by its name.
 
     Raises:
         OSError: disk full, read-only or failing; then `path` is as it was.
     """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        try:
-            write_all(descriptor, content)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with os.fdopen(create(aside, os.O_WRONLY | os.O_EXCL), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`; readers see the old file or the new one.
+
+    Raises:
+        OSError: as `replacing`.
+    """
+    with replacing(path) as file:
+        file.write(content)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -80,12 +96,27 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def to_json(value: Any) -> bytes:
-    """Return `value` as strict, readable JSON.
+    """Return `value` as strict JSON that people can read: the two outer levels have a line for each item.
 
     Raises:
         ValueError: it holds a NaN or an infinity, which strict JSON does not know.
     """
-    return json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+    return _laid_out(value, 0).encode() + b"\n"
+
+
+_in_one_line = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode  # in C; one with indent is not
+
+
+def _laid_out(value: Any, depth: int) -> str:
+    if depth == _LAID_OUT_LEVELS or not value or not isinstance(value, dict | list):
+        return _in_one_line(value)
+    if isinstance(value, dict):
+        items = [f"{_in_one_line(str(key))}: {_laid_out(item, depth + 1)}" for key, item in value.items()]
+    else:
+        items = [_laid_out(item, depth + 1) for item in value]
+    start, end = "{}" if isinstance(value, dict) else "[]"
+    inner = "\n" + " " * (depth + 1)
+    return f"{start}{inner}{f',{inner}'.join(items)}{inner[:-1]}{end}"
 
 
 def read_json(path: Path) -> Any | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.cli.places import Places, collected, near
+from orchestrator.cli.places import Places, collected, near, write_out
 from orchestrator.cli.words import names
 from orchestrator.errors import UsageError
 from orchestrator.root import PREFIX, RunFolder
@@ -135,7 +135,8 @@ def logs(
 
 
 def _plot(folders: Sequence[RunFolder], metric: str, out: Path) -> None:
-    from analysis.curves import UnknownMetricError, draw, series
+    from analysis.curves import draw
+    from analysis.load import UnknownMetricError, series
     from orchestrator.inspect_run import unlike_preset
 
     collected()
@@ -145,6 +146,7 @@ def _plot(folders: Sequence[RunFolder], metric: str, out: Path) -> None:
         changes = ", ".join(f"{key}={value}" for key, value in unlike.items()) or "as it is"
         labels[folder.run_id] = f"{folder.run_id[:PREFIX]} {preset}: {changes}"
     try:
-        print(f"figure: {near(draw(series(Places.db, [*labels], metric), labels, metric, out))}")
+        write_out(out, draw(series(metric, [*labels], db=Places.db), labels, metric))
     except UnknownMetricError as error:
         raise UsageError(str(error)) from None
+    print(f"figure: {near(out)}")

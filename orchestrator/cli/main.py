@@ -25,6 +25,7 @@ COMMANDS = (
     looking.diff,
     looking.logs,
     results.export,
+    upkeep.cancel,
     upkeep.clean,
     health.doctor,
     upkeep.rebuild,
