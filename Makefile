@@ -1,5 +1,5 @@
 # make demo   install, then the blog's seven rows on real handwritten digits, and the table
-# make test   the tests         make lint   ruff and mypy         make slurm-test   against a real one-node SLURM (root)
+# make test   the tests      make lint   ruff and mypy      make crash-test   every place to fail      make slurm-test   against a real one-node SLURM (root)
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 VENV ?= .venv
@@ -14,7 +14,7 @@ done; \
 command -v git >/dev/null || { echo "missing: git (Debian, Ubuntu: apt-get install git)" >&2; exit 1; }
 endef
 
-.PHONY: demo install test lint slurm-test clean
+.PHONY: demo install test crash-test lint slurm-test clean
 
 demo: $(VENV)/installed
 	@$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --executor local
@@ -40,7 +40,10 @@ $(VENV)/installed-dev: $(VENV)/installed
 	@touch $@
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "not slurm"
+	$(BIN)/python -m pytest -m "not slurm and not exhaustive"
+
+crash-test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m exhaustive -n 2
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

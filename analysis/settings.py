@@ -2,7 +2,8 @@
 
 A run's setting is its config without the table's axes, the row's companion keys and the seed, plus the data's content and
 the trainer's semantics. Keys that are null have no effect on that run, so they agree with any value: a random encoder,
-which has no optimizer, belongs to every setting with its encoder and images.
+which has no optimizer, belongs to every setting with its encoder and images. A key that is absent says that the run was made
+as before there was such a key, and agrees with no value.
 """
 
 import hashlib
@@ -16,9 +17,11 @@ import pandas as pd
 from analysis.rows import Row, TableRows
 
 Values = Mapping[str, Any]
+_ABSENT = object()
 _DESCRIBED = (
     "dataset.name",
     "dataset.limit",
+    "dataset.side",
     "encoder.arch",
     "encoder.stem",
     "epochs",
@@ -59,9 +62,9 @@ class Setting:
     def unlike(self, other: "Setting") -> dict[str, tuple[Any, Any]]:
         """Return the keys that two settings disagree on."""
         return {
-            key: (self.values[key], other.values[key])
-            for key in self.values
-            if not _agree(self.values[key], other.values.get(key))
+            key: (self.values.get(key), other.values.get(key))
+            for key in {**self.values, **other.values}
+            if not _agree(self.values.get(key, _ABSENT), other.values.get(key, _ABSENT))
         }
 
 
@@ -89,15 +92,15 @@ def find_settings(table: TableRows, runs: pd.DataFrame) -> list[Setting]:
 
 def values_of(table: TableRows, row: Row, run: Any) -> dict[str, Any]:
     """Return a run's setting in this table."""
-    left_out = {*table.axes, *row.companions, "seed"}
+    left_out = {*table.axes, "seed"}
     fingerprint, split, semantics = run.data
-    values = {key: value for key, value in run.config.items() if key not in left_out}
+    values = {key: None if key in row.companions else value for key, value in run.config.items() if key not in left_out}
     return values | {"data": fingerprint, "split": split, "semantics": semantics}
 
 
 def compatible(one: Values, other: Values) -> bool:
     """Tell whether two settings agree wherever both have an effect."""
-    return all(_agree(value, other.get(key)) for key, value in one.items())
+    return all(_agree(one.get(key, _ABSENT), other.get(key, _ABSENT)) for key in {**one, **other})
 
 
 def differing_keys(configs: Sequence[Values]) -> list[str]:
@@ -124,5 +127,11 @@ def _asked(table: TableRows, run: Any) -> tuple[bool, float, str]:
 def _phrase(key: str, value: Any) -> str:
     if key in ("dataset.name", "encoder.arch", "encoder.stem", "optimizer.name"):
         return str(value)
-    names = {"dataset.limit": "{} images", "epochs": "{} epochs", "batch_size": "batch {}", "optimizer.lr": "lr {}"}
+    names = {
+        "dataset.limit": "{} images",
+        "dataset.side": "{} px",
+        "epochs": "{} epochs",
+        "batch_size": "batch {}",
+        "optimizer.lr": "lr {}",
+    }
     return names[key].format(value)

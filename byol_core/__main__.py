@@ -53,7 +53,7 @@ class Printer:
 def main() -> int:
     """Parse arguments, train, print the result as JSON."""
     arguments = _parser().parse_args()
-    from byol_core.data import DataError
+    from byol_core.source import DataError
     from byol_core.train import DeviceError, Options, train
 
     printer = Printer()

@@ -34,25 +34,32 @@ def normalized(images: Tensor, how: Augment) -> Tensor:
     return (images - mean) / std
 
 
-def random_view(images: Tensor, how: Augment, rng: np.random.Generator) -> Tensor:
+def random_view(images: Tensor, how: Augment, rng: np.random.Generator, which: int = 1) -> Tensor:
     """Draw one view of each image.
 
     Args:
         images: (B, C, H, W) float32 in [0, 1].
         how: what is drawn from.
         rng: the stream of this batch and view.
+        which: 1 or 2; the views may differ in how often they are blurred and solarized.
 
     Returns:
         (B, C, H, W) float32, normalized.
     """
-    view = _move(images, how, rng)
+    return toned(_move(images, how, rng), how, rng, which)
+
+
+def toned(view: Tensor, how: Augment, rng: np.random.Generator, which: int = 1) -> Tensor:
+    """Draw what follows crop and flip; arguments and result as of `random_view`."""
     if how.jitter_p:
         view = _jitter(view, how, rng)
     if how.grayscale_p:
         view = _where(happens(rng, how.grayscale_p, len(view)), grey(view).expand_as(view), view)
-    if how.blur_p:
+    if blur_p := how.blur_p[which - 1]:
         sigma = uniform(rng, *how.blur_sigma, len(view))
-        view = _where(happens(rng, how.blur_p, len(view)), blur(view, sigma), view)
+        view = _where(happens(rng, blur_p, len(view)), blur(view, sigma), view)
+    if solarize_p := how.solarize_p[which - 1]:
+        view = _where(happens(rng, solarize_p, len(view)), solarize(view), view)
     if how.gain or how.offset:
         view = view * _per_image(uniform(rng, 1 - how.gain, 1 + how.gain, len(view)), view)
         view = view + _per_image(uniform(rng, -how.offset, how.offset, len(view)), view)
@@ -67,7 +74,7 @@ def random_view(images: Tensor, how: Augment, rng: np.random.Generator) -> Tenso
 def _move(images: Tensor, how: Augment, rng: np.random.Generator) -> Tensor:
     n = len(images)
     theta = torch.eye(2, 3).repeat(n, 1, 1)
-    if how.rotate_rad or how.shift or how.scale != (1.0, 1.0):
+    if how.turns:
         theta = _affine(how, rng, n)
     if how.crop_p:
         theta = torch.where(happens(rng, how.crop_p, n)[:, None, None], _crop(how, rng, n), theta)
@@ -185,6 +192,11 @@ def blur(images: Tensor, sigma: Tensor) -> Tensor:
     padded = F.pad(images, (reach, reach, reach, reach), mode="reflect").reshape(1, n * channels, side + 2 * reach, -1)
     rows = F.conv2d(padded, kernel[:, None, :, None], groups=n * channels)
     return F.conv2d(rows, kernel[:, None, None, :], groups=n * channels).view_as(images)
+
+
+def solarize(images: Tensor) -> Tensor:
+    """Invert pixels ≥ 0.5 (Grill et al. 2020, appendix B)."""
+    return torch.where(images < 0.5, images, 1 - images)
 
 
 def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:

@@ -1,11 +1,12 @@
-"""Data sets as uint8 tensors in memory: what BYOL trains on, and what its encoder is judged on.
+"""Data sets: what BYOL trains on, and what its encoder is judged on. Small ones lie in memory as uint8 tensors.
 
-Every data set becomes an `Images`; the trainer knows no other form. Where the files lie: ``config.locate``.
+Every data set becomes an `Images` of sources; the trainer knows no other form. Where the files lie: ``config.locate``;
+photos that are decoded on demand: ``photos``.
 """
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,20 +15,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from byol_core.config import DatasetConfig, locate
+from byol_core.config import DatasetConfig, locate, locate_photos
+from byol_core.photos import in_stable_order
+from byol_core.source import DataError, Request, Source, Whole
 from byol_core.streams import stream
 
 DIGITS_TRAIN = 1400
 DIGITS_SIDE_PX = 16
 
 
-class DataError(ValueError):
-    """A data set whose files are there but hold something else than images and labels."""
-
-
 @dataclass(frozen=True)
 class Split:
-    """Images with labels.
+    """Images with labels, in memory.
 
     Attributes:
         images: (N, C, H, W) uint8.
@@ -40,36 +39,54 @@ class Split:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3."""
+        return int(self.images.shape[1])
+
     def first(self, n: int) -> "Split":
         """Return the first n images; all of them for n = 0."""
         return Split(self.images[:n], self.labels[:n]) if n else self
+
+    def read(self, requests: Iterable[Request]) -> Generator[Whole, None, None]:
+        """Yield a batch for each request, in order; crops are left to `Whole.view`."""
+        for request in requests:
+            yield Whole(self.images[request.rows])
 
 
 @dataclass(frozen=True)
 class Images:
     """A data set: `pretrain` without regard to labels, `train` and `test` for evaluation."""
 
-    pretrain: Split
-    train: Split
-    test: Split
+    pretrain: Source
+    train: Source
+    test: Source
 
     @property
     def channels(self) -> int:
         """1 (grey) or 3."""
-        return int(self.pretrain.images.shape[1])
+        return self.pretrain.channels
 
 
-def load(dataset: DatasetConfig) -> Images:
-    """Read a data set.
+def load(dataset: DatasetConfig, threads: int = 0) -> Images:
+    """Read a data set, or list it where it is decoded on demand.
+
+    Args:
+        dataset: which, and how many of its training images.
+        threads: that decode, where images are not held in memory; 0 for one per core.
 
     Raises:
         DataMissingError: its files are not there.
         DataError: they do not hold what they should.
     """
-    files = locate(dataset)
-    readers: dict[str, Callable[[list[Path]], Images]] = {"digits": _digits, "arrays": _arrays, "stl10": _stl10}
-    images = readers[dataset.name](files)
-    return Images(images.pretrain.first(dataset.limit), images.train.first(dataset.limit), images.test)
+    if dataset.name == "folder":
+        photos, test_photos = in_stable_order(locate_photos(dataset), dataset.side, threads)
+        some = photos.first(dataset.limit)
+        return Images(some, some, test_photos)
+    readers: dict[str, Callable[[list[Path]], tuple[Split, Split, Split]]]
+    readers = {"digits": _digits, "arrays": _arrays, "stl10": _stl10}
+    pretrain, train, test = readers[dataset.name](locate(dataset))
+    return Images(pretrain.first(dataset.limit), train.first(dataset.limit), test)
 
 
 def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
@@ -78,7 +95,7 @@ def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
     yield from torch.split(order[: n - n % batch_size], batch_size)
 
 
-def _digits(_: list[Path]) -> Images:
+def _digits(_: list[Path]) -> tuple[Split, Split, Split]:
     """scikit-learn's 8×8 handwritten digits, bilinear at 16×16, split by a hash of the index (stable for ever)."""
     from sklearn.datasets import load_digits
 
@@ -89,10 +106,10 @@ def _digits(_: list[Path]) -> Images:
     order = sorted(range(len(images)), key=lambda i: hashlib.sha256(b"digits %d" % i).digest())
     train, test = order[:DIGITS_TRAIN], order[DIGITS_TRAIN:]
     split = Split(images[train], labels[train])
-    return Images(split, split, Split(images[test], labels[test]))
+    return split, split, Split(images[test], labels[test])
 
 
-def _arrays(files: list[Path]) -> Images:
+def _arrays(files: list[Path]) -> tuple[Split, Split, Split]:
     """An .npz with x_train, x_test as uint8 (N, H, W, 3) or (N, H, W), and y_train, y_test as integers (N,)."""
     file = files[0]
     try:
@@ -103,7 +120,7 @@ def _arrays(files: list[Path]) -> Images:
     except (ValueError, OSError, zipfile.BadZipFile):
         raise DataError(f"{str(file)!r} is no .npz with x_train, y_train, x_test, y_test; make one with numpy.savez") from None
     train, test = (_split_of(file, parts[f"x_{name}"], parts[f"y_{name}"]) for name in ("train", "test"))
-    return Images(train, train, test)
+    return train, train, test
 
 
 def _split_of(file: Path, x: np.ndarray, y: np.ndarray) -> Split:
@@ -117,7 +134,7 @@ def _split_of(file: Path, x: np.ndarray, y: np.ndarray) -> Split:
     return Split(channels_last.permute(0, 3, 1, 2).contiguous(), torch.from_numpy(y.astype(np.int64)))
 
 
-def _stl10(files: list[Path]) -> Images:
+def _stl10(files: list[Path]) -> tuple[Split, Split, Split]:
     """STL-10 through torchvision: 105,000 images train+unlabeled to pretrain on, 5,000 + 8,000 labelled to judge."""
     from torchvision.datasets import STL10
 
@@ -126,7 +143,7 @@ def _stl10(files: list[Path]) -> Images:
         return Split(torch.from_numpy(part.data), torch.from_numpy(np.asarray(part.labels, dtype=np.int64)))
 
     try:
-        return Images(read("train+unlabeled"), read("train"), read("test"))
+        return read("train+unlabeled"), read("train"), read("test")
     except RuntimeError as error:
         where = str(files[0].parent)
         raise DataError(f"STL-10 in {where!r} is damaged: {error}; delete it and run: sweep data fetch stl10") from None

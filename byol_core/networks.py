@@ -13,20 +13,6 @@ from torch import Tensor, nn
 from byol_core.config import EncoderConfig, HeadConfig, TrainConfig
 
 
-@dataclass(frozen=True)
-class Arch:
-    """Channels and BasicBlocks of each stage; stages after the first halve the resolution."""
-
-    widths: tuple[int, ...]
-    blocks: tuple[int, ...]
-
-
-ARCHS = {
-    "tiny": Arch((16, 32, 64), (1, 1, 1)),
-    "resnet18": Arch((64, 128, 256, 512), (2, 2, 2, 2)),  # He et al. 2015, table 1
-}
-
-
 class Affine(nn.Module):
     """A scale and an offset per channel, without statistics: what is left of batch norm in the paper's modified init."""
 
@@ -100,14 +86,52 @@ class BasicBlock(nn.Module):
         super().__init__()
         self.conv1, self.norm1 = _conv_norm(channels_in, channels, 3, stride, config)
         self.conv2, self.norm2 = _conv_norm(channels, channels, 3, 1, config)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or channels_in != channels:
-            self.shortcut = nn.Sequential(*_conv_norm(channels_in, channels, 1, stride, config))
+        self.shortcut = _shortcut(channels_in, channels, stride, config)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) → (B, C, H / stride, W / stride)."""
         y = F.relu(self.norm1(self.conv1(x)))
         return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+class Bottleneck(nn.Module):
+    """1×1 → 3×3 → 1×1 convolutions, each with its norm, plus the shortcut, → ReLU (ResNet v1).
+
+    The stride is the 3×3's, as in torchvision and in Haiku, which DeepMind's code uses; He et al. put it into the first 1×1.
+    γ of the last norm starts at 1, as in the paper's results (deepmind-research/byol, README), not at 0.
+    """
+
+    def __init__(self, channels_in: int, channels: int, stride: int, config: EncoderConfig) -> None:
+        super().__init__()
+        inner = channels // 4
+        self.conv1, self.norm1 = _conv_norm(channels_in, inner, 1, 1, config)
+        self.conv2, self.norm2 = _conv_norm(inner, inner, 3, stride, config)
+        self.conv3, self.norm3 = _conv_norm(inner, channels, 1, 1, config)
+        self.shortcut = _shortcut(channels_in, channels, stride, config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) → (B, C, H / stride, W / stride)."""
+        y = F.relu(self.norm1(self.conv1(x)))
+        y = F.relu(self.norm2(self.conv2(y)))
+        return F.relu(self.norm3(self.conv3(y)) + self.shortcut(x))
+
+
+@dataclass(frozen=True)
+class Arch:
+    """The stem's channels, and each stage's channels and number of blocks; stages after the first halve the resolution."""
+
+    stem: int
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    block: type[BasicBlock] | type[Bottleneck]
+
+
+ARCHS = {
+    "tiny": Arch(16, (16, 32, 64), (1, 1, 1), BasicBlock),
+    # He et al. 2015, table 1
+    "resnet18": Arch(64, (64, 128, 256, 512), (2, 2, 2, 2), BasicBlock),
+    "resnet50": Arch(64, (256, 512, 1024, 2048), (3, 4, 6, 3), Bottleneck),
+}
 
 
 class Encoder(nn.Module):
@@ -116,13 +140,13 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig, channels_in: int) -> None:
         super().__init__()
         arch = ARCHS[config.arch]
-        self.stem = _stem(config, channels_in, arch.widths[0])
+        self.stem = _stem(config, channels_in, arch.stem)
         blocks: list[nn.Module] = []
-        width = arch.widths[0]
+        width = arch.stem
         for stage, (channels, count) in enumerate(zip(arch.widths, arch.blocks, strict=True)):
             for i in range(count):
                 stride = 2 if stage > 0 and i == 0 else 1
-                blocks.append(BasicBlock(width, channels, stride, config))
+                blocks.append(arch.block(width, channels, stride, config))
                 width = channels
         self.blocks = nn.Sequential(*blocks)
         self.out = width
@@ -173,6 +197,12 @@ def _stem(config: EncoderConfig, channels_in: int, width: int) -> nn.Sequential:
     if config.stem == "7x7_pool":
         stem.append(nn.MaxPool2d(3, stride=2, padding=1))
     return stem
+
+
+def _shortcut(channels_in: int, channels: int, stride: int, config: EncoderConfig) -> nn.Module:
+    if stride == 1 and channels_in == channels:
+        return nn.Identity()
+    return nn.Sequential(*_conv_norm(channels_in, channels, 1, stride, config))
 
 
 def _conv_norm(channels_in: int, channels: int, size: int, stride: int, config: EncoderConfig) -> tuple[nn.Module, nn.Module]:

@@ -7,8 +7,9 @@ again on the same folder, it goes on where the last call stopped. By hand: ``pyt
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice, tee
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,10 +19,12 @@ from torch import Tensor, nn
 
 from byol_core.checkpoint import Checkpoint, Checkpoints, load_state, numerics, save_state
 from byol_core.config import TrainConfig
-from byol_core.data import DataError, Images, batches, load
+from byol_core.data import Images, batches, load
 from byol_core.evaluate import VERSIONS, evaluate
 from byol_core.files import make_folder, read_json, write_json
 from byol_core.networks import Encoder
+from byol_core.source import Batch, DataError, Request
+from byol_core.streams import stream
 from byol_core.trainer import Moment, Trainer
 
 _CALIBRATION_BATCHES = 20
@@ -129,19 +132,20 @@ def train(config: TrainConfig, folder: Path, options: Options, observer: Observe
 def _train(
     config: TrainConfig, folder: Path, options: Options, observer: Observer, writer: str, device: torch.device
 ) -> Result:
-    images = load(config.dataset)
+    images = load(config.dataset, options.threads)
     steps_per_epoch = len(images.pretrain) // config.batch_size
     if steps_per_epoch == 0:
         raise DataError(f"batch_size {config.batch_size} is larger than the {len(images.pretrain)} training images")
     make_folder(folder)
     trainer = Trainer(config, images.channels, steps_per_epoch, device)
     if "affine" in (config.encoder.norm, config.projector.norm, config.predictor.norm):
-        trainer.fit_affine(images.pretrain.images[_affine_rows(config, len(images.pretrain))])
+        (batch,) = images.pretrain.read([_affine_request(config, len(images.pretrain))])
+        trainer.fit_affine(batch)
     checkpoints = Checkpoints(folder / "checkpoints", writer)
 
     if config.method == "random":
         observer.started(0, 0, exact=True)
-        trainer.calibrate(_calibration_batches(config, images))
+        trainer.calibrate(images.pretrain.read(_calibration_requests(config, len(images.pretrain))))
         result = Result("ok", 0)
     else:
         result = _Loop(trainer, images, checkpoints, options, observer).run()
@@ -202,21 +206,31 @@ class _Loop:
 
     def run(self) -> Result:
         """Step to the end, to a loss that is not finite, or to where the observer asks to stop."""
-        for at, pixels in self._moments():
-            reason = self.observer.stop_reason()
-            if reason is not None:
-                self._checkpoint(at.step)
-                return Result("stopped", at.step, reason=reason)
-            if self.options.max_steps and at.step >= self.options.max_steps:
-                return Result("cut", at.step, self.last_epoch.initial)
-            if time.monotonic() - self.saved_at_s > self.options.checkpoint_every_s:
-                self._checkpoint(at.step)
-            if not self._step(at, pixels):
-                return Result("diverged", at.step, self.last_epoch.initial)
+        moments, ahead = tee(self._moments())
+        requests = (_request(self.trainer.config, rows, at, views=(1, 2)) for at, rows in ahead)
+        with closing(self.images.pretrain.read(requests)) as arriving:
+            for (at, _), images in zip(moments, arriving, strict=True):
+                ended = self._pass(at, images)
+                if ended is not None:
+                    return ended
         end = self.epochs * self.trainer.steps_per_epoch
         if self.first_step < end:
             self._checkpoint(end)  # so that an evaluation that is cut short does not cost the training
         return Result("ok", end, self.last_epoch.initial, self.last_epoch.means())
+
+    def _pass(self, at: Moment, images: Batch) -> Result | None:
+        """Take a step and return None, or return why the run ends before or at it."""
+        reason = self.observer.stop_reason()
+        if reason is not None:
+            self._checkpoint(at.step)
+            return Result("stopped", at.step, reason=reason)
+        if self.options.max_steps and at.step >= self.options.max_steps:
+            return Result("cut", at.step, self.last_epoch.initial)
+        if time.monotonic() - self.saved_at_s > self.options.checkpoint_every_s:
+            self._checkpoint(at.step)
+        if not self._step(at, images):
+            return Result("diverged", at.step, self.last_epoch.initial)
+        return None
 
     def _resume(self) -> int:
         found = self.checkpoints.latest()
@@ -229,19 +243,19 @@ class _Loop:
         return step
 
     def _moments(self) -> Iterator[tuple[Moment, Tensor]]:
-        config, per_epoch = self.trainer.config, self.trainer.steps_per_epoch
-        pixels = self.images.pretrain.images
+        """Yield each step that is still to take, and the rows of its images."""
+        config, per_epoch, n = self.trainer.config, self.trainer.steps_per_epoch, len(self.images.pretrain)
         for epoch in range(self.first_step // per_epoch, self.epochs):
-            for batch, rows in enumerate(batches(len(pixels), config.batch_size, config.seed, epoch)):
+            for batch, rows in enumerate(batches(n, config.batch_size, config.seed, epoch)):
                 step = epoch * per_epoch + batch
                 if step >= self.first_step:
-                    yield Moment(step, epoch, batch), pixels[rows]
+                    yield Moment(step, epoch, batch), rows
 
-    def _step(self, at: Moment, pixels: Tensor) -> bool:
+    def _step(self, at: Moment, images: Batch) -> bool:
         """Take a step; false where the loss is not finite."""
         logs = at.step % self.options.log_every == 0
         is_last_epoch = at.epoch == self.epochs - 1
-        scalars = self.trainer.step(pixels, at, measure=logs or is_last_epoch)
+        scalars = self.trainer.step(images, at, measure=logs or is_last_epoch)
         metrics = {name: float(value) for name, value in scalars.items()}
         if at.step == 0:
             self.last_epoch.initial = metrics
@@ -271,15 +285,19 @@ def _is_exact(found: Checkpoint | None, here: dict[str, Any]) -> bool:
     return found is None or found.numerics == here
 
 
-def _affine_rows(config: TrainConfig, n: int) -> Tensor:
-    """Return which images the data-dependent start sees: the first of epoch 0."""
-    return next(batches(n, min(config.init.affine_images, n), config.seed, epoch=0))
+def _request(config: TrainConfig, rows: Tensor, at: Moment, views: tuple[int, ...]) -> Request:
+    return Request(rows, config.augment, tuple(stream(config.seed, "crop", which, at.epoch, at.batch) for which in views))
 
 
-def _calibration_batches(config: TrainConfig, images: Images) -> list[Tensor]:
-    pixels = images.pretrain.images
-    rows = list(batches(len(pixels), config.batch_size, config.seed, epoch=0))[:_CALIBRATION_BATCHES]
-    return [pixels[some] for some in rows]
+def _affine_request(config: TrainConfig, n: int) -> Request:
+    """Ask for the images that the data-dependent start sees: the first of epoch 0."""
+    rows = next(batches(n, min(config.init.affine_images, n), config.seed, epoch=0))
+    return Request(rows, config.augment, (stream(config.seed, "crop", "affine"),))
+
+
+def _calibration_requests(config: TrainConfig, n: int) -> Iterator[Request]:
+    first = islice(batches(n, config.batch_size, config.seed, epoch=0), _CALIBRATION_BATCHES)
+    return (_request(config, rows, Moment(batch, 0, batch), views=(1,)) for batch, rows in enumerate(first))
 
 
 def _encoders(trainer: Trainer) -> dict[str, Encoder]:

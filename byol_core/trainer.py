@@ -4,13 +4,13 @@ The step follows BYOL (arXiv 2006.07733), section 3 and algorithm 1. Batch norm 
 passes a step, as in the official code: statistics over both views together would be another ablation.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from byol_core.augment import random_view, to_float
 from byol_core.collapse import collapse_metrics
 from byol_core.config import TrainConfig
 from byol_core.init import calibrating, initialize
@@ -18,6 +18,7 @@ from byol_core.loss import contrastive_loss, l2_normalize, nt_xent, regression_l
 from byol_core.networks import Online, Target
 from byol_core.optim import make_optimizer
 from byol_core.schedules import learning_rate, target_tau
+from byol_core.source import Batch
 from byol_core.streams import normal, stream
 
 
@@ -55,29 +56,25 @@ class Trainer:
         self.queue = self._first_queue() if config.method == "moco" else None
 
     @torch.no_grad()
-    def fit_affine(self, pixels: Tensor) -> None:
-        """Set every `affine` norm so that it acts on one view of these images as batch norm would; then start the target.
-
-        Args:
-            pixels: (N, C, H, W) uint8.
-        """
-        view = random_view(to_float(pixels.to(self.device)), self.config.augment, stream(self.config.seed, "affine"))
+    def fit_affine(self, images: Batch) -> None:
+        """Set every `affine` norm so that it acts on view 1 of these images as batch norm would; then start the target."""
+        view = images.view(1, self.config.augment, stream(self.config.seed, "affine"), self.device)
         with calibrating(self.online):
             self.online.predictor(self.online.project(view))
         self._start_target()
 
-    def step(self, pixels: Tensor, at: Moment, measure: bool) -> dict[str, Tensor]:
+    def step(self, images: Batch, at: Moment, measure: bool) -> dict[str, Tensor]:
         """Take one training step.
 
         Args:
-            pixels: (B, C, H, W) uint8.
+            images: x, of which both views are drawn.
             at: which step this is; the augmentation depends on it and on the seed alone.
             measure: also return the signs of collapse, which are taken before the update.
 
         Returns:
             Scalars: `loss`, and with `measure` what `collapse_metrics` gives.
         """
-        view1, view2 = self._view(pixels, at, 1), self._view(pixels, at, 2)
+        view1, view2 = self._view(images, at, 1), self._view(images, at, 2)  # v = t(x), v′ = t′(x)
         if self.config.method == "simclr":
             return self._simclr_step(view1, view2, at, measure)
 
@@ -131,15 +128,17 @@ class Trainer:
             self.queue.copy_(state["queue"])
 
     @torch.no_grad()
-    def calibrate(self, pixels: list[Tensor]) -> None:
+    def calibrate(self, batches: Iterable[Batch]) -> None:
         """Give an untrained encoder the batch-norm statistics of these batches: the random-encoder row."""
-        for network in (self.online, self.target):
-            for layer in network.modules():
-                if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-                    layer.reset_running_stats()
-                    layer.momentum = None  # a plain average over the batches
-            for batch, images in enumerate(pixels):
-                network.project(self._view(images, Moment(batch, 0, batch), 1))
+        networks = (self.online, self.target)
+        for layer in (layer for network in networks for layer in network.modules()):
+            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+                layer.reset_running_stats()
+                layer.momentum = None  # a plain average over the batches
+        for batch, images in enumerate(batches):
+            view = self._view(images, Moment(batch, 0, batch), 1)
+            for network in networks:
+                network.project(view)
 
     def _start_target(self) -> None:
         """ξ ← θ, or another draw, as in the official code, which notes that it made no significant difference."""
@@ -147,9 +146,9 @@ class Trainer:
         if self.config.target.start == "draw":
             initialize(self.target, self.config.init, self.config.seed, draw="target")
 
-    def _view(self, pixels: Tensor, at: Moment, which: int) -> Tensor:
+    def _view(self, images: Batch, at: Moment, which: int) -> Tensor:
         rng = stream(self.config.seed, "view", which, at.epoch, at.batch)
-        return random_view(to_float(pixels.to(self.device)), self.config.augment, rng)
+        return images.view(which, self.config.augment, rng, self.device)
 
     def _loss(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Mean over the batch of one direction's loss."""

@@ -136,9 +136,8 @@ class _Pass:
 
     def _may_have_changed(self, run_id: str, known: _Known, stamp: str) -> bool:
         """Tell whether a run needs a look: its folder changed, or its state hangs on a process or a job."""
-        queue = self.queue
-        asked = run_id in queue.words or run_id in queue.gone or run_id in queue.silent
-        return stamp != known.stamp or known.state in ACTIVE or (asked and known.state != State.COMPLETED)
+        asked = self.queue.knows(run_id) and known.state != State.COMPLETED
+        return stamp != known.stamp or known.state in ACTIVE or asked
 
     def _known_runs(self) -> dict[str, _Known]:
         columns = schema.runs.c.run_id, schema.runs.c.id, schema.runs.c.state, schema.runs.c.stamp

@@ -13,7 +13,16 @@ from orchestrator import schema
 from orchestrator.plan import PlannedRun
 
 # What a second of training depends on. Epochs are multiplied in.
-_KIND = ("method", "dataset.name", "dataset.limit", "encoder.arch", "encoder.stem", "batch_size", "projector.hidden")
+_KIND = (
+    "method",
+    "dataset.name",
+    "dataset.limit",
+    "dataset.side",
+    "encoder.arch",
+    "encoder.stem",
+    "batch_size",
+    "projector.hidden",
+)
 
 
 @dataclass(frozen=True)
@@ -78,4 +87,4 @@ def _measured_kinds(engine: Engine) -> dict[tuple[Any, str], _Measured]:
 
 
 def _kind(config: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(config[key] for key in _KIND)
+    return tuple(config.get(key) for key in _KIND)

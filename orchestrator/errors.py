@@ -45,3 +45,7 @@ class OldSchemaError(StoreError):
 
 class SchedulerError(SweepError):
     """SLURM refused, is missing or did not answer."""
+
+
+class SchedulerSilentError(SchedulerError):
+    """SLURM did not answer: what it was asked for may have happened, may happen yet, or not."""

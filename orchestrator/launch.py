@@ -1,6 +1,5 @@
 """`sweep launch`: plan, write the plan, submit or run what is missing, collect. Run again, it does only what is left."""
 
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,12 +12,14 @@ from orchestrator.executors.local import find_slots, run_local
 from orchestrator.lock import launcher_lock
 from orchestrator.plan import Narrowing, Plan, PlannedRun, make_plan, write_plan
 from orchestrator.processes import Process, is_alive
+from orchestrator.provenance import record_code
 from orchestrator.queued import look_at_queue
 from orchestrator.root import Root
 from orchestrator.slurm import submit
 from orchestrator.slurm.commands import has_slurm, inside_job
 from orchestrator.spec import Sweep
 from orchestrator.states import State
+from orchestrator.submission import Sent, Wish, send
 from orchestrator.worker import Job
 
 EXECUTORS = ("auto", "slurm", "local", "inline")
@@ -32,13 +33,13 @@ class Launch:
     Attributes:
         plan: as it was before anything started.
         executor: that was used.
-        job_ids: of jobs sent to SLURM.
+        sent: what went to SLURM.
         interrupted: why it stopped early, None where it did not.
     """
 
     plan: Plan
     executor: str
-    job_ids: list[str]
+    sent: Sent
     interrupted: str | None = None
 
 
@@ -60,6 +61,7 @@ class Request:
         narrowing: what this launch is limited to.
         executor: one of `EXECUTORS`.
         slots: how many runs at once; None for the executor's choice.
+        cluster: whose defaults in clusters.yaml count; None for the one that SLURM names.
         rerun: train again what is done already.
         prune: cancel the jobs of what left the spec.
         dry_run: plan only.
@@ -69,6 +71,7 @@ class Request:
     narrowing: Narrowing
     executor: str = "auto"
     slots: int | None = None
+    cluster: str | None = None
     rerun: bool = False
     prune: bool = False
     dry_run: bool = False
@@ -78,7 +81,7 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
     """Bring a sweep closer to its spec.
 
     Raises:
-        SweepError: see `make_plan`, `launcher_lock`, `submit_held`.
+        SweepError: see `make_plan`, `launcher_lock`, `send`.
 
     Side effects:
         Files below the root; processes or jobs. The database is the caller's.
@@ -90,7 +93,7 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
     if request.dry_run:
         plan = make_plan(request.sweep, root, narrowing, look_at_queue(root))
         reporter.planned(plan, executor)
-        return Launch(plan, executor, [])
+        return Launch(plan, executor, Sent())
     root.create()
     with launcher_lock(root):
         for repair in intents.recover(root, submit.cancel, submit.release):
@@ -100,9 +103,10 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
         if request.prune:
             reporter.note(_prune(plan, root))
         write_plan(plan, root, request.prune)
+        record_code(root)
         if executor == "slurm":
-            return Launch(plan, executor, _submit(plan, root, request))
-        return Launch(plan, executor, [], _run_here(plan, root, executor, request, reporter))
+            return Launch(plan, executor, send(plan, root, Wish(request.slots, request.rerun, request.cluster)))
+        return Launch(plan, executor, Sent(), _run_here(plan, root, executor, request, reporter))
 
 
 def _prune(plan: Plan, root: Root) -> str:
@@ -155,21 +159,6 @@ def _overtake(plan: Plan, root: Root) -> Plan:
     stuck = [run for run in plan.active if _is_leaving(root, run)]
     active = [run for run in plan.active if run not in stuck]
     return replace(plan, start=[*plan.start, *stuck], active=active)
-
-
-def _submit(plan: Plan, root: Root, request: Request) -> list[str]:
-    run_ids = [run.run_id for run in plan.start]
-    if not run_ids:
-        return []
-    launcher = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(4)
-    folder = root.sweep(plan.sweep.label).launches
-    key = f"sweep-{launcher}"
-
-    def submit_held() -> list[str]:
-        resources = plan.sweep.spec.resources
-        return submit.submit_held(folder / launcher, key, root.path, run_ids, resources, request.slots, request.rerun)
-
-    return intents.submit(folder / f"{launcher}.jsonl", key, run_ids, submit_held, submit.cancel, submit.release)
 
 
 def _run_here(plan: Plan, root: Root, executor: str, request: Request, reporter: Reporter) -> str | None:

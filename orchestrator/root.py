@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,9 +135,9 @@ class Root:
         """Return the folder of a sweep, there or not."""
         return SweepFolder(self.path / "sweeps" / label)
 
-    def changes(self, digest: str) -> Path:
-        """Return the diff of changed code that attempts ran, there or not."""
-        return self.path / "changes" / f"{digest}.diff"
+    def code_facts(self, sha: str) -> Path:
+        """Return where that code came from, there or not; a diff of its changes may stand beside it."""
+        return self.path / "code" / f"{sha}.json"
 
     def runs(self) -> list[RunFolder]:
         """Return every run."""
@@ -178,6 +179,14 @@ def write_once(file: Path, value: Any) -> None:
     if not file.exists():
         make_folder(file.parent)
         write_json(file, value)
+
+
+def wait_until_visible(file: Path, patience_s: float) -> None:
+    """Wait for a file that another machine has written; after that time, whoever reads it says that it is missing."""
+    deadline_s = time.monotonic() + patience_s
+    while not file.exists() and time.monotonic() < deadline_s:
+        time.sleep(min(1.0, patience_s / 10))
+        _entries(file.parent.parent)  # on NFS, reading a folder is what ends a remembered "not there"
 
 
 def _entries(folder: Path) -> list[Path]:

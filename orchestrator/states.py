@@ -1,11 +1,12 @@
 """The state of a run, told from its files. Evidence ranks: done.json, then the worker's own last word, then the scheduler.
 
-The highest attempt alone counts. A claim without a last word is RUNNING while its process lives or its job is queued;
-what cannot be known leaves the state as it is.
+The highest attempt alone counts; a job that is newer than it has not begun yet. A claim without a last word is RUNNING while
+its process lives or its job does. What cannot be known leaves the state as it is: silence is not an answer, and a word of
+SLURM's that is not listed here means that the job is still there.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -33,6 +34,72 @@ class State(StrEnum):
 ACTIVE = frozenset({State.SUBMITTED, State.RUNNING})
 RETRIED_BY_DEFAULT = frozenset({State.LOST, State.PREEMPTED, State.STOPPED, State.TIMEOUT})
 RETRIED_ON_REQUEST = frozenset({State.FAILED, State.OOM, State.CANCELLED})
+COMES_BACK = frozenset({State.PREEMPTED, State.TIMEOUT})
+"""Last words of workers that ask SLURM to queue their job again."""
+
+WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"})
+"""Words for jobs that wait, some of them held."""
+
+ENDED = {
+    "BOOT_FAIL": State.LOST,
+    "CANCELLED": State.CANCELLED,
+    "COMPLETED": State.FAILED,  # and yet without a result
+    "DEADLINE": State.TIMEOUT,
+    "FAILED": State.FAILED,
+    "LAUNCH_FAILED": State.LOST,
+    "NODE_FAIL": State.LOST,
+    "OUT_OF_MEMORY": State.OOM,
+    "PREEMPTED": State.PREEMPTED,
+    "RECONFIG_FAIL": State.LOST,
+    "REVOKED": State.LOST,
+    "TIMEOUT": State.TIMEOUT,
+    "": State.LOST,
+}
+"""Words for jobs that have ended, and what a run without a last word of its own is then; any other word: it is still there."""
+
+_NODE_FAILED = frozenset({"NODE_FAIL", "BOOT_FAIL", "LAUNCH_FAILED"})
+
+
+@dataclass(frozen=True)
+class JobFacts:
+    """What SLURM says of one job.
+
+    Attributes:
+        job_id: as SLURM prints it, "123_4" for a task of an array.
+        word: its state; empty where SLURM knows the job no longer, or did not answer.
+        submitted_at: seconds since 1970; a requeue counts as a submission.
+        reason: why it waits or ended, in SLURM's word or ours; for a cancelled job by whom.
+        node: where it runs or ran, may be several.
+        exit_code: "1:0" is exit status 1, "0:9" is signal 9; empty where it is not known.
+    """
+
+    job_id: str
+    word: str
+    submitted_at: float = 0.0
+    reason: str = ""
+    node: str = ""
+    exit_code: str = ""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What SLURM says of runs that may have a job: of each run's newest one.
+
+    Attributes:
+        live: run id → its job, where that waits or runs.
+        ended: run id → its job, where that has ended.
+        silent: run id → its job, where nothing can be told of it now; `reason` says why.
+        answered_at: when SLURM last answered, in seconds since 1970; None if it was never asked, or never did.
+    """
+
+    live: Mapping[str, JobFacts] = field(default_factory=dict)
+    ended: Mapping[str, JobFacts] = field(default_factory=dict)
+    silent: Mapping[str, JobFacts] = field(default_factory=dict)
+    answered_at: float | None = None
+
+    def knows(self, run_id: str) -> bool:
+        """Tell whether the run has, or had, a job that may say something of its state."""
+        return run_id in self.live or run_id in self.ended or run_id in self.silent
 
 
 @dataclass(frozen=True)
@@ -44,27 +111,14 @@ class Standing:
         reason: in words, for what ended without a result.
         outcome: of a COMPLETED run.
         attempt: the highest, 0 for none.
+        failed_node: the node that took the run down with it; empty if none did.
     """
 
     state: State
     reason: str | None = None
     outcome: str | None = None
     attempt: int = 0
-
-
-@dataclass(frozen=True)
-class Queue:
-    """What the scheduler says of runs that may have a job.
-
-    Attributes:
-        words: run id → its word, for jobs that wait or run.
-        gone: run id → job id, for jobs that it no longer knows.
-        silent: runs it was asked about and did not answer.
-    """
-
-    words: Mapping[str, str] = field(default_factory=dict)
-    gone: Mapping[str, str] = field(default_factory=dict)
-    silent: frozenset[str] = frozenset()
+    failed_node: str = ""
 
 
 def standing(run: RunFolder, queue: Queue) -> Standing:
@@ -76,23 +130,10 @@ def standing(run: RunFolder, queue: Queue) -> Standing:
     done = read_json(last.done)
     if done is not None:
         return Standing(State.COMPLETED, outcome=done["outcome"], attempt=last.number)
-    word = queue.words.get(run.run_id)
-    if word is not None:  # it runs, or was requeued and comes back
-        return Standing(State.SUBMITTED if word == "PENDING" else State.RUNNING, word.lower(), attempt=last.number)
-    end = last_word(last)
-    if end is not None:
-        return Standing(State(end["state"]), end.get("reason"), attempt=last.number)
-    return _unfinished(run.run_id, last, queue)
-
-
-def _unclaimed(run_id: str, queue: Queue) -> Standing:
-    if run_id in queue.words:
-        return Standing(State.SUBMITTED, queue.words[run_id].lower())
-    if run_id in queue.silent:
-        return Standing(State.SUBMITTED, "SLURM did not answer")
-    if run_id in queue.gone:
-        return Standing(State.LOST, f"job {queue.gone[run_id]} ended before it began; its output is in the sweep's launches/")
-    return Standing(State.PLANNED)
+    claim = read_json(last.claim)
+    if claim is None:
+        return Standing(State.LOST, "its claim was deleted", attempt=last.number)
+    return replace(_claimed(run.run_id, last, claim, queue), attempt=last.number)
 
 
 def last_word(attempt: AttemptFolder) -> dict[str, Any] | None:
@@ -104,14 +145,72 @@ def last_word(attempt: AttemptFolder) -> dict[str, Any] | None:
     return final
 
 
-def _unfinished(run_id: str, attempt: AttemptFolder, queue: Queue) -> Standing:
-    """A claim without a last word: its process lives, cannot be seen, or is gone."""
-    claim = read_json(attempt.claim)
-    if claim is None:
-        return Standing(State.LOST, "its claim was deleted", attempt=attempt.number)
+def _unclaimed(run_id: str, queue: Queue) -> Standing:
+    if run_id in queue.live:
+        return Standing(State.SUBMITTED, _said(queue.live[run_id]))
+    if run_id in queue.silent:
+        return Standing(State.SUBMITTED, queue.silent[run_id].reason)
+    if run_id in queue.ended:
+        return _verdict(queue.ended[run_id], "before it began; its output is in the sweep's launches/")
+    return Standing(State.PLANNED)
+
+
+def _claimed(run_id: str, attempt: AttemptFolder, claim: Mapping[str, Any], queue: Queue) -> Standing:
+    """An attempt without a result."""
+    facts = queue.live.get(run_id) or queue.silent.get(run_id) or queue.ended.get(run_id)
+    end = last_word(attempt)
+    if facts is None or _is_older(facts, claim):
+        return _by_itself(end, claim)
+    if facts.job_id != claim["job"]["job_id"]:
+        return _unclaimed(run_id, queue)
+    state = State(end["state"]) if end else None
+    if end is not None and state not in COMES_BACK:
+        return _by_itself(end, claim)
+    if run_id in queue.live:  # it runs, or was requeued and comes back
+        return Standing(State.SUBMITTED if facts.word in WAITING else State.RUNNING, _said(facts))
+    if run_id in queue.silent:
+        return Standing(State.SUBMITTED if end else State.RUNNING, facts.reason)
+    if end is not None and ENDED[facts.word] != State.CANCELLED:
+        return _by_itself(end, claim)
+    if is_alive(Process(**claim["process"])):
+        return Standing(State.RUNNING)
+    return _verdict(facts, "without a word of its own")
+
+
+def _is_older(facts: JobFacts, claim: Mapping[str, Any]) -> bool:
+    """Tell whether the attempt was made on this machine, after the job was submitted."""
+    return claim["job"]["executor"] != "slurm" and float(claim["claimed_at"]) > facts.submitted_at
+
+
+def _by_itself(end: Mapping[str, Any] | None, claim: Mapping[str, Any]) -> Standing:
+    """Tell without the scheduler: by the last word, else by the process, which lives, cannot be seen, or is gone."""
+    if end is not None:
+        return Standing(State(end["state"]), end.get("reason"))
     host, alive = claim["process"]["host"], is_alive(Process(**claim["process"]))
     if alive:
-        return Standing(State.RUNNING, attempt=attempt.number)
-    if alive is None and run_id not in queue.gone:
-        return Standing(State.RUNNING, f"on {host}, which cannot be seen from here", attempt=attempt.number)
-    return Standing(State.LOST, f"its process on {host} is gone without a word", attempt=attempt.number)
+        return Standing(State.RUNNING)
+    if alive is None:
+        return Standing(State.RUNNING, f"on {host}, which cannot be seen from here")
+    return Standing(State.LOST, f"its process on {host} is gone without a word")
+
+
+def _said(facts: JobFacts) -> str:
+    return f"{facts.word.lower()} ({facts.reason})" if facts.reason else facts.word.lower()
+
+
+def _verdict(facts: JobFacts, when: str) -> Standing:
+    """What SLURM's last word on a job makes of its run."""
+    said = [_said(facts)] if facts.word else []
+    said += [f"on {facts.node}"] if facts.node else []
+    said += [_exit(facts.exit_code)] if facts.exit_code not in ("", "0:0") else []
+    node = facts.node if facts.word in _NODE_FAILED else ""
+    text = f"job {facts.job_id} ended {when}" + (f" ({', '.join(said)})" if said else "")
+    return Standing(ENDED[facts.word], text, failed_node=node)
+
+
+def _exit(code: str) -> str:
+    """Put SLURM's STATUS:SIGNAL in words; a shell adds 128 to the signal."""
+    status, _, number = code.partition(":")
+    if number == "9" or status == "137":
+        return "killed, perhaps for its memory"
+    return f"exit status {status}" if number in ("", "0") else f"ended by signal {number}"

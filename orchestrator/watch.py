@@ -14,6 +14,7 @@ from orchestrator.plan import Plan
 from orchestrator.root import Root
 from orchestrator.states import Queue
 from orchestrator.status import SweepStatus, sweep_statuses
+from orchestrator.submission import Sent
 
 _PROGRESS_EVERY_S = 1.0
 _INTERRUPTED = 130
@@ -68,9 +69,7 @@ class Watch:
 def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
     """Print how a launch ended; return its exit status."""
     if done.executor == "slurm":
-        arrays = ", ".join(sorted({job_id.partition("_")[0] for job_id in done.job_ids}))
-        sent = f"submitted {len(done.job_ids)} jobs (SLURM {arrays})" if done.job_ids else "nothing to submit"
-        console.print(f"{sent}; see `sweep status`", highlight=False)
+        console.print(f"{_sent(done.sent)}; see `sweep status`", highlight=False, soft_wrap=True)
         return 0
     console.print(f"{status.label}: {screen.summary(status)}", highlight=False, markup=False, soft_wrap=True)
     if done.interrupted:
@@ -78,3 +77,12 @@ def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
         return _INTERRUPTED
     screen.show_failures(console, status.runs)
     return 0 if status.all_done() else 1
+
+
+def _sent(sent: Sent) -> str:
+    arrays = ", ".join(dict.fromkeys(job_id.partition("_")[0] for job_id in sent.job_ids))
+    runs = "" if sent.run_count == len(sent.job_ids) else f" of {sent.run_count} runs"
+    text = f"submitted {len(sent.job_ids)} jobs{runs} (SLURM {arrays})" if sent.job_ids else "nothing to submit"
+    if sent.held_back:
+        return f"{text}; {sent.held_back} runs not submitted yet ({sent.limit}): run the same launch again"
+    return text

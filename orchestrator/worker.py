@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from byol_core.config import TrainConfig
-from byol_core.files import RecordLog, claim_folder, create_file, make_folder, read_json, remove_tree, write_atomic, write_json
+from byol_core.files import RecordLog, claim_folder, create_file, make_folder, read_json, remove_tree, write_json
 from orchestrator import provenance
 from orchestrator.processes import this_process
 from orchestrator.redact import redact
-from orchestrator.root import AttemptFolder, Root, RunFolder
+from orchestrator.root import AttemptFolder, Root, RunFolder, wait_until_visible
+from orchestrator.snapshot import check_code
 from orchestrator.states import State
 
 StopReason = Callable[[], str | None]
+_PATIENCE_S = 60.0
+"""How long a file of the launcher may take to show up on a shared file system: NFS remembers for up to a minute."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Job:
         checkpoint_every_s: seconds between two checkpoints.
         capture: send standard output and error to the attempt's files.
         rerun: train again what is done already; once, and not what this very job has done.
+        code: sha256 of the code that was submitted; None where the launcher's own is running.
     """
 
     executor: str
@@ -48,6 +52,7 @@ class Job:
     checkpoint_every_s: float = 60.0
     capture: bool = True
     rerun: bool = False
+    code: str | None = None
 
 
 class OutrunError(Exception):
@@ -70,6 +75,7 @@ def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> S
         Writes below the run's folder only.
     """
     run = Root(root).run(run_id)
+    wait_until_visible(run.description, _PATIENCE_S)
     attempts = run.attempts()
     if attempts and attempts[-1].done.exists():
         if not job.rerun or _is_mine(attempts[-1], job):
@@ -78,7 +84,6 @@ def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> S
     attempt = _claim(run, job)
     if job.capture:
         _redirect(attempt)
-    _keep_changes(Root(root))
     with RecordLog(attempt.events) as log:
         try:
             return _Attempt(run, attempt, job, log, stop_reason).run()
@@ -148,14 +153,6 @@ def _set_aside(run: RunFolder, attempt: AttemptFolder) -> None:
             (run.path / name).rename(attempt.path / name)
 
 
-def _keep_changes(root: Root) -> None:
-    """Keep the diff of changed code once for all attempts that ran it."""
-    diff, digest = provenance.changes(), provenance.code()["changes"]
-    if diff is not None and not root.changes(digest).exists():
-        make_folder(root.changes(digest).parent)
-        write_atomic(root.changes(digest), diff)
-
-
 def _redirect(attempt: AttemptFolder) -> None:
     for stream, file in ((sys.stdout, attempt.stdout), (sys.stderr, attempt.stderr)):
         stream.flush()
@@ -195,6 +192,8 @@ class _Attempt:
     def _train(self) -> tuple[State, str | None]:
         from byol_core.train import Options, train
 
+        if self.job.code is not None:
+            check_code(self.job.code)
         description = self.run_folder.describe()
         options = Options(
             device=self.job.device,
@@ -226,7 +225,8 @@ class _Attempt:
 
     def started(self, step: int, total_steps: int, exact: bool) -> None:
         """Record where training starts and what it runs on."""
-        about = {"step": step, "total_steps": total_steps, "exact": exact, "origin": provenance.origin()}
+        origin = provenance.origin(Root(self.run_folder.path.parents[1]))
+        about = {"step": step, "total_steps": total_steps, "exact": exact, "origin": origin}
         self._write({"type": "start", **about}, durable=True)
 
     def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fake_slurm import FakeSlurm
 
 REPO = Path(__file__).parent.parent
 REAL_IMAGES = REPO.parent / "shared" / "data"
@@ -33,6 +34,17 @@ def cifar_npz(tmp_path):
         pytest.skip("the real CIFAR-10 file is not here")
     out = tmp_path / "cifar.npz"
     subprocess.run([sys.executable, unpack, source, out, "--as", "arrays", "--limit", "300"], check=True)
+    return out
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Real photos of ten classes as a folder, 300 to train on and 300 to judge on; they are only read."""
+    source, unpack = REAL_IMAGES / "imagenette96_full_jpegbytes.npz", REAL_IMAGES / "unpack.py"
+    if not source.exists():
+        pytest.skip("the real Imagenette file is not here")
+    out = tmp_path_factory.mktemp("photos")
+    subprocess.run([sys.executable, unpack, source, out, "--as", "folder", "--limit", "300"], check=True)
     return out
 
 
@@ -112,6 +124,17 @@ def sweep(tmp_path):
         return done
 
     return run
+
+
+@pytest.fixture
+def fake_slurm(tmp_path, monkeypatch):
+    """Make a scripted SLURM the machine's own, for this process and those it starts; see tests/fake_slurm."""
+    fake = FakeSlurm(tmp_path / "fake-slurm")
+    for name, value in fake.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))  # no clusters.yaml but the test's
+    return fake
 
 
 def command(*arguments):

@@ -140,11 +140,12 @@ def test_the_random_encoder_belongs_to_every_setting_with_its_images_and_is_neve
         {"overrides": {"epochs": 10}},
         {"overrides": {"encoder.stem": "3x3"}},
         {"overrides": {"augment.noise_std": 0.5}},
+        {"overrides": {"augment.solarize_p": 0.2}},
         {"data": ("e" * 64, "as stored", 1)},
         {"data": ("f" * 64, "half", 1)},
         {"data": ("f" * 64, "as stored", 2)},
     ],
-    ids=["epochs", "encoder", "augmentation", "content", "split", "semantics"],
+    ids=["epochs", "encoder", "augmentation", "later key", "content", "split", "semantics"],
 )
 def test_runs_of_another_setting_data_or_semantics_never_share_a_table(change):
     built = table(run("byol", 0), run("no_norm", 0, **change))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageOps
 from torchvision.transforms.v2 import functional as tv
 
 from byol_core import augment
@@ -60,6 +61,48 @@ def test_blur_equals_torchvision_with_a_sigma_per_image(images):
     size = 2 * math.ceil(3 * 2.0) + 1
     expected = torch.stack([tv.gaussian_blur(image, [size, size], [float(s)]) for image, s in zip(images, sigma, strict=True)])
     torch.testing.assert_close(augment.blur(images, sigma), expected, atol=1e-5, rtol=0)
+
+
+def test_solarize_equals_torchvision_and_pil(images):
+    torch.testing.assert_close(augment.solarize(images), tv.solarize(images, 0.5), atol=0, rtol=0)
+    pixels = (images * 255).round().byte()
+    for image, ours in zip(pixels, (augment.solarize(augment.to_float(pixels)) * 255).round().byte(), strict=True):
+        theirs = ImageOps.solarize(Image.fromarray(image.permute(1, 2, 0).numpy()), threshold=128)
+        np.testing.assert_array_equal(ours.permute(1, 2, 0).numpy(), np.asarray(theirs))
+
+
+def test_the_papers_kernel_of_23_pixels_is_ours_to_a_grey_level(images):
+    """Its tails beyond three standard deviations, which ours leaves out, are worth less than 1/255."""
+    photos = F.interpolate(images, size=64)
+    for sigma in (0.1, 1.0, 2.0):
+        theirs = tv.gaussian_blur(photos, [23, 23], [sigma])
+        ours = augment.blur(photos, torch.full((8,), sigma))
+        assert float((ours - theirs).abs().max()) < 1 / 255
+
+
+def test_views_are_blurred_and_solarized_as_often_as_they_ask():
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).repeat(2000, 1, 1, 1)
+    how = Augment(**OFF, solarize_p=(0.0, 0.2), blur_p=(1.0, 0.1))
+    plain = augment.random_view(image, Augment(**OFF), rng())[0]
+    sharp = augment.solarize(image[:1])[0]
+    first, second = (augment.random_view(image, how, rng("view", which), which) for which in (1, 2))
+
+    def share(views, like):
+        return float((views - like).abs().amax((1, 2, 3)).lt(1e-4).float().mean())
+
+    # σ ~ U[.1, 2] below .25 leaves an image as it is: 7 % of those that are blurred
+    assert share(first, plain) == pytest.approx(0.075, abs=0.03) and share(first, sharp) == 0.0
+    assert share(second, plain) == pytest.approx(0.9 * 0.8 + 0.1 * 0.075 * 0.8, abs=0.03)
+    assert share(second, sharp) == pytest.approx(0.9 * 0.2, abs=0.03)
+
+
+def test_solarization_follows_the_blur():
+    """A pixel of .9 whose blur takes it to .45 is not inverted; inverted first, it would be."""
+    image = F.pad(torch.full((1, 1, 1, 1), 0.9), (8, 8, 8, 8))
+    how = Augment(**OFF, solarize_p=1.0, blur_p=1.0, blur_sigma=(1.0, 1.0))
+    expected = augment.solarize(augment.blur(image, torch.ones(1)))
+    torch.testing.assert_close(augment.random_view(image, how, rng()), expected, atol=1e-4, rtol=0)
+    assert float((expected - augment.blur(augment.solarize(image), torch.ones(1))).abs().max()) > 0.1
 
 
 def test_flip_mirrors_exactly(images):

@@ -12,6 +12,7 @@ from byol_core.config import EncoderConfig, InitConfig, canonical, resolve
 from byol_core.data import load
 from byol_core.init import initialize
 from byol_core.networks import Affine, Encoder, Online, StandardizedConv2d, StandardizedLinear, standardized
+from byol_core.source import Whole
 from byol_core.streams import stream
 from byol_core.train import Options, train
 from byol_core.trainer import Moment, Trainer
@@ -49,7 +50,7 @@ def test_modified_init_acts_on_its_images_exactly_as_batch_norm_would(tiny):
     """On the images it was fitted to, the net with affine layers equals the net with batch norm and the same weights."""
     with_affine, with_bn = Trainer(tiny(**AFFINE), 1, 4, CPU), Trainer(tiny(), 1, 4, CPU)
     pixels = load(tiny().dataset).pretrain.images[:100]
-    with_affine.fit_affine(pixels)
+    with_affine.fit_affine(Whole(pixels))
     view = random_view(to_float(pixels), tiny().augment, stream(0, "affine"))
     for network in (with_affine, with_bn):
         network.prediction = network.online.predictor(network.online.project(view))
@@ -63,7 +64,7 @@ def test_modified_init_acts_on_its_images_exactly_as_batch_norm_would(tiny):
 def test_modified_init_uses_no_batch_statistics_afterwards(tiny):
     trainer = Trainer(tiny(**AFFINE), 1, 4, CPU)
     pixels = load(tiny().dataset).pretrain.images[:64]
-    trainer.fit_affine(pixels)
+    trainer.fit_affine(Whole(pixels))
     images = to_float(pixels)
     torch.testing.assert_close(trainer.online.project(images)[:3], trainer.online.project(images[:3]))
 
@@ -71,7 +72,7 @@ def test_modified_init_uses_no_batch_statistics_afterwards(tiny):
 def test_the_target_starts_from_the_fitted_network_and_the_affine_trains_without_decay(tiny):
     config = tiny(**AFFINE, optimizer__name="lars", optimizer__weight_decay=0.1)
     trainer = Trainer(config, 1, 4, CPU)
-    trainer.fit_affine(load(config.dataset).pretrain.images[:64])
+    trainer.fit_affine(Whole(load(config.dataset).pretrain.images[:64]))
     online = dict(trainer.online.named_parameters())
     assert all(torch.equal(value, online[name]) for name, value in trainer.target.named_parameters())
     affine = {id(p) for m in trainer.online.modules() if isinstance(m, Affine) for p in m.parameters()}
@@ -118,7 +119,7 @@ def after_steps(config, steps=3):
     start = {name: value.clone() for name, value in trainer.online.named_parameters()}
     pixels = load(config.dataset).pretrain.images[:64]
     for step in range(steps):
-        trainer.step(pixels, Moment(step, 0, step), measure=False)
+        trainer.step(Whole(pixels), Moment(step, 0, step), measure=False)
     return start, dict(trainer.online.named_parameters())
 
 
@@ -143,7 +144,7 @@ def test_a_target_of_its_own_draw_differs_everywhere_and_stays_at_tau_one(tiny):
     online = dict(trainer.online.named_parameters())
     drawn = {name: value.clone() for name, value in trainer.target.named_parameters()}
     assert all(not torch.equal(value, online[name]) for name, value in drawn.items() if value.ndim > 1)
-    trainer.step(load(config.dataset).pretrain.images[:64], Moment(0, 0, 0), measure=False)
+    trainer.step(Whole(load(config.dataset).pretrain.images[:64]), Moment(0, 0, 0), measure=False)
     assert all(torch.equal(value, drawn[name]) for name, value in trainer.target.named_parameters())
 
 

@@ -39,6 +39,9 @@ REFUSED = {
         "projector.gn_groups",
         "does not divide projector.hidden 256",
     ),
+    "a probability above 1 for one view": ({"augment.blur_p": [0.5, 2]}, "augment.blur_p", "less than or equal to 1"),
+    "three views": ({"augment.blur_p": [0.1, 0.2, 0.3]}, "augment.blur_p", "must be a pair"),
+    "photos turned": ({"dataset.name": "folder"}, "augment.rotate_rad", "set augment.rotate_rad and augment.shift to 0"),
     "schedule too short": ({"schedule_epochs": 3}, "schedule_epochs", "shorter than epochs 60"),
     "negative seed": ({"seed": -1}, "seed", "greater than or equal to 0"),
 }
@@ -60,6 +63,9 @@ TWINS = {
     "range upside down": {"augment.scale": [1, 2]},
     "heads that do not fit": {"predictor.out": 32, "projector.out": 32},
     "groups that do not divide": {"projector.norm": "gn", "projector.gn_groups": 8},
+    "a probability above 1 for one view": {"augment.blur_p": [0.5, 1]},
+    "three views": {"augment.blur_p": [0.1, 0.2]},
+    "photos turned": {"dataset.name": "folder", "augment.rotate_rad": 0, "augment.shift": 0, "augment.scale": [1, 1]},
     "schedule too short": {"schedule_epochs": 60},
     "negative seed": {"seed": 0},
 }
@@ -79,7 +85,7 @@ def test_a_bad_setting_is_named_with_what_is_allowed(name):
 
 
 def test_unknown_preset_lists_all():
-    with pytest.raises(ConfigError, match="digits-tiny, stl10-r18-blog"):
+    with pytest.raises(ConfigError, match="digits-tiny, imagenet-r50-300ep, stl10-r18-blog"):
         resolve("x", {})
 
 
@@ -95,6 +101,8 @@ EQUAL = {
         {"target.tau_base": 0.0, "target.schedule": "constant"},
     ),
     "horizon written out": ({"target.schedule": "cosine", "schedule_epochs": 60}, {"target.schedule": "cosine"}),
+    "one probability for both views": ({"augment.blur_p": [0.5, 0.5]}, {"augment.blur_p": 0.5}),
+    "side of images that lie in memory": ({"dataset.side": 96}, {}),
     "where the data lies": ({"dataset.path": "/elsewhere"}, {}),
     "learning rate of what never learns": ({"method": "random", "optimizer.lr": 9.0}, {"method": "random"}),
     "heads of what never learns": ({"method": "random", "projector.norm": "none"}, {"method": "random"}),
@@ -116,6 +124,8 @@ DIFFERENT = {
     "init.scheme": "torch",
     "method": "moco",
     "augment.noise_std": 0.1,
+    "augment.blur_p": [0.0, 0.1],
+    "augment.solarize_p": [0.0, 0.2],
     "loss_scale": 0.5,
     "encoder.norm": "ln",
 }
@@ -140,7 +150,22 @@ def test_semantics_are_part_of_the_identity(monkeypatch):
 
 
 def test_canonical_has_every_key_but_the_location():
-    assert set(canonical(resolve("digits-tiny", {}))) == set(keys()) - {"dataset.path"}
+    everything = resolve("imagenet-r50-300ep", {})
+    assert set(canonical(everything)) == set(keys()) - {"dataset.path"}
+
+
+# What runs were called before a key was added; a new key must not rename them.
+NAMES = {
+    "digits-tiny": "cafb28f6ca163e06313de7d191ae5b26c334113cebac0b45482012ece9a74449",
+    "digits-lars": "0f1062ac59e2904b01a10656491a7e05dafd241313eedd2094741e3cbbbd4e6f",
+    "stl10-r18-blog": "e53b85275c0dfda1e8e4d8f4382afa55ffc23f36efd0874866ae42405675bf32",
+}
+
+
+@pytest.mark.parametrize("preset", NAMES)
+def test_runs_keep_their_names(preset):
+    assert run_id(resolve(preset, {}), DATA) == NAMES[preset]
+    assert canonical(resolve(preset, {"augment.solarize_p": 0.2})) != canonical(resolve(preset, {}))
 
 
 def test_a_file_keeps_its_identity_when_it_moves_and_loses_it_when_it_changes(tmp_path, monkeypatch):

@@ -3,22 +3,47 @@
 import pytest
 import torch
 from torch import nn
-from torchvision.models import resnet18
+from torchvision.models import resnet18, resnet50
 
 from byol_core.config import EncoderConfig, HeadConfig, InitConfig, resolve
 from byol_core.init import initialize
 from byol_core.networks import MLP, Encoder, Online
 
 
-def test_resnet18_equals_torchvisions_weight_for_weight():
-    theirs, ours = resnet18(weights=None), Encoder(EncoderConfig(arch="resnet18", stem="7x7_pool"), 3)
+@pytest.mark.parametrize(("arch", "make"), [("resnet18", resnet18), ("resnet50", resnet50)])
+def test_outputs_and_gradients_equal_torchvisions_weight_for_weight(arch, make):
+    """In float64: equal up to the order of sums, in train mode, in eval mode and in every gradient."""
+    theirs, ours = make(weights=None).double(), Encoder(EncoderConfig(arch=arch, stem="7x7_pool"), 3).double()
     theirs.fc = nn.Identity()
     with torch.no_grad():
         for mine, other in zip(_in_order(ours), _in_order(theirs), strict=True):
             mine.load_state_dict(other.state_dict())
-    images = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(ours.train()(images), theirs.train()(images))
-    torch.testing.assert_close(ours.eval()(images), theirs.eval()(images))
+    random = torch.Generator().manual_seed(0)
+    images, toward = torch.rand(4, 3, 64, 64, generator=random).double(), torch.rand(4, ours.out, generator=random).double()
+    outputs = [network.train()(images) for network in (ours, theirs)]
+    torch.testing.assert_close(*outputs, rtol=1e-9, atol=1e-9)
+    for output in outputs:
+        (output * toward).sum().backward()
+    for mine, other in zip(_in_order(ours), _in_order(theirs), strict=True):
+        torch.testing.assert_close(mine.weight.grad, other.weight.grad, rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(ours.eval()(images), theirs.eval()(images), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("norm", ["bn", "ln", "gn", "gn_ws", "affine", "none"])
+def test_resnet50_has_its_53_convolutions_under_every_norm(norm):
+    encoder = Encoder(EncoderConfig(arch="resnet50", stem="7x7_pool", norm=norm), 3)
+    convolutions = [m for m in encoder.modules() if isinstance(m, nn.Conv2d)]
+    assert len(convolutions) == 53 and encoder.out == 2048
+    assert bool(torch.isfinite(encoder(torch.rand(2, 3, 64, 64))).all())
+    strided = [m.kernel_size for m in convolutions if m.stride == (2, 2)]
+    assert strided.count((3, 3)) == 3 and strided.count((1, 1)) == 3  # in each later stage: the 3×3 and the shortcut
+
+
+def test_the_last_norm_of_a_block_starts_at_one():
+    """As in the paper's results; Haiku's own ResNet would start it at 0."""
+    network = Online(resolve("imagenet-r50-300ep", {}), 3)
+    initialize(network, InitConfig(scheme="torch"), 0)
+    assert all(bool((m.weight == 1).all()) for m in network.modules() if isinstance(m, nn.BatchNorm2d))
 
 
 def _in_order(network):

@@ -235,3 +235,16 @@ def test_the_commands_say_what_they_did(root, db, sweep):
     change(db, "UPDATE evaluations SET value = 0.1")
     other = sweep(*places, "rebuild", "--verify")
     assert other.returncode == 1 and "4 of 5 runs and sweeps differ" in other.stdout and "sweep rebuild" in other.stdout
+
+
+def test_records_repeated_in_a_new_segment_count_once(root, db):
+    """After an I/O error a log begins a new segment with the records that may be lost, some of which are not."""
+    engine = open_database(db)
+    collect(root, engine, Queue())
+    events = root.runs()[0].attempt(1).events
+    events.with_name("events.jsonl.1").write_bytes(b"".join(events.read_bytes().splitlines(keepends=True)[2:]))
+    collect(root, engine, Queue())
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM points")).scalar_one() == 4 * 4 * 3
+        assert connection.execute(text("SELECT max(events_segment) FROM attempts")).scalar_one() == 1
+    assert verify(db, root, Queue())[1] == []

@@ -28,11 +28,11 @@ REFUSED = {
     "name with newline": ("name: tiny", 'name: "a\\n#SBATCH --time=99"', 2, "is no name"),
     "hostile variant": ("no_norm:", '"a/b":', 8, "is no name"),
     "resources by another name": ("cpus: 1", "cpu: 1", 10, "did you mean 'cpus'"),
-    "partition with a directive": ("gpus: 0", 'gpus: 0, partition: "x\\n#SBATCH"', 10, "is no name"),
+    "partition with a directive": ("gpus: 0", 'gpus: 0, partition: "x\\n#SBATCH"', 10, "is no line"),
     "a date": ("name: tiny", "name: 2026-01-01", 2, "put it in quotes"),
     "a number as key": ("tables:", "7: x\ntables:", 9, "key 7 is no text"),
     "not YAML": ("version: 1", "version: [1", 2, "expected"),
-    "a list": (SPEC, "- version: 1\n", 1, "a spec is a mapping"),
+    "a list": (SPEC, "- version: 1\n", 1, "is no mapping"),
     "exclude without reason": ("tables:", "exclude: [{when: {projector.norm: bn}}]\ntables:", 9, "because"),
     "everything excluded": (
         "  no_norm: {projector.norm: none, predictor.norm: none}\n",

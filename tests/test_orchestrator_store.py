@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
@@ -18,7 +19,7 @@ from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.processes import Process, is_alive, this_process
 from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import Queue, State, standing
+from orchestrator.states import JobFacts, Queue, State, standing
 from orchestrator.worker import Job, run_attempt
 
 INLINE = Job("inline", capture=False, device="cpu", threads=1, log_every=2)
@@ -76,6 +77,24 @@ def test_an_attempt_leaves_claim_events_result_encoder_and_evaluations(root, run
     }
     kinds = [record["type"] for record in RecordReader(run.attempt(1).events)]
     assert kinds == ["start", "metrics", "metrics", "metrics", "metrics", "checkpoint", "end"]
+
+
+def test_a_job_waits_for_files_that_show_up_late(root, run):
+    aside = run.path.with_name("not yet")
+    run.path.rename(aside)
+    with ThreadPoolExecutor(1) as pool:
+        attempt = pool.submit(run_attempt, root.path, run.run_id, INLINE, go_on)
+        time.sleep(0.5)
+        assert not attempt.done() and not run.path.exists()
+        aside.rename(run.path)
+        assert attempt.result() == State.COMPLETED
+
+
+def test_a_run_that_was_deleted_fails_with_its_reason(root, run, monkeypatch, capfd):
+    monkeypatch.setattr("orchestrator.worker._PATIENCE_S", 0.1)
+    shutil.rmtree(run.path)
+    assert run_attempt(root.path, run.run_id, INLINE, go_on) == State.FAILED
+    assert "missing; launch the sweep again" in capfd.readouterr().err
 
 
 def test_a_completed_run_is_not_tried_again(root, run):
@@ -168,40 +187,38 @@ def elsewhere():
     return replace(this_process(), host="node17")
 
 
-def _named(values, run):
-    """Put the run's id where the parameters say RUN."""
-    return {key.replace("RUN", run.run_id): value for key, value in values.items()}
+def jobs(run, word):
+    return {run.run_id: JobFacts("7_0", word)}
 
 
 @pytest.mark.parametrize(
-    ("process", "queue", "state"),
+    ("process", "where", "word", "state"),
     [
-        (this_process, Queue(), State.RUNNING),
-        (gone_here, Queue(), State.LOST),
-        (elsewhere, Queue(), State.RUNNING),
-        (elsewhere, Queue(words={"RUN": "RUNNING"}), State.RUNNING),
-        (elsewhere, Queue(silent=frozenset({"RUN"})), State.RUNNING),
-        (elsewhere, Queue(gone={"RUN": "7_0"}), State.LOST),
-        (gone_here, Queue(words={"RUN": "PENDING"}), State.SUBMITTED),
+        (this_process, None, "", State.RUNNING),
+        (gone_here, None, "", State.LOST),
+        (elsewhere, None, "", State.RUNNING),
+        (elsewhere, "live", "RUNNING", State.RUNNING),
+        (elsewhere, "silent", "", State.RUNNING),
+        (elsewhere, "ended", "", State.LOST),
+        (gone_here, "live", "PENDING", State.SUBMITTED),
     ],
 )
-def test_a_claim_without_a_last_word(run, process, queue, state):
-    queue = Queue(_named(queue.words, run), _named(queue.gone, run), frozenset({run.run_id}) if queue.silent else frozenset())
-    claim(run, process=process())
-    assert standing(run, queue).state == state
+def test_a_claim_without_a_last_word(run, process, where, word, state):
+    claim(run, process=process(), **({"executor": "slurm", "job_id": "7_0"} if where else {}))
+    assert standing(run, Queue(**{where: jobs(run, word)} if where else {})).state == state
 
 
 @pytest.mark.parametrize(
-    ("queue", "state"),
+    ("where", "word", "state"),
     [
-        (lambda run: Queue(), State.PLANNED),
-        (lambda run: Queue(words={run: "PENDING"}), State.SUBMITTED),
-        (lambda run: Queue(silent=frozenset({run})), State.SUBMITTED),
-        (lambda run: Queue(gone={run: "7_0"}), State.LOST),
+        (None, "", State.PLANNED),
+        ("live", "PENDING", State.SUBMITTED),
+        ("silent", "", State.SUBMITTED),
+        ("ended", "", State.LOST),
     ],
 )
-def test_a_run_without_an_attempt(run, queue, state):
-    assert standing(run, queue(run.run_id)).state == state
+def test_a_run_without_an_attempt(run, where, word, state):
+    assert standing(run, Queue(**{where: jobs(run, word)} if where else {})).state == state
 
 
 def test_a_result_outranks_everything(run):
@@ -209,7 +226,7 @@ def test_a_result_outranks_everything(run):
     write_json(attempt.done, {"outcome": "ok"})
     with RecordLog(attempt.events) as log:
         log.append({"type": "end", "state": "FAILED", "reason": "x"})
-    assert standing(run, Queue(gone={run.run_id: "7"})).state == State.COMPLETED
+    assert standing(run, Queue(ended=jobs(run, "FAILED"))).state == State.COMPLETED
 
 
 def test_the_highest_attempt_alone_counts(run):
@@ -278,6 +295,9 @@ def test_damaged_lines_are_counted_and_the_rest_is_collected(root, run, db):
     events = run.attempt(1).events
     lines = events.read_bytes().splitlines(keepends=True)
     events.write_bytes(b"".join([lines[0], lines[1][:20] + b"X" + lines[1][21:], *lines[2:]]))
+    collect(root, db, Queue())
+    run.attempt(1).done.touch()
+    (run.path / "evaluations" / "another").touch()  # a reason to look again, from where the last look ended
     collect(root, db, Queue())
     with db.connect() as connection:
         assert connection.scalar(select(schema.attempts.c.skipped_lines)) == 1

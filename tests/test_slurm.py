@@ -46,7 +46,7 @@ def test_an_array_runs_to_the_same_results_as_local(sweep, spec_file, tmp_path):
     assert len(job_ids) == 1  # one array
 
 
-def test_a_cancelled_job_checkpoints_and_goes_on_with_the_next_launch(sweep, spec_file, tmp_path):
+def test_a_cancelled_job_checkpoints_and_goes_on_when_asked_to(sweep, spec_file, tmp_path):
     file = spec_file(("epochs: 2,", "epochs: 150,"), ("seeds: [0, 1]", "seeds: [0]"))
     sweep("launch", file, "--executor", "slurm", check=0)
     root = Root(tmp_path / "sweep-runs")
@@ -59,8 +59,8 @@ def test_a_cancelled_job_checkpoints_and_goes_on_with_the_next_launch(sweep, spe
     (log,) = (tmp_path / "sweep-runs" / "sweeps" / "tiny" / "launches").glob("*.jsonl")
     key = json.loads(log.read_text().splitlines()[0])["key"]
     subprocess.run(["scancel", "--name", key], check=True, timeout=30)
-    wait_until(sweep, {"PREEMPTED": 2}, 60)
-    sweep("launch", file, "--executor", "slurm", check=0)
+    wait_until(sweep, {"CANCELLED": 2}, 60)
+    sweep("launch", file, "--executor", "slurm", "--retry", "cancelled", check=0)
     wait_until(sweep, {"COMPLETED": 2})
     for run in root.runs():
         assert [attempt.number for attempt in run.attempts()] == [1, 2]

@@ -6,7 +6,7 @@
 
 from byol_core.config.canonical import canonical, flatten
 from byol_core.config.identity import SEMANTICS, DataIdentity, run_id
-from byol_core.config.locate import DataMissingError, data_identity, locate
+from byol_core.config.locate import DataMissingError, data_identity, locate, locate_photos
 from byol_core.config.models import Augment, DatasetConfig, EncoderConfig, HeadConfig, InitConfig, OptimizerConfig, TrainConfig
 from byol_core.config.presets import PRESETS
 from byol_core.config.resolve import ConfigError, nearest, resolve
@@ -28,6 +28,7 @@ __all__ = [
     "data_identity",
     "flatten",
     "locate",
+    "locate_photos",
     "nearest",
     "resolve",
     "run_id",

@@ -1,7 +1,8 @@
 """One form for settings that mean the same, so that equal runs get equal names.
 
 A key without effect becomes null (`gn_groups` under `bn`); a key whose values coincide takes one of them (τ = 0 and
-τ = 1 stay what they are under any schedule). No setting uses null for anything else.
+τ = 1 stay what they are under any schedule). No setting uses null for anything else. A key that came after runs were
+named is absent while it says what the trainer did before, so that those runs keep their names.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,11 +13,14 @@ from byol_core.config.models import TrainConfig
 # What shapes a run that never trains: the encoder at its start, and the images it is judged on.
 _RANDOM_ENCODER_KEYS = ("method", "seed", "batch_size", "dataset.", "encoder.", "init.", "augment.")
 
+# Keys that came later → the value under which everything is as it was without them.
+_LATER: dict[str, Any] = {"dataset.side": None, "augment.solarize_p": 0.0}
+
 
 def canonical(config: TrainConfig) -> dict[str, Any]:
     """Return the config as a flat dict, dotted key → JSON value, null where a key has no effect.
 
-    The location of the data is left out: the identity of the data is its content.
+    Left out are the location of the data, whose identity is its content, and later keys that change nothing.
     """
     flat = flatten(config.model_dump(mode="json"))
     del flat["dataset.path"]
@@ -28,7 +32,7 @@ def canonical(config: TrainConfig) -> dict[str, Any]:
         flat["schedule_epochs"] = flat["epochs"]
     if not _has_schedule(flat):
         flat["schedule_epochs"] = None
-    return flat
+    return {key: value for key, value in flat.items() if key not in _LATER or value != _LATER[key]}
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -44,6 +48,8 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _without_effect(flat: Mapping[str, Any]) -> Iterator[str]:
     yield from _keys_without_method(flat)
+    if flat["dataset.name"] != "folder":
+        yield "dataset.side"
     norms = {part: flat[f"{part}.norm"] for part in ("encoder", "projector", "predictor")}
     yield from (f"{part}.gn_groups" for part, norm in norms.items() if norm not in ("gn", "gn_ws"))
     if "affine" not in norms.values():

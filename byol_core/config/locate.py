@@ -1,18 +1,16 @@
-"""Where the images lie and what they are: finds a data set and fingerprints its content. Loads no torch."""
+"""Where the images lie and what they are: finds a data set and identifies its content. Loads no torch."""
 
-import hashlib
 import importlib.util
-import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
+from byol_core.config import fingerprint
 from byol_core.config.identity import DataIdentity
 from byol_core.config.models import DatasetConfig
-from byol_core.files import make_folder, read_json, write_json
+from byol_core.config.photo_folder import SUFFIXES, PhotoFolder, list_photos
 
 STL10_FILES = ("train_X.bin", "train_y.bin", "unlabeled_X.bin", "test_X.bin", "test_y.bin")
-_BLOCK_BYTES = 1 << 20
+_PHOTOS = f"DIR/train/<class>/* and DIR/val/<class>/* or DIR/test/<class>/*, files ending in {', '.join(SUFFIXES)}"
 
 
 class DataMissingError(Exception):
@@ -20,7 +18,7 @@ class DataMissingError(Exception):
 
 
 def locate(dataset: DatasetConfig) -> list[Path]:
-    """Return the files of a data set, in a fixed order.
+    """Return the files of a data set that is held in memory, in a fixed order.
 
     Raises:
         DataMissingError: a file is missing; the text says which and how to get it.
@@ -32,14 +30,36 @@ def locate(dataset: DatasetConfig) -> list[Path]:
     return files
 
 
-def data_identity(dataset: DatasetConfig) -> DataIdentity:
-    """Return the content's identity; hashes are cached by path, size and modification time.
+def locate_photos(dataset: DatasetConfig) -> PhotoFolder:
+    """Return the listing of a data set `folder`.
 
     Raises:
-        DataMissingError: as `locate`.
+        DataMissingError: a split has no photos; the text says which and how they must lie.
     """
+    if dataset.path is None:
+        raise DataMissingError(f"data set 'folder' needs dataset.path: a folder DIR with {_PHOTOS}")
+    root = Path(dataset.path).absolute()
+    listing = list_photos(root)
+    for name, split in (("train", listing.train), ("val or test", listing.test)):
+        if not split.photos:
+            where = f"data set 'folder' is not there: {str(root)!r} has no photos in {name}"
+            raise DataMissingError(f"{where}; as dataset.path DIR it must hold {_PHOTOS}")
+    return listing
+
+
+def data_identity(dataset: DatasetConfig) -> DataIdentity:
+    """Return the content's identity; hashes are remembered by name, size and modification time.
+
+    Raises:
+        DataMissingError: as `locate` and `locate_photos`.
+        OSError: a file cannot be read.
+    """
+    if dataset.name == "folder":
+        return DataIdentity(
+            fingerprint.of_photos(locate_photos(dataset)), "train/test folders, in the order of the names' sha256"
+        )
     splits = {"digits": "1400/397 by sha256 of the index", "arrays": "as stored", "stl10": "train+unlabeled/test"}
-    return DataIdentity(_fingerprint(locate(dataset)), splits[dataset.name])
+    return DataIdentity(fingerprint.of_files(locate(dataset)), splits[dataset.name])
 
 
 def data_root() -> Path:
@@ -68,38 +88,3 @@ def _stl10(dataset: DatasetConfig) -> list[Path]:
 def _missing(dataset: DatasetConfig, file: Path) -> str:
     where = f"data set {dataset.name!r} is not there: {str(file)!r} is missing"
     return f"{where}; fetch it with: sweep data fetch stl10" if dataset.name == "stl10" else f"{where}; check dataset.path"
-
-
-def _fingerprint(files: Sequence[Path]) -> str:
-    whole = hashlib.sha256()
-    for file in files:
-        whole.update(_file_hash(file).encode())
-    return whole.hexdigest()
-
-
-def _file_hash(file: Path) -> str:
-    stat = file.stat()
-    key = [str(file), stat.st_size, stat.st_mtime_ns]
-    note = _cache_folder() / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32] + ".json")
-    cached = read_json(note)
-    if cached is None:
-        cached = {"sha256": _sha256(file)}
-        try:
-            make_folder(note.parent)
-            write_json(note, cached)
-        except OSError:
-            pass  # a cache that cannot be written costs time, nothing else
-    return str(cached["sha256"])
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as handle:
-        while block := handle.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "byol-sweeps" / "fingerprints"

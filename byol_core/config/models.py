@@ -4,9 +4,9 @@ The defaults are the `digits-tiny` preset: a net that learns in seconds on one c
 radians, sizes in pixels, probabilities and fractions in [0, 1].
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 Norm = Literal["bn", "ln", "gn", "gn_ws", "affine", "none"]
 """`gn_ws`: group norm, and every weight of the part standardized; `affine`: a scale and offset per channel that start as
@@ -18,6 +18,20 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
+def _for_both(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value, value)
+
+
+def _shortest(pair: tuple[float, float]) -> float | list[float]:
+    return pair[0] if pair[0] == pair[1] else list(pair)
+
+
+PerView = Annotated[
+    tuple[Fraction, Fraction], Field(strict=False), BeforeValidator(_for_both), PlainSerializer(_shortest, when_used="json")
+]
+"""A probability for view 1 and one for view 2, written `[1.0, 0.1]`; one number means both, and is what equal ones become."""
+
+
 class Section(BaseModel):
     """Base of all settings: frozen, strict about types and closed to unknown keys."""
 
@@ -25,17 +39,22 @@ class Section(BaseModel):
 
 
 class DatasetConfig(Section):
-    """Which images; where they lie (`path`) is no part of what a run is."""
+    """Which images; where they lie (`path`) is no part of what a run is.
 
-    name: Literal["digits", "arrays", "stl10"] = "digits"
+    `folder` is photos on the disk, `path`/train/<class>/*.jpeg and the same below val or test, decoded as they are needed;
+    its order, and so what `limit` keeps, is that of the sha256 of the names, which mixes the classes.
+    """
+
+    name: Literal["digits", "arrays", "stl10", "folder"] = "digits"
     path: str | None = None
     limit: int = Field(0, ge=0, description="use the first N training images; 0 = all")
+    side: Annotated[int, Field(ge=8, le=4096)] = Field(224, description="of the views of `folder`, in pixels")
 
 
 class EncoderConfig(Section):
-    """The ResNet v1 that is kept: BasicBlocks, global average pool."""
+    """The ResNet v1 that is kept: BasicBlocks or, in `resnet50`, Bottlenecks, then the global average."""
 
-    arch: Literal["tiny", "resnet18"] = "tiny"
+    arch: Literal["tiny", "resnet18", "resnet50"] = "tiny"
     stem: Literal["3x3", "3x3_stride2", "7x7_pool"] = "3x3_stride2"
     norm: Norm = "bn"
     gn_groups: Count = 8
@@ -104,8 +123,8 @@ class ContrastiveConfig(Section):
 class Augment(Section):
     """The random view of an image. Every draw is per image; an operation with probability or strength 0 is off.
 
-    Order: affine or crop, flip, colour jitter (its four parts in random order), grayscale, blur, gain and offset, noise,
-    normalization.
+    Order: affine or crop, flip, colour jitter (its four parts in random order), grayscale, blur, solarization, gain and
+    offset, noise, normalization. What is judged with augmentation is judged with view 1's.
     """
 
     rotate_rad: NotNegative = 0.4
@@ -121,12 +140,18 @@ class Augment(Section):
     jitter_saturation: Fraction = 0.4
     jitter_hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     grayscale_p: Fraction = 0.0
-    blur_p: Fraction = 0.0
+    blur_p: PerView = (0.0, 0.0)
     blur_sigma: tuple[Positive, Positive] = Field((0.1, 2.0), strict=False)
+    solarize_p: PerView = Field((0.0, 0.0), description="pixels ≥ 0.5 inverted")
     gain: Fraction = Field(0.5, description="pixels × U[1 − gain, 1 + gain]")
     offset: NotNegative = Field(0.2, description="pixels + U[−offset, offset]")
     noise_std: NotNegative = 0.05
     normalize: Literal["none", "imagenet"] = "none"
+
+    @property
+    def turns(self) -> bool:
+        """Whether images are turned, scaled or shifted as a whole."""
+        return bool(self.rotate_rad or self.shift or self.scale != (1.0, 1.0))
 
     @model_validator(mode="after")
     def _ranges_are_ordered(self) -> "Augment":
@@ -172,6 +197,11 @@ class TrainConfig(Section):
         if self.schedule_epochs and self.schedule_epochs < self.epochs:
             raise ValueError(
                 f"schedule_epochs: {self.schedule_epochs} is shorter than epochs {self.epochs}; use 0 or more epochs"
+            )
+        if self.dataset.name == "folder" and self.augment.turns:
+            raise ValueError(
+                "augment.rotate_rad: photos of a folder are cropped and flipped while they are decoded, not turned, scaled or "
+                "shifted; set augment.rotate_rad and augment.shift to 0 and augment.scale to [1, 1]"
             )
         for part in ("projector", "predictor"):
             head: HeadConfig = getattr(self, part)

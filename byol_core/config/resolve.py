@@ -90,5 +90,6 @@ def _explain(error: ValidationError) -> ConfigError:
         text = str(first["ctx"]["error"])
         named = f"{key}.{text}" if key else text
         return ConfigError(named.split(":")[0], named)
-    expected = first["msg"].removeprefix("Input should be ")
+    is_no_pair = first["type"] in ("missing", "too_long")  # every section has defaults, so these are about a list's length
+    expected = "a pair" if is_no_pair else first["msg"].removeprefix("Input should be ")
     return ConfigError(key, f"{key}: {first['input']!r} is not allowed; it must be {expected}")

@@ -9,12 +9,10 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from byol_core.files.modes import create_file, create_folder
+from byol_core.files.modes import create_file, create_folders
 
 
 class DamagedFileError(ValueError):
@@ -26,13 +24,8 @@ class DamagedFileError(ValueError):
 
 def make_folder(path: Path) -> None:
     """Create `path` and its missing parents, each as open as the one above it (`byol_core.files.modes`)."""
-    for folder in [*reversed(path.parents), path]:
-        if not folder.exists():
-            try:
-                create_folder(folder)
-            except FileExistsError:
-                continue
-            sync_folder(folder.parent)
+    for made in create_folders(path):
+        sync_folder(made.parent)
 
 
 def claim_folder(path: Path, name: str, claim: Any) -> bool:
@@ -54,23 +47,20 @@ def claim_folder(path: Path, name: str, claim: Any) -> bool:
     return True
 
 
-@contextmanager
-def replacing(path: Path, create: Callable[[Path, int], int] = create_file) -> Iterator[BinaryIO]:
-    """Write a new `path` piece by piece; readers see the old file until the block ends well, and then the new one.
-
-    Args:
-        path: in a folder that exists.
-        create: makes the file that is written aside; `create_output` for one that a user asked for by its name.
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`; readers see the old file or the new one.
 
     Raises:
         OSError: disk full, read-only or failing; then `path` is as it was.
     """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with os.fdopen(create(aside, os.O_WRONLY | os.O_EXCL), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        descriptor = create_file(aside, os.O_WRONLY | os.O_EXCL)
+        try:
+            write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)
@@ -78,23 +68,18 @@ def replacing(path: Path, create: Callable[[Path, int], int] = create_file) -> I
     sync_folder(path.parent)
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`; readers see the old file or the new one.
-
-    Raises:
-        OSError: as `replacing`.
-    """
-    with replacing(path) as file:
-        file.write(content)
-
-
 def write_json(path: Path, value: Any) -> None:
-    """Replace `path` by `value` as strict, readable JSON.
+    """Replace `path` by `value` as strict, readable JSON; raises what `to_json` and `write_atomic` raise."""
+    write_atomic(path, to_json(value))
+
+
+def to_json(value: Any) -> bytes:
+    """Return `value` as strict, readable JSON.
 
     Raises:
-        ValueError: `value` holds a NaN or an infinity, which strict JSON does not know.
+        ValueError: it holds a NaN or an infinity, which strict JSON does not know.
     """
-    write_atomic(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False).encode() + b"\n")
+    return json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False).encode() + b"\n"
 
 
 def read_json(path: Path) -> Any | None:
@@ -112,11 +97,10 @@ def read_json(path: Path) -> Any | None:
 
 
 def publish_folder(aside: Path, path: Path) -> None:
-    """Rename the finished folder `aside` to `path`, its files synced first."""
-    for file in aside.iterdir():
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
-    sync_folder(aside)
+    """Rename the finished folder `aside` to `path`, all that is in it synced first."""
+    for inside in aside.rglob("*"):
+        _sync(inside)
+    _sync(aside)
     aside.rename(path)
     sync_folder(path.parent)
 
@@ -129,8 +113,19 @@ def remove_tree(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of it: one call to the system may take a part only."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 def sync_folder(path: Path) -> None:
     """Make the names in `path` survive a power loss."""
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json  # three times as fast as json
 
-from byol_core.files.durable import sync_folder
+from byol_core.files.durable import sync_folder, write_all
 from byol_core.files.modes import create_file
 
 _CRC_MARK = b',"crc":"'
@@ -122,10 +122,8 @@ class RecordLog:
         self._failed = False
 
     def _write(self, line: bytes) -> None:
-        view = memoryview(b"\n" + line if self._torn else line)
+        write_all(self._descriptor, b"\n" + line if self._torn else line)
         self._torn = False
-        while view:
-            view = view[os.write(self._descriptor, view) :]
 
     def _sync(self) -> None:
         os.fsync(self._descriptor)

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from orchestrator.cli.places import Places, collected, database_for, open_to_group
 from orchestrator.cli.words import assignment, names, seed_numbers
+from orchestrator.errors import SchedulerError
 
 
 def launch(
@@ -20,6 +21,7 @@ def launch(
     seeds: Annotated[str | None, typer.Option(help="Seeds instead of the spec's, e.g. 0,1,2.")] = None,
     executor: Annotated[str, typer.Option(help="auto, slurm, local or inline.")] = "auto",
     slots: Annotated[int | None, typer.Option(min=1, help="How many runs at once; default: one per GPU or core.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Whose defaults in clusters.yaml count; default: SLURM's name.")] = None,
     retry: Annotated[str, typer.Option(help="Also try again what ended so, e.g. failed,oom.")] = "",
     only: Annotated[str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Try: train so many steps and keep no result.")] = None,
@@ -53,10 +55,13 @@ def launch(
         raise typer.Exit(try_out(sweep, Places.root, narrowing, max_steps, print))
     if group is not None and not dry_run:
         open_to_group(group)
-    request = Request(sweep, narrowing, executor, slots, rerun, prune, dry_run)
+    request = Request(sweep, narrowing, executor, slots, cluster, rerun, prune, dry_run)
     with Watch(console, sweep.label, Places.root, database_for(dry_run)) as watch:
         done = start(request, Places.root, watch.reporter())
     if dry_run:
         return show_plan_runs(console, done.plan)
     status = next(iter(sweep_statuses(collected(wait=True), sweep.label)))
-    raise typer.Exit(show_outcome(console, status, done))
+    exit_status = show_outcome(console, status, done)
+    if done.sent.refusal is not None:
+        raise SchedulerError(f"{done.sent.refusal}; what did not go out stays planned: run the same launch again")
+    raise typer.Exit(exit_status)

@@ -3,10 +3,25 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 
-from orchestrator.errors import SchedulerError
+from orchestrator.errors import SchedulerError, SchedulerSilentError
 
 _TIMEOUT_S = 30
+# Words of commands that could not reach SLURM, or lost it before the answer.
+_NO_ANSWER = (
+    "Unable to contact slurm controller",
+    "Socket timed out",
+    "Zero Bytes were transmitted or received",
+    "Connection refused",
+    "Connection timed out",
+    "No route to host",
+    "Transport endpoint is not connected",
+    "Unexpected message received",
+    "Resource temporarily unavailable",
+)
+_FIXED = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}  # English words, and times in seconds since 1970
+_NARROWING = ("SQUEUE_", "SACCT_")  # a user's own filters and formats, which would hide jobs from us
 
 
 def has_slurm() -> bool:
@@ -19,19 +34,39 @@ def inside_job() -> bool:
     return "SLURM_JOB_ID" in os.environ
 
 
-def ask(*command: str, timeout_s: float = _TIMEOUT_S) -> str:
+def ask(*command: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, str] | None = None) -> str:
     """Run one of SLURM's commands and return what it printed.
 
+    Args:
+        command: name and arguments.
+        timeout_s: how long to wait for it.
+        environment: all of its variables; None for ours, with English words and plain times.
+
     Raises:
-        SchedulerError: it is not installed, did not answer in time, or failed; the text is its own.
+        SchedulerSilentError: there was no answer in time, or none at all.
+        SchedulerError: it is not installed, or refused; the text is its own.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+        variables = environment or _environment()
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL, env=variables
+        )
     except FileNotFoundError:
         raise SchedulerError(f"{command[0]} is not on this machine; use --executor local, or a login node") from None
     except subprocess.TimeoutExpired:
-        raise SchedulerError(f"{command[0]} did not answer within {timeout_s:g} s; try again later") from None
-    if done.returncode != 0:
-        said = " ".join((done.stderr or done.stdout).split())
-        raise SchedulerError(f"{command[0]} failed: {said}")
-    return done.stdout
+        raise SchedulerSilentError(f"{command[0]} did not answer within {timeout_s:g} s; try again later") from None
+    if done.returncode == 0:
+        return done.stdout
+    said = _in_one_line(done.stderr or done.stdout)
+    if any(words in said for words in _NO_ANSWER):
+        raise SchedulerSilentError(f"{command[0]} got no answer: {said}; try again later")
+    raise SchedulerError(f"{command[0]} refused: {said}")
+
+
+def _in_one_line(text: str) -> str:
+    """Join lines, without the `sbatch: error:` before each."""
+    return "; ".join(line.rpartition("error: ")[2].strip() for line in text.splitlines() if line.strip())
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(_NARROWING)} | _FIXED

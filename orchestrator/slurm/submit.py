@@ -4,9 +4,11 @@ Jobs are submitted held and released once their ids are on the disk, so nothing 
 From submitit's result files, states and signal handlers nothing is used: results are the run folders.
 """
 
-import subprocess
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from byol_core.files import make_folder, umask_of
@@ -16,44 +18,60 @@ from orchestrator.slurm.job import work
 from orchestrator.spec import Resources
 
 _SIGNAL_LEAD_S = 90
+_IDS_PER_CALL = 500
 
 
-def submit_held(
-    folder: Path, key: str, root: Path, run_ids: Sequence[str], resources: Resources, parallel: int | None, rerun: bool
-) -> list[str]:
+@dataclass(frozen=True)
+class Array:
+    """One array to submit.
+
+    Attributes:
+        key: job name; by it the array is found again if this process dies now.
+        bundles: the runs of each job.
+        resources: what each job asks for.
+        parallel: how many jobs may run at once; None for no limit.
+        after: id of an array that must have ended before; None for none.
+        code: the folder that the jobs import, named by its sha256; None for what is installed.
+    """
+
+    key: str
+    bundles: Sequence[Sequence[str]]
+    resources: Resources
+    parallel: int | None = None
+    after: str | None = None
+    code: Path | None = None
+
+
+def submit_held(folder: Path, root: Path, array: Array, rerun: bool) -> list[str]:
     """Submit one array of held jobs.
 
     Args:
-        folder: for submitit's files and the output of jobs before they claim their attempt.
-        key: job name; by it the array is found again if this process dies now.
+        folder: for the batch script, submitit's files and the output of jobs before they claim their attempt.
         root: the root folder.
-        run_ids: one job each.
-        resources: what each job asks for.
-        parallel: how many may run at once; None for no limit.
+        array: what to submit.
         rerun: train again what is done already.
 
     Returns:
-        The job ids, in order.
+        The job ids, one per bundle.
 
     Raises:
+        SchedulerSilentError: it is not known whether SLURM took it.
         SchedulerError: SLURM refused; the text is its own.
     """
-    import submitit
+    from orchestrator.slurm.arrays import HeldArrays
 
     make_folder(folder)
-    executor = submitit.SlurmExecutor(folder=folder, python=sys.executable)
-    executor.update_parameters(**_parameters(key, resources, parallel or len(run_ids)))
-    try:
-        with umask_of(folder):
-            jobs = executor.map_array(work, [str(root)] * len(run_ids), list(run_ids), [rerun] * len(run_ids))
-    except (submitit.core.utils.FailedJobError, subprocess.SubprocessError, OSError) as error:
-        raise SchedulerError(f"sbatch refused: {' '.join(str(error).split())}") from None
+    executor = HeldArrays(folder=folder, python=array.resources.python or shlex.quote(sys.executable))
+    executor.update_parameters(**_parameters(array))
+    count, at_once = len(array.bundles), array.resources.side_by_side
+    with umask_of(folder):
+        jobs = executor.map_array(work, [str(root)] * count, array.bundles, [at_once] * count, [rerun] * count)
     return [job.job_id for job in jobs]
 
 
 def release(job_ids: Sequence[str]) -> None:
     """Let held jobs start."""
-    for array in _arrays(job_ids):
+    for array in sorted({job_id.partition("_")[0] for job_id in job_ids}):
         ask("scontrol", "release", array)
 
 
@@ -62,28 +80,65 @@ def cancel(key: str) -> None:
     ask("scancel", f"--name={key}")
 
 
-def cancel_jobs(job_ids: Sequence[str]) -> None:
-    """Cancel these jobs; those that have ended are no error."""
-    ask("scancel", *job_ids)
+def cancel_jobs(job_ids: Iterable[str]) -> None:
+    """Cancel these jobs, hundreds by one call; those that have ended are no error."""
+    words = list(_task_lists(job_ids))
+    for start in range(0, len(words), _IDS_PER_CALL):
+        try:
+            ask("scancel", *words[start : start + _IDS_PER_CALL])
+        except SchedulerError as error:
+            if "Invalid job id" not in str(error):  # SLURM has forgotten it: it ended long ago
+                raise
 
 
-def _parameters(key: str, resources: Resources, parallel: int) -> dict[str, object]:
-    asked: dict[str, object] = {
-        "job_name": key,
-        "time": resources.timeout_min,
-        "mem": f"{resources.mem_gb}GB",
-        "cpus_per_task": resources.cpus,
-        "gpus_per_node": resources.gpus or None,
-        "partition": resources.partition,
-        "account": resources.account,
-        "qos": resources.qos,
-        "array_parallelism": parallel,
+def _task_lists(job_ids: Iterable[str]) -> Iterator[str]:
+    """Write 7_0, 7_1, 7_2 and 7_9 as 7_[0-2,9]."""
+    pairs = sorted({(array, int(task or -1)) for array, _, task in (job_id.partition("_") for job_id in job_ids)})
+    for array, tasks in groupby(pairs, key=lambda pair: pair[0]):
+        numbers = [task for _, task in tasks]
+        yield array if numbers == [-1] else f"{array}_[{','.join(_ranges(numbers))}]"
+
+
+def _ranges(numbers: Sequence[int]) -> Iterator[str]:
+    for _, together in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+        members = [number for _, number in together]
+        yield str(members[0]) if len(members) == 1 else f"{members[0]}-{members[-1]}"
+
+
+def _parameters(array: Array) -> dict[str, object]:
+    asked = array.resources
+    options = {"hold": True, "requeue": True, "reservation": asked.reservation, **asked.sbatch}
+    if array.after is not None:
+        options["dependency"] = f"afterany:{array.after}"
+    parameters: dict[str, object] = {
+        "job_name": array.key,
+        "time": asked.timeout_min,
+        "mem": f"{asked.mem_gb}GB",
+        "cpus_per_task": asked.cpus,
+        "gpus_per_node": f"{asked.gpu_type}:{asked.gpus}" if asked.gpu_type else asked.gpus or None,
+        "nodes": asked.nodes,
+        "ntasks_per_node": asked.tasks,
+        **{name: getattr(asked, name) for name in ("partition", "account", "qos", "constraint", "exclude", "nodelist")},
+        "array_parallelism": array.parallel or len(array.bundles),
         "signal_delay_s": _SIGNAL_LEAD_S,
-        "setup": ["export PYTHONSAFEPATH=1"],  # or a folder `analysis/` in the working directory would be imported
-        "additional_parameters": {"hold": True},
+        "setup": [*_setup(asked), *_code(array)],  # last: a module may set PYTHONPATH too
+        "srun_args": asked.srun,
+        "additional_parameters": {name: value for name, value in options.items() if value is not None},
     }
-    return {name: value for name, value in asked.items() if value is not None}
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
-def _arrays(job_ids: Sequence[str]) -> list[str]:
-    return sorted({job_id.partition("_")[0] for job_id in job_ids})
+def _code(array: Array) -> Iterator[str]:
+    """Yield the shell lines that make a job import the code of its submission."""
+    if array.code is not None:
+        yield f"export PYTHONPATH={shlex.quote(str(array.code))}${{PYTHONPATH:+:$PYTHONPATH}} SWEEP_CODE={array.code.name}"
+
+
+def _setup(asked: Resources) -> Iterator[str]:
+    """Yield the shell lines before the run."""
+    yield "export PYTHONSAFEPATH=1"  # or a folder `analysis/` in the working directory would be imported
+    if asked.data is not None:
+        yield f"export SWEEP_DATA={shlex.quote(asked.data)}"
+    if asked.data_copy is not None:
+        yield f'export SWEEP_DATA_COPY="{asked.data_copy}"'  # its variables are the node's
+    yield from asked.setup

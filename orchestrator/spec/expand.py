@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,9 @@ from byol_core.config import ConfigError, TrainConfig, flatten, nearest, resolve
 from orchestrator.errors import SpecError
 from orchestrator.spec.derive import FormulaError, evaluate
 from orchestrator.spec.load import Sweep
-from orchestrator.spec.model import Overrides, Spec
+from orchestrator.spec.model import Spec
+from orchestrator.spec.parts import Overrides
+from orchestrator.spec.resources import Resources, overlay
 
 MAX_RUNS = 20_000
 
@@ -21,11 +23,13 @@ class Variant:
 
     Attributes:
         name: unique in the sweep, e.g. `byol` or `byol,target.tau_base=0.9`.
+        row: the one under `variants:` that it belongs to, None in a spec without.
         overrides: what makes it differ from the base.
         config: with seed 0.
     """
 
     name: str
+    row: str | None
     overrides: Overrides
     config: TrainConfig
 
@@ -49,7 +53,37 @@ def expand(sweep: Sweep) -> list[Variant]:
     variants = [_variant(sweep, row, point) for row, point in _points(spec)]
     if not variants:
         raise SpecError(f"{sweep.document.where(('exclude',))}: every variant is excluded; nothing is left to run")
+    _check_varied(sweep, variants)
     return variants
+
+
+def resources_of(sweep: Sweep, variant: Variant, defaults: Resources) -> Resources:
+    """Return what the jobs of a variant ask for.
+
+    Args:
+        sweep: whose spec says so.
+        variant: of it.
+        defaults: the cluster's, which lie under the spec's.
+
+    Raises:
+        SpecError: the cluster's and the spec's values contradict each other.
+    """
+    common = sweep.spec.resources
+    own = [common.per_variant[name] for name in (variant.row, variant.name) if name in common.per_variant]
+    asked = overlay(defaults, common, *own[-1:])
+    wrong = asked.contradiction()
+    if wrong is not None:
+        raise SpecError(f"{sweep.document.where(('resources',))}: resources, with the cluster's defaults: {wrong}")
+    return asked
+
+
+def _check_varied(sweep: Sweep, variants: Sequence[Variant]) -> None:
+    """Refuse resources for a variant that is none."""
+    known = [*sweep.spec.variants, *(variant.name for variant in variants)]
+    for name in sweep.spec.resources.per_variant:
+        if name not in known:
+            where = sweep.document.where(("resources", "per_variant", name))
+            raise SpecError(f"{where}: resources: per_variant: no variant is called {name!r}; {nearest(name, known)}")
 
 
 def _check_excludes(sweep: Sweep) -> None:
@@ -96,7 +130,7 @@ def _variant(sweep: Sweep, row: str | None, point: Overrides) -> Variant:
     settings = {**base, **sweep.overrides, **overrides}
     try:
         derived = _derived(sweep, settings)
-        return Variant(name, {**overrides, **derived}, resolve(spec.base["preset"], {**settings, **derived}))
+        return Variant(name, row, {**overrides, **derived}, resolve(spec.base["preset"], {**settings, **derived}))
     except ConfigError as error:
         raise SpecError(f"{_blame(sweep, row, error.key)}: variant {name!r}: {error}") from None
 

@@ -12,7 +12,9 @@ from pydantic import ValidationError
 from byol_core.config import nearest
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.spec import strict_yaml
-from orchestrator.spec.model import Overrides, Profile, Resources, Spec
+from orchestrator.spec.explain import explain
+from orchestrator.spec.model import Profile, Spec
+from orchestrator.spec.parts import Overrides
 from orchestrator.spec.strict_yaml import Document
 
 
@@ -58,37 +60,7 @@ def _validate(document: Document) -> Spec:
     try:
         return Spec.model_validate(document.values)
     except ValidationError as error:
-        raise SpecError(_explain(document, error)) from None
-
-
-def _explain(document: Document, error: ValidationError) -> str:
-    # A misspelt key is both unknown and missing; the first says more.
-    first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-    path = tuple(part for part in first["loc"] if part not in ("str", "dict[str,any]", "[key]"))
-    text = first["msg"].removeprefix("Value error, ")
-    dotted = ".".join(str(part) for part in path)
-    if first["type"] == "extra_forbidden":
-        fields = _fields_at(path[:-1])
-        return f"{document.where(path)}: key {dotted!r} does not exist; {nearest(str(path[-1]), fields)}"
-    if first["type"] == "missing":
-        needed = "; a spec needs version, name, base, seeds, baseline" if len(path) == 1 else ""
-        return f"{document.where(path[:-1])}: key {dotted!r} is missing{needed}"
-    if first["type"] == "too_short":
-        return f"{document.where(path)}: {dotted}: is empty; it must hold at least one value"
-    if first["type"] == "value_error":
-        at = path or (text.split(":")[0],)
-        return f"{document.where(at)}: {dotted + ': ' if dotted else ''}{text}"
-    expected = text.removeprefix("Input should be ")
-    shown = "null" if first["input"] is None else repr(first["input"])
-    return f"{document.where(path)}: {dotted}: {shown} is not allowed; it must be {expected}"
-
-
-def _fields_at(path: tuple[str | int, ...]) -> list[str]:
-    if path[:1] == ("profiles",):
-        return list(Profile.model_fields)
-    if path[:1] == ("resources",):
-        return list(Resources.model_fields)
-    return ["when", "because"] if path[:1] == ("exclude",) else list(Spec.model_fields)
+        raise SpecError(explain(document, Spec, error)) from None
 
 
 def _apply(document: Document, spec: Spec, name: str, profile: Profile) -> Spec:
@@ -101,12 +73,14 @@ def _apply(document: Document, spec: Spec, name: str, profile: Profile) -> Spec:
         "base": profile.base if "preset" in profile.base else {**spec.base, **profile.base},
         "variants": {key: {**values, **profile.variants.get(key, {})} for key, values in spec.variants.items()},
         "seeds": profile.seeds or spec.seeds,
-        "resources": {**spec.resources.model_dump(), **profile.resources},
+        "resources": {**spec.resources.model_dump(exclude_unset=True), **profile.resources.model_dump(exclude_unset=True)},
     }
     try:
         return Spec.model_validate(changed)
     except ValidationError as error:
-        raise SpecError(f"{document.where(('profiles', name))}: in profile {name!r}: {_explain(document, error)}") from None
+        raise SpecError(
+            f"{document.where(('profiles', name))}: in profile {name!r}: {explain(document, Spec, error)}"
+        ) from None
 
 
 def _refuse_axis_overrides(spec: Spec, overrides: Overrides) -> None:

@@ -1,39 +1,15 @@
 """What a spec may say. Settings of a run are dotted keys of ``byol_core.config``; the rest is here."""
 
 import itertools
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Value = Any
-Overrides = dict[str, Value]
+from orchestrator.spec.parts import Name, Overrides, Part, Value
+from orchestrator.spec.resources import VariedResources, overlay
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def check_name(name: str) -> str:
-    """Return `name` if it can be a file name, a job name and a table row.
-
-    Raises:
-        ValueError: it cannot.
-    """
-    if not _NAME.fullmatch(name) or ".." in name:
-        raise ValueError(
-            f"{name!r} is no name; use letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit"
-        )
-    return name
-
-
-Name = Annotated[str, AfterValidator(check_name)]
 Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
 Axis = Annotated[list[Value], Field(min_length=1)]
-
-
-class Part(BaseModel):
-    """Base of all parts: frozen, strict about types and closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Exclude(Part):
@@ -43,25 +19,13 @@ class Exclude(Part):
     because: str
 
 
-class Resources(Part):
-    """What one run asks of SLURM."""
-
-    gpus: int = Field(1, ge=0)
-    cpus: int = Field(4, ge=1)
-    mem_gb: int = Field(16, ge=1)
-    timeout_min: int = Field(240, ge=1)
-    partition: Name | None = None
-    account: Name | None = None
-    qos: Name | None = None
-
-
 class Profile(Part):
     """Named changes to a spec, as for another scale. A base with a preset replaces the spec's base."""
 
     base: Overrides = {}
     variants: dict[Name, Overrides] = {}
     seeds: Seeds | None = None
-    resources: dict[str, Value] = {}
+    resources: VariedResources = VariedResources()
 
 
 class Spec(Part):
@@ -80,7 +44,7 @@ class Spec(Part):
     derive: dict[str, str] = {}
     tables: list[Name] = []
     keep: Literal["encoder", "checkpoints", "nothing"] = "encoder"
-    resources: Resources = Resources()
+    resources: VariedResources = VariedResources()
     profiles: dict[Name, Profile] = {}
 
     @model_validator(mode="after")
@@ -96,6 +60,7 @@ class Spec(Part):
             raise ValueError(f"zip: axes that move together must be equally long: {lengths}")
         self._check_reserved_keys()
         self._check_no_key_is_set_twice()
+        self._check_resources()
         if isinstance(self.baseline, str) and self.baseline not in self.variants:
             raise ValueError(f"baseline: {self.baseline!r} is no variant; variants: {', '.join(self.variants) or 'none'}")
         return self
@@ -116,3 +81,10 @@ class Spec(Part):
         for (one, keys), (other, others) in itertools.combinations(places.items(), 2):
             for key in sorted(keys & others):
                 raise ValueError(f"{other}: {key!r} is set by {one} and by {other}; leave it to one of them")
+
+    def _check_resources(self) -> None:
+        common = self.resources
+        for name, own in {"": common, **{f"per_variant.{name}: ": own for name, own in common.per_variant.items()}}.items():
+            wrong = overlay(common, own).contradiction()
+            if wrong is not None:
+                raise ValueError(f"resources: {name}{wrong}")

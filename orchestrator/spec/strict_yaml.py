@@ -34,23 +34,27 @@ class Document:
         return f"{self.file}:{self.lines.get(path, 1)}"
 
 
-def read(file: Path) -> Document:
+def read(file: Path, example: str = "`version: 1` and `name: my_sweep`") -> Document:
     """Parse a file.
+
+    Args:
+        file: YAML.
+        example: keys that it could hold, for the error where it holds none.
 
     Raises:
         SpecError: missing, too large, no YAML 1.2, duplicate keys, or no mapping of keys.
     """
     try:
         if file.stat().st_size > MAX_BYTES:
-            raise SpecError(f"{file}: larger than {MAX_BYTES >> 20} MiB; a spec is a short text")
+            raise SpecError(f"{file}: larger than {MAX_BYTES >> 20} MiB; it must be a short text")
         text = file.read_bytes().decode()
     except FileNotFoundError:
         raise SpecError(f"{file}: no such file; the specs that come with the project lie in sweeps/") from None
     except IsADirectoryError:
         raise SpecError(f"{file}: is a folder; name one of the specs in it") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{file}: cannot be read as text ({type(error).__name__}); a spec is a YAML file") from None
-    return _parse(file, text)
+        raise SpecError(f"{file}: cannot be read as text ({type(error).__name__}); it must be a YAML file") from None
+    return _parse(file, text, example)
 
 
 def scalar(text: str) -> Any:
@@ -61,7 +65,7 @@ def scalar(text: str) -> Any:
         return text
 
 
-def _parse(file: Path, text: str) -> Document:
+def _parse(file: Path, text: str, example: str) -> Document:
     try:
         tree = YAML(typ="rt").load(text)
     except YAMLError as error:
@@ -72,7 +76,7 @@ def _parse(file: Path, text: str) -> Document:
     except RecursionError:
         raise SpecError(f"{file}: nested too deeply") from None
     if not isinstance(tree, CommentedMap):
-        raise SpecError(f"{file}:1: a spec is a mapping of keys such as `version: 1` and `name: my_sweep`")
+        raise SpecError(f"{file}:1: is no mapping of keys such as {example}")
     plain = _Plain(file)
     return Document(file, plain.convert(tree, ()), plain.lines)
 

@@ -1,0 +1,62 @@
+"""One photo file → its views as pixels: decoded once, cut out of the original, resized bicubically with antialiasing (PIL).
+
+PIL lets go of Python's lock while it decodes and resizes, so threads do this in parallel.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from byol_core.crops import Crop
+from byol_core.source import DataError
+
+Pixels = npt.NDArray[np.uint8]
+_WHOLE_TO_MIDDLE = 8 / 7  # 256 → 224
+
+
+def decode(file: Path, crops: Sequence[Crop], side: int) -> list[Pixels]:
+    """Read a photo and cut out its views.
+
+    Args:
+        file: JPEG, PNG or whatever PIL reads; grey and CMYK become RGB.
+        crops: of each view; none for the one view of evaluation, the middle of the photo.
+        side: of a view, in pixels.
+
+    Returns:
+        A (3, side, side) array for each view.
+
+    Raises:
+        DataError: the file holds no whole image.
+    """
+    try:
+        with Image.open(file) as opened:
+            photo = opened.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = f"no photo that can be read ({error})"
+        raise DataError(f"{str(file)!r}: {reason}; replace it by a whole copy, or delete it") from None
+    return [_cut(photo, crop, side) for crop in crops] or [_channels_first(middle(photo, side))]
+
+
+def middle(photo: Image.Image, side: int) -> Image.Image:
+    """Return the view of evaluation: the shorter side resized to 8/7 of `side` (256 for 224), then the middle."""
+    shorter, resized = min(photo.size), round(side * _WHOLE_TO_MIDDLE)
+    width, height = (resized if length == shorter else resized * length // shorter for length in photo.size)
+    left, upper = round((width - side) / 2), round((height - side) / 2)
+    return _resized(photo, width, height).crop((left, upper, left + side, upper + side))
+
+
+def _cut(photo: Image.Image, crop: Crop, side: int) -> Pixels:
+    # Cropped first: `resize(box=…)` would let pixels from outside the box in.
+    pixels = _channels_first(_resized(photo.crop(crop.box(*photo.size)), side, side) if crop.cut else middle(photo, side))
+    return pixels[..., ::-1] if crop.flip else pixels
+
+
+def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
+    return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def _channels_first(image: Image.Image) -> Pixels:
+    return np.asarray(image).transpose(2, 0, 1)

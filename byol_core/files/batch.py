@@ -1,0 +1,60 @@
+"""Many small files at once, as durable as one by one: the file system is synced twice instead of once a file.
+
+A thousand files cost two waits for the disk this way, and about four thousand with `write_atomic`.
+"""
+
+import ctypes
+import os
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from byol_core.files.durable import sync_folder
+from byol_core.files.modes import create_file, create_folders
+
+
+def write_many(files: Mapping[Path, bytes]) -> None:
+    """Replace each file by its content, as `write_atomic` does; missing folders are made.
+
+    After a crash each file is as it was or as it should be, and when this returns all of them survive a power loss.
+
+    Raises:
+        OSError: disk full, read-only or failing; some files may have been replaced.
+    """
+    aside = {path: path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp") for path in files}
+    folders = {path.parent for path in files}
+    for folder in folders:
+        create_folders(folder)
+    try:
+        for path, content in files.items():
+            _write_new(aside[path], content)
+        _sync_holding(aside.values())  # contents first: a name must not come to stand for an empty file
+        for path in files:
+            aside[path].replace(path)
+    except BaseException:
+        for path in aside.values():
+            path.unlink(missing_ok=True)
+        raise
+    _sync_holding(folders)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    with os.fdopen(create_file(path, os.O_WRONLY | os.O_EXCL), "wb") as file:
+        file.write(content)
+
+
+def _sync_holding(paths: Iterable[Path]) -> None:
+    """Sync the file systems that hold these paths; where the system cannot, each path by itself."""
+    paths = list(paths)
+    syncfs: Callable[[int], int] | None = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        for path in {*paths, *(path.parent for path in paths)}:
+            sync_folder(path)
+        return
+    for path in {path.stat().st_dev: path for path in paths}.values():
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            if syncfs(descriptor) != 0:
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,101 @@
+"""Where views come from: a source hands out batches of its images, whether they lie in memory or are decoded on demand.
+
+``Split`` (data.py) holds pixels, ``Photos`` (photos.py) decodes files. What a batch still lacks of a random view is drawn on
+the device, by ``Batch.view``.
+"""
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from byol_core.augment import normalized, random_view, to_float, toned
+from byol_core.config import Augment
+
+
+class DataError(ValueError):
+    """A data set whose files are there but hold something else than images and labels."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A batch that will be wanted.
+
+    Attributes:
+        rows: (B,) int64, which images.
+        how: the augmentation.
+        crops: the random streams, one for each view, of crops that are cut before the batch is handed out; none where images
+            are wanted as they are.
+    """
+
+    rows: Tensor
+    how: Augment
+    crops: tuple[np.random.Generator, ...] = ()
+
+
+class Batch(Protocol):
+    """Some images of a source."""
+
+    def view(self, which: int, how: Augment, rng: np.random.Generator, device: torch.device) -> Tensor:
+        """Return random view 1 or 2 of each image, (B, C, H, W) float32 on the device, normalized."""
+
+    def clean(self, how: Augment, device: torch.device) -> Tensor:
+        """Return the images without augmentation, normalized."""
+
+
+class Source(Protocol):
+    """Images by number, with labels."""
+
+    @property
+    def labels(self) -> Tensor:
+        """(N,) int64; −1 where there is none."""
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, requests: Iterable[Request]) -> Generator[Batch, None, None]:
+        """Yield a batch for each request, in order."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Images that lie in memory: every view starts from the whole image.
+
+    Attributes:
+        pixels: (B, C, H, W) uint8.
+    """
+
+    pixels: Tensor
+
+    def view(self, which: int, how: Augment, rng: np.random.Generator, device: torch.device) -> Tensor:
+        """As `Batch.view`."""
+        return random_view(to_float(self.pixels.to(device)), how, rng, which)
+
+    def clean(self, how: Augment, device: torch.device) -> Tensor:
+        """As `Batch.clean`."""
+        return normalized(to_float(self.pixels.to(device)), how)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Photos whose views were cut out and mirrored while they were decoded.
+
+    Attributes:
+        pixels: for each view (B, 3, side, side) uint8.
+    """
+
+    pixels: tuple[Tensor, ...]
+
+    def view(self, which: int, how: Augment, rng: np.random.Generator, device: torch.device) -> Tensor:
+        """As `Batch.view`."""
+        return toned(to_float(self.pixels[which - 1].to(device)), how, rng, which)
+
+    def clean(self, how: Augment, device: torch.device) -> Tensor:
+        """As `Batch.clean`."""
+        return normalized(to_float(self.pixels[0].to(device)), how)

@@ -1,0 +1,88 @@
+"""The copy of the code that jobs run: named by its content, whole, and refused when it was changed."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import REPO
+
+from byol_core.files import RecordReader, write_json
+from orchestrator import snapshot
+from orchestrator.root import Root
+from orchestrator.snapshot import code_digest, running_code, take_snapshot
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = Root(tmp_path / "root")
+    root.create()
+    return root
+
+
+def test_a_snapshot_is_named_by_its_content_and_taken_once(root):
+    folder = take_snapshot(root)
+    assert folder == root.path / "code" / running_code() and code_digest(folder) == folder.name
+    before = folder.stat().st_mtime_ns
+    assert take_snapshot(root) == folder and folder.stat().st_mtime_ns == before
+    assert {file.suffix for file in folder.rglob("*") if file.is_file()} == {".py", ".yaml"}
+    assert sorted(entry.name for entry in folder.iterdir()) == ["analysis", "byol_core", "orchestrator"]
+
+
+def test_an_edited_checkout_gets_a_snapshot_of_its_own(root, tmp_path):
+    for package in ("analysis", "byol_core", "orchestrator"):
+        shutil.copytree(REPO / package, tmp_path / "checkout" / package)
+    first = take_snapshot(root, tmp_path / "checkout")
+    loss = tmp_path / "checkout" / "byol_core" / "loss.py"
+    loss.write_text(loss.read_text() + "# edited\n")
+    second = take_snapshot(root, tmp_path / "checkout")
+    assert first != second and "# edited" not in (first / "byol_core" / "loss.py").read_text()
+    loss.rename(loss.with_name("lost.py"))
+    assert take_snapshot(root, tmp_path / "checkout") not in (first, second)
+
+
+def test_a_copy_cut_short_is_made_again(root, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(snapshot, "publish_folder", full)
+    with pytest.raises(OSError, match="No space"):
+        take_snapshot(root)
+    monkeypatch.undo()
+    assert code_digest(take_snapshot(root)) == running_code()
+
+
+def job_from(folder, root, run, sha):
+    """Run an attempt as a job does: the code from `folder`, the working directory elsewhere."""
+    program = (
+        "import sys; from pathlib import Path; from orchestrator.worker import Job, run_attempt; import orchestrator; "
+        "print(orchestrator.__file__); "
+        f"print(run_attempt(Path({str(root.path)!r}), {run.run_id!r}, "
+        f"Job('slurm', '7', device='cpu', threads=1, capture=False, code={sha!r}), lambda: None))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
+    return subprocess.run([sys.executable, "-c", program], cwd=root.path, env=environment, capture_output=True, text=True)
+
+
+def test_a_job_runs_the_copy_and_refuses_one_that_was_changed(root, spec_file):
+    from orchestrator.plan import Narrowing, make_plan, write_plan
+    from orchestrator.spec import load_sweep
+    from orchestrator.states import Queue
+
+    spec = spec_file(("epochs: 2,", "epochs: 1,"))
+    write_plan(make_plan(load_sweep(spec), root, Narrowing(seeds=[0], only=["byol"]), Queue()), root)
+    (run,) = root.runs()
+    write_json(run.description, {**run.describe(), "protocols": ["knn"]})
+    folder = take_snapshot(root)
+    file = folder / "byol_core" / "loss.py"
+    text = file.read_text()
+    file.write_text(text + "# edited while the job waited\n")
+    refused = job_from(folder, root, run, folder.name)
+    assert f"{folder}/orchestrator/__init__.py" in refused.stdout and "FAILED" in refused.stdout
+    assert "was submitted with code" in refused.stderr
+    file.write_text(text)
+    done = job_from(folder, root, run, folder.name)
+    assert "COMPLETED" in done.stdout, done.stderr
+    start = next(record for record in RecordReader(run.attempt(2).events) if record["type"] == "start")
+    assert start["origin"]["code"] == folder.name
