@@ -17,7 +17,7 @@ from analysis.csv_cells import write_csv
 from analysis.database import reading
 from analysis.parquet import write_parquet
 from analysis.relations import RELATIONS, Kind, Relation, Row, flattened
-from byol_core.files import create_output, replacing
+from byol_core.files import output
 
 
 class ExportError(Exception):
@@ -46,7 +46,7 @@ def export(db: str, folder: Path, format_: str = "csv") -> list[Path]:
     with reading(db) as connection:
         for relation in RELATIONS:
             files.append(folder / f"{relation.name}.{format_}")
-            with replacing(files[-1], create_output) as file:
+            with output(files[-1]) as file:
                 FORMATS[format_](relation, connection, file)
     return files
 

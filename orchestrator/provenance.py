@@ -3,7 +3,6 @@
 The job itself keeps its whole environment; of that, only the variables in `_RECORDED` are written down.
 """
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -13,7 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from byol_core.files import make_folder, read_json, write_atomic, write_json
 from orchestrator.redact import is_secret_name, redact, redact_arguments, without_user
+from orchestrator.root import Root
+from orchestrator.snapshot import running_code
 
 _PACKAGES = ("byol-sweeps", "torch", "torchvision", "numpy", "scikit-learn", "submitit")
 _RECORDED = frozenset(
@@ -45,20 +47,23 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
 
 
-@cache
-def code() -> dict[str, Any]:
-    """Return commit, whether there are changes, their digest (see `changes`) and remote; nulls outside a checkout."""
-    head, found = _git("rev-parse", "HEAD"), changes()
-    remote = _git("remote", "get-url", "origin")
-    return {
-        "commit": head,
-        "dirty": None if head is None else found is not None,
-        "changes": hashlib.sha256(found).hexdigest()[:16] if found else None,
-        "remote": without_user(remote) if remote else None,
-    }
+def record_code(root: Root) -> dict[str, Any]:
+    """Note where the running code comes from, for the jobs that will run a copy of it, which knows no git.
+
+    Returns:
+        Commit, whether there are changes, and remote; nulls outside a checkout. The changes are kept beside it as a diff.
+    """
+    head, remote, diff = _git("rev-parse", "HEAD"), _git("remote", "get-url", "origin"), changes()
+    dirty = None if head is None else diff is not None
+    facts = {"commit": head, "dirty": dirty, "remote": without_user(remote) if remote else None}
+    file = root.code_facts(running_code())
+    make_folder(file.parent)
+    if diff is not None:
+        write_atomic(file.with_suffix(".diff"), diff)
+    write_json(file, facts)
+    return facts
 
 
-@cache
 def changes() -> bytes | None:
     """Return what was changed since the commit as a diff without secrets, 256 KiB of it at most; None without changes."""
     status = _git("status", "--porcelain", "--", *_CODE)
@@ -96,10 +101,11 @@ def environment() -> dict[str, str]:
     return {name: redact(value) for name, value in sorted(found.items()) if not is_secret_name(name)}
 
 
-def origin() -> dict[str, Any]:
-    """Return all of it, as an attempt records it when it starts."""
+def origin(root: Root) -> dict[str, Any]:
+    """Return all of it, as an attempt on that root records it when it starts."""
+    code = read_json(root.code_facts(running_code())) or record_code(root)
     told = {"versions": versions(), "gpus": gpus(), "machine": machine(), "environment": environment()}
-    return {**code(), **told, "arguments": redact_arguments(sys.argv)}
+    return {**code, "code": running_code(), **told, "arguments": redact_arguments(sys.argv)}
 
 
 def _version(package: str) -> str:

@@ -140,9 +140,9 @@ class Root:
         """Return the folder of a sweep, there or not."""
         return SweepFolder(self.path / "sweeps" / label)
 
-    def changes(self, digest: str) -> Path:
-        """Return the diff of changed code that attempts ran, there or not."""
-        return self.path / "changes" / f"{digest}.diff"
+    def code_facts(self, sha: str) -> Path:
+        """Return where that code came from, there or not; a diff of its changes may stand beside it."""
+        return self.path / "code" / f"{sha}.json"
 
     def runs(self) -> list[RunFolder]:
         """Return every run."""

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from byol_core.config import TrainConfig
-from byol_core.files import RecordLog, claim_folder, create_file, make_folder, read_json, remove_tree, write_atomic, write_json
+from byol_core.files import RecordLog, claim_folder, create_file, make_folder, read_json, remove_tree, write_json
 from orchestrator import provenance
 from orchestrator.processes import this_process
 from orchestrator.redact import redact
 from orchestrator.root import AttemptFolder, Root, RunFolder, wait_until_visible
-from orchestrator.snapshot import check_code, running_code
+from orchestrator.snapshot import check_code
 from orchestrator.states import State
 
 StopReason = Callable[[], str | None]
@@ -88,7 +88,6 @@ def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> S
     attempt = _claim(run, job)
     if job.capture:
         _redirect(attempt)
-    _keep_changes(Root(root))
     with RecordLog(attempt.events) as log:
         try:
             return _Attempt(run, attempt, job, log, stop_reason).run()
@@ -156,14 +155,6 @@ def _set_aside(run: RunFolder, attempt: AttemptFolder) -> None:
     for name in ("encoder", "evaluations"):
         if (run.path / name).exists() and not (attempt.path / name).exists():
             (run.path / name).rename(attempt.path / name)
-
-
-def _keep_changes(root: Root) -> None:
-    """Keep the diff of changed code once for all attempts that ran it."""
-    diff, digest = provenance.changes(), provenance.code()["changes"]
-    if diff is not None and not root.changes(digest).exists():
-        make_folder(root.changes(digest).parent)
-        write_atomic(root.changes(digest), diff)
 
 
 def _redirect(attempt: AttemptFolder) -> None:
@@ -244,7 +235,7 @@ class _Attempt:
 
     def started(self, step: int, total_steps: int, exact: bool) -> None:
         """Record where training starts and what it runs on."""
-        origin = {**provenance.origin(), "code": running_code()}
+        origin = provenance.origin(Root(self.run_folder.path.parents[1]))
         about = {"step": step, "total_steps": total_steps, "exact": exact, "origin": origin}
         self._write({"type": "start", **about}, durable=True)
 

@@ -15,16 +15,15 @@ from byol_core.files import (
     GroupError,
     RecordLog,
     claim_folder,
-    create_output,
     find_group,
     make_folder,
-    replacing,
+    output,
     share,
     write_json,
 )
 from orchestrator.database import open_database
 from orchestrator.slurm import submit
-from orchestrator.spec.model import Resources
+from orchestrator.spec.resources import Resources
 
 UMASKS = [0, 0o027, 0o777]
 ROOT_USER = os.geteuid() == 0
@@ -76,7 +75,7 @@ def test_a_folder_in_a_set_group_folder_is_private_all_the_same(tmp_path):
 @pytest.mark.parametrize("mask", UMASKS)
 def test_a_file_that_the_user_asked_for_follows_the_umask(tmp_path, umask, mask):
     umask(mask)
-    with replacing(tmp_path / "out", create_output) as file:
+    with output(tmp_path / "out") as file:
         file.write(b"x")
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o666 & ~mask
 
@@ -130,12 +129,12 @@ def test_files_that_submitit_and_the_jobs_leave_are_private(tmp_path, umask, mas
     tools = tmp_path / "bin"
     tools.mkdir()
     sbatch = tools / "sbatch"
-    sbatch.write_text(f"#!/bin/sh\numask > {tmp_path}/handed-down\necho Submitted batch job 7\n")
+    sbatch.write_text(f"#!/bin/sh\numask > {tmp_path}/handed-down\necho 7\n")
     sbatch.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     resources = Resources(gpus=0, cpus=1, mem_gb=1, timeout_min=1)
     umask(mask)
-    submit.submit_held(tmp_path / "launches" / "1", "sweep-1", tmp_path, ["a" * 64], resources, None, False)
+    submit.submit_held(tmp_path / "launches" / "1", tmp_path, submit.Array("sweep-1", [["a" * 64]], resources), False)
     files, _ = modes(tmp_path / "launches")
     assert files and files <= {"0o600", "0o700"}
     assert (tmp_path / "launches" / "1").stat().st_mode & 0o777 == 0o700

@@ -1,7 +1,7 @@
 """Durable files: the one place where this system syncs, renames and appends.
 
 ``durable`` writes whole files and claims folders, ``batch`` many files at once; ``records`` keeps append-only logs of
-checksummed JSON lines; ``modes`` says who may read them.
+checksummed JSON lines; ``modes`` says who may read them, ``outputs`` writes what a user asked for by its name.
 """
 
 from byol_core.files.batch import write_many
@@ -12,12 +12,12 @@ from byol_core.files.durable import (
     publish_folder,
     read_json,
     remove_tree,
-    replacing,
     to_json,
     write_atomic,
     write_json,
 )
-from byol_core.files.modes import GroupError, create_file, create_output, find_group, open_like, share, umask_of
+from byol_core.files.modes import GroupError, create_file, find_group, open_like, share, umask_of
+from byol_core.files.outputs import output
 from byol_core.files.records import Cursor, Damage, RecordLog, RecordReader
 
 __all__ = [
@@ -29,14 +29,13 @@ __all__ = [
     "RecordReader",
     "claim_folder",
     "create_file",
-    "create_output",
     "find_group",
     "make_folder",
     "open_like",
+    "output",
     "publish_folder",
     "read_json",
     "remove_tree",
-    "replacing",
     "share",
     "to_json",
     "umask_of",

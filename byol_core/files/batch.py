@@ -7,11 +7,10 @@ import ctypes
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from byol_core.files.durable import sync_folder
-from byol_core.files.modes import create_file, create_folder
+from byol_core.files.modes import create_file, create_folders
 
 
 def write_many(files: Mapping[Path, bytes]) -> None:
@@ -25,7 +24,7 @@ def write_many(files: Mapping[Path, bytes]) -> None:
     aside = {path: path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp") for path in files}
     folders = {path.parent for path in files}
     for folder in folders:
-        _make(folder)
+        create_folders(folder)
     try:
         for path, content in files.items():
             _write_new(aside[path], content)
@@ -39,15 +38,8 @@ def write_many(files: Mapping[Path, bytes]) -> None:
     sync_file_system(folders)
 
 
-def _make(folder: Path) -> None:
-    if not folder.exists():
-        _make(folder.parent)
-        with suppress(FileExistsError):
-            create_folder(folder)
-
-
 def _write_new(path: Path, content: bytes) -> None:
-    with os.fdopen(create_file(path, os.O_WRONLY), "wb") as file:
+    with os.fdopen(create_file(path, os.O_WRONLY | os.O_EXCL), "wb") as file:
         file.write(content)
 
 

@@ -9,12 +9,10 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from byol_core.files.modes import create_file, create_folder
+from byol_core.files.modes import create_file, create_folders
 
 _LAID_OUT_LEVELS = 2
 
@@ -28,13 +26,8 @@ class DamagedFileError(ValueError):
 
 def make_folder(path: Path) -> None:
     """Create `path` and its missing parents, each as open as the one above it (`byol_core.files.modes`)."""
-    for folder in [*reversed(path.parents), path]:
-        if not folder.exists():
-            try:
-                create_folder(folder)
-            except FileExistsError:
-                continue
-            sync_folder(folder.parent)
+    for made in create_folders(path):
+        sync_folder(made.parent)
 
 
 def claim_folder(path: Path, name: str, claim: Any) -> bool:
@@ -56,38 +49,25 @@ def claim_folder(path: Path, name: str, claim: Any) -> bool:
     return True
 
 
-@contextmanager
-def replacing(path: Path, create: Callable[[Path, int], int] = create_file) -> Iterator[BinaryIO]:
-    """Write a new `path` piece by piece; readers see the old file until the block ends well, and then the new one.
-
-    Args:
-        path: in a folder that exists.
-        create: makes the file that is written aside; `create_output` for one that a user asked for by its name.
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`; readers see the old file or the new one.
 
     Raises:
         OSError: disk full, read-only or failing; then `path` is as it was.
     """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with os.fdopen(create(aside, os.O_WRONLY | os.O_EXCL), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        descriptor = create_file(aside, os.O_WRONLY | os.O_EXCL)
+        try:
+            write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`; readers see the old file or the new one.
-
-    Raises:
-        OSError: as `replacing`.
-    """
-    with replacing(path) as file:
-        file.write(content)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -60,20 +60,17 @@ def create_file(path: Path, flags: int) -> int:
     return descriptor
 
 
-def create_output(path: Path, flags: int) -> int:
-    """Open a file that a user asked for by its name, as `create_file`, but as open as the user's umask makes it."""
-    return os.open(path, flags | os.O_CREAT, 0o666)
-
-
-def create_folder(path: Path) -> None:
-    """Make one folder.
-
-    Raises:
-        FileExistsError: it is there.
-    """
-    path.mkdir(mode=0o700)
-    access = access_of(path.parent)
-    _settle(path, access.group, access.folder)
+def create_folders(path: Path) -> list[Path]:
+    """Make a folder and its missing parents; return those that were made, the outermost first."""
+    made = []
+    for folder in [*reversed(path.parents), path]:
+        if not folder.exists():
+            with suppress(FileExistsError):  # another process was faster
+                folder.mkdir(mode=0o700)
+                access = access_of(folder.parent)
+                _settle(folder, access.group, access.folder)
+                made.append(folder)
+    return made
 
 
 def open_like(path: Path, folder: Path) -> None:

@@ -86,11 +86,11 @@ def open_to_group(name: str) -> None:
 
 def write_out(file: Path, content: bytes) -> None:
     """Write a file that was asked for with --out; it is the user's, so the umask says who may read it."""
-    from byol_core.files import create_output, replacing
+    from byol_core.files import output
 
     try:
         file.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file, create_output) as out:
+        with output(file) as out:
             out.write(content)
     except OSError as error:
         raise StoreError(f"{file}: cannot be written: {error.strerror}") from None
