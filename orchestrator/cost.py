@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from byol_core.config import canonical
 from orchestrator import schema
 from orchestrator.plan import PlannedRun
 
@@ -48,7 +47,7 @@ def estimate(engine: Engine, runs: Sequence[PlannedRun]) -> Cost:
     hours = disk_bytes = 0.0
     told_from, unknown = set(), 0
     for run in runs:
-        config = canonical(run.variant.config)
+        config = run.variant.settings()
         kind = (_kind(config), run.data.fingerprint)
         if kind not in kinds:
             unknown += 1

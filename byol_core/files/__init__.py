@@ -4,7 +4,7 @@
 checksummed JSON lines.
 """
 
-from byol_core.files.batch import write_many
+from byol_core.files.batch import link_many, write_many
 from byol_core.files.durable import (
     DamagedFileError,
     claim_folder,
@@ -25,6 +25,7 @@ __all__ = [
     "RecordLog",
     "RecordReader",
     "claim_folder",
+    "link_many",
     "make_folder",
     "publish_folder",
     "read_json",
