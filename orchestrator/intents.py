@@ -26,7 +26,7 @@ class Submission:
         log: where it is written.
         key: the name of its jobs.
         run_ids: what it is to run.
-        at: seconds since 1970; no job of it was submitted earlier.
+        intended_at: seconds since 1970; no job of it was submitted earlier.
         job_ids: one per run once SLURM has them; runs of one job share its id.
         released: its jobs may start.
         withdrawn: when it was given up; None where it was not.
@@ -36,7 +36,7 @@ class Submission:
     log: Path
     key: str
     run_ids: list[str]
-    at: float
+    intended_at: float
     job_ids: list[str] = field(default_factory=list)
     released: bool = False
     withdrawn: float | None = None
@@ -85,7 +85,7 @@ def submissions(root: Root) -> list[Submission]:
 
 def newest_jobs(root: Root) -> dict[str, str]:
     """Return run id → job id of its newest submission, for every run that was ever submitted."""
-    by_age = sorted(submissions(root), key=lambda one: one.at)
+    by_age = sorted(submissions(root), key=lambda one: one.intended_at)
     return {run_id: job_id for one in by_age for run_id, job_id in zip(one.run_ids, one.job_ids, strict=False)}
 
 

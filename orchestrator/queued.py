@@ -67,8 +67,8 @@ class _Look:
         one, job_id = self.jobs[run_id]
         facts = listed.get((one.key, job_id)) or self.memory.ended.get(_label(one, job_id))
         if not one.released:
-            self.live[run_id] = JobFacts(job_id, "PENDING", one.at, "not released yet")
-        elif facts is None or facts.submitted_at < one.at - _SKEW_S:
+            self.live[run_id] = JobFacts(job_id, "PENDING", one.intended_at, "not released yet")
+        elif facts is None or facts.submitted_at < one.intended_at - _SKEW_S:
             return False
         elif facts.word == "COMPLETED":  # its result may be slow to come into sight
             self._believe_later(run_id, facts, "its job has ended; looking for its result")
@@ -94,26 +94,26 @@ class _Look:
         if not run_ids or (silent_at is not None and self.now - silent_at < _ACCOUNT_PAUSE_S):
             return {}
         asked = [self.jobs[run_id][0] for run_id in run_ids]
-        found = account({one.key for one in asked}, min(one.at for one in asked) - _SKEW_S)
+        found = account({one.key for one in asked}, min(one.intended_at for one in asked) - _SKEW_S)
         self.memory.account_silent_at = self.now if found is None else None
         return found or {}
 
     def _believe_later(self, run_id: str, facts: JobFacts, meanwhile: str) -> None:
-        """Believe what is said once a second look, some time after the first, has found the same."""
+        """Believe what is said once a second look, some time after the first, has found the same; at once if we cancelled."""
         since = self.memory.missing_since.setdefault(_label(*self.jobs[run_id]), self.now)
-        if self.now - since >= _BELIEVED_AFTER_S:
+        if self.now - since >= _BELIEVED_AFTER_S or self.root.run(run_id).cancelled.exists():
             self.ended[run_id] = facts
         else:
             self.unknown[run_id] = self._unknown(run_id, meanwhile)
 
     def _unknown(self, run_id: str, why: str) -> JobFacts:
         one, job_id = self.jobs[run_id]
-        return JobFacts(job_id, "", one.at, why)
+        return JobFacts(job_id, "", one.intended_at, why)
 
 
 def _newest_jobs(root: Root) -> dict[str, tuple[Submission, str]]:
     """Return the newest submission, and the job in it, of every run without a result."""
-    by_age = sorted(submissions(root), key=lambda one: one.at)
+    by_age = sorted(submissions(root), key=lambda one: one.intended_at)
     newest = {run_id: (one, job_id) for one in by_age for run_id, job_id in _jobs(one)}
     return {run_id: job for run_id, job in newest.items() if not _is_done(root.run(run_id))}
 

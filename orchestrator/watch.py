@@ -14,7 +14,9 @@ from orchestrator.plan import Plan
 from orchestrator.root import Root
 from orchestrator.states import Queue
 from orchestrator.status import SweepStatus, sweep_statuses
+from orchestrator.status_screen import reason_lines
 from orchestrator.submission import Sent
+from orchestrator.verdict import summary
 
 _PROGRESS_EVERY_S = 1.0
 _INTERRUPTED = 130
@@ -68,7 +70,7 @@ class Watch:
 
 def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
     """Print how a sweep ended that was waited for; return the exit status."""
-    console.print(f"{status.label}: {screen.summary(status)}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{status.label}: {summary(status)}", highlight=False, markup=False, soft_wrap=True)
     if done.interrupted:
         jobs = "the jobs go on without it, and " if done.executor == "slurm" else ""
         console.print(f"{done.interrupted}; {jobs}the same launch goes on from here", highlight=False)
@@ -76,7 +78,8 @@ def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
     if done.stopped:
         console.print(done.stopped, highlight=False, markup=False, soft_wrap=True)
         return 1
-    screen.show_failures(console, status.runs)
+    for line in reason_lines(status.runs):
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
     return 0 if status.all_done() else 1
 
 

@@ -56,8 +56,10 @@ def _can_go_on(run: RunFolder) -> bool:
     if run.cancelled.exists():
         return False
     attempts = run.attempts()
-    if not attempts or attempts[-1].done.exists():
-        return not attempts
+    if not attempts:
+        return not run.cancelled.exists()
+    if attempts[-1].done.exists():
+        return False
     end = last_word(attempts[-1])
     return end is not None and end["state"] in COMES_BACK and held_back(run, State(end["state"])) is None
 

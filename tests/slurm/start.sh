@@ -11,7 +11,7 @@ set -euo pipefail
 
 dir=${SLURM_TEST_DIR:-/tmp/sweep-slurm}
 host=$(hostname -s)
-install=no accounting=yes user_signal=preempt_send_user_signal
+install=no accounting=yes user_signal=SlurmctldParameters=preempt_send_user_signal
 max_array_size=10001 min_job_age=300
 for option in "$@"; do
   case $option in
@@ -86,7 +86,7 @@ MaxJobCount=20000
 MinJobAge=$min_job_age
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-SlurmctldParameters=$user_signal
+$user_signal
 AccountingStorageType=$storage
 AccountingStorageHost=127.0.0.1
 JobAcctGatherType=jobacct_gather/linux
