@@ -149,10 +149,10 @@ def folded(jobs):
 
 def short_format(text):
     parts = re.split(r"%(\.?\d*)(\w)", text)  # literal, size, letter, literal, ...
-    fields = [(getter(LETTERS[letter]), size) for size, letter in zip(parts[1::3], parts[2::3])]
+    fields = [(getter(LETTERS[letter]), size) for size, letter in zip(parts[1::3], parts[2::3], strict=True)]
 
     def line(job):
-        return parts[0] + "".join(sized(get(job), size) + rest for (get, size), rest in zip(fields, parts[3::3]))
+        return parts[0] + "".join(sized(get(job), size) + rest for (get, size), rest in zip(fields, parts[3::3], strict=True))
 
     return line
 
@@ -290,7 +290,7 @@ def sinfo(words, cluster):
     if "-h" not in words and "--noheader" not in words:
         print("PARTITION AVAIL TIMELIMIT NODES STATE NODELIST")
     for name in cluster.settings["partitions"]:
-        print("idle" if "%T" in words else f"{name} up infinite 1 idle fake1")
+        print("idle" if "%T" in words else "fake1" if "--format=%N" in words else f"{name} up infinite 1 idle fake1")
 
 
 def sacctmgr(words, cluster):
