@@ -1,62 +1,33 @@
 """A metric of several runs laid over each other: `sweep show RUN RUN --plot loss`."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import io
+from collections.abc import Mapping
 
-from sqlalchemy import Connection, select
-
-from analysis.load import open_read_only
-from orchestrator import schema
-
-Series = tuple[list[int], list[float]]
+import pandas as pd
 
 
-class UnknownMetricError(Exception):
-    """No run has a series of that name."""
+def draw(series: pd.DataFrame, labels: Mapping[str, str], metric: str) -> bytes:
+    """Return a PNG with a line per run.
 
-
-def series(db: str, run_ids: Sequence[str], metric: str) -> dict[str, Series]:
-    """Return run id → (steps, values); where several attempts logged a step, the highest counts.
-
-    Raises:
-        UnknownMetricError: none of the runs has it; the text lists what there is.
+    Args:
+        series: as `analysis.load.series` gives it.
+        labels: run id → label, in the order of the legend.
+        metric: label of the axis.
     """
-    with open_read_only(db).connect() as connection:
-        found = {run_id: _one(connection, run_id, metric) for run_id in run_ids}
-        if not any(steps for steps, _ in found.values()):
-            known = ", ".join(sorted(connection.scalars(select(schema.metrics.c.name)))) or "none yet"
-            raise UnknownMetricError(f"no series {metric!r} in these runs; metrics: {known}")
-    return found
-
-
-def draw(found: Mapping[str, Series], labels: Mapping[str, str], metric: str, file: Path) -> Path:
-    """Write a PNG with a line per run; its folder is made where missing."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for run_id, (steps, values) in found.items():
-        axes.plot(steps, values, label=labels[run_id], linewidth=1.5)
+    for run_id, label in labels.items():
+        points = series[series["run_id"] == run_id]
+        axes.plot(points["step"], points["value"], label=label, linewidth=1.5)
     axes.set_xlabel("step")
     axes.set_ylabel(metric)
     axes.grid(color="#e5e5e5")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower left", frameon=False, fontsize=8, ncols=2)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=150)
-    return file
-
-
-def _one(connection: Connection, run_id: str, metric: str) -> Series:
-    points, runs, metrics = schema.points, schema.runs, schema.metrics
-    query = (
-        select(points.c.step, points.c.value)
-        .join(runs, runs.c.id == points.c.run)
-        .join(metrics, metrics.c.id == points.c.metric)
-        .where(runs.c.run_id == run_id, metrics.c.name == metric)
-        .order_by(points.c.step, points.c.attempt)
-    )
-    by_step = {step: float("nan") if value is None else value for step, value in connection.execute(query)}
-    return [*by_step], [*by_step.values()]
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=150)
+    return picture.getvalue()

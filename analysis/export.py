@@ -1,84 +1,101 @@
-"""`sweep export`: results.db as files for other programs. CSV: `runs.csv`, a line per run, and `metrics.csv`, all series."""
+"""`sweep export`: results.db as files for other programs, one per relation, in CSV, JSON or Parquet.
 
+Rows are written as they are read, so memory does not grow with the number of points.
+"""
+
+import io
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection
 
-from analysis.csv_cells import as_csv_text
-from byol_core.files import make_folder, write_atomic
-from orchestrator import schema
+from analysis.csv_cells import write_csv
+from analysis.database import reading
+from analysis.parquet import write_parquet
+from analysis.relations import RELATIONS, Kind, Relation, Row, flattened
+from byol_core.files import output
 
 
 class ExportError(Exception):
-    """The files cannot be written there."""
+    """The files cannot be written there, or not in this format."""
 
 
-def export_csv(engine: Engine, folder: Path) -> list[Path]:
-    """Write both files; return their paths.
+def export(db: str, folder: Path, format_: str = "csv") -> list[Path]:
+    """Write a database as ``runs``, ``sweeps``, ``attempts``, ``evaluations`` and ``series``, all of one moment.
+
+    Args:
+        db: path or SQLAlchemy URL.
+        folder: made where missing; files of the same names in it are replaced, each whole.
+        format_: one of `FORMATS`.
+
+    Returns:
+        The files, which are as open as the umask says.
 
     Raises:
-        ExportError: the folder cannot be made.
+        ExportError: the folder cannot be made, or Parquet's library is missing.
+        NoDatabaseError: no database there.
     """
+    if format_ == "parquet" and find_spec("pyarrow") is None:
+        raise ExportError("--format parquet needs pyarrow: pip install 'byol-sweeps[parquet]', or take csv or json")
+    _make(folder)
+    files = []
+    with reading(db) as connection:
+        for relation in RELATIONS:
+            files.append(folder / f"{relation.name}.{format_}")
+            with output(files[-1]) as file:
+                FORMATS[format_](relation, connection, file)
+    return files
+
+
+def _make(folder: Path) -> None:
     try:
-        make_folder(folder.absolute())
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ExportError(f"--out {folder}: is a file; name a folder") from None
     except OSError as error:
         raise ExportError(f"--out {folder}: {error.strerror}; name a folder that can be made") from None
-    if not folder.is_dir():
-        raise ExportError(f"--out {folder}: is a file; name a folder")
-    with engine.connect() as connection:
-        files = {"runs.csv": _runs(connection), "metrics.csv": _metrics(connection)}
-    for name, (header, rows) in files.items():
-        write_atomic(folder / name, as_csv_text(header, rows).encode())
-    return [folder / name for name in files]
 
 
-def _runs(connection: Connection) -> tuple[list[str], list[list[Any]]]:
-    runs = connection.execute(select(schema.runs).order_by(schema.runs.c.run_id)).mappings().all()
-    configs = [json.loads(run["config"]) for run in runs]
-    results = [_results(connection, run["id"]) for run in runs]
-    plain = ["run_id", "seed", "state", "outcome", "reason", "attempt", "step", "total_steps", "wall_s", "semantics"]
-    keys = sorted({key for config in configs for key in config} - {"seed"})
-    names = sorted({name for result in results for name in result})
-    asked = _asked_by(connection)
-    rows = []
-    for run, config, result in zip(runs, configs, results, strict=True):
-        facts = [*(run[name] for name in plain), *asked.get(run["run_id"], ("", ""))]
-        rows.append([*facts, *(config.get(key) for key in keys), *(result.get(name) for name in names)])
-    return [*plain, "sweeps", "variants", *keys, *names], rows
+def _as_csv(relation: Relation, connection: Connection, file: BinaryIO) -> None:
+    columns, rows = flattened(relation, connection)
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    kinds = [*columns.values()]
+    plain = not {"texts", "json"} & {*kinds}
+    write_csv(text, [*columns], rows if plain else (_in_cells(row, kinds) for row in rows))
+    text.flush()
+    text.detach()
 
 
-def _asked_by(connection: Connection) -> dict[str, tuple[str, str]]:
-    """Return run id → (sweeps, variants) that ask for it, each joined by "; "."""
-    cells, sweeps = schema.sweep_runs, schema.sweeps
-    query = select(cells.c.run_id, sweeps.c.label, cells.c.variant).join(sweeps, sweeps.c.id == cells.c.sweep_id)
-    found: dict[str, tuple[set[str], set[str]]] = {}
-    for run_id, label, variant in connection.execute(query):
-        labels, variants = found.setdefault(run_id, (set(), set()))
-        labels.add(label)
-        variants.add(variant)
-    return {run_id: ("; ".join(sorted(one)), "; ".join(sorted(two))) for run_id, (one, two) in found.items()}
+def _in_cells(row: Row, kinds: Sequence[Kind]) -> Iterator[Any]:
+    for value, kind in zip(row, kinds, strict=True):
+        if kind == "texts":
+            yield "; ".join(value)
+        else:
+            yield json.dumps(value, ensure_ascii=False) if kind == "json" and value is not None else value
 
 
-def _results(connection: Connection, run: int) -> dict[str, float]:
-    table = schema.evaluations
-    found = {
-        f"{row.protocol}_v{row.version}.{row.network}.{row.name}": row.value
-        for row in connection.execute(select(table).where(table.c.run == run))
-    }
-    summaries = connection.execute(select(schema.summaries).where(schema.summaries.c.run == run))
-    return found | {f"{row.moment}.{row.name}": row.value for row in summaries}
+def _as_json(relation: Relation, connection: Connection, file: BinaryIO) -> None:
+    """Write an array with a record a line; JSON has no name for what is not finite, so that is text."""
+    before = b"["
+    for row in relation.rows(connection):
+        record = {name: _strict(value) for name, value in zip(relation.columns, row, strict=True)}
+        file.write(before + b"\n" + json.dumps(record, allow_nan=False, ensure_ascii=False).encode())
+        before = b","
+    file.write(b"\n]\n" if before == b"," else b"[]\n")
 
 
-def _metrics(connection: Connection) -> tuple[list[str], Iterable[Sequence[Any]]]:
-    points, runs, metrics = schema.points, schema.runs, schema.metrics
-    query = (
-        select(runs.c.run_id, points.c.attempt, points.c.step, metrics.c.name, points.c.value, points.c.non_finite)
-        .join(runs, runs.c.id == points.c.run)
-        .join(metrics, metrics.c.id == points.c.metric)
-        .order_by(runs.c.run_id, metrics.c.name, points.c.step, points.c.attempt)
-    )
-    rows = [(*row[:4], row.value if row.non_finite is None else row.non_finite) for row in connection.execute(query)]
-    return ["run_id", "attempt", "step", "metric", "value"], rows
+def _strict(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return {key: _strict(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+FORMATS: dict[str, Callable[[Relation, Connection, BinaryIO], None]] = {
+    "csv": _as_csv,
+    "json": _as_json,
+    "parquet": write_parquet,
+}

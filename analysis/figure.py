@@ -1,19 +1,14 @@
 """A table as a picture: each row's mean with its interval and its seeds, beside the published value."""
 
-from pathlib import Path
+import io
 
 from analysis.table import Line, Table
 
 _OURS, _PUBLISHED, _COLLAPSED = "#1f5f8b", "#b8541a", "#999999"
 
 
-def draw(table: Table, file: Path) -> None:
-    """Write a PNG; the best published row is at the top.
-
-    Args:
-        table: with or without runs.
-        file: its folder is made where missing.
-    """
+def draw(table: Table) -> bytes:
+    """Return a PNG of a table, with or without runs; the best published row is at the top."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -33,8 +28,9 @@ def draw(table: Table, file: Path) -> None:
         axes.set_axisbelow(True)
         axes.set_title(table.rows.title, loc="left", fontweight="bold")
         _legend(figure, table)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(file, dpi=150)
+        picture = io.BytesIO()
+        figure.savefig(picture, dpi=150)
+    return picture.getvalue()
 
 
 def _draw_line(axes, height: int, line: Line) -> None:  # type: ignore[no-untyped-def]

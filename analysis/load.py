@@ -1,122 +1,121 @@
-"""results.db → pandas: one frame of runs, read-only. ``from analysis.load import load`` in a notebook gives the same."""
+"""results.db in a notebook: ``from analysis import load`` gives DataFrames. Reads only; nothing here changes the database.
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+Columns are typed: string, Int64, float64, boolean; a value that is not finite stays what it was.
+"""
+
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Engine, create_engine, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import Connection, select
 
+from analysis.database import reading
+from analysis.relations import ATTEMPTS, EVALUATIONS, RUNS, SWEEPS, Kind, Relation, Row, flattened, number
+from analysis.render_json import as_document
+from analysis.report import report
 from orchestrator import schema
 
+DATABASE = "results.db"
+_TYPES: dict[Kind, str] = {"text": "string", "integer": "Int64", "number": "float64", "yes or no": "boolean"}
 
-class NoDatabaseError(Exception):
-    """There is no results.db of this program's version where one was looked for."""
+
+class UnknownMetricError(Exception):
+    """No run has a series of that name."""
 
 
-def load(where: str = "results.db") -> pd.DataFrame:
-    """Return one line per run.
+def runs(db: str | Path = DATABASE) -> pd.DataFrame:
+    """Return a line per run.
 
     Args:
-        where: path or SQLAlchemy URL.
+        db: path or SQLAlchemy URL.
 
     Returns:
-        Columns: `run_id`, `seed`, `config` (canonical, flat dict), `data`, `state`, `outcome`, `reason`,
-        `evaluations` ({(protocol, version, network, name): value}), `final` ({name: value}), `origin` (of the counting
-        attempt), `sweeps` (labels, newest first), `launched_at` (of the newest), `fed` ({table: (launched_at, label)} of the
-        newest sweep that asks for the run and lists the table).
+        Facts (`run_id`, `seed`, `state`, `outcome`, `wall_s`, …), `sweeps` and `variants` that ask for it (lists), then a
+        column per setting (`optimizer.lr`, …; null where it has no effect) and per result: evaluations such as
+        `probe_v1.online.accuracy` and signs of collapse such as `final.std_sqrt_d`. Fractions are in [0, 1].
 
     Raises:
         NoDatabaseError: missing, or of another version.
     """
-    engine = open_read_only(where)
-    try:
-        with engine.connect() as connection:
-            found = connection.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version"))
-            if found != str(schema.VERSION):
-                raise NoDatabaseError(f"{where}: schema version {found}, this program reads version {schema.VERSION}")
-            tables = {
-                name: pd.read_sql(select(table), connection) for name, table in schema.metadata.tables.items() if name in _READ
-            }
-    except DatabaseError as error:
-        raise NoDatabaseError(f"{where}: {error.orig}; `sweep status` makes it from the runs") from None
-    return _runs(tables)
+    return _frame(RUNS, db)
 
 
-_READ = ("runs", "evaluations", "summaries", "attempts", "sweeps", "sweep_runs")
+def sweeps(db: str | Path = DATABASE) -> pd.DataFrame:
+    """Return a line per sweep, variant and seed: which run each of them is; arguments and errors as `runs`."""
+    return _frame(SWEEPS, db)
 
 
-def open_read_only(where: str) -> Engine:
-    """Open a database that must exist, unable to change it."""
-    if "://" in where:
-        return create_engine(where)
-    return create_engine(f"sqlite:///file:{Path(where).absolute()}?mode=ro&uri=true")
+def attempts(db: str | Path = DATABASE) -> pd.DataFrame:
+    """Return a line per attempt: job, host, times, state, and where its code came from; arguments and errors as `runs`."""
+    return _frame(ATTEMPTS, db)
 
 
-def _runs(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    runs = tables["runs"].set_index("id")
-    frame = runs[["run_id", "seed", "state", "outcome", "reason", "step", "total_steps", "wall_s"]].copy()
-    frame["config"] = runs["config"].map(json.loads)
-    frame["data"] = list(zip(runs["data_fingerprint"], runs["data_split"], runs["semantics"], strict=True))
-    frame["evaluations"] = _per_run(runs, _evaluations(tables["evaluations"]))
-    frame["final"] = _per_run(runs, _final(tables["summaries"]))
-    frame["origin"] = _per_run(runs, _origins(runs, tables["attempts"]))
-    sweeps = _sweeps(tables["sweeps"], tables["sweep_runs"])
-    frame["sweeps"] = [[one.label for one in sweeps.get(run_id, [])] for run_id in frame["run_id"]]
-    frame["launched_at"] = [max((one.launched_at for one in sweeps.get(run_id, [])), default=0.0) for run_id in frame["run_id"]]
-    frame["fed"] = [_fed(sweeps.get(run_id, [])) for run_id in frame["run_id"]]
-    return frame.reset_index(drop=True)
+def evaluations(db: str | Path = DATABASE) -> pd.DataFrame:
+    """Return a line per run, protocol, version, network and measure; arguments and errors as `runs`."""
+    return _frame(EVALUATIONS, db)
 
 
-def _per_run(runs: pd.DataFrame, values: dict[int, dict[Any, Any]]) -> list[dict[Any, Any]]:
-    return [values.get(number, {}) for number in runs.index]
+def series(metric: str, run_ids: Sequence[str] | None = None, db: str | Path = DATABASE) -> pd.DataFrame:
+    """Return a metric as it was logged while training.
+
+    Args:
+        metric: for example `loss`.
+        run_ids: whole; all runs where left out.
+        db: path or SQLAlchemy URL.
+
+    Returns:
+        Columns `run_id`, `step`, `attempt`, `value`, in the order of steps. Where several attempts logged a step, the
+        highest counts.
+
+    Raises:
+        NoDatabaseError: missing, or of another version.
+        UnknownMetricError: none of the runs has it; the text lists what there is.
+    """
+    with reading(db) as connection:
+        points = _points(connection, metric, run_ids)
+        if points.empty:
+            known = ", ".join(sorted(connection.scalars(select(schema.metrics.c.name)))) or "none yet"
+            raise UnknownMetricError(f"no series {metric!r} in these runs; metrics: {known}")
+    return points.drop_duplicates(["run_id", "step"], keep="last", ignore_index=True)
 
 
-def _evaluations(table: pd.DataFrame) -> dict[int, dict[Any, Any]]:
-    found: dict[int, dict[Any, Any]] = {}
-    for row in table.itertuples():
-        found.setdefault(row.run, {})[row.protocol, row.version, row.network, row.name] = row.value
-    return found
+def table(name: str, setting: str | None = None, sweeps: Sequence[str] = (), db: str | Path = DATABASE) -> pd.DataFrame:
+    """Return a paper's table as `sweep report --format json` gives its rows, indexed by label.
+
+    Args:
+        name: for example `norm`.
+        setting: which one; that of the newest sweep which feeds the table where left out.
+        sweeps: use only their runs; all where empty.
+        db: path or SQLAlchemy URL.
+
+    Raises:
+        NoDatabaseError: missing, or of another version.
+        UnknownTableError, UnknownSettingError, UnknownSweepError: the text lists what there is.
+    """
+    return pd.DataFrame(as_document(report(str(db), name, setting, sweeps))["rows"]).set_index("label")
 
 
-def _final(table: pd.DataFrame) -> dict[int, dict[Any, Any]]:
-    found: dict[int, dict[Any, Any]] = {}
-    for row in table[table["moment"] == "final"].itertuples():
-        found.setdefault(row.run, {})[row.name] = row.value
-    return found
+def _frame(relation: Relation, db: str | Path) -> pd.DataFrame:
+    with reading(db) as connection:
+        columns, rows = flattened(relation, connection)
+        return _typed(columns, rows)
 
 
-def _origins(runs: pd.DataFrame, table: pd.DataFrame) -> dict[int, dict[Any, Any]]:
-    found: dict[int, dict[Any, Any]] = {}
-    for row in table.itertuples():
-        if row.number == runs["attempt"].get(row.run) and isinstance(row.origin, str):
-            origin = json.loads(row.origin)
-            device = str(row.device).partition(":")[0]
-            found[row.run] = {"commit": origin["commit"], "dirty": origin["dirty"], "device": device, **origin["versions"]}
-    return found
+def _typed(columns: dict[str, Kind], rows: Iterable[Row]) -> pd.DataFrame:
+    frame = pd.DataFrame([*rows], columns=[*columns], dtype=object)
+    return frame.astype({name: _TYPES.get(kind, "object") for name, kind in columns.items()})
 
 
-@dataclass(frozen=True)
-class _Sweep:
-    label: str
-    launched_at: float
-    tables: tuple[str, ...]
-
-
-def _sweeps(sweeps: pd.DataFrame, cells: pd.DataFrame) -> dict[str, list[_Sweep]]:
-    """Return run id → the sweeps that ask for it, newest first."""
-    found: dict[str, list[_Sweep]] = {}
-    merged = cells.merge(sweeps, left_on="sweep_id", right_on="id").sort_values("launched_at", ascending=False)
-    for row in merged.itertuples():
-        one = _Sweep(row.label, row.launched_at, tuple(json.loads(row.tables)))
-        if one not in found.setdefault(row.run_id, []):
-            found[row.run_id].append(one)
-    return found
-
-
-def _fed(sweeps: Sequence[_Sweep]) -> dict[str, tuple[float, str]]:
-    oldest_first = reversed(sweeps)
-    return {table: (one.launched_at, one.label) for one in oldest_first for table in one.tables}
+def _points(connection: Connection, metric: str, run_ids: Sequence[str] | None) -> pd.DataFrame:
+    points, of_run, metrics = schema.points.c, schema.runs.c, schema.metrics
+    query = (
+        select(of_run.run_id, points.step, points.attempt, points.value, points.non_finite)
+        .join_from(schema.runs, schema.points, of_run.id == points.run)
+        .where(points.metric == select(metrics.c.id).where(metrics.c.name == metric).scalar_subquery())
+        .order_by(of_run.run_id, points.step, points.attempt)
+    )
+    if run_ids is not None:
+        query = query.where(of_run.run_id.in_(run_ids))
+    rows: Any = ((*key, number(value, non_finite)) for *key, value, non_finite in connection.execute(query))
+    return _typed({"run_id": "text", "step": "integer", "attempt": "integer", "value": "number"}, rows)

@@ -9,8 +9,13 @@ from analysis.table import Line, Table
 
 def as_json(table: Table) -> str:
     """Return the text."""
+    return json.dumps(as_document(table), indent=1, ensure_ascii=False)
+
+
+def as_document(table: Table) -> dict[str, Any]:
+    """Return what the text says."""
     rows = table.rows
-    document = {
+    return {
         "table": rows.id,
         "title": rows.title,
         "metric": {"protocol": rows.protocol, "network": rows.network, "name": rows.metric},
@@ -20,7 +25,6 @@ def as_json(table: Table) -> str:
         "published_setting": rows.published_setting,
         "rows": [_line(line) for line in table.lines],
     }
-    return json.dumps(document, indent=1, ensure_ascii=False)
 
 
 def _setting(setting: Setting) -> dict[str, Any]:

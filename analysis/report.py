@@ -1,16 +1,14 @@
-"""`sweep report`: one table from results.db, in any format, and its figure."""
+"""`sweep report`: one table from results.db in any format."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from analysis.figure import draw
-from analysis.load import load
 from analysis.render_csv import as_csv
 from analysis.render_json import as_json
 from analysis.render_markdown import as_markdown
 from analysis.render_matrix import as_matrix
 from analysis.render_text import as_text
 from analysis.rows import load_table
+from analysis.run_frame import run_frame
 from analysis.table import Table, build
 
 FORMATS = {"text": as_text, "md": as_markdown, "csv": as_csv, "json": as_json}
@@ -26,10 +24,4 @@ def report(db: str, name: str, setting: str | None = None, sweeps: Sequence[str]
         UnknownSweepError: no sweep of that name.
         NoDatabaseError: no database there.
     """
-    return build(load_table(name), load(db), setting, sweeps)
-
-
-def write_figure(table: Table, file: Path) -> Path:
-    """Draw the table; return the file."""
-    draw(table, file)
-    return file
+    return build(load_table(name), run_frame(db), setting, sweeps)

@@ -87,7 +87,7 @@ def build(rows: TableRows, runs: pd.DataFrame, setting: str | None = None, sweep
 
     Args:
         rows: its definition.
-        runs: as `analysis.load.load` gives them.
+        runs: as `analysis.run_frame` gives them.
         setting: id (or its first digits) of the setting to show; the newest where None.
         sweeps: use only runs that these sweeps ask for; all where empty.
 

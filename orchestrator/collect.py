@@ -19,6 +19,7 @@ from byol_core.files import DamagedFileError, read_json
 from orchestrator import schema
 from orchestrator.database import writing
 from orchestrator.errors import StoreError
+from orchestrator.lock import open_lock
 from orchestrator.reading import Row, RunRows, new_run, read_run
 from orchestrator.root import Root, RunFolder
 from orchestrator.states import ACTIVE, Queue, State
@@ -44,7 +45,7 @@ def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> lis
         StoreError: the database cannot be written; it is as it was.
     """
     try:
-        descriptor = os.open(root.path / "collector.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = open_lock(root.path / "collector.lock")
     except FileNotFoundError:
         return []  # no root yet: nothing to collect
     try:
@@ -85,6 +86,8 @@ class _Known:
     number: int
     state: str
     stamp: str
+    job_id: str | None
+    queue_reason: str | None
 
 
 @dataclass
@@ -97,6 +100,8 @@ class _Pass:
     def collect(self) -> None:
         self.writer = Writer(self.connection)
         self._forget_what_is_gone()
+        if self.queue.answered_at is not None:
+            self.writer.upsert(schema.roots, [{"path": str(self.root.path), "slurm_answered_at": self.queue.answered_at}])
         for sweep in self.root.sweeps():
             plan = self._read(sweep.plan)
             if plan is not None:
@@ -135,11 +140,20 @@ class _Pass:
 
     def _may_have_changed(self, run_id: str, known: _Known, stamp: str) -> bool:
         """Tell whether a run needs a look: its folder changed, or its state hangs on a process or a job."""
+        if stamp == known.stamp == _UNTOUCHED and self._waits_as_before(run_id, known):
+            return False
         asked = self.queue.knows(run_id) and known.state != State.COMPLETED
         return stamp != known.stamp or known.state in ACTIVE or asked
 
+    def _waits_as_before(self, run_id: str, known: _Known) -> bool:
+        """Tell whether its job waits for what it waited for: thousands do, and nothing is to be written of them."""
+        facts = self.queue.live.get(run_id)
+        if facts is None or facts.word != "PENDING":
+            return False
+        return (known.state, known.job_id, known.queue_reason) == (State.SUBMITTED, facts.job_id, facts.reason or None)
+
     def _known_runs(self) -> dict[str, _Known]:
-        columns = schema.runs.c.run_id, schema.runs.c.id, schema.runs.c.state, schema.runs.c.stamp
+        columns = (schema.runs.c[name] for name in ("run_id", "id", "state", "stamp", "job_id", "queue_reason"))
         return {run_id: _Known(*facts) for run_id, *facts in self.connection.execute(select(*columns))}
 
     def _sweep(self, plan: dict[str, Any]) -> None:
@@ -150,7 +164,7 @@ class _Pass:
             return
         if known is not None:
             self.connection.execute(delete(schema.sweeps).where(schema.sweeps.c.id == known.id))
-        row = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at")}
+        row = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at", "gpus")}
         row |= {key: json.dumps(plan[key]) for key in ("baseline", "tables", "overrides")} | {"root": str(self.root.path)}
         sweep_id = self.writer.insert_one(schema.sweeps, row)
         variants = [

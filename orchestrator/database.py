@@ -1,7 +1,8 @@
 """Opens results.db: for the collector to write, for everybody else to read."""
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, in
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
+from byol_core.files import create_file
 from orchestrator import schema
 from orchestrator.errors import OldSchemaError, StoreError, UsageError
 from orchestrator.filesystem import filesystem_of
@@ -54,11 +56,12 @@ def connect_unchecked(where: str) -> Engine:
         UsageError: `where` is neither a path nor a URL.
     """
     try:
-        url = make_url(where) if "://" in where else make_url(f"sqlite:///{Path(where).absolute()}")
+        url = make_url(where) if "://" in where else URL.create("sqlite", database=str(Path(where).absolute()))
         engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S} if url.drivername.startswith("sqlite") else {})
     except ArgumentError:
         raise UsageError(f"--db {where!r} is neither a path nor a URL such as sqlite:////data/results.db") from None
     if engine.dialect.name == "sqlite":
+        _make_file(url)
         event.listen(engine, "connect", _pragmas(url))
         event.listen(engine, "begin", _begin)
     return engine
@@ -103,8 +106,24 @@ def _pragmas(url: URL) -> Callable[[Any, Any], None]:
         connection.isolation_level = None  # sqlite3 would begin late, and commit before it drops a table
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
+        if url.database:
+            _hand_down_group(Path(url.database))
 
     return set_pragmas
+
+
+def _make_file(url: URL) -> None:
+    """Make a new database's file before SQLite does, which would leave its mode to the umask."""
+    if url.database and not Path(url.database).exists():
+        with suppress(OSError):  # SQLite will meet the same, and say so
+            os.close(create_file(Path(url.database).resolve(), os.O_RDWR))
+
+
+def _hand_down_group(file: Path) -> None:
+    """Give the files beside a database its group; SQLite gives them its mode, but leaves the group to the folder."""
+    for suffix in ("-wal", "-shm"):
+        with suppress(OSError):  # they need not be there, and may be another user's
+            os.chown(f"{file}{suffix}", -1, file.stat().st_gid)
 
 
 def _begin(connection: Connection) -> None:

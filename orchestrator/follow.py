@@ -29,7 +29,7 @@ class Steps:
         look: ask SLURM about all runs.
         plan: compare the spec with the files and with what SLURM says.
         submit: send the runs to start, as far as SLURM takes them.
-        cancel: cancel these runs.
+        cancel: cancel these runs; tells how many jobs that were.
         tick: tell people how far it is.
         note: tell them something.
     """
@@ -37,7 +37,7 @@ class Steps:
     look: Callable[[], Queue]
     plan: Callable[[Queue], Plan]
     submit: Callable[[Plan], Sent]
-    cancel: Callable[[list[str]], object]
+    cancel: Callable[[list[str]], int]
     tick: Callable[[Queue], None]
     note: Callable[[str], None]
 
@@ -73,7 +73,7 @@ def follow(root: Root, steps: Steps, sent: Sent) -> Followed:
             plan = steps.plan(queue)
             done.stopped = broken(plan.runs, root)
             if done.stopped is not None:
-                steps.cancel([run.run_id for run in [*plan.active, *plan.start]])
+                steps.cancel([run.run_id for run in plan.active])
                 return done
             more = sender.send(plan)
             done.sent = done.sent.and_then(more)

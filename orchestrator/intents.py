@@ -56,7 +56,7 @@ def submit(
     """
     make_folder(log_file.parent)
     with RecordLog(log_file) as log:
-        log.append({"type": "intent", "t": time.time(), "key": key, "run_ids": list(run_ids)}, durable=True)
+        log.append({"type": "intent", "key": key, "run_ids": list(run_ids), "at": time.time()}, durable=True)
         try:
             job_ids = submit_held()
         except SchedulerError as error:
@@ -119,7 +119,7 @@ def _repair(one: Submission, cancel: Callable[[str], None], let_start: Callable[
 
 def _withdraw(log: RecordLog, key: str, cancel: Callable[[str], None], may_come_late: bool) -> None:
     cancel(key)
-    log.append({"type": "withdrawn", "t": time.time(), "key": key, "may_come_late": may_come_late}, durable=True)
+    log.append({"type": "withdrawn", "key": key, "at": time.time(), "may_come_late": may_come_late}, durable=True)
 
 
 def _all(root: Root) -> list[Submission]:
@@ -130,11 +130,11 @@ def _read(file: Path) -> Iterator[Submission]:
     by_key: dict[str, Submission] = {}
     for record in RecordReader(file):
         if record["type"] == "intent":
-            by_key[record["key"]] = Submission(file, record["key"], record["run_ids"], record["t"])
+            by_key[record["key"]] = Submission(file, record["key"], record["run_ids"], record["at"])
         elif record["key"] in by_key:
             one = by_key[record["key"]]
             one.job_ids = record.get("job_ids", one.job_ids)
             one.released |= record["type"] == "released"
             if record["type"] == "withdrawn":
-                one.withdrawn, one.may_come_late = record["t"], record["may_come_late"]
+                one.withdrawn, one.may_come_late = record["at"], record["may_come_late"]
     yield from by_key.values()

@@ -15,6 +15,7 @@ from orchestrator.follow import Steps, follow
 from orchestrator.lock import launcher_lock
 from orchestrator.plan import Narrowing, Plan, PlannedRun, make_plan, write_plan
 from orchestrator.processes import Process, is_alive
+from orchestrator.provenance import record_code
 from orchestrator.queued import look_at_queue
 from orchestrator.retry import RULES
 from orchestrator.root import Root
@@ -114,6 +115,7 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
             reporter.note(_prune(plan, root))
         write_plan(plan, root, request.prune)
         _refuse_if_broken(plan, root, narrowing)
+        record_code(root)
         if executor != "slurm":
             return _run_here(plan, root, executor, request, reporter)
         sent = send(plan, root, _wish(request, plan))

@@ -4,7 +4,9 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from byol_core.files import create_file
 from orchestrator.errors import RootLockedError, StoreError
 from orchestrator.root import Root
 
@@ -17,7 +19,7 @@ def launcher_lock(root: Root) -> Iterator[None]:
         RootLockedError: another launcher holds it; the text says which.
     """
     try:
-        descriptor = os.open(root.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = create_file(root.lock, os.O_RDWR)
     except OSError as error:
         raise StoreError(f"{root.lock}: cannot be opened: {error.strerror}; choose another --root") from None
     try:
@@ -32,6 +34,14 @@ def launcher_lock(root: Root) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def open_lock(file: Path) -> int:
+    """Open a lock file, made where it is missing; one who may only read it can hold the lock just as well."""
+    try:
+        return create_file(file, os.O_RDWR)
+    except PermissionError:
+        return os.open(file, os.O_RDONLY)
 
 
 def _holder() -> str:

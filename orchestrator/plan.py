@@ -241,4 +241,5 @@ def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
         "variants": [{"name": v.name, "overrides": v.overrides, "config": configs[v.name]} for v in plan.variants],
         "runs": [*runs.values()],
         "launched_at": time.time(),
+        "gpus": spec.resources.gpus / spec.resources.side_by_side,
     }

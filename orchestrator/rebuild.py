@@ -4,6 +4,7 @@ The tables are dropped, created and filled in one transaction: readers see the o
 a rebuild that dies changes nothing. A copy of the old database is kept where it knows runs whose folders cannot be seen.
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DatabaseError
 
-from byol_core.files import remove_tree
+from byol_core.files import create_file, remove_tree
 from orchestrator.collect import collect, collect_into
 from orchestrator.database import connect_unchecked, create_tables, open_database, writing
 from orchestrator.digests import digests
@@ -140,6 +141,7 @@ def _copy(engine: Engine, where: str) -> Path | None:
     if engine.dialect.name != "sqlite":
         raise StoreError(f"{where}: holds runs whose folders are missing, and only SQLite can be copied; back it up first")
     copy = _free_name(Path(where), "before-rebuild")
+    os.close(create_file(copy, os.O_WRONLY))  # SQLite fills an empty file, and would leave the mode of a new one to the umask
     with engine.connect() as connection:  # past SQLAlchemy, which would begin a transaction; VACUUM cannot be in one
         connection.connection.cursor().execute("VACUUM INTO ?", (str(copy),))
     return copy

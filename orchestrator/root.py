@@ -140,6 +140,10 @@ class Root:
         """Return the folder of a sweep, there or not."""
         return SweepFolder(self.path / "sweeps" / label)
 
+    def code_facts(self, sha: str) -> Path:
+        """Return where that code came from, there or not; a diff of its changes may stand beside it."""
+        return self.path / "code" / f"{sha}.json"
+
     def runs(self) -> list[RunFolder]:
         """Return every run."""
         return [RunFolder(path) for path in _entries(self.path / "runs") if len(path.name) == _RUN_ID_DIGITS]

@@ -5,12 +5,11 @@ them from there, and a worker whose code has another hash than the one it was su
 """
 
 import hashlib
-import shutil
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from byol_core.files import make_folder, publish_folder, remove_tree
+from byol_core.files import publish_folder, remove_tree, write_many
 from orchestrator.root import Root
 
 _PACKAGES = ("byol_core", "orchestrator", "analysis")
@@ -39,10 +38,7 @@ def take_snapshot(root: Root, home: Path = _HOME) -> Path:
         return folder
     aside = folder.with_name(f".{folder.name}.tmp")
     remove_tree(aside)
-    for file in _files(home):
-        copy = aside / file.relative_to(home)
-        make_folder(copy.parent)
-        shutil.copyfile(file, copy)
+    write_many({aside / file.relative_to(home): file.read_bytes() for file in _files(home)})
     publish_folder(aside, folder)
     return folder
 

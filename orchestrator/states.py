@@ -159,7 +159,7 @@ def _unclaimed(run_id: str, queue: Queue) -> Standing:
     if run_id in queue.silent:
         return Standing(State.SUBMITTED, queue.silent[run_id].reason)
     if run_id in queue.ended:
-        return _verdict(queue.ended[run_id], "before it began; its output is in the sweep's launches/")
+        return _verdict(queue.ended[run_id], "before it began; `sweep logs` shows its output")
     return Standing(State.PLANNED)
 
 

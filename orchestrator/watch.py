@@ -14,7 +14,9 @@ from orchestrator.plan import Plan
 from orchestrator.root import Root
 from orchestrator.states import Queue
 from orchestrator.status import SweepStatus, sweep_statuses
+from orchestrator.status_screen import reason_lines
 from orchestrator.submission import Sent
+from orchestrator.verdict import summary
 
 _PROGRESS_EVERY_S = 1.0
 _INTERRUPTED = 130
@@ -67,11 +69,8 @@ class Watch:
 
 
 def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
-    """Print how a launch ended; return its exit status."""
-    if not done.waited:
-        console.print(f"{_sent(done.sent)}; see `sweep status`", highlight=False, soft_wrap=True)
-        return 0
-    console.print(f"{status.label}: {screen.summary(status)}", highlight=False, markup=False, soft_wrap=True)
+    """Print how a sweep ended that was waited for; return the exit status."""
+    console.print(f"{status.label}: {summary(status)}", highlight=False, markup=False, soft_wrap=True)
     if done.interrupted:
         jobs = "the jobs go on without it, and " if done.executor == "slurm" else ""
         console.print(f"{done.interrupted}; {jobs}the same launch goes on from here", highlight=False)
@@ -79,14 +78,16 @@ def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
     if done.stopped:
         console.print(done.stopped, highlight=False, markup=False, soft_wrap=True)
         return 1
-    screen.show_failures(console, status.runs)
+    for line in reason_lines(status.runs):
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
     return 0 if status.all_done() else 1
 
 
-def _sent(sent: Sent) -> str:
+def show_sent(console: Console, sent: Sent) -> None:
+    """Print what went to SLURM, and what did not."""
     arrays = ", ".join(dict.fromkeys(job_id.partition("_")[0] for job_id in sent.job_ids))
     runs = "" if sent.run_count == len(sent.job_ids) else f" of {sent.run_count} runs"
     text = f"submitted {len(sent.job_ids)} jobs{runs} (SLURM {arrays})" if sent.job_ids else "nothing to submit"
     if sent.held_back:
-        return f"{text}; {sent.held_back} runs not submitted yet ({sent.limit}): run the same launch again"
-    return text
+        text += f"; {sent.held_back} runs not submitted yet ({sent.limit}): run the same launch again"
+    console.print(f"{text}; see `sweep status`", highlight=False, soft_wrap=True)

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from byol_core.config import TrainConfig
-from byol_core.files import RecordLog, claim_folder, make_folder, read_json, remove_tree, write_json
+from byol_core.files import RecordLog, claim_folder, create_file, make_folder, read_json, remove_tree, write_json
 from orchestrator import provenance
 from orchestrator.processes import this_process
+from orchestrator.redact import redact
 from orchestrator.root import AttemptFolder, Root, RunFolder, wait_until_visible
-from orchestrator.snapshot import check_code, running_code
+from orchestrator.snapshot import check_code
 from orchestrator.states import State
 
 StopReason = Callable[[], str | None]
@@ -159,7 +160,7 @@ def _set_aside(run: RunFolder, attempt: AttemptFolder) -> None:
 def _redirect(attempt: AttemptFolder) -> None:
     for stream, file in ((sys.stdout, attempt.stdout), (sys.stderr, attempt.stderr)):
         stream.flush()
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = create_file(file, os.O_WRONLY | os.O_APPEND)
         os.dup2(descriptor, stream.fileno())
         os.close(descriptor)
 
@@ -178,17 +179,22 @@ class _Attempt:
 
     def run(self) -> State:
         """Train; write done.json for a result, and a last word in every case."""
+        state, reason = self._outcome()  # an error of the last word must not drag that of the training along, unredacted
+        self._write({"type": "end", "state": state.value, "reason": reason}, durable=True)
+        return state
+
+    def _outcome(self) -> tuple[State, str | None]:
         try:
             return self._train()
         except OutrunError:
             raise
         except KeyboardInterrupt:
-            return self._end(State.STOPPED, "interrupted")
+            return State.STOPPED, "interrupted"
         except Exception as error:
-            traceback.print_exc()
-            return self._end(_class_of(error), f"{type(error).__name__}: {error}")
+            print(redact(traceback.format_exc()), end="", file=sys.stderr)
+            return _class_of(error), redact(f"{type(error).__name__}: {error}")
 
-    def _train(self) -> State:
+    def _train(self) -> tuple[State, str | None]:
         from byol_core.train import Options, train
 
         if self.job.code is not None:
@@ -203,13 +209,13 @@ class _Attempt:
         )
         result = train(self.run_folder.config(), self.run_folder.path, options, self, self.folder.path.name)
         if result.outcome == "stopped":
-            return self._end(self._stopped(), result.reason)
+            return self._stopped(), result.reason
         self.before_write()
         self._tidy(description["keep"])
         wall_s, disk_bytes = round(time.monotonic() - self.started_s, 3), _size_bytes(self.run_folder.path)
         facts = {"wall_s": wall_s, "disk_bytes": disk_bytes, "ended_at": time.time()}
         write_json(self.folder.done, {**_finite(asdict(result)), **facts})
-        return self._end(State.COMPLETED, result.outcome)
+        return State.COMPLETED, result.outcome
 
     def _stopped(self) -> State:
         if self.run_folder.cancelled.exists():
@@ -222,10 +228,6 @@ class _Attempt:
         if keep == "nothing":
             remove_tree(self.run_folder.path / "encoder")
 
-    def _end(self, state: State, reason: str | None) -> State:
-        self._write({"type": "end", "state": state.value, "reason": reason}, durable=True)
-        return state
-
     def _write(self, record: dict[str, Any], durable: bool = False) -> None:
         self.log.append({"t": round(time.time(), 3), **record}, durable)
 
@@ -233,13 +235,9 @@ class _Attempt:
 
     def started(self, step: int, total_steps: int, exact: bool) -> None:
         """Record where training starts and what it runs on."""
-        origin = {
-            **provenance.commit(),
-            "code": running_code(),
-            "versions": provenance.versions(),
-            "machine": provenance.machine(),
-        }
-        self._write({"type": "start", "step": step, "total_steps": total_steps, "exact": exact, "origin": origin}, durable=True)
+        origin = provenance.origin(Root(self.run_folder.path.parents[1]))
+        about = {"step": step, "total_steps": total_steps, "exact": exact, "origin": origin}
+        self._write({"type": "start", **about}, durable=True)
 
     def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:
         """Record a point of the series."""

@@ -1,5 +1,6 @@
 """Tables from stored runs: statistics against SciPy, settings that may not mix, every state of a line, text and JSON."""
 
+import io
 import json
 
 import numpy as np
@@ -10,7 +11,6 @@ from scipy import stats as scipy_stats
 from analysis.collapse import is_collapsed
 from analysis.csv_cells import as_csv_text
 from analysis.figure import draw
-from analysis.load import NoDatabaseError, load
 from analysis.render_csv import as_csv
 from analysis.render_json import as_json
 from analysis.render_markdown import as_markdown, escape
@@ -69,7 +69,7 @@ def test_holm_equals_rs_p_adjust():
 
 
 def run(row, seed, value=0.5, **changes):
-    """A line of the frame that `load` gives, for one run."""
+    """A line of the frame that `run_frame` gives, for one run."""
     overrides = {**ROWS[row], **changes.pop("overrides", {}), "seed": seed}
     spread = None if row == "random" else changes.pop("spread", 0.8)
     config = canonical(resolve("digits-tiny", overrides))
@@ -256,19 +256,12 @@ def test_an_unknown_table_names_the_nearest():
         load_table("mlp_nom")
 
 
-def test_a_missing_database_is_said(tmp_path):
-    with pytest.raises(NoDatabaseError, match="sweep status"):
-        load(str(tmp_path / "nothing.db"))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_figure_shows_ink_for_every_line(tmp_path):
+def test_the_figure_shows_ink_for_every_line():
     from PIL import Image
 
     full = table(*(run("byol", seed, value) for seed, value in BASE.items()), run("random", 0, 0.3))
-    draw(full, tmp_path / "full.png")
-    draw(build(MLP_NORM, pd.DataFrame(columns=[*run("byol", 0)])), tmp_path / "empty.png")
-    colours = [np.asarray(Image.open(tmp_path / name).convert("RGB")).reshape(-1, 3) for name in ("full.png", "empty.png")]
+    empty = build(MLP_NORM, pd.DataFrame(columns=[*run("byol", 0)]))
+    colours = [np.asarray(Image.open(io.BytesIO(draw(one))).convert("RGB")).reshape(-1, 3) for one in (full, empty)]
     ours = [int((np.abs(pixels - np.array([0x1F, 0x5F, 0x8B])).sum(1) < 12).sum()) for pixels in colours]
     assert ours[0] > ours[1] > 0  # the legend alone has some
 

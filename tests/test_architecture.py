@@ -23,7 +23,8 @@ EXTRA = {
     "orchestrator.cli.results": {"analysis"},
     "orchestrator.plan": {"analysis.rows"},
 }
-LIGHT = {"byol_core.config", "byol_core.files", "orchestrator.schema", "analysis.rows", "analysis.collapse"}
+LIGHT = {"byol_core.config", "byol_core.files", "orchestrator.schema", "analysis", "analysis.rows", "analysis.collapse"}
+LIGHT |= {"analysis.relations", "analysis.export"}
 
 
 def modules():
@@ -69,7 +70,7 @@ def test_the_walk_sees_imports_inside_functions(tmp_path):
     assert "orchestrator.plan" in set(imports(file))
 
 
-HEAVY = ("torch", "pandas", "matplotlib", "sklearn", "scipy", "optuna", "submitit")
+HEAVY = ("torch", "pandas", "matplotlib", "sklearn", "scipy", "optuna", "submitit", "pyarrow")
 
 
 def loaded_by(code):

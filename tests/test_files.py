@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from byol_core.files import RecordLog, RecordReader, claim_folder, make_folder, read_json, write_atomic, write_json
+from byol_core.files import RecordLog, RecordReader, claim_folder, read_json, write_atomic, write_json
 from byol_core.files.records import decode, encode
 
 
@@ -193,15 +193,3 @@ def test_one_of_many_claims_wins(tmp_path):
         for i in range(50):
             won = list(pool.map(lambda _, i=i: claim_folder(tmp_path / f"{i}", "claim.json", i), range(16)))
             assert won.count(True) == 1
-
-
-def test_files_and_folders_are_private_under_any_umask(tmp_path):
-    before = os.umask(0)
-    try:
-        make_folder(tmp_path / "a" / "b")
-        write_json(tmp_path / "a" / "b" / "file", 1)
-        write_log(tmp_path / "a" / "b" / "log", [{}])
-    finally:
-        os.umask(before)
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
-    assert {entry.stat().st_mode & 0o777 for entry in (tmp_path / "a" / "b").iterdir()} == {0o600}

@@ -46,7 +46,7 @@ MUTATIONS = {
         POWER,
         "published",
     ),
-    "sync of new folders": (DURABLE, "            sync_folder(folder.parent)\n", "", POWER, "made_folder"),
+    "sync of new folders": (DURABLE, "        sync_folder(made.parent)\n", "        pass\n", POWER, "made_folder"),
     "sync of durable records": (RECORDS, "        os.fsync(self._descriptor)\n", "", POWER, "record"),
     "sync of a new log's name": (RECORDS, "        if is_new:\n            sync_folder(path.parent)\n", "", POWER, "record"),
     "sync on close": (RECORDS, "if self._unsynced and not self._failed:", "if False:", POWER, "closed_log"),

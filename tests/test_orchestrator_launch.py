@@ -1,5 +1,6 @@
 """Launching in its finer points: derived settings, reruns, pruning, tries, cost, cleaning; and roots that have seen trouble."""
 
+import io
 import json
 import os
 import shutil
@@ -344,14 +345,13 @@ def test_hostile_text_in_values_and_paths_goes_nowhere(spec_file, tmp_path, swee
 def test_curves_of_several_runs_are_laid_over_each_other(done, root, tmp_path):
     from PIL import Image
 
-    from analysis.curves import UnknownMetricError, draw, series
+    from analysis.curves import draw
+    from analysis.load import series
 
     collect(root, open_database(str(tmp_path / "results.db")), Queue())
-    found = series(str(tmp_path / "results.db"), [done.run_id], "loss")
-    assert found[done.run_id][0] == [0] and found[done.run_id][1][0] > 0
-    assert Image.open(draw(found, {done.run_id: "byol"}, "loss", tmp_path / "plot.png")).size == (1200, 675)
-    with pytest.raises(UnknownMetricError, match="metrics: .*loss"):
-        series(str(tmp_path / "results.db"), [done.run_id], "los")
+    found = series("loss", [done.run_id], db=tmp_path / "results.db")
+    assert found["step"].tolist() == [0] and found["value"][0] > 0
+    assert Image.open(io.BytesIO(draw(found, {done.run_id: "byol"}, "loss"))).size == (1200, 675)
 
 
 def test_what_is_not_varied_is_equal_over_all_variants(spec_file):

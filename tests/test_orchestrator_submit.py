@@ -296,6 +296,6 @@ def test_the_command_says_what_went_out_and_what_did_not(sweep, spec_file, fake_
 
 def test_jobs_import_the_code_as_it_was_when_they_were_submitted(go, spec_file, fake_slurm, root):
     go(spec_file())
-    (snapshot,) = (root.path / "code").iterdir()
+    (snapshot,) = (entry for entry in (root.path / "code").iterdir() if entry.is_dir())
     for script in scripts(fake_slurm):
         assert f"export PYTHONPATH={snapshot}${{PYTHONPATH:+:$PYTHONPATH}} SWEEP_CODE={snapshot.name}" in script

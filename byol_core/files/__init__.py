@@ -1,7 +1,7 @@
 """Durable files: the one place where this system syncs, renames and appends.
 
 ``durable`` writes whole files and claims folders, ``batch`` many files at once; ``records`` keeps append-only logs of
-checksummed JSON lines.
+checksummed JSON lines; ``modes`` says who may read them, ``outputs`` writes what a user asked for by its name.
 """
 
 from byol_core.files.batch import write_many
@@ -16,20 +16,29 @@ from byol_core.files.durable import (
     write_atomic,
     write_json,
 )
+from byol_core.files.modes import GroupError, create_file, find_group, open_like, share, umask_of
+from byol_core.files.outputs import output
 from byol_core.files.records import Cursor, Damage, RecordLog, RecordReader
 
 __all__ = [
     "Cursor",
     "Damage",
     "DamagedFileError",
+    "GroupError",
     "RecordLog",
     "RecordReader",
     "claim_folder",
+    "create_file",
+    "find_group",
     "make_folder",
+    "open_like",
+    "output",
     "publish_folder",
     "read_json",
     "remove_tree",
+    "share",
     "to_json",
+    "umask_of",
     "write_atomic",
     "write_json",
     "write_many",

@@ -9,7 +9,8 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from byol_core.files.durable import FILE_MODE, FOLDER_MODE, sync_folder
+from byol_core.files.durable import sync_folder
+from byol_core.files.modes import create_file, create_folders
 
 
 def write_many(files: Mapping[Path, bytes]) -> None:
@@ -23,7 +24,7 @@ def write_many(files: Mapping[Path, bytes]) -> None:
     aside = {path: path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp") for path in files}
     folders = {path.parent for path in files}
     for folder in folders:
-        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        create_folders(folder)
     try:
         for path, content in files.items():
             _write_new(aside[path], content)
@@ -38,8 +39,7 @@ def write_many(files: Mapping[Path, bytes]) -> None:
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
+    with os.fdopen(create_file(path, os.O_WRONLY | os.O_EXCL), "wb") as file:
         file.write(content)
 
 

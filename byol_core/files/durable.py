@@ -12,8 +12,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-FILE_MODE = 0o600
-FOLDER_MODE = 0o700
+from byol_core.files.modes import create_file, create_folders
+
 _LAID_OUT_LEVELS = 2
 
 
@@ -25,14 +25,9 @@ class DamagedFileError(ValueError):
 
 
 def make_folder(path: Path) -> None:
-    """Create `path` and its missing parents, readable by the owner alone."""
-    for folder in [*reversed(path.parents), path]:
-        if not folder.exists():
-            try:
-                folder.mkdir(mode=FOLDER_MODE)
-            except FileExistsError:
-                continue
-            sync_folder(folder.parent)
+    """Create `path` and its missing parents, each as open as the one above it (`byol_core.files.modes`)."""
+    for made in create_folders(path):
+        sync_folder(made.parent)
 
 
 def claim_folder(path: Path, name: str, claim: Any) -> bool:
@@ -62,7 +57,7 @@ def write_atomic(path: Path, content: bytes) -> None:
     """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        descriptor = create_file(aside, os.O_WRONLY | os.O_EXCL)
         try:
             write_all(descriptor, content)
             os.fsync(descriptor)
@@ -89,9 +84,7 @@ def to_json(value: Any) -> bytes:
     return _laid_out(value, 0).encode() + b"\n"
 
 
-_in_one_line = json.JSONEncoder(
-    allow_nan=False, ensure_ascii=False
-).encode  # the fast one: json.dumps(indent=…) is 5 times slower
+_in_one_line = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode  # in C; one with indent is not
 
 
 def _laid_out(value: Any, depth: int) -> str:

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json  # three times as fast as json
 
-from byol_core.files.durable import FILE_MODE, sync_folder, write_all
+from byol_core.files.durable import sync_folder, write_all
+from byol_core.files.modes import create_file
 
 _CRC_MARK = b',"crc":"'
 _TAIL_BYTES = len(_CRC_MARK) + len('00000000"}')
@@ -105,7 +106,7 @@ class RecordLog:
         path = segment_path(self._path, self._segment)
         is_new = not path.exists()
         self._torn = not is_new and _ends_torn(path)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
+        descriptor = create_file(path, os.O_WRONLY | os.O_APPEND)
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor, self._synced_s = descriptor, time.monotonic()

@@ -26,16 +26,19 @@ def database_for(dry_run: bool) -> Engine | None:
 
 
 def opened() -> Engine:
-    """Open the database; one that an older version made is made again first."""
+    """Open the database, to the root's group as well; one that an older version made is made again first."""
+    from byol_core.files import open_like
     from orchestrator.database import open_database
 
     try:
-        return open_database(Places.db)
+        engine = open_database(Places.db)
     except OldSchemaError:
         print(f"{Places.db} was made by an older version of this program", file=sys.stderr)
         for line in rebuilt():
             print(line, file=sys.stderr)
-        return open_database(Places.db)
+        engine = open_database(Places.db)
+    open_like(Path(Places.db), Places.root.path)
+    return engine
 
 
 def rebuilt() -> Iterator[str]:
@@ -69,13 +72,26 @@ def collected(wait: bool = False) -> Engine:
     return engine
 
 
-def write_text(file: Path, text: str) -> None:
-    """Write a file that was asked for with --out."""
-    from byol_core.files import make_folder, write_atomic
+def open_to_group(name: str) -> None:
+    """Open the root to a group; its mode says so from then on, to the database as well."""
+    from byol_core.files import GroupError, find_group, share
 
     try:
-        make_folder(file.absolute().parent)
-        write_atomic(file, text.encode())
+        group = find_group(name)
+    except GroupError as error:
+        raise UsageError(str(error)) from None
+    Places.root.create()
+    share(Places.root.path, group)
+
+
+def write_out(file: Path, content: bytes) -> None:
+    """Write a file that was asked for with --out; it is the user's, so the umask says who may read it."""
+    from byol_core.files import output
+
+    try:
+        file.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with output(file) as out:
+            out.write(content)
     except OSError as error:
         raise StoreError(f"{file}: cannot be written: {error.strerror}") from None
 

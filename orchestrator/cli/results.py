@@ -1,12 +1,15 @@
 """Commands that print or write results: report and export."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.places import Places, collected, near, write_text
+from orchestrator.cli.places import Places, collected, near, write_out
 from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from analysis.table import Table
 
 
 def report(
@@ -18,9 +21,9 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
 ) -> None:
     """Rebuild a paper's table beside the published numbers; text also draws its figure."""
-    from analysis.load import NoDatabaseError
+    from analysis.database import NoDatabaseError
     from analysis.render_matrix import NoMatrixError
-    from analysis.report import FORMATS, LAYOUTS, write_figure
+    from analysis.report import FORMATS, LAYOUTS
     from analysis.report import report as rebuild
     from analysis.rows import UnknownTableError, load_table, table_ids
     from analysis.table import UnknownSettingError, UnknownSweepError
@@ -39,25 +42,42 @@ def report(
     except (UnknownTableError, UnknownSettingError, UnknownSweepError, NoDatabaseError, NoMatrixError) as error:
         raise UsageError(str(error)) from None
     if out is not None:
-        write_text(out, text + "\n")
+        write_out(out, f"{text}\n".encode())
     else:
         print(text)
     if format_ == "text":
-        figure = (out.parent if out else Places.root.path / "reports") / f"{table}.png"
-        print(f"figure: {near(write_figure(built, figure))}")
+        print(f"figure: {near(_figure(built, out))}")
+
+
+def _figure(built: "Table", out: Path | None) -> Path:
+    """Draw a table beside `out`, or among the root's reports, which are as open as the root."""
+    from analysis.figure import draw
+    from byol_core.files import make_folder, write_atomic
+
+    if out is not None:
+        file = out.with_name(f"{built.rows.id}.png")
+        write_out(file, draw(built))
+        return file
+    file = Places.root.path / "reports" / f"{built.rows.id}.png"
+    make_folder(file.parent)
+    write_atomic(file, draw(built))
+    return file
 
 
 def export(
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
-    format_: Annotated[str, typer.Option("--format", help="csv.")] = "csv",
+    format_: Annotated[str, typer.Option("--format", help="csv, json or parquet.")] = "csv",
 ) -> None:
-    """Write results.db as files: runs.csv, a line per run, and metrics.csv, all series."""
-    from analysis.export import ExportError, export_csv
+    """Write results.db as files: runs, sweeps, attempts, evaluations, and the whole series."""
+    from analysis.database import NoDatabaseError
+    from analysis.export import FORMATS, ExportError
+    from analysis.export import export as write
 
-    if format_ != "csv":
-        raise UsageError(f"--format {format_!r} does not exist; allowed: csv")
+    if format_ not in FORMATS:
+        raise UsageError(f"--format {format_!r} does not exist; allowed: {', '.join(FORMATS)}")
+    collected()
     try:
-        for file in export_csv(collected(), out):
+        for file in write(Places.db, out, format_):
             print(near(file))
-    except ExportError as error:
+    except (ExportError, NoDatabaseError) as error:
         raise UsageError(str(error)) from None

@@ -52,7 +52,9 @@ def come_back(runs: Sequence[RunFolder]) -> None:
 
 
 def _can_go_on(run: RunFolder) -> bool:
-    """Tell whether a run was stopped and gets somewhere, or was not begun."""
+    """Tell whether a run was stopped and gets somewhere, or was not begun; one that was cancelled does not."""
+    if run.cancelled.exists():
+        return False
     attempts = run.attempts()
     if not attempts:
         return not run.cancelled.exists()

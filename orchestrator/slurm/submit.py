@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from byol_core.files import make_folder
+from byol_core.files import make_folder, umask_of
 from orchestrator.errors import SchedulerError
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.job import work
@@ -64,7 +64,8 @@ def submit_held(folder: Path, root: Path, array: Array, rerun: bool) -> list[str
     executor = HeldArrays(folder=folder, python=array.resources.python or shlex.quote(sys.executable))
     executor.update_parameters(**_parameters(array))
     count, at_once = len(array.bundles), array.resources.side_by_side
-    jobs = executor.map_array(work, [str(root)] * count, array.bundles, [at_once] * count, [rerun] * count)
+    with umask_of(folder):
+        jobs = executor.map_array(work, [str(root)] * count, array.bundles, [at_once] * count, [rerun] * count)
     return [job.job_id for job in jobs]
 
 
@@ -120,16 +121,11 @@ def _parameters(array: Array) -> dict[str, object]:
         **{name: getattr(asked, name) for name in ("partition", "account", "qos", "constraint", "exclude", "nodelist")},
         "array_parallelism": array.parallel or len(array.bundles),
         "signal_delay_s": _lead_s(asked.timeout_min),
-        "setup": [*_setup(asked), *_code(array)],  # last: a module may set PYTHONPATH too
+        "setup": [*setup_lines(asked), *_code(array)],  # last: a module may set PYTHONPATH too
         "srun_args": asked.srun,
         "additional_parameters": {name: value for name, value in options.items() if value is not None},
     }
     return {name: value for name, value in parameters.items() if value is not None}
-
-
-def _lead_s(timeout_min: int) -> int:
-    """Return how long before its time limit a job is warned: enough for a checkpoint, and never most of a short job."""
-    return min(_LONGEST_LEAD_S, timeout_min * 60 // 3)
 
 
 def _code(array: Array) -> Iterator[str]:
@@ -138,7 +134,12 @@ def _code(array: Array) -> Iterator[str]:
         yield f"export PYTHONPATH={shlex.quote(str(array.code))}${{PYTHONPATH:+:$PYTHONPATH}} SWEEP_CODE={array.code.name}"
 
 
-def _setup(asked: Resources) -> Iterator[str]:
+def _lead_s(timeout_min: int) -> int:
+    """Return how long before its time limit a job is warned: enough for a checkpoint, and never most of a short job."""
+    return min(_LONGEST_LEAD_S, timeout_min * 60 // 3)
+
+
+def setup_lines(asked: Resources) -> Iterator[str]:
     """Yield the shell lines before the run."""
     yield "export PYTHONSAFEPATH=1"  # or a folder `analysis/` in the working directory would be imported
     if asked.data is not None:

@@ -221,6 +221,8 @@ def scontrol(words, cluster):
         return show_config(cluster)
     if action == "show" and rest[0].lower() == "hostnames":
         return print("\n".join(rest[1].split(",")))
+    if action == "show" and rest[0].lower().startswith("part"):
+        return show_partitions(cluster)
     if action == "ping":
         return print("Slurmctld(primary) at fake is UP")
     ids = [word for text in rest for word in text.split(",") if word.lower() != "job"]
@@ -273,6 +275,11 @@ def show_config(cluster):
     print("\nSlurmctld(primary) at fake is UP")
 
 
+def show_partitions(cluster):
+    for name in cluster.settings["partitions"]:
+        print(f"PartitionName={name} AllowGroups=ALL GraceTime=10 MaxTime=UNLIMITED PreemptMode=REQUEUE State=UP TotalNodes=1")
+
+
 def scancel(words, cluster):
     flags = ("quiet", "verbose", "me", "batch", "full", "hurry")
     asked, ids = options(words, flags, {"n": "name", "u": "user", "t": "state", "s": "signal", "Q": "quiet"})
@@ -287,10 +294,15 @@ def scancel(words, cluster):
 
 
 def sinfo(words, cluster):
+    form = next((word.partition("=")[2] for word in words if word.startswith("--format=")), None)
     if "-h" not in words and "--noheader" not in words:
         print("PARTITION AVAIL TIMELIMIT NODES STATE NODELIST")
-    for name in cluster.settings["partitions"]:
-        print("idle" if "%T" in words else "fake1" if "--format=%N" in words else f"{name} up infinite 1 idle fake1")
+    for i, name in enumerate(cluster.settings["partitions"]):
+        if form:
+            values = {"P": name + "*" * (i == 0), "a": "up", "l": "infinite", "D": "1", "G": "gpu:4", "T": "idle", "N": "fake1"}
+            print(re.sub(r"%(\w)", lambda found, values=values: values[found[1]], form))
+            continue
+        print("idle" if "%T" in words else f"{name} up infinite 1 idle fake1")
 
 
 def sacctmgr(words, cluster):
