@@ -1,5 +1,5 @@
 # make demo   install, then the blog's seven rows on real handwritten digits, and the table
-# make test   the tests      make lint   ruff and mypy      make crash-test   every place to fail      make slurm-test   against a real one-node SLURM (root)
+# make test   the tests      make lint   ruff and mypy      make crash-test   every place to fail      make slurm-test   against a real one-node SLURM, in three configurations (root)
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 VENV ?= .venv
@@ -51,8 +51,11 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 slurm-test: $(VENV)/installed-dev
-	tests/slurm/start.sh --install
-	trap tests/slurm/stop.sh EXIT; $(BIN)/python -m pytest -m slurm
+	@trap tests/slurm/stop.sh EXIT; \
+	for options in "" --no-accounting --bare; do \
+	  tests/slurm/start.sh --install $$options; \
+	  $(BIN)/python -m pytest -m slurm; \
+	done
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -98,6 +98,8 @@ class _Pass:
     def collect(self) -> None:
         self.writer = Writer(self.connection)
         self._forget_what_is_gone()
+        if self.queue.answered_at is not None:
+            self.writer.upsert(schema.roots, [{"path": str(self.root.path), "slurm_answered_at": self.queue.answered_at}])
         for sweep in self.root.sweeps():
             plan = self._read(sweep.plan)
             if plan is not None:
@@ -151,7 +153,7 @@ class _Pass:
             return
         if known is not None:
             self.connection.execute(delete(schema.sweeps).where(schema.sweeps.c.id == known.id))
-        row = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at")}
+        row = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at", "gpus")}
         row |= {key: json.dumps(plan[key]) for key in ("baseline", "tables", "overrides")} | {"root": str(self.root.path)}
         sweep_id = self.writer.insert_one(schema.sweeps, row)
         variants = [

@@ -47,5 +47,9 @@ class SchedulerError(SweepError):
     """SLURM refused, is missing or did not answer."""
 
 
+class BrokenSweepError(SweepError):
+    """The first runs of a sweep failed before they trained; the rest was not started."""
+
+
 class SchedulerSilentError(SchedulerError):
     """SLURM did not answer: what it was asked for may have happened, may happen yet, or not."""

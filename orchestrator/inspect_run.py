@@ -1,16 +1,11 @@
-"""One run seen from near: `sweep show` and `sweep logs`. Reads the run's folder alone."""
+"""One run seen from near: `sweep show`. Reads the run's folder alone."""
 
-import json
-import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 from byol_core.config import PRESETS, canonical, resolve
 from byol_core.files import RecordReader, read_json
 from orchestrator.root import AttemptFolder, RunFolder
-from orchestrator.states import ACTIVE, Queue, Standing, standing
-
-_FOLLOW_S = 0.5
+from orchestrator.states import Standing
 
 
 def describe(run: RunFolder, where: Standing) -> dict[str, Any]:
@@ -43,46 +38,6 @@ def unlike_preset(run: RunFolder) -> tuple[str, dict[str, Any]]:
     return closest, differences[closest]
 
 
-def log_lines(run: RunFolder, follow: bool, queue: Callable[[], Queue]) -> Iterator[str]:
-    """Yield what a run's last attempt recorded and printed; with `follow`, until the run ends."""
-    attempts = run.attempts()
-    if not attempts:
-        yield "no attempt yet"
-        return
-    attempt = attempts[-1]
-    reader = RecordReader(attempt.events)
-    tails = [_Tail(attempt, name) for name in ("stdout", "stderr")]
-    while True:
-        active = follow and standing(run, queue()).state in ACTIVE
-        yield from (_line(record) for record in reader)
-        for tail in tails:
-            yield from tail.lines()
-        yield from (f"(a damaged line at byte {damage.offset} was skipped: {damage.reason})" for damage in reader.damage)
-        reader.damage.clear()
-        if not active:
-            return
-        time.sleep(_FOLLOW_S)
-
-
-class _Tail:
-    """Reads a growing text file piece by piece."""
-
-    def __init__(self, attempt: AttemptFolder, name: str) -> None:
-        self.file = attempt.path / name
-        self.name = name
-        self.offset = 0
-
-    def lines(self) -> Iterator[str]:
-        try:
-            with self.file.open("rb") as handle:
-                handle.seek(self.offset)
-                text = handle.read()
-        except FileNotFoundError:
-            return
-        self.offset += len(text)
-        yield from (f"{self.name}: {line}" for line in text.decode(errors="replace").splitlines())
-
-
 def _attempt(attempt: AttemptFolder) -> dict[str, Any]:
     records = list(RecordReader(attempt.events))
     start = next((record for record in records if record["type"] == "start"), {})
@@ -96,12 +51,3 @@ def _attempt(attempt: AttemptFolder) -> dict[str, Any]:
         "state": end.get("state"),
         "reason": end.get("reason"),
     }
-
-
-def _line(record: dict[str, Any]) -> str:
-    when = time.strftime("%H:%M:%S", time.localtime(record["t"]))
-    if record["type"] == "metrics":
-        values = "  ".join(f"{name} {value:.4g}" for name, value in record["metrics"].items())
-        return f"{when}  step {record['step']}  epoch {record['epoch']}  {values}  {record['images_per_s']:,.0f} images/s"
-    rest = {key: value for key, value in record.items() if key not in ("t", "seq", "type", "origin")}
-    return f"{when}  {record['type']}  {json.dumps(rest, ensure_ascii=False)}"

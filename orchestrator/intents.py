@@ -56,7 +56,7 @@ def submit(
     """
     make_folder(log_file.parent)
     with RecordLog(log_file) as log:
-        log.append({"type": "intent", "t": time.time(), "key": key, "run_ids": list(run_ids)}, durable=True)
+        log.append({"type": "intent", "key": key, "run_ids": list(run_ids), "at": time.time()}, durable=True)
         try:
             job_ids = submit_held()
         except SchedulerError as error:
@@ -83,10 +83,10 @@ def submissions(root: Root) -> list[Submission]:
     return [one for one in _all(root) if one.withdrawn is None]
 
 
-def jobs_of(root: Root, run_ids: Sequence[str]) -> list[str]:
-    """Return the job ids of the newest submission of each run that was ever submitted."""
-    jobs = {run_id: job_id for one in submissions(root) for run_id, job_id in zip(one.run_ids, one.job_ids, strict=False)}
-    return [jobs[run_id] for run_id in run_ids if run_id in jobs]
+def newest_jobs(root: Root) -> dict[str, str]:
+    """Return run id → job id of its newest submission, for every run that was ever submitted."""
+    by_age = sorted(submissions(root), key=lambda one: one.intended_at)
+    return {run_id: job_id for one in by_age for run_id, job_id in zip(one.run_ids, one.job_ids, strict=False)}
 
 
 def recover(root: Root, cancel: Callable[[str], None], let_start: Callable[[Sequence[str]], None]) -> list[str]:
@@ -119,7 +119,7 @@ def _repair(one: Submission, cancel: Callable[[str], None], let_start: Callable[
 
 def _withdraw(log: RecordLog, key: str, cancel: Callable[[str], None], may_come_late: bool) -> None:
     cancel(key)
-    log.append({"type": "withdrawn", "t": time.time(), "key": key, "may_come_late": may_come_late}, durable=True)
+    log.append({"type": "withdrawn", "key": key, "at": time.time(), "may_come_late": may_come_late}, durable=True)
 
 
 def _all(root: Root) -> list[Submission]:
@@ -130,11 +130,11 @@ def _read(file: Path) -> Iterator[Submission]:
     by_key: dict[str, Submission] = {}
     for record in RecordReader(file):
         if record["type"] == "intent":
-            by_key[record["key"]] = Submission(file, record["key"], record["run_ids"], record["t"])
+            by_key[record["key"]] = Submission(file, record["key"], record["run_ids"], record["at"])
         elif record["key"] in by_key:
             one = by_key[record["key"]]
             one.job_ids = record.get("job_ids", one.job_ids)
             one.released |= record["type"] == "released"
             if record["type"] == "withdrawn":
-                one.withdrawn, one.may_come_late = record["t"], record["may_come_late"]
+                one.withdrawn, one.may_come_late = record["at"], record["may_come_late"]
     yield from by_key.values()

@@ -5,20 +5,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from orchestrator import intents
-from orchestrator.errors import SchedulerError, UsageError
+from orchestrator.breaker import Breaker, broken
+from orchestrator.cancel import cancel_runs
+from orchestrator.errors import BrokenSweepError, SchedulerError, UsageError
 from orchestrator.executors.inline import run_inline
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.local import find_slots, run_local
+from orchestrator.follow import Steps, follow
 from orchestrator.lock import launcher_lock
 from orchestrator.plan import Narrowing, Plan, PlannedRun, make_plan, write_plan
 from orchestrator.processes import Process, is_alive
 from orchestrator.provenance import record_code
 from orchestrator.queued import look_at_queue
+from orchestrator.retry import RULES
 from orchestrator.root import Root
 from orchestrator.slurm import submit
 from orchestrator.slurm.commands import has_slurm, inside_job
 from orchestrator.spec import Sweep
-from orchestrator.states import State
+from orchestrator.states import Queue, State
 from orchestrator.submission import Sent, Wish, send
 from orchestrator.worker import Job
 
@@ -34,22 +38,26 @@ class Launch:
         plan: as it was before anything started.
         executor: that was used.
         sent: what went to SLURM.
-        interrupted: why it stopped early, None where it did not.
+        waited: the runs have ended, as far as they will; False where jobs were sent and left to themselves.
+        interrupted: by which signal it stopped early, None where it did not.
+        stopped: why the sweep was stopped, None where it was not.
     """
 
     plan: Plan
     executor: str
     sent: Sent
+    waited: bool = True
     interrupted: str | None = None
+    stopped: str | None = None
 
 
 @dataclass(frozen=True)
 class Reporter:
-    """Who is told: of the plan before anything starts, of repairs, and of every moment while runs run."""
+    """Who is told: of the plan before anything starts, of repairs, and, while runs run, of every moment and what SLURM says."""
 
     planned: Callable[[Plan, str], None]
     note: Callable[[str], None]
-    tick: Callable[[Plan], None]
+    tick: Callable[[Queue], None]
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class Request:
         rerun: train again what is done already.
         prune: cancel the jobs of what left the spec.
         dry_run: plan only.
+        wait: follow the sweep to its end; None for the executor's way: slurm returns, the others wait.
     """
 
     sweep: Sweep
@@ -75,6 +84,7 @@ class Request:
     rerun: bool = False
     prune: bool = False
     dry_run: bool = False
+    wait: bool | None = None
 
 
 def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
@@ -87,6 +97,7 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
         Files below the root; processes or jobs. The database is the caller's.
     """
     executor = choose_executor(request.executor)
+    _check_wait(request, executor)
     narrowing = request.narrowing
     if request.rerun:
         narrowing = replace(narrowing, retry=narrowing.retry | {State.COMPLETED})
@@ -104,17 +115,45 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
             reporter.note(_prune(plan, root))
         write_plan(plan, root, request.prune)
         record_code(root)
-        if executor == "slurm":
-            return Launch(plan, executor, send(plan, root, Wish(request.slots, request.rerun, request.cluster)))
-        return Launch(plan, executor, Sent(), _run_here(plan, root, executor, request, reporter))
+        _refuse_if_broken(plan, root, narrowing)
+        if executor != "slurm":
+            return _run_here(plan, root, executor, request, reporter)
+        sent = send(plan, root, _wish(request, plan))
+        if not request.wait:
+            return Launch(plan, executor, sent, waited=False)
+        followed = follow(root, _steps(request, root, reporter), sent)
+        return Launch(plan, executor, followed.sent, True, followed.interrupted, followed.stopped)
+
+
+def _wish(request: Request, plan: Plan) -> Wish:
+    avoid = frozenset(run.standing.failed_node for run in plan.start) - {""}
+    return Wish(request.slots, request.rerun, request.cluster, avoid)
+
+
+def _refuse_if_broken(plan: Plan, root: Root, narrowing: Narrowing) -> None:
+    """Start nothing of a sweep whose first runs failed before they trained, unless they are to be tried again."""
+    why = broken(plan.runs, root) if plan.start and State.FAILED not in narrowing.retry else None
+    if why is not None:
+        raise BrokenSweepError(why)
+
+
+def _steps(request: Request, root: Root, reporter: Reporter) -> Steps:
+    """Return what following a sweep takes; what was asked to be tried again was, once."""
+    narrowing = replace(request.narrowing, retry=frozenset())
+    return Steps(
+        look=lambda: look_at_queue(root),
+        plan=lambda queue: make_plan(request.sweep, root, narrowing, queue),
+        submit=lambda plan: send(plan, root, _wish(request, plan)),
+        cancel=lambda run_ids: cancel_runs(root, run_ids, look_at_queue(root)),
+        tick=reporter.tick,
+        note=reporter.note,
+    )
 
 
 def _prune(plan: Plan, root: Root) -> str:
-    """Cancel the jobs of runs that left the spec and that no other sweep asks for."""
-    job_ids = intents.jobs_of(root, plan.pruned)
-    if job_ids:
-        submit.cancel_jobs(job_ids)
-    return f"pruned {len(plan.pruned)} runs that left the spec, {len(job_ids)} jobs cancelled; what they computed is kept"
+    """Cancel runs that left the spec and that no other sweep asks for."""
+    jobs = cancel_runs(root, plan.pruned, look_at_queue(root))
+    return f"pruned {len(plan.pruned)} runs that left the spec, {jobs} jobs cancelled; what they computed is kept"
 
 
 def choose_executor(name: str) -> str:
@@ -131,6 +170,13 @@ def choose_executor(name: str) -> str:
     if name == "slurm" and not has_slurm():
         raise SchedulerError("--executor slurm: sbatch is not on this machine; use --executor local, or a login node")
     return name
+
+
+def _check_wait(request: Request, executor: str) -> None:
+    if executor != "slurm" and request.wait is False:
+        raise UsageError(f"--no-wait: {executor} runs end with their launcher; use --executor slurm, or leave it out")
+    if executor == "slurm" and request.wait and request.rerun:
+        raise UsageError("--wait does not go with --rerun: runs have a result all the time; follow them with `sweep status`")
 
 
 def _settled_plan(sweep: Sweep, root: Root, narrowing: Narrowing) -> Plan:
@@ -161,20 +207,23 @@ def _overtake(plan: Plan, root: Root) -> Plan:
     return replace(plan, start=[*plan.start, *stuck], active=active)
 
 
-def _run_here(plan: Plan, root: Root, executor: str, request: Request, reporter: Reporter) -> str | None:
+def _run_here(plan: Plan, root: Root, executor: str, request: Request, reporter: Reporter) -> Launch:
     run_ids = [run.run_id for run in plan.start]
-    if not run_ids:
-        return None
-
-    def tick() -> None:
-        reporter.tick(plan)
-
+    breaker = Breaker(plan.runs, root)
     with Interrupts() as interrupts:
+
+        def tick() -> None:
+            reporter.tick(Queue())
+            if breaker.trips():
+                interrupts.stop(str(breaker.reason))
+
         if executor == "inline":
             run_inline(root.path, run_ids, Job("inline", capture=False, rerun=request.rerun), interrupts, tick)
-        else:
+        elif run_ids:
             run_local(root.path, run_ids, Job("local", rerun=request.rerun), find_slots(request.slots), interrupts, tick)
-    return interrupts.reason()
+    if breaker.reason is not None:
+        return Launch(plan, executor, Sent(), stopped=breaker.reason)
+    return Launch(plan, executor, Sent(), interrupted=interrupts.reason())
 
 
 def parse_retry(text: str) -> frozenset[State]:
@@ -183,9 +232,7 @@ def parse_retry(text: str) -> frozenset[State]:
     Raises:
         UsageError: a word is no state that can be retried.
     """
-    from orchestrator.states import RETRIED_BY_DEFAULT, RETRIED_ON_REQUEST
-
-    allowed = {state.value.lower(): state for state in RETRIED_ON_REQUEST | RETRIED_BY_DEFAULT}
+    allowed = {state.value.lower(): state for state in RULES}
     words = [word.strip().lower() for word in text.split(",") if word.strip()]
     for word in words:
         if word not in allowed:

@@ -30,7 +30,7 @@ def launcher_lock(root: Root) -> Iterator[None]:
             text = f"another launcher works on {root.path} ({holder}); wait for it, or use another --root"
             raise RootLockedError(text) from None
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"pid {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
+        os.pwrite(descriptor, f"{_holder()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)
@@ -42,6 +42,12 @@ def open_lock(file: Path) -> int:
         return create_file(file, os.O_RDWR)
     except PermissionError:
         return os.open(file, os.O_RDONLY)
+
+
+def _holder() -> str:
+    controller = os.environ.get("SWEEP_CONTROLLER")
+    job = f", SLURM job {controller}" if controller else ""
+    return f"pid {os.getpid()} on {os.uname().nodename}{job}"
 
 
 def is_held(root: Root) -> bool:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from byol_core.config import SEMANTICS, DataIdentity, DataMissingError, canonical, data_identity, nearest, run_id
-from byol_core.files import make_folder, read_json, write_atomic, write_json
+from byol_core.files import make_folder, read_json, to_json, write_atomic, write_json, write_many
 from orchestrator.errors import MissingDataError, SpecError, UsageError
-from orchestrator.root import Root, write_once
+from orchestrator.retry import is_due
+from orchestrator.root import Root
 from orchestrator.spec import Sweep, Variant, expand
-from orchestrator.states import ACTIVE, RETRIED_BY_DEFAULT, Queue, Standing, State, standing
+from orchestrator.states import ACTIVE, Queue, Standing, State, standing
 
 PROTOCOLS = ("probe", "knn")
 
@@ -52,7 +53,7 @@ class Plan:
         start: to be started.
         reuse: completed already.
         active: waiting or running.
-        leave: ended without a result, and not asked to be tried again.
+        leave: ended without a result, and held back by the rules of `orchestrator.retry`.
         left: runs of variants that the spec no longer has, or that mean something else now, since the last --prune.
         pruned: ids of those that no other sweep asks for.
     """
@@ -96,21 +97,23 @@ def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> P
             if name not in standings:
                 standings[name] = standing(root.run(name), queue) if name in there else Standing(State.PLANNED)
             runs.append(PlannedRun(name, variant, seed, data, standings[name]))
-    return _sort(sweep, variants, runs, RETRIED_BY_DEFAULT | narrowing.retry | {State.PLANNED}, root)
+    return _sort(sweep, variants, runs, narrowing.retry, root)
 
 
-def _sort(sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], retried: frozenset[State], root: Root) -> Plan:
+def _sort(sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], retry: frozenset[State], root: Root) -> Plan:
     """Sort runs by what is to be done; variants that mean the same share one run, which is done once."""
     left = _left(root, sweep, variants, runs)
     once = [*{run.run_id: run for run in reversed(runs)}.values()][::-1]
+    due = {run.run_id for run in once if is_due(root.run(run.run_id), run.standing, retry)}
+    rest = [run for run in once if run.run_id not in due]
     return Plan(
         sweep,
         variants,
         runs,
-        start=[run for run in once if run.standing.state in retried],
-        reuse=[run for run in once if run.standing.state == State.COMPLETED and run.standing.state not in retried],
-        active=[run for run in once if run.standing.state in ACTIVE],
-        leave=[run for run in once if run.standing.state not in retried | ACTIVE | {State.COMPLETED}],
+        start=[run for run in once if run.run_id in due],
+        reuse=[run for run in rest if run.standing.state == State.COMPLETED],
+        active=[run for run in rest if run.standing.state in ACTIVE],
+        leave=[run for run in rest if run.standing.state not in ACTIVE | {State.COMPLETED}],
         left=left,
         pruned=sorted({run["run_id"] for run in left} - _wanted_elsewhere(root, sweep)) if left else [],
     )
@@ -120,11 +123,20 @@ def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:
     """Write the sweep's spec and plan, and run.json of every run to start; once pruned, what left is forgotten."""
     folder = root.sweep(plan.sweep.label)
     make_folder(folder.launches)
+    _write_descriptions(plan, root)
     for run in plan.start:
-        write_once(root.run(run.run_id).description, _describe(run, plan.sweep))
+        if run.standing.state == State.CANCELLED:  # asked for again
+            root.run(run.run_id).cancelled.unlink(missing_ok=True)
     write_atomic(folder.path / "spec.yaml", plan.sweep.document.file.read_bytes())
     record = _plan_record(plan, read_json(folder.plan) or {})
     write_json(folder.plan, {**record, "left": [] if pruned else plan.left})
+
+
+def _write_descriptions(plan: Plan, root: Root) -> None:
+    """Write run.json of every run to start that has none; it never changes."""
+    there = {run.run_id for run in root.runs() if run.description.exists()}
+    new = [run for run in plan.start if run.run_id not in there]
+    write_many({root.run(run.run_id).description: to_json(_describe(run, plan.sweep)) for run in new})
 
 
 def _check_tables(sweep: Sweep) -> None:
@@ -229,4 +241,5 @@ def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
         "variants": [{"name": v.name, "overrides": v.overrides, "config": configs[v.name]} for v in plan.variants],
         "runs": [*runs.values()],
         "launched_at": time.time(),
+        "gpus": spec.resources.gpus / spec.resources.side_by_side,
     }

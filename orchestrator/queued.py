@@ -99,9 +99,9 @@ class _Look:
         return found or {}
 
     def _believe_later(self, run_id: str, facts: JobFacts, meanwhile: str) -> None:
-        """Believe what is said once a second look, some time after the first, has found the same."""
+        """Believe what is said once a second look, some time after the first, has found the same; at once if we cancelled."""
         since = self.memory.missing_since.setdefault(_label(*self.jobs[run_id]), self.now)
-        if self.now - since >= _BELIEVED_AFTER_S:
+        if self.now - since >= _BELIEVED_AFTER_S or self.root.run(run_id).cancelled.exists():
             self.ended[run_id] = facts
         else:
             self.unknown[run_id] = self._unknown(run_id, meanwhile)

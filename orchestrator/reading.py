@@ -79,8 +79,18 @@ def read_run(run: RunFolder, number: int, known: Mapping[int, Row], queue: Queue
         "total_steps": total_steps,
         "wall_s": done.get("wall_s"),
         "disk_bytes": done.get("disk_bytes"),
+        **_job(queue, run.run_id),
     }
     return rows
+
+
+def _job(queue: Queue, run_id: str) -> Row:
+    """Return what is known of the run's job; nulls where it has none that waits or runs."""
+    facts = queue.live.get(run_id) or queue.silent.get(run_id)
+    if facts is None:
+        return dict.fromkeys(("job_id", "queue_reason", "node", "submitted_at"))
+    named = {"job_id": facts.job_id, "queue_reason": facts.reason, "node": facts.node, "submitted_at": facts.submitted_at}
+    return {name: value or None for name, value in named.items()}
 
 
 def _read_attempt(attempt: AttemptFolder, row: Row, points: list[Point], metric_number: Mapping[str, int]) -> int | None:
@@ -89,7 +99,7 @@ def _read_attempt(attempt: AttemptFolder, row: Row, points: list[Point], metric_
     reader = RecordReader(attempt.events, Cursor(row["events_segment"], row["events_offset"]))
     total_steps = None
     for record in reader:
-        kind = record["type"]
+        kind, row["last_at"] = record["type"], record["t"]
         if kind == "metrics":
             row["last_step"], row["images_per_s"] = record["step"], record["images_per_s"]
             values = {**record["metrics"], "images_per_s": record["images_per_s"]}

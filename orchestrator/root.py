@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from byol_core.config import TrainConfig
-from byol_core.files import make_folder, read_json, write_json
+from byol_core.files import make_folder, read_json
 from orchestrator.errors import StoreError, UsageError
 
 PREFIX = 10
@@ -65,6 +65,11 @@ class RunFolder:
     def description(self) -> Path:
         """run.json: what the run is."""
         return self.path / "run.json"
+
+    @property
+    def cancelled(self) -> Path:
+        """cancelled.json: there while nobody is to make an attempt; until a launch asks for the run again."""
+        return self.path / "cancelled.json"
 
     def attempt(self, number: int) -> AttemptFolder:
         """Return the folder of one attempt, there or not."""
@@ -172,13 +177,6 @@ class Root:
                 make_folder(self.path / name)
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}; choose another --root") from None
-
-
-def write_once(file: Path, value: Any) -> None:
-    """Write a file that never changes, unless it is there."""
-    if not file.exists():
-        make_folder(file.parent)
-        write_json(file, value)
 
 
 def wait_until_visible(file: Path, patience_s: float) -> None:

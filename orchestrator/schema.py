@@ -12,6 +12,13 @@ metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
 
+roots = Table(
+    "roots",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("slurm_answered_at", Float, comment="null: never, or not asked"),
+)
+
 sweeps = Table(
     "sweeps",
     metadata,
@@ -25,6 +32,7 @@ sweeps = Table(
     Column("baseline", Text, nullable=False, comment="JSON: a variant's name, or overrides"),
     Column("tables", Text, nullable=False, comment="JSON list"),
     Column("launched_at", Float, nullable=False),
+    Column("gpus", Float, nullable=False, comment="of one run of it on SLURM; a share where several have one GPU"),
 )
 
 variants = Table(
@@ -51,6 +59,10 @@ runs = Table(
     Column("reason", Text),
     Column("outcome", Text, comment="ok or diverged, of a COMPLETED run"),
     Column("attempt", Integer, nullable=False, comment="the highest; it alone counts"),
+    Column("job_id", Text, comment="its job in the queue, if there is one"),
+    Column("queue_reason", Text, comment="SLURM's word for why that job waits"),
+    Column("node", Text, comment="where that job runs"),
+    Column("submitted_at", Float),
     Column("step", Integer),
     Column("total_steps", Integer),
     Column("wall_s", Float),
@@ -79,6 +91,7 @@ attempts = Table(
     Column("host", Text),
     Column("device", Text),
     Column("claimed_at", Float),
+    Column("last_at", Float, comment="of the newest record"),
     Column("ended_at", Float),
     Column("state", Text),
     Column("reason", Text),

@@ -1,7 +1,6 @@
-"""What people see in a terminal: plans, progress and status. A pipe gets the same as plain text."""
+"""What people see in a terminal: plans, runs and progress; status has its own module. A pipe gets the same as plain text."""
 
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -13,17 +12,12 @@ from orchestrator.cost import Cost
 from orchestrator.plan import Plan
 from orchestrator.root import PREFIX
 from orchestrator.states import State
-from orchestrator.status import RunStatus, SweepStatus
+from orchestrator.status import SweepStatus
+from orchestrator.text import assignments, plain
+from orchestrator.verdict import summary
 
 _LINE_EVERY_S = 10.0
-_SHOWN_VARIANTS = 60
 _LISTED_VARIANTS = 40
-_ENDED_BADLY = (State.FAILED, State.OOM, State.TIMEOUT, State.LOST, State.CANCELLED, State.STOPPED, State.PREEMPTED)
-_COLOURS = {State.COMPLETED: "green", State.RUNNING: "cyan", State.SUBMITTED: "yellow", State.PLANNED: "dim"}
-
-
-def _assignments(overrides: dict[str, Any]) -> str:
-    return plain(", ".join(f"{key}={value}" for key, value in overrides.items()))
 
 
 def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) -> None:
@@ -34,7 +28,7 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
     unique = len({run.run_id for run in plan.runs})
     console.print(f"{escape(plan.sweep.label)}: {unique} runs, {', '.join(parts)} ({executor})", highlight=False)
     if plan.sweep.overrides:
-        console.print(f"  with {escape(_assignments(plan.sweep.overrides))}", highlight=False, soft_wrap=True)
+        console.print(f"  with {escape(assignments(plan.sweep.overrides))}", highlight=False, soft_wrap=True)
     if plan.start:
         console.print(f"  {_cost(plan, cost)}", highlight=False)
     if plan.leave:
@@ -72,40 +66,6 @@ def _cost(plan: Plan, cost: Cost | None) -> str:
     return f"cost about {cost.hours:.2f} {unit} and {kept}, told from {cost.measured} earlier runs{rest}"
 
 
-def show_status(
-    console: Console, statuses: Iterable[SweepStatus], collapsed_below: float, launcher_at_work: bool = False
-) -> None:
-    """Print a table per sweep, one line per variant."""
-    for status in statuses:
-        launched = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.launched_at))
-        console.print(f"[bold]{escape(status.label)}[/bold]  launched {launched}  {summary(status)}", highlight=False)
-        if status.overrides:
-            console.print(f"with {escape(_assignments(status.overrides))}", highlight=False)
-        by_variant = status.by_variant()
-        console.print(_variants_table(_first(by_variant), collapsed_below))
-        if len(by_variant) > _SHOWN_VARIANTS:
-            left = len(by_variant) - _SHOWN_VARIANTS
-            console.print(f"… and {left} variants more; --json has all of them", highlight=False)
-        show_failures(console, status.runs)
-        if status.skipped_lines:
-            console.print(f"{status.skipped_lines} damaged lines of event logs were skipped", highlight=False)
-        if status.waiting():
-            way = "the launcher at work will start them" if launcher_at_work else "run `sweep launch` again"
-            console.print(f"{status.waiting()} not running and not done: {way}", highlight=False)
-
-
-def show_runs(console: Console, statuses: Iterable[SweepStatus], state: str) -> None:
-    """Print one line per run in a state; `any` for all."""
-    for status in statuses:
-        for run in status.runs:
-            if state in ("any", run.state.value.lower()):
-                note = run.reason or run.outcome or ""
-                line = (
-                    f"{run.run_id[:PREFIX]}  {run.state.value:<9}  {run.progress:>4.0%}  {run.variant} seed {run.seed}  {note}"
-                )
-                console.print(escape(line.rstrip()), highlight=False, soft_wrap=True)
-
-
 def show_run(console: Console, known: dict[str, Any], preset: str, unlike: dict[str, Any]) -> None:
     """Print one run: where it stands, what it is, how it went."""
     state = " ".join(str(part) for part in (known["state"], known["outcome"], known["reason"]) if part)
@@ -140,34 +100,6 @@ def show_difference(console: Console, found: dict[str, tuple[Any, Any]]) -> None
     console.print(table if found else "no difference")
 
 
-def plain(text: str) -> str:
-    """Return text on one line without control characters, so that no name can steer a terminal."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
-
-
-def summary(status: SweepStatus) -> str:
-    """Return one line: done, running, ended badly, time left."""
-    counts = status.counts()
-    parts = [f"{counts[State.COMPLETED.value]}/{len(status.runs)} done"]
-    parts += [
-        f"{counts[state.value]} {state.value.lower()}" for state in State if counts[state.value] and state != State.COMPLETED
-    ]
-    eta = status.eta_s()
-    diverged = sum(run.outcome == "diverged" for run in status.runs)
-    parts += [f"{diverged} of them diverged"] if diverged else []
-    return ", ".join(parts) + (f", about {duration(eta)} left" if eta else "")
-
-
-def duration(seconds: float) -> str:
-    """Return `45 s`, `2 min 05 s` or `3 h 10 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 class Live:
     """Progress while runs run here: a bar on a terminal, a line now and then elsewhere."""
 
@@ -194,48 +126,6 @@ class Live:
         elif time.monotonic() - self._last[0] > _LINE_EVERY_S or (done != self._last[1] and done == len(status.runs)):
             self._last = (time.monotonic(), done)
             self._console.print(f"  {share:4.0%}  {summary(status)}", highlight=False)
-
-
-def _first(by_variant: dict[str, list[RunStatus]]) -> dict[str, list[RunStatus]]:
-    """Return as many variants as one reads, those that are neither done nor untouched first."""
-    idle = ({State.COMPLETED}, {State.PLANNED})
-    in_order = sorted(by_variant.items(), key=lambda item: {run.state for run in item[1]} in idle)
-    chosen = dict(in_order[:_SHOWN_VARIANTS])
-    return {name: runs for name, runs in by_variant.items() if name in chosen}
-
-
-def _variants_table(by_variant: dict[str, list[RunStatus]], collapsed_below: float) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("variant")
-    for heading in ("done", "progress", "probe", "collapsed", "state"):
-        table.add_column(heading, justify="left" if heading == "state" else "right")
-    for variant, runs in by_variant.items():
-        table.add_row(escape(variant), *_cells(runs, collapsed_below))
-    return table
-
-
-def _cells(runs: list[RunStatus], collapsed_below: float) -> list[str]:
-    done = sum(run.state == State.COMPLETED for run in runs)
-    probes = [run.probe for run in runs if run.probe is not None]
-    spreads = [run.spread for run in runs if run.spread is not None]
-    states = {state: sum(run.state == state for run in runs) for state in State}
-    diverged = sum(run.outcome == "diverged" for run in runs)
-    words = [f"[{_COLOURS.get(state, 'red')}]{n} {state.value.lower()}[/]" for state, n in states.items() if n]
-    return [
-        f"{done}/{len(runs)}",
-        f"{sum(run.progress for run in runs) / len(runs):.0%}",
-        f"{sum(probes) / len(probes):.3f}" if probes else "–",
-        f"{sum(value < collapsed_below for value in spreads)}/{len(spreads)}" if spreads else "–",
-        ", ".join(words) + (f", {diverged} diverged" if diverged else ""),
-    ]
-
-
-def show_failures(console: Console, runs: Iterable[RunStatus]) -> None:
-    """Print a line, with the reason, for each run that ended without a result."""
-    for run in runs:
-        if run.state in _ENDED_BADLY:
-            line = f"{_name(run.variant, run.seed, run.run_id)}: {run.state.value.lower()}: {run.reason or 'no reason known'}"
-            console.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
 
 
 def _name(variant: str, seed: int, run_id: str) -> str:

@@ -32,8 +32,6 @@ class State(StrEnum):
 
 
 ACTIVE = frozenset({State.SUBMITTED, State.RUNNING})
-RETRIED_BY_DEFAULT = frozenset({State.LOST, State.PREEMPTED, State.STOPPED, State.TIMEOUT})
-RETRIED_ON_REQUEST = frozenset({State.FAILED, State.OOM, State.CANCELLED})
 COMES_BACK = frozenset({State.PREEMPTED, State.TIMEOUT})
 """Last words of workers that ask SLURM to queue their job again."""
 
@@ -123,6 +121,16 @@ class Standing:
 
 def standing(run: RunFolder, queue: Queue) -> Standing:
     """Tell the state of a run from its folder and what the scheduler says."""
+    told = _told(run, queue)
+    if told.state == State.COMPLETED or not run.cancelled.exists():
+        return told
+    if told.state in ACTIVE:
+        return replace(told, reason="is being cancelled")
+    return replace(told, state=State.CANCELLED, reason="by `sweep cancel`")
+
+
+def _told(run: RunFolder, queue: Queue) -> Standing:
+    """Tell the state, whether or not the run was cancelled."""
     attempts = run.attempts()
     if not attempts:
         return _unclaimed(run.run_id, queue)
@@ -151,7 +159,7 @@ def _unclaimed(run_id: str, queue: Queue) -> Standing:
     if run_id in queue.silent:
         return Standing(State.SUBMITTED, queue.silent[run_id].reason)
     if run_id in queue.ended:
-        return _verdict(queue.ended[run_id], "before it began; its output is in the sweep's launches/")
+        return _verdict(queue.ended[run_id], "before it began; `sweep logs` shows its output")
     return Standing(State.PLANNED)
 
 

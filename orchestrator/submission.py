@@ -19,6 +19,7 @@ from orchestrator.plan import Plan
 from orchestrator.root import Root
 from orchestrator.slurm import submit
 from orchestrator.slurm.limits import Charge, Room, ask_controller, ask_room
+from orchestrator.slurm.nodes import without
 from orchestrator.slurm.submit import Array
 from orchestrator.snapshot import take_snapshot
 from orchestrator.spec import Resources, resources_of
@@ -32,11 +33,13 @@ class Wish:
         slots: how many runs at once; None for no limit.
         rerun: train again what is done already.
         cluster: whose defaults count; None for the one that SLURM names.
+        avoid: nodes that took runs down with them.
     """
 
     slots: int | None = None
     rerun: bool = False
     cluster: str | None = None
+    avoid: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -56,6 +59,11 @@ class Sent:
     held_back: int = 0
     limit: str | None = None
     refusal: str | None = None
+
+    def and_then(self, later: "Sent") -> "Sent":
+        """Return both together; what is held back or refused is what was so the last time."""
+        job_ids, run_count = [*self.job_ids, *later.job_ids], self.run_count + later.run_count
+        return replace(later, job_ids=job_ids, run_count=run_count)
 
 
 @dataclass
@@ -82,7 +90,7 @@ def send(plan: Plan, root: Root, wish: Wish) -> Sent:
         return Sent()
     controller = ask_controller()
     cluster = choose_cluster(load_clusters(), controller.cluster, wish.cluster)
-    bundles = _bundles(plan, cluster)
+    bundles = _bundles(plan, cluster, without(wish.avoid))
     fitting, limit = _fitting(bundles, ask_room(controller, cluster.max_jobs))
     sent = Sent(held_back=sum(len(bundle.run_ids) for bundle in bundles[len(fitting) :]), limit=limit)
     launcher = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(4)
@@ -95,9 +103,9 @@ def send(plan: Plan, root: Root, wish: Wish) -> Sent:
     return sent
 
 
-def _bundles(plan: Plan, defaults: Resources) -> list[_Bundle]:
+def _bundles(plan: Plan, defaults: Resources, avoid: Sequence[str]) -> list[_Bundle]:
     """Fill jobs with runs of equal resources, in the plan's order."""
-    asked = {run.variant.name: resources_of(plan.sweep, run.variant, defaults) for run in plan.start}
+    asked = {run.variant.name: _away_from(avoid, resources_of(plan.sweep, run.variant, defaults)) for run in plan.start}
     kinds = {name: resources.model_dump_json() for name, resources in asked.items()}
     bundles: list[_Bundle] = []
     last: dict[str, _Bundle] = {}
@@ -108,6 +116,11 @@ def _bundles(plan: Plan, defaults: Resources) -> list[_Bundle]:
             bundles.append(last[kind])
         last[kind].run_ids.append(run.run_id)
     return bundles
+
+
+def _away_from(nodes: Sequence[str], resources: Resources) -> Resources:
+    excluded = ",".join([*([resources.exclude] if resources.exclude else []), *nodes])
+    return resources.model_copy(update={"exclude": excluded}) if nodes else resources
 
 
 def _fitting(bundles: Sequence[_Bundle], room: Room) -> tuple[Sequence[_Bundle], str | None]:

@@ -14,7 +14,9 @@ from orchestrator.plan import Plan
 from orchestrator.root import Root
 from orchestrator.states import Queue
 from orchestrator.status import SweepStatus, sweep_statuses
+from orchestrator.status_screen import reason_lines
 from orchestrator.submission import Sent
+from orchestrator.verdict import summary
 
 _PROGRESS_EVERY_S = 1.0
 _INTERRUPTED = 130
@@ -53,12 +55,12 @@ class Watch:
     def _note(self, text: str) -> None:
         self._console.print(f"  {text}", highlight=False, markup=False)
 
-    def _tick(self, _: object) -> None:
+    def _tick(self, queue: Queue) -> None:
         if time.monotonic() < self._next_s or self._engine is None:
             return
         self._next_s = time.monotonic() + _PROGRESS_EVERY_S
         try:
-            if collect(self._root, self._engine, Queue()) is not None:
+            if collect(self._root, self._engine, queue) is not None:
                 self._live.update(sweep_statuses(self._engine, self._label)[0])
         except StoreError as error:  # the runs go on: the database is only their index
             if not self._complained:
@@ -67,22 +69,25 @@ class Watch:
 
 
 def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
-    """Print how a launch ended; return its exit status."""
-    if done.executor == "slurm":
-        console.print(f"{_sent(done.sent)}; see `sweep status`", highlight=False, soft_wrap=True)
-        return 0
-    console.print(f"{status.label}: {screen.summary(status)}", highlight=False, markup=False, soft_wrap=True)
+    """Print how a sweep ended that was waited for; return the exit status."""
+    console.print(f"{status.label}: {summary(status)}", highlight=False, markup=False, soft_wrap=True)
     if done.interrupted:
-        console.print(f"{done.interrupted}; the same launch goes on from here", highlight=False)
+        jobs = "the jobs go on without it, and " if done.executor == "slurm" else ""
+        console.print(f"{done.interrupted}; {jobs}the same launch goes on from here", highlight=False)
         return _INTERRUPTED
-    screen.show_failures(console, status.runs)
+    if done.stopped:
+        console.print(done.stopped, highlight=False, markup=False, soft_wrap=True)
+        return 1
+    for line in reason_lines(status.runs):
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
     return 0 if status.all_done() else 1
 
 
-def _sent(sent: Sent) -> str:
+def show_sent(console: Console, sent: Sent) -> None:
+    """Print what went to SLURM, and what did not."""
     arrays = ", ".join(dict.fromkeys(job_id.partition("_")[0] for job_id in sent.job_ids))
     runs = "" if sent.run_count == len(sent.job_ids) else f" of {sent.run_count} runs"
     text = f"submitted {len(sent.job_ids)} jobs{runs} (SLURM {arrays})" if sent.job_ids else "nothing to submit"
     if sent.held_back:
-        return f"{text}; {sent.held_back} runs not submitted yet ({sent.limit}): run the same launch again"
-    return text
+        text += f"; {sent.held_back} runs not submitted yet ({sent.limit}): run the same launch again"
+    console.print(f"{text}; see `sweep status`", highlight=False, soft_wrap=True)

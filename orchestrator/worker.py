@@ -27,6 +27,8 @@ StopReason = Callable[[], str | None]
 _PATIENCE_S = 60.0
 """How long a file of the launcher may take to show up on a shared file system: NFS remembers for up to a minute."""
 
+_LOOK_EVERY_S = 2.0
+
 
 @dataclass(frozen=True)
 class Job:
@@ -75,6 +77,8 @@ def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> S
         Writes below the run's folder only.
     """
     run = Root(root).run(run_id)
+    if run.cancelled.exists():
+        return None
     wait_until_visible(run.description, _PATIENCE_S)
     attempts = run.attempts()
     if attempts and attempts[-1].done.exists():
@@ -171,6 +175,7 @@ class _Attempt:
     log: RecordLog
     asked_to_stop: StopReason
     started_s: float = field(default_factory=time.monotonic)
+    looked_s: float = field(default_factory=time.monotonic)
 
     def run(self) -> State:
         """Train; write done.json for a result, and a last word in every case."""
@@ -204,13 +209,18 @@ class _Attempt:
         )
         result = train(self.run_folder.config(), self.run_folder.path, options, self, self.folder.path.name)
         if result.outcome == "stopped":
-            return State.PREEMPTED if self.job.executor == "slurm" else State.STOPPED, result.reason
+            return self._stopped(), result.reason
         self.before_write()
         self._tidy(description["keep"])
         wall_s, disk_bytes = round(time.monotonic() - self.started_s, 3), _size_bytes(self.run_folder.path)
         facts = {"wall_s": wall_s, "disk_bytes": disk_bytes, "ended_at": time.time()}
         write_json(self.folder.done, {**_finite(asdict(result)), **facts})
         return State.COMPLETED, result.outcome
+
+    def _stopped(self) -> State:
+        if self.run_folder.cancelled.exists():
+            return State.CANCELLED
+        return _stopped_as(self.job)
 
     def _tidy(self, keep: str) -> None:
         if keep != "checkpoints":
@@ -248,8 +258,21 @@ class _Attempt:
         self._write({"type": "checkpoint", "step": step}, durable=True)
 
     def stop_reason(self) -> str | None:
-        """Pass the question on."""
+        """Pass the question on, and look now and then whether the run was cancelled."""
+        if time.monotonic() - self.looked_s > _LOOK_EVERY_S:
+            self.looked_s = time.monotonic()
+            if self.run_folder.cancelled.exists():
+                return "cancelled"
         return self.asked_to_stop()
+
+
+def _stopped_as(job: Job) -> State:
+    """Return the state of a run that was asked to stop."""
+    if job.executor != "slurm":
+        return State.STOPPED
+    from orchestrator.slurm.requeue import stopped_as
+
+    return stopped_as()
 
 
 def _class_of(error: Exception) -> State:

@@ -27,7 +27,7 @@ class Writer:
         if not runs:
             return
         self.connection.execute(_UPDATE_RUN, [one.run for one in runs])
-        self._upsert(schema.attempts, [row for one in runs for row in one.attempts])
+        self.upsert(schema.attempts, [row for one in runs for row in one.attempts])
         numbers = [{"number": one.run["number"]} for one in runs]
         for table, rows in (
             (schema.summaries, [row for one in runs for row in one.summaries]),
@@ -53,9 +53,10 @@ class Writer:
             self.connection.exec_driver_sql(_INSERT_POINTS, points)
         else:
             names = [column.name for column in schema.points.columns]
-            self._upsert(schema.points, [dict(zip(names, point, strict=True)) for point in points])
+            self.upsert(schema.points, [dict(zip(names, point, strict=True)) for point in points])
 
-    def _upsert(self, table: Table, rows: list[Row]) -> None:
+    def upsert(self, table: Table, rows: list[Row]) -> None:
+        """Insert rows, or replace those of the same key."""
         if rows:
             self.connection.execute(_upsert_into(table, self.connection.dialect.name), rows)
 
@@ -82,7 +83,8 @@ def _upsert_into(table: Table, dialect_name: str) -> Executable:
     return upsert
 
 
-_CHANGING = ("state", "reason", "outcome", "attempt", "step", "wall_s", "disk_bytes", "stamp")
+_OF_JOB = ("job_id", "queue_reason", "node", "submitted_at")
+_CHANGING = ("state", "reason", "outcome", "attempt", "step", "wall_s", "disk_bytes", "stamp", *_OF_JOB)
 _UPDATE_RUN = (
     update(schema.runs)
     .where(schema.runs.c.id == bindparam("number"))

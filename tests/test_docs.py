@@ -38,7 +38,45 @@ def test_the_manuals_examples_run(sweep, tmp_path):
     for example in examples():
         words = shlex.split(example)[1:]
         shorter = ["--set", "epochs=1"] if words[0] == "launch" else []
-        sweep(*(["status"] if words[:2] == ["status", "smoke"] else words), *shorter, check=0)
+        sweep(*words, *shorter, check=0)
+
+
+CLUSTER = (REPO / "docs" / "slurm.md").read_text()
+
+
+def test_the_cluster_pages_examples_run_on_the_scripted_slurm(fake_slurm, sweep, tmp_path):
+    """In order; the probe job does not start there, and says why."""
+    (tmp_path / "sweeps").symlink_to(REPO / "sweeps")
+    for line in [line.strip() for line in CLUSTER.splitlines() if line.startswith("    sweep ")]:
+        words = shlex.split(line)[1:]
+        probing = ["--wait-min", "0.1"] if "--submit" in words else []
+        sweep(*words, *probing, check=1 if probing else 0)
+    assert len(fake_slurm.jobs("PENDING")) == 4  # of smoke.yaml
+
+
+def test_the_cluster_pages_reasons_are_those_of_status():
+    from orchestrator.slurm.reasons import explain
+
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", CLUSTER, re.MULTILINE)
+    told = {word: text for word, text in rows if word in re.findall(r"`([A-Z]\w+)`", CLUSTER)}
+    assert len(told) == 8 and all(explain(word) == f"{text} ({word})" for word, text in told.items())
+
+
+def test_the_cluster_pages_clusters_file_is_valid(tmp_path, monkeypatch):
+    from orchestrator.clusters import load_clusters
+
+    (text,) = re.findall(r"```yaml\n(.*?)```", CLUSTER, re.DOTALL)
+    (tmp_path / "clusters.yaml").write_text(text)
+    monkeypatch.setenv("SWEEP_CLUSTERS", str(tmp_path / "clusters.yaml"))
+    assert load_clusters().clusters["bigiron"].max_jobs == 200
+
+
+def test_the_cluster_page_tells_the_rules_of_trying_again():
+    from orchestrator.retry import AUTOMATIC, RULES
+    from orchestrator.states import State
+
+    assert {State.STOPPED, State.PREEMPTED, State.LOST, State.TIMEOUT} == AUTOMATIC
+    assert RULES[State.PREEMPTED].idle == RULES[State.LOST].idle == 3 and RULES[State.TIMEOUT].idle == 1
 
 
 def test_the_manuals_spec_expands(tmp_path):
@@ -61,7 +99,7 @@ def test_the_readme_shows_the_two_commands_on_top():
 def test_the_manual_names_every_key_of_status_json():
     from orchestrator.status import RunStatus, SweepStatus
 
-    keys = set(SweepStatus("x", 0.0).as_json()) | set(RunStatus.__dataclass_fields__) | {"progress"}
+    keys = set(SweepStatus("x", 0.0).as_json()) | set(RunStatus.__dataclass_fields__) | {"progress", "group", "why"}
     assert not {key for key in keys if f"`{key}`" not in MANUAL}
 
 
@@ -70,3 +108,19 @@ def test_the_manual_names_every_variable_that_is_recorded():
 
     page = (REPO / "docs" / "results.md").read_text()
     assert not {name for name in _RECORDED if f"`{name}`" not in page}
+
+
+def test_the_page_on_reliability_names_tests_that_exist():
+    page = (REPO / "docs" / "reliability.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", page))
+    there = {name for file in (REPO / "tests").glob("test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())}
+    assert len(named) > 40 and not named - there
+
+
+def test_the_page_on_the_database_names_every_table_and_column():
+    from orchestrator.schema import metadata
+
+    page = (REPO / "docs" / "database.md").read_text()
+    for table in metadata.tables.values():
+        (line,) = [line for line in page.splitlines() if line.startswith(f"| `{table.name}` |")]
+        assert set(re.findall(r"`(\w+)`", line)[1:]) == {column.name for column in table.columns}, table.name

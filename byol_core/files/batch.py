@@ -28,14 +28,14 @@ def write_many(files: Mapping[Path, bytes]) -> None:
     try:
         for path, content in files.items():
             _write_new(aside[path], content)
-        _sync_holding(aside.values())  # contents first: a name must not come to stand for an empty file
+        sync_file_system(folders)  # contents first: a name must not come to stand for an empty file
         for path in files:
             aside[path].replace(path)
     except BaseException:
         for path in aside.values():
             path.unlink(missing_ok=True)
         raise
-    _sync_holding(folders)
+    sync_file_system(folders)
 
 
 def _write_new(path: Path, content: bytes) -> None:
@@ -43,18 +43,22 @@ def _write_new(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _sync_holding(paths: Iterable[Path]) -> None:
-    """Sync the file systems that hold these paths; where the system cannot, each path by itself."""
-    paths = list(paths)
+def sync_file_system(folders: Iterable[Path]) -> None:
+    """Bring all that was written below these folders to the disk; where syncfs is missing, what lies directly in them.
+
+    Raises:
+        OSError: the disk fails.
+    """
+    folders = list(folders)
     syncfs: Callable[[int], int] | None = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if syncfs is None:
-        for path in {*paths, *(path.parent for path in paths)}:
+        for path in [*(file for folder in folders for file in folder.iterdir() if file.is_file()), *folders]:
             sync_folder(path)
         return
-    for path in {path.stat().st_dev: path for path in paths}.values():
-        descriptor = os.open(path, os.O_RDONLY)
+    for folder in {folder.stat().st_dev: folder for folder in folders}.values():
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
             if syncfs(descriptor) != 0:
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
         finally:
             os.close(descriptor)

@@ -14,6 +14,8 @@ from typing import Any
 
 from byol_core.files.modes import create_file, create_folders
 
+_LAID_OUT_LEVELS = 2
+
 
 class DamagedFileError(ValueError):
     """A file that is there but does not hold what its writer put into it."""
@@ -74,12 +76,27 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def to_json(value: Any) -> bytes:
-    """Return `value` as strict, readable JSON.
+    """Return `value` as strict JSON that people can read: the two outer levels have a line for each item.
 
     Raises:
         ValueError: it holds a NaN or an infinity, which strict JSON does not know.
     """
-    return json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+    return _laid_out(value, 0).encode() + b"\n"
+
+
+_in_one_line = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode  # in C; one with indent is not
+
+
+def _laid_out(value: Any, depth: int) -> str:
+    if depth == _LAID_OUT_LEVELS or not value or not isinstance(value, dict | list):
+        return _in_one_line(value)
+    if isinstance(value, dict):
+        items = [f"{_in_one_line(str(key))}: {_laid_out(item, depth + 1)}" for key, item in value.items()]
+    else:
+        items = [_laid_out(item, depth + 1) for item in value]
+    start, end = "{}" if isinstance(value, dict) else "[]"
+    inner = "\n" + " " * (depth + 1)
+    return f"{start}{inner}{f',{inner}'.join(items)}{inner[:-1]}{end}"
 
 
 def read_json(path: Path) -> Any | None:

@@ -1,14 +1,21 @@
 """`sweep launch`."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from orchestrator.cli.places import Places, collected, database_for, open_to_group
+from orchestrator.cli.places import Places, collected, database_for, near, open_to_group
 from orchestrator.cli.words import assignment, names, seed_numbers
-from orchestrator.errors import SchedulerError
+from orchestrator.errors import SchedulerError, UsageError
+from orchestrator.text import plain
+
+if TYPE_CHECKING:
+    from orchestrator.launch import Launch
+    from orchestrator.spec import Sweep
+    from orchestrator.status import SweepStatus
 
 
 def launch(
@@ -31,6 +38,13 @@ def launch(
         str | None, typer.Option(envvar="SWEEP_GROUP", metavar="NAME", help="Let this group read root and database.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    wait: Annotated[
+        bool | None, typer.Option("--wait/--no-wait", help="On SLURM: follow the sweep to its end, or return.")
+    ] = None,
+    controller: Annotated[bool, typer.Option("--controller", help="On SLURM: a job of one CPU does the waiting.")] = False,
+    on_end: Annotated[
+        str | None, typer.Option(metavar="COMMAND", help="Run this when the sweep ends, with its outcome as JSON on stdin.")
+    ] = None,
 ) -> None:
     """Start what a spec asks for and is not there yet.
 
@@ -44,7 +58,7 @@ def launch(
     from orchestrator.screen import show_plan_runs
     from orchestrator.spec import load_sweep
     from orchestrator.status import sweep_statuses
-    from orchestrator.watch import Watch, show_outcome
+    from orchestrator.watch import Watch, show_outcome, show_sent
 
     sweep = load_sweep(spec, profile, dict(assignment(text) for text in assign or []))
     narrowing = Narrowing(seed_numbers(seeds), table, names(only), parse_retry(retry))
@@ -53,15 +67,53 @@ def launch(
         from orchestrator.tries import try_out
 
         raise typer.Exit(try_out(sweep, Places.root, narrowing, max_steps, print))
+    if controller:
+        return _send_controller(sweep, executor)
     if group is not None and not dry_run:
         open_to_group(group)
-    request = Request(sweep, narrowing, executor, slots, cluster, rerun, prune, dry_run)
+    request = Request(sweep, narrowing, executor, slots, cluster, rerun, prune, dry_run, wait)
     with Watch(console, sweep.label, Places.root, database_for(dry_run)) as watch:
         done = start(request, Places.root, watch.reporter())
     if dry_run:
         return show_plan_runs(console, done.plan)
-    status = next(iter(sweep_statuses(collected(wait=True), sweep.label)))
-    exit_status = show_outcome(console, status, done)
+    exit_status = 0
+    if done.waited:
+        status = next(iter(sweep_statuses(collected(wait=True), sweep.label)))
+        exit_status = show_outcome(console, status, done)
+        _tell(status, done, exit_status, on_end)
+    else:
+        show_sent(console, done.sent)
+        if on_end:
+            print("warning: --on-end is called by a launch that waits: add --wait or --controller", file=sys.stderr)
     if done.sent.refusal is not None:
         raise SchedulerError(f"{done.sent.refusal}; what did not go out stays planned: run the same launch again")
     raise typer.Exit(exit_status)
+
+
+def _tell(status: "SweepStatus", done: "Launch", exit_status: int, on_end: str | None) -> None:
+    """Tell the outside that the sweep has ended, where this launch has seen it end."""
+    from orchestrator.hooks import fire, outcome
+
+    if not done.interrupted:
+        for warning in fire(outcome(status, exit_status, done.stopped), on_end):
+            print(f"warning: {plain(warning)}", file=sys.stderr)
+
+
+def _send_controller(sweep: "Sweep", executor: str) -> None:
+    """Have this very command run as a job, waiting."""
+    from orchestrator.launch import choose_executor
+    from orchestrator.lock import launcher_lock
+    from orchestrator.slurm.controller import submit_controller
+
+    if choose_executor(executor) != "slurm":
+        raise UsageError("--controller is a SLURM job and needs --executor slurm; on this machine a launch waits by itself")
+    Places.root.create()
+    with launcher_lock(Places.root):  # or it would only find out when it starts
+        folder = Places.root.sweep(sweep.label).launches
+        words = [word for word in sys.argv[1:] if word != "--controller"]
+        resources = sweep.spec.resources
+        job_id = submit_controller(
+            folder, f"sweep-controller-{sweep.label}", [*words, "--wait", "--executor", "slurm"], resources
+        )
+    print(f"controller is SLURM job {job_id}: it plans, submits and waits; scancel {job_id} ends it and leaves the runs alone")
+    print(f"its output: {near(folder / f'controller-{job_id}.out')}")

@@ -4,48 +4,79 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from orchestrator.cli.places import Places, collected, near, write_out
+from orchestrator.cli.words import names
 from orchestrator.errors import UsageError
 from orchestrator.root import PREFIX, RunFolder
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from orchestrator.status import SweepStatus
+
+_WATCH_S = 2.0
 
 
 def status(
     sweep: Annotated[str | None, typer.Argument(help="A sweep's name; all where left out.")] = None,
+    only: Annotated[str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")] = None,
     state: Annotated[str | None, typer.Option(help="List the runs in this state; any for all.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Print anew every few seconds.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it, every two seconds, until Ctrl-C.")] = False,
 ) -> None:
-    """Show how far the sweeps are. Changes no run and no job."""
-    from analysis.collapse import COLLAPSED_BELOW
-    from orchestrator import screen
-    from orchestrator.lock import is_held
+    """Show whether the sweeps go well, how far they are, and why what waits or failed does. Changes no run and no job."""
     from orchestrator.states import State
     from orchestrator.status import as_json as to_json
-    from orchestrator.status import sweep_statuses
+    from orchestrator.status_screen import run_lines
 
     if state not in (None, "any", *(known.value.lower() for known in State)):
         raise UsageError(f"--state {state!r}; allowed: any, {', '.join(known.value.lower() for known in State)}")
     console = Console()
+    if watch and console.is_terminal and not as_json and state is None:
+        return _watch(console, sweep, only)
     while True:
-        statuses = sweep_statuses(collected(), sweep)
-        if watch and console.is_terminal:
-            console.clear()
+        statuses = _statuses(sweep, only)
         if as_json:
             print(to_json(statuses))
         elif state is not None:
-            screen.show_runs(console, statuses, state)
-        elif statuses:
-            screen.show_status(console, statuses, COLLAPSED_BELOW, is_held(Places.root))
+            print("\n".join(run_lines(statuses, state)))
         else:
-            console.print("no sweeps yet; start one with: sweep launch sweeps/smoke.yaml", highlight=False)
+            console.print(_view(statuses))
         if not watch:
             return
-        time.sleep(2)
+        time.sleep(_WATCH_S)
+
+
+def _watch(console: Console, sweep: str | None, only: str | None) -> None:
+    """Refresh the status where it stands."""
+    from rich.live import Live
+
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            live.update(_view(_statuses(sweep, only)), refresh=True)
+            time.sleep(_WATCH_S)
+
+
+def _statuses(sweep: str | None, only: str | None) -> "list[SweepStatus]":
+    from orchestrator.status import narrowed, sweep_statuses
+
+    statuses = sweep_statuses(collected(), sweep)
+    return narrowed(statuses, names(only)) if only else statuses
+
+
+def _view(statuses: "list[SweepStatus]") -> "RenderableType":
+    from analysis.collapse import COLLAPSED_BELOW
+    from orchestrator.lock import is_held
+    from orchestrator.status_screen import status_view
+
+    if not statuses:
+        return "no sweeps yet; start one with: sweep launch sweeps/smoke.yaml"
+    return status_view(statuses, COLLAPSED_BELOW, is_held(Places.root))
 
 
 def show(
@@ -94,12 +125,12 @@ def logs(
     run: Annotated[str, typer.Argument(help="First digits of a run id.")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False,
 ) -> None:
-    """Print what a run's last attempt recorded and printed."""
-    from orchestrator.inspect_run import log_lines
+    """Print what a run's last attempt recorded and printed; before there is one, what its job printed."""
+    from orchestrator.logs import log_lines
     from orchestrator.queued import look_at_queue
-    from orchestrator.screen import plain
+    from orchestrator.text import plain
 
-    for line in log_lines(Places.root.find_run(run), follow, lambda: look_at_queue(Places.root)):
+    for line in log_lines(Places.root, Places.root.find_run(run), follow, lambda: look_at_queue(Places.root)):
         print(plain(line), flush=True)
 
 

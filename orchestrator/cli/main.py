@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from byol_core.files import DamagedFileError
-from orchestrator.cli import launching, looking, results, upkeep
+from orchestrator.cli import health, launching, looking, results, upkeep
 from orchestrator.cli.places import Places
 from orchestrator.errors import SweepError
 from orchestrator.root import Root
@@ -25,7 +25,9 @@ COMMANDS = (
     looking.diff,
     looking.logs,
     results.export,
+    upkeep.cancel,
     upkeep.clean,
+    health.doctor,
     upkeep.rebuild,
 )
 
@@ -85,6 +87,6 @@ def main() -> None:
 
 
 def _complain(text: str) -> None:
-    from orchestrator.screen import plain
+    from orchestrator.text import plain
 
     print(f"error: {plain(text)}", file=sys.stderr)

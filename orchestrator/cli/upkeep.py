@@ -1,12 +1,37 @@
-"""Commands that keep the place in order: clean, data fetch."""
+"""Commands that keep the place in order: cancel, clean, data fetch."""
 
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.places import Places, near, rebuilt
+from orchestrator.cli.words import names
 
 _SHOWN = 20
+
+
+def cancel(
+    sweeps: Annotated[list[str] | None, typer.Argument(help="Which sweeps; runs that others ask for too are spared.")] = None,
+    only: Annotated[str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")] = None,
+    run: Annotated[list[str] | None, typer.Option(help="Only this run, by its first digits; repeat for more.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be cancelled.")] = False,
+) -> None:
+    """Stop runs and their jobs, and start none of them again until a launch asks with --retry cancelled."""
+    from orchestrator.cancel import Choice, cancel_runs, find
+    from orchestrator.queued import look_at_queue
+
+    queue = look_at_queue(Places.root)
+    run_ids = [Places.root.find_run(prefix).run_id for text in run or [] for prefix in text.split(",")]
+    found = find(Places.root, Choice(sweeps or [], names(only), run_ids), queue)
+    if found.spared:
+        print(f"spared {len(found.spared)} runs that {', '.join(found.wanted_by)} asks for too; name it as well to cancel them")
+    if found.over:
+        print(f"left {len(found.over)} runs that have ended")
+    if dry_run:
+        print(f"{len(found.run_ids)} runs would be cancelled")
+        return
+    jobs = cancel_runs(Places.root, found.run_ids, queue)
+    print(f"cancelled {len(found.run_ids)} runs, {jobs} jobs; what runs stops behind a checkpoint")
 
 
 def clean(

@@ -21,6 +21,10 @@ class Interrupts:
         """Return why to stop, None to go on."""
         return self._reason
 
+    def stop(self, reason: str) -> None:
+        """Ask for a stop from inside; an earlier reason stands."""
+        self._reason = self._reason or reason
+
     def __enter__(self) -> "Interrupts":
         self._before = {number: signal.signal(number, self._note) for number in self._signals}
         return self

@@ -7,9 +7,7 @@ does the same.
 
 import multiprocessing as mp
 import os
-import shutil
 import signal
-import subprocess
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -19,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from orchestrator.executors.gpus import gpu_count
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.worker import Job, run_attempt
 
@@ -44,7 +43,7 @@ class _Worker:
 def find_slots(wanted: int | None) -> list[Slot]:
     """Return the places for runs: one per GPU, or one per core where there is no GPU; `wanted` sets their number."""
     cores = len(os.sched_getaffinity(0))
-    gpus = _gpu_count()
+    gpus = gpu_count()
     count = wanted or gpus or cores
     devices = [f"cuda:{i % gpus}" if gpus else "cpu" for i in range(count)]
     return [Slot(device, max(1, cores // count)) for device in devices]
@@ -139,15 +138,3 @@ def _reap(worker: _Worker) -> Slot:
     worker.process.join()
     worker.to_worker.close()
     return worker.slot
-
-
-def _gpu_count() -> int:
-    """Count the GPUs this process may use, without loading torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return 0
-    listed = subprocess.run([tool, "--list-gpus"], capture_output=True, text=True, timeout=30)
-    return len(listed.stdout.splitlines()) if listed.returncode == 0 else 0

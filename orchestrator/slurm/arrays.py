@@ -5,6 +5,7 @@ array task. Pickles are written when the id is known: the jobs are held until th
 """
 
 import os
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import submitit
 from submitit.core.utils import DelayedSubmission
 
-from byol_core.files import write_atomic
+from byol_core.files import write_atomic, write_many
 from orchestrator.errors import SchedulerSilentError
 from orchestrator.slurm.commands import ask
 
@@ -29,8 +30,8 @@ class HeldArrays(submitit.SlurmExecutor):  # type: ignore[misc]  # submitit is n
         write_atomic(script, self._make_submission_file_text(self._submitit_command_str, script.stem).encode())
         array = _array_id(ask("sbatch", "--parsable", str(script), timeout_s=_SBATCH_S, environment=self._environment()))
         jobs = [self.job_class(folder=self.folder, job_id=f"{array}_{i}") for i in range(len(delayed_submissions))]
-        for job, delayed in zip(jobs, delayed_submissions, strict=True):
-            delayed.dump(job.paths.submitted_pickle)
+        calls = zip(jobs, delayed_submissions, strict=True)
+        write_many({job.paths.submitted_pickle: pickle.dumps(delayed) for job, delayed in calls})
         return jobs
 
     def _environment(self) -> dict[str, str]:

@@ -47,9 +47,13 @@ def ask(*command: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, 
         SchedulerError: it is not installed, or refused; the text is its own.
     """
     try:
-        variables = environment or _environment()
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL, env=variables
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            stdin=subprocess.DEVNULL,
+            env=_environment(command[0]) if environment is None else environment,
         )
     except FileNotFoundError:
         raise SchedulerError(f"{command[0]} is not on this machine; use --executor local, or a login node") from None
@@ -68,5 +72,8 @@ def _in_one_line(text: str) -> str:
     return "; ".join(line.rpartition("error: ")[2].strip() for line in text.splitlines() if line.strip())
 
 
-def _environment() -> dict[str, str]:
+def _environment(command: str) -> dict[str, str] | None:
+    """Return the environment of a command; that of sbatch is untouched, as it becomes the job's."""
+    if command == "sbatch":
+        return None
     return {name: value for name, value in os.environ.items() if not name.startswith(_NARROWING)} | _FIXED

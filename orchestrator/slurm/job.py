@@ -5,18 +5,28 @@ import signal
 from pathlib import Path
 
 from orchestrator.executors.interrupts import Interrupts
+from orchestrator.root import Root
 from orchestrator.slurm.bundle import run_bundle
+from orchestrator.slurm.distributed import rendezvous
+from orchestrator.slurm.requeue import come_back, job_id
 from orchestrator.worker import Job, run_attempt
 
 
 def work(root: str, run_ids: list[str], side_by_side: int, rerun: bool) -> None:
-    """What runs in a job. SLURM warns with SIGUSR2 before the time limit and with SIGTERM on preemption."""
-    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    job_id = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID")
+    """Make an attempt at each run of a job.
+
+    SLURM warns with SIGUSR2 before the time limit, and with SIGUSR2 or SIGTERM before a preemption: what runs then stops
+    behind a checkpoint, and the job asks to be queued again. Of a job's tasks the first alone makes attempts.
+    """
+    os.environ.update(rendezvous())
+    if os.environ.get("RANK", "0") != "0":
+        return
     threads = int(os.environ.get("SLURM_CPUS_PER_TASK", "0"))
-    job = Job("slurm", job_id, threads=threads, rerun=rerun, code=os.environ.get("SWEEP_CODE"))
+    job = Job("slurm", job_id(), threads=threads, rerun=rerun, code=os.environ.get("SWEEP_CODE"))
     with Interrupts(signal.SIGUSR2, signal.SIGTERM) as interrupts:
         if len(run_ids) == 1:
             run_attempt(Path(root), run_ids[0], job, interrupts.reason)
         else:
             run_bundle(Path(root), run_ids, job, side_by_side, interrupts)
+        if interrupts.reason() is not None:
+            come_back([Root(Path(root)).run(run_id) for run_id in run_ids])

@@ -5,7 +5,7 @@ submission that SLURM refuses all the same stays planned.
 """
 
 import getpass
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -88,7 +88,7 @@ def ask_controller() -> Controller:
     Raises:
         SchedulerError: scontrol does not answer, so sbatch would not either.
     """
-    values = dict(_settings(ask("scontrol", "show", "config")))
+    values = read_config()
     enforced = values.get("AccountingStorageEnforce", "")
     return Controller(
         values.get("ClusterName", ""),
@@ -96,6 +96,27 @@ def ask_controller() -> Controller:
         _number(values.get("MaxJobCount")),
         any(word in enforced for word in ("limits", "safe", "qos", "all")),
     )
+
+
+def read_config() -> dict[str, str]:
+    """Return the keys of `scontrol show config`.
+
+    Raises:
+        SchedulerError: scontrol does not answer.
+    """
+    pairs = (line.partition("=") for line in ask("scontrol", "show", "config").splitlines() if "=" in line)
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def accounting_table(what: str, fields: str, *conditions: str) -> list[list[str]]:
+    """Return rows of `sacctmgr show`; a torn last line is left out.
+
+    Raises:
+        SchedulerError: there is no accounting, or it does not answer.
+    """
+    listed = ask("sacctmgr", "--noheader", "--parsable2", "show", what, *conditions, f"format={fields}")
+    rows = [line.split("|") for line in listed.splitlines() if line.strip()]
+    return [row for row in rows if len(row) == len(fields.split(","))]
 
 
 def ask_room(controller: Controller, max_jobs: int | None) -> Room:
@@ -120,8 +141,10 @@ def ask_room(controller: Controller, max_jobs: int | None) -> Room:
 def _accounting_room() -> Room:
     """Return the limits of the user's associations and of the QOS; none where slurmdbd does not tell."""
     try:
-        associations = _table("associations", "Account,MaxSubmitJobs,GrpSubmitJobs,DefaultQOS", f"user={getpass.getuser()}")
-        levels = _table("qos", "Name,MaxSubmitJobsPU,GrpSubmitJobs")
+        associations = accounting_table(
+            "associations", "Account,MaxSubmitJobs,GrpSubmitJobs,DefaultQOS", f"user={getpass.getuser()}"
+        )
+        levels = accounting_table("qos", "Name,MaxSubmitJobsPU,GrpSubmitJobs")
     except SchedulerError:
         return Room()
     limits = [
@@ -131,23 +154,10 @@ def _accounting_room() -> Room:
     return Room(limits, {row[0]: row[3] for row in associations})
 
 
-def _table(what: str, fields: str, *conditions: str) -> list[list[str]]:
-    listed = ask("sacctmgr", "--noheader", "--parsable2", "show", what, *conditions, f"format={fields}")
-    rows = [line.split("|") for line in listed.splitlines() if line.strip()]
-    return [row for row in rows if len(row) == len(fields.split(","))]  # a torn last line tells nothing
-
-
 def _queued() -> list[Charge]:
     """Return what each job of the user that waits or runs counts against, array tasks one by one."""
     listed = ask("squeue", "--noheader", "--array", f"--user={getpass.getuser()}", "--format=%a|%q")
     return [Charge(account, qos) for account, _, qos in (line.strip().partition("|") for line in listed.splitlines() if line)]
-
-
-def _settings(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
-        name, equals, value = line.partition("=")
-        if equals:
-            yield name.strip(), value.strip()
 
 
 def _number(text: str | None) -> int | None:

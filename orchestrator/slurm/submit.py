@@ -17,7 +17,7 @@ from orchestrator.slurm.commands import ask
 from orchestrator.slurm.job import work
 from orchestrator.spec import Resources
 
-_SIGNAL_LEAD_S = 90
+_LONGEST_LEAD_S = 90
 _IDS_PER_CALL = 500
 
 
@@ -120,8 +120,8 @@ def _parameters(array: Array) -> dict[str, object]:
         "ntasks_per_node": asked.tasks,
         **{name: getattr(asked, name) for name in ("partition", "account", "qos", "constraint", "exclude", "nodelist")},
         "array_parallelism": array.parallel or len(array.bundles),
-        "signal_delay_s": _SIGNAL_LEAD_S,
-        "setup": [*_setup(asked), *_code(array)],  # last: a module may set PYTHONPATH too
+        "signal_delay_s": _lead_s(asked.timeout_min),
+        "setup": [*setup_lines(asked), *_code(array)],  # last: a module may set PYTHONPATH too
         "srun_args": asked.srun,
         "additional_parameters": {name: value for name, value in options.items() if value is not None},
     }
@@ -134,7 +134,12 @@ def _code(array: Array) -> Iterator[str]:
         yield f"export PYTHONPATH={shlex.quote(str(array.code))}${{PYTHONPATH:+:$PYTHONPATH}} SWEEP_CODE={array.code.name}"
 
 
-def _setup(asked: Resources) -> Iterator[str]:
+def _lead_s(timeout_min: int) -> int:
+    """Return how long before its time limit a job is warned: enough for a checkpoint, and never most of a short job."""
+    return min(_LONGEST_LEAD_S, timeout_min * 60 // 3)
+
+
+def setup_lines(asked: Resources) -> Iterator[str]:
     """Yield the shell lines before the run."""
     yield "export PYTHONSAFEPATH=1"  # or a folder `analysis/` in the working directory would be imported
     if asked.data is not None:

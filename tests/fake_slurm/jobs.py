@@ -63,8 +63,8 @@ class Cluster:
         aside.write_text(json.dumps(self.state))
         aside.rename(self.folder / "jobs.json")
 
-    def jobs(self):
-        for array in self.state["arrays"]:
+    def jobs(self, arrays=None):
+        for array in self.state["arrays"] if arrays is None else arrays:
             for index in indices(array["indices"]) if array["indices"] else [None]:
                 yield Job(array, index)
 
@@ -74,11 +74,23 @@ class Cluster:
         for word in words:
             base, _, rest = word.partition("_")
             wanted = set(indices(rest.strip("[]"))) if rest else None
-            these = [job for job in self.jobs() if str(job.array["id"]) == base and (wanted is None or job.index in wanted)]
+            arrays = [array for array in self.state["arrays"] if str(array["id"]) == base]
+            these = [job for job in self.jobs(arrays) if wanted is None or job.index in wanted]
             if not [job for job in these if not job["forgotten"]]:
                 print(refusal.format(word), file=sys.stderr)
             found += [job for job in these if not job["forgotten"]]
         return found
+
+    def active_count(self):
+        """Return how many jobs wait or run; tasks that nothing has happened to wait."""
+        touched = sum(not Job(array, index or None).active for array in self.state["arrays"] for index in array["tasks"])
+        return sum(len(indices(array["indices"])) if array["indices"] else 1 for array in self.state["arrays"]) - touched
+
+    def hold(self, array, held):
+        """Hold or release all tasks of an array."""
+        array["held"] = held
+        for own in array["tasks"].values():
+            own.pop("held", None)
 
 
 def indices(text):
@@ -131,12 +143,12 @@ LETTERS = {
 }
 
 
-def field(job, name):
-    """Return one value as squeue and sacct print it."""
+def getter(name):
+    """Return the function that gives one value as squeue and sacct print it."""
     known = ALIASES.get(name, name)
     if known not in FIELDS:
         raise StopError(f"error: Invalid field requested: {name!r}")
-    return FIELDS[known](job)
+    return FIELDS[known]
 
 
 def user():

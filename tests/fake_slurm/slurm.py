@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from jobs import ACTIVE, ALIASES, FIELDS, LETTERS, Cluster, Job, StopError, clock, field, indices, now, user
+from jobs import ACTIVE, ALIASES, FIELDS, LETTERS, Cluster, Job, StopError, clock, getter, indices, now, user
 
 SUBMIT_REFUSED = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
 SILENT_DATABASE = """\
@@ -90,17 +90,17 @@ def check(asked, cluster):
     wanted = indices(asked["array"]) if asked.get("array") else [0]
     if max(wanted) >= int(settings["MaxArraySize"]):
         raise StopError(failed + "Invalid job array specification")
-    active = [job for job in cluster.jobs() if job.active]
-    if len(active) + len(wanted) > int(settings["MaxJobCount"]):
+    active = cluster.active_count()
+    if active + len(wanted) > int(settings["MaxJobCount"]):
         time.sleep(settings["full_queue_s"])  # sbatch sleeps and tries again, for two minutes in all
         text = "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n"
         raise StopError(f"{text}{failed}Resource temporarily unavailable")
-    if len(active) + len(wanted) > min([int(settings["assoc"][name] or 10**9) for name in ("MaxSubmitJobs", "GrpSubmitJobs")]):
+    if active + len(wanted) > min([int(settings["assoc"][name] or 10**9) for name in ("MaxSubmitJobs", "GrpSubmitJobs")]):
         raise StopError(f"sbatch: error: AssocMaxSubmitJobLimit\n{failed}{SUBMIT_REFUSED}")
     qos = settings["qos"].get(asked.get("qos", "normal"))
     if qos is None:
         raise StopError(f"{failed}Invalid qos specification")
-    if len(active) + len(wanted) > min([int(value or 10**9) for value in qos.values()]):
+    if active + len(wanted) > min([int(value or 10**9) for value in qos.values()]):
         raise StopError(f"sbatch: error: QOSMaxSubmitJobPerUserLimit\n{failed}{SUBMIT_REFUSED}")
 
 
@@ -148,8 +148,11 @@ def folded(jobs):
 
 
 def short_format(text):
+    parts = re.split(r"%(\.?\d*)(\w)", text)  # literal, size, letter, literal, ...
+    fields = [(getter(LETTERS[letter]), size) for size, letter in zip(parts[1::3], parts[2::3], strict=True)]
+
     def line(job):
-        return re.sub(r"%(\.?\d*)(\w)", lambda found: sized(field(job, LETTERS[found[2]]), found[1]), text)
+        return parts[0] + "".join(sized(get(job), size) + rest for (get, size), rest in zip(fields, parts[3::3], strict=True))
 
     return line
 
@@ -162,7 +165,7 @@ def long_format(text):
         shown = []
         for name, _, size in parts:
             digits, suffix = re.fullmatch(r"(\.?\d*)(.*)", size).groups()
-            shown.append(sized(field(job, name.lower()), digits or ("" if suffix else "20")) + suffix)
+            shown.append(sized(getter(name.lower())(job), digits or ("" if suffix else "20")) + suffix)
         return "".join(shown)
 
     return line
@@ -200,7 +203,7 @@ def sacct(words, cluster):
 
 
 def as_row(job):
-    row = {name: field(job, name) for name in (*FIELDS, *ALIASES)}
+    row = {name: getter(name)(job) for name in (*FIELDS, *ALIASES)}
     return {**row, "state": row["state"] + (f" by {os.getuid()}" if row["state"] == "CANCELLED" else "")}
 
 
@@ -218,6 +221,8 @@ def scontrol(words, cluster):
         return show_config(cluster)
     if action == "show" and rest[0].lower() == "hostnames":
         return print("\n".join(rest[1].split(",")))
+    if action == "show" and rest[0].lower().startswith("part"):
+        return show_partitions(cluster)
     if action == "ping":
         return print("Slurmctld(primary) at fake is UP")
     ids = [word for text in rest for word in text.split(",") if word.lower() != "job"]
@@ -225,8 +230,19 @@ def scontrol(words, cluster):
     jobs = cluster.find(ids, unknown)
     if not jobs:
         raise StopError("")
+    if action in ("hold", "release"):
+        return hold(ids, jobs, cluster, action == "hold")
     for job in jobs:
         CONTROLS[action](job)
+
+
+def hold(ids, jobs, cluster, held):
+    for array in {job.array["id"]: job.array for job in jobs}.values():
+        if str(array["id"]) in ids:
+            cluster.hold(array, held)
+    for job in jobs:
+        if str(job.array["id"]) not in ids:
+            job.change(held=held)
 
 
 def show_job(job):
@@ -243,8 +259,6 @@ def requeue(job, held=False):
 
 CONTROLS = {
     "show": show_job,
-    "release": lambda job: job.change(held=False),
-    "hold": lambda job: job.change(held=True),
     "requeue": requeue,
     "requeuehold": lambda job: requeue(job, held=True),
 }
@@ -261,6 +275,11 @@ def show_config(cluster):
     print("\nSlurmctld(primary) at fake is UP")
 
 
+def show_partitions(cluster):
+    for name in cluster.settings["partitions"]:
+        print(f"PartitionName={name} AllowGroups=ALL GraceTime=10 MaxTime=UNLIMITED PreemptMode=REQUEUE State=UP TotalNodes=1")
+
+
 def scancel(words, cluster):
     flags = ("quiet", "verbose", "me", "batch", "full", "hurry")
     asked, ids = options(words, flags, {"n": "name", "u": "user", "t": "state", "s": "signal", "Q": "quiet"})
@@ -275,9 +294,14 @@ def scancel(words, cluster):
 
 
 def sinfo(words, cluster):
+    form = next((word.partition("=")[2] for word in words if word.startswith("--format=")), None)
     if "-h" not in words and "--noheader" not in words:
         print("PARTITION AVAIL TIMELIMIT NODES STATE NODELIST")
-    for name in cluster.settings["partitions"]:
+    for i, name in enumerate(cluster.settings["partitions"]):
+        if form:
+            values = {"P": name + "*" * (i == 0), "a": "up", "l": "infinite", "D": "1", "G": "gpu:4", "T": "idle"}
+            print(re.sub(r"%(\w)", lambda found, values=values: values[found[1]], form))
+            continue
         print("idle" if "%T" in words else f"{name} up infinite 1 idle fake1")
 
 

@@ -1,20 +1,24 @@
 #!/usr/bin/env bash
 # A real one-node SLURM for the tests, on a bare Debian or Ubuntu machine: no systemd, no cgroups, four fake GPUs.
 #
-#   sudo tests/slurm/start.sh [--install] [--no-accounting]      start (and install) it;  stop.sh ends it
+#   sudo tests/slurm/start.sh [--install] [--no-accounting | --bare]      start (and install) it;  stop.sh ends it
 #
+# With slurmdbd; without accounting; or bare: without accounting, jobs forgotten 2 s after their end, no user signal before a
+# preemption, and arrays of 6 at most. Jobs run as the user sweeptest, whom it makes: root hides permission faults.
 # Everything that it writes lies in $SLURM_TEST_DIR (default /tmp/sweep-slurm), pid files of what it started too.
 # It refuses to touch a machine that already has a SLURM configuration of its own.
 set -euo pipefail
 
 dir=${SLURM_TEST_DIR:-/tmp/sweep-slurm}
 host=$(hostname -s)
-install=no accounting=yes
+install=no accounting=yes user_signal=SlurmctldParameters=preempt_send_user_signal
+max_array_size=10001 min_job_age=300
 for option in "$@"; do
   case $option in
     --install) install=yes ;;
     --no-accounting) accounting=no ;;
-    *) echo "start.sh: unknown option $option; allowed: --install --no-accounting" >&2; exit 2 ;;
+    --bare) accounting=no user_signal='' max_array_size=6 min_job_age=2 ;;
+    *) echo "start.sh: unknown option $option; allowed: --install --no-accounting --bare" >&2; exit 2 ;;
   esac
 done
 
@@ -39,6 +43,8 @@ wait_for() {  # wait_for SECONDS WHAT COMMAND...
   echo "start.sh: $what did not come up within $seconds s; see $dir/log" >&2
   exit 1
 }
+
+id sweeptest >/dev/null 2>&1 || useradd --create-home --shell /bin/bash sweeptest
 
 "$(dirname "$0")/stop.sh" >/dev/null 2>&1 || true
 rm -rf "$dir"
@@ -75,12 +81,12 @@ SchedulerType=sched/backfill
 SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0
 JobRequeue=1
 KillWait=5
-MaxArraySize=${SLURM_TEST_MAX_ARRAY_SIZE:-10001}
+MaxArraySize=$max_array_size
 MaxJobCount=20000
-MinJobAge=${SLURM_TEST_MIN_JOB_AGE:-300}
+MinJobAge=$min_job_age
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-SlurmctldParameters=preempt_send_user_signal
+$user_signal
 AccountingStorageType=$storage
 AccountingStorageHost=127.0.0.1
 JobAcctGatherType=jobacct_gather/linux
@@ -88,6 +94,7 @@ JobAcctGatherFrequency=2
 GresTypes=gpu
 NodeName=$host NodeAddr=127.0.0.1 CPUs=8 RealMemory=16000 Gres=gpu:4 State=UNKNOWN
 PartitionName=debug Nodes=$host Default=YES MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=10 OverSubscribe=NO
+PartitionName=cheap Nodes=$host Default=NO MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=CANCEL GraceTime=10 OverSubscribe=NO
 PartitionName=high Nodes=$host Default=NO MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF OverSubscribe=NO
 EOF
 echo "NodeName=$host Name=gpu File=/dev/fakegpu[0-3]" > /etc/slurm/gres.conf
@@ -133,4 +140,4 @@ fi
 slurmctld
 slurmd
 wait_for 60 "the node" bash -c 'timeout 5 sinfo -h -o %T | grep -qx idle'
-echo "SLURM runs: one node, 8 CPUs, 4 fake GPUs, partitions debug and high, accounting $accounting"
+echo "SLURM runs: one node, 8 CPUs, 4 fake GPUs, partitions debug, cheap and high, accounting $accounting"

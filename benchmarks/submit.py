@@ -1,0 +1,81 @@
+"""10,000 runs submitted to a scripted SLURM (tests/fake_slurm): ``python benchmarks/submit.py [--hydra PYTHON]``.
+
+Prints machine, versions, seconds, calls of sbatch, files and peak memory; nothing is trained and no real SLURM is asked. With
+--hydra, an interpreter that has hydra-core and hydra-submitit-launcher, the same number of jobs goes through Hydra's launcher.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPO = Path(__file__).parent.parent
+sys.path.insert(0, str(REPO / "tests"))
+
+from fake_slurm import FakeSlurm  # noqa: E402
+
+from orchestrator.provenance import versions  # noqa: E402
+
+RUNS = 10_000
+SPEC = """\
+version: 1
+name: big
+base: {{preset: digits-tiny}}
+seeds: {seeds}
+baseline: {{optimizer.lr: 0.1}}
+grid:
+  optimizer.lr: {rates}
+resources: {{gpus: 1, cpus: 4, mem_gb: 16, timeout_min: 60}}
+"""
+HYDRA_APP = """\
+import hydra
+@hydra.main(version_base=None, config_path=None, config_name=None)
+def main(config):
+    pass
+main()
+"""
+
+
+def main() -> None:
+    """Time `sweep launch`, and Hydra's launcher where it is given."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hydra", metavar="PYTHON", help="interpreter with hydra-submitit-launcher")
+    hydra = parser.parse_args().hydra
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.platform()}, {versions()}")
+    with tempfile.TemporaryDirectory() as name:
+        fake = FakeSlurm(Path(name) / "slurm", MaxJobCount=20_000)
+        rates = [0.1 + i / 100 for i in range(100)]
+        (Path(name) / "big.yaml").write_text(SPEC.format(seeds=list(range(RUNS // 100)), rates=rates))
+        launch = [sys.executable, "-m", "orchestrator.cli", "launch", "big.yaml", "--executor", "slurm"]
+        report("sweep launch, 10,000 runs", fake, launch)
+        report("the same again: nothing to submit", fake, launch)
+    if hydra is not None:
+        with tempfile.TemporaryDirectory() as name:
+            fake = FakeSlurm(Path(name) / "slurm", MaxJobCount=20_000, MaxArraySize=20_000)
+            (Path(name) / "app.py").write_text(HYDRA_APP)
+            multirun = [hydra, "app.py", "--multirun", "hydra/launcher=submitit_slurm", f"+seed=range({RUNS})"]
+            report("Hydra's submitit launcher, 10,000 jobs, MaxArraySize=20,000; stopped once they are in", fake, multirun)
+
+
+def report(what: str, fake: FakeSlurm, command: list[str]) -> None:
+    """Run a command on a fake cluster; print what it cost."""
+    place = fake.folder.parent
+    before = len(fake.calls("sbatch"))
+    started = time.perf_counter()
+    environment = {**os.environ, **fake.environment(), "PYTHONPATH": str(REPO), "XDG_CONFIG_HOME": str(place)}
+    process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    sbatch, peak_mb = len(fake.calls("sbatch")) - before, usage.ru_maxrss / 1024
+    folders, files = (sum(len(walked[i]) for walked in os.walk(place)) for i in (1, 2))
+    print(f"{seconds:7.2f} s  {sbatch:3} sbatch  {peak_mb:5.0f} MB peak  {files:6} files  {folders:6} folders  {what}")
+    if status:
+        print(f"         it ended with status {os.waitstatus_to_exitcode(status)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Stops a sweep that cannot work: if its first runs fail before they train at all, the others would too."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from orchestrator.plan import PlannedRun
+from orchestrator.retry import took_a_step
+from orchestrator.root import Root
+from orchestrator.states import Queue, State, standing
+
+_FIRST = 3
+
+
+def broken(runs: Sequence[PlannedRun], root: Root) -> str | None:
+    """Tell whether a sweep is to be stopped.
+
+    Args:
+        runs: all of the sweep that this launch is about.
+        root: where they are.
+
+    Returns:
+        What went wrong and what to do; None for a sweep of which any run has trained, or too few have failed to tell.
+    """
+    failed = [run for run in runs if run.standing.state == State.FAILED]
+    if len({run.run_id for run in failed}) < min(_FIRST, len({run.run_id for run in runs})):
+        return None
+    if any(run.standing.state == State.COMPLETED or took_a_step(root.run(run.run_id)) for run in runs):
+        return None
+    example = failed[0]
+    return (
+        f"the first {len(failed)} runs failed before their first step, {example.variant.name} seed {example.seed} with: "
+        f"{example.standing.reason}; the rest is held back. Mend it, then launch with --retry failed,cancelled"
+    )
+
+
+class Breaker:
+    """The same for runs on this machine, asked several times a second.
+
+    Args:
+        runs: all of the sweep that this launch is about.
+        root: where they are.
+
+    Attributes:
+        reason: why the sweep was stopped; None where it was not.
+    """
+
+    def __init__(self, runs: Sequence[PlannedRun], root: Root) -> None:
+        self._runs, self._root = list(runs), root
+        self._is_sound = False
+        self.reason: str | None = None
+
+    def trips(self) -> bool:
+        """Tell whether the sweep is to be stopped; once a run has trained it is sound for good."""
+        if not self._is_sound and self.reason is None:
+            folders = [self._root.run(run.run_id) for run in self._runs]
+            self._is_sound = any(took_a_step(folder) for folder in folders)
+            now = [replace(run, standing=standing(folder, Queue())) for run, folder in zip(self._runs, folders, strict=True)]
+            self.reason = broken(now, self._root)
+        return self.reason is not None

@@ -1,0 +1,45 @@
+"""`sweep doctor`."""
+
+import json
+import sys
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestrator.cli.places import Places
+
+
+def doctor(
+    spec: Annotated[Path | None, typer.Argument(help="Also check this spec: its data, its resources.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Named changes in the spec, e.g. quick.")] = None,
+    submit: Annotated[bool, typer.Option("--submit", help="Also send a short job that looks around on a node.")] = False,
+    wait_min: Annotated[float, typer.Option(min=0.1, help="How long that job may take to come back.")] = 5.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check what this machine and its cluster offer, and what will bite.
+
+    Example: sweep doctor sweeps/norm_ablation.yaml --profile quick
+    """
+    from orchestrator.doctor.examine import Subject, examine, passed, probed
+    from orchestrator.doctor.examine import as_json as to_json
+    from orchestrator.doctor.screen import show_sum, show_topic
+    from orchestrator.spec import load_sweep
+
+    subject = Subject(Places.root, Places.db, load_sweep(spec, profile) if spec else None)
+    console, topics = Console(), []
+    for topic in examine(subject) if not submit else chain(examine(subject), probed(subject, wait_min, _note)):
+        topics.append(topic)
+        if not as_json:
+            show_topic(console, *topic)
+    if as_json:
+        print(json.dumps(to_json(topics), indent=1))
+    else:
+        show_sum(console, (one for _, findings in topics for one in findings))
+    raise typer.Exit(0 if passed(topics) else 1)
+
+
+def _note(text: str) -> None:
+    print(f"  {text}", file=sys.stderr)

@@ -1,0 +1,83 @@
+"""Runs every check that applies here, topic by topic, and says how it came out in words or JSON."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from orchestrator.doctor.cluster import check_cluster
+from orchestrator.doctor.database import check_database
+from orchestrator.doctor.files import check_files
+from orchestrator.doctor.finding import Finding, Level, fail, ok
+from orchestrator.doctor.limits import check_limits
+from orchestrator.doctor.machine import check_machine
+from orchestrator.doctor.partitions import Partition, check_partitions, read_partitions, read_settings
+from orchestrator.doctor.preemption import check_preemption
+from orchestrator.doctor.send import probe_cluster
+from orchestrator.doctor.spec import check_spec
+from orchestrator.doctor.wishes import check_clusters, wishes
+from orchestrator.errors import SchedulerError, SpecError
+from orchestrator.root import Root
+from orchestrator.slurm.commands import has_slurm
+from orchestrator.slurm.limits import read_config
+from orchestrator.spec import Sweep
+
+Topic = tuple[str, list[Finding]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is examined: a root, a database (path or URL), and a sweep where one is named."""
+
+    root: Root
+    database: str
+    sweep: Sweep | None = None
+
+
+def examine(subject: Subject) -> Iterator[Topic]:
+    """Yield topic by topic what is found; changes nothing that stays."""
+    on_cluster = has_slurm()
+    yield "this machine", list(check_machine())
+    yield "run folders", list(check_files(subject.root.path, on_cluster))
+    yield "database", check_database(subject.database)
+    if subject.sweep is not None:
+        yield "spec", [check_spec(subject.sweep, subject.root)]
+    yield "SLURM", list(_slurm(subject)) if on_cluster else [ok("SLURM", "not here: `--executor auto` uses this machine")]
+
+
+def probed(subject: Subject, wait_min: float, note: Callable[[str], None]) -> Iterator[Topic]:
+    """Yield what a probe job finds on a node; it is sent, waited for and cleaned up after."""
+    if has_slurm():
+        yield "a node", probe_cluster(subject.root, subject.sweep, wait_min * 60, note)
+    else:
+        yield "a node", [fail("probe job", "no SLURM here to send it to", "leave --submit out, or use a login node")]
+
+
+def passed(topics: Iterable[Topic]) -> bool:
+    """Tell whether nothing failed; warnings pass."""
+    return all(one.level is not Level.FAIL for _, findings in topics for one in findings)
+
+
+def as_json(topics: Sequence[Topic]) -> dict[str, Any]:
+    """Return the stable form that --json prints."""
+    findings = [{"topic": topic, **asdict(one)} for topic, found in topics for one in found]
+    return {"ok": passed(topics), "findings": findings}
+
+
+def _slurm(subject: Subject) -> Iterator[Finding]:
+    try:
+        config, settings, partitions = read_config(), read_settings(), read_partitions()
+    except SchedulerError as error:
+        yield fail("SLURM", str(error), "try again; if it stays so, tell your site that slurmctld does not answer")
+        return
+    yield from check_cluster(config)
+    yield from check_limits(config)
+    yield from check_preemption(config, settings)
+    yield from _requests(subject.sweep, config.get("ClusterName"), partitions)
+
+
+def _requests(sweep: Sweep | None, cluster: str | None, partitions: Sequence[Partition]) -> Iterator[Finding]:
+    yield check_clusters(cluster)
+    try:
+        yield from check_partitions(partitions, wishes(sweep, cluster))
+    except SpecError as error:
+        yield fail("resources", str(error), "change clusters.yaml or the spec")

@@ -1,0 +1,41 @@
+"""This machine: Python, torch, cores and GPUs. Loads no torch; a probe job does."""
+
+import os
+import sys
+from collections.abc import Iterator
+
+from orchestrator.doctor.finding import Finding, fail, ok, warn
+from orchestrator.executors.gpus import gpu_count
+from orchestrator.provenance import versions
+
+_NOT_THERE = "not installed"
+
+
+def check_machine() -> Iterator[Finding]:
+    """Look at what runs would use here."""
+    yield python()
+    yield packages(versions())
+    yield devices(gpu_count(), len(os.sched_getaffinity(0)))
+
+
+def python() -> Finding:
+    """Name the Python that runs would use, and check that it finds the same modules in a job."""
+    text = f"{versions()['python']} at {sys.executable}"
+    if sys.prefix == sys.base_prefix:
+        return warn("python", f"{text}, shared with the system", "use an environment of its own: make install")
+    return ok("python", text)
+
+
+def packages(found: dict[str, str]) -> Finding:
+    """Check that what a run needs is installed."""
+    missing = [name for name, version in found.items() if version == _NOT_THERE]
+    if missing:
+        return fail("packages", f"missing: {', '.join(missing)}", "install them: pip install --editable . in the checkout")
+    return ok("packages", ", ".join(f"{name} {version}" for name, version in found.items() if name != "python"))
+
+
+def devices(gpus: int, cores: int) -> Finding:
+    """Say how many runs fit here at once."""
+    if gpus:
+        return ok("devices", f"{gpus} GPUs, {cores} cores: --executor local runs {gpus} at once")
+    return ok("devices", f"no GPU, {cores} cores: --executor local runs {cores} at once on the CPU")

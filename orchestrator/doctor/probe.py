@@ -1,0 +1,79 @@
+"""What the doctor's probe job runs on a compute node: ``python -m orchestrator.doctor.probe FOLDER``.
+
+It reads `ASKED` in its folder, looks around, and writes `REPORT` there.
+"""
+
+import fcntl
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from byol_core.config import DataMissingError, DatasetConfig
+from byol_core.config.locate import locate
+from byol_core.files import read_json, write_json
+from orchestrator.doctor.files import file_clock_offset_s
+
+ASKED, REPORT, LOCK = "asked.json", "report.json", "lock"
+
+
+def probe(folder: Path) -> None:
+    """Write `REPORT`, with everything that was found; nothing is judged here.
+
+    Args:
+        folder: made on the login node, which holds `LOCK` in it. `ASKED` lists `DatasetConfig`s, as JSON has them.
+    """
+    found = {
+        "host": os.uname().nodename,
+        "code": str(Path(__file__).parents[2]),
+        "lock_is_free": _lock_is_free(folder / LOCK),
+        "file_clock_offset_s": file_clock_offset_s(folder),
+        "tmp": _tmp(),
+        "missing_data": _missing(read_json(folder / ASKED) or []),
+        "training": _training(),
+    }
+    write_json(folder / REPORT, {**found, "written_at": time.time()})
+
+
+def _lock_is_free(file: Path) -> bool | None:
+    """Tell whether the lock that the login node holds can be had here too; None where locks are refused."""
+    try:
+        with file.open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _tmp() -> dict[str, Any]:
+    folder = tempfile.gettempdir()
+    return {"path": folder, "free_bytes": shutil.disk_usage(folder).free}
+
+
+def _missing(datasets: Sequence[dict[str, Any]]) -> list[str]:
+    missing = []
+    for one in datasets:
+        try:
+            locate(DatasetConfig.model_validate(one))
+        except DataMissingError as error:
+            missing.append(str(error))
+    return missing
+
+
+def _training() -> dict[str, Any]:
+    """Import what a run imports, and count the GPUs that torch sees."""
+    try:
+        from orchestrator.executors.warm import torch
+    except Exception as error:  # a library that does not load raises whatever it likes
+        return {"error": f"{type(error).__name__}: {error}", "gpus": 0, "torch": None}
+    return {"error": None, "gpus": torch.cuda.device_count(), "torch": torch.__version__}
+
+
+if __name__ == "__main__":
+    probe(Path(sys.argv[1]))

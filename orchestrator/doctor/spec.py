@@ -1,0 +1,18 @@
+"""Can this spec be launched here? Its data above all."""
+
+from orchestrator.doctor.finding import Finding, fail, ok
+from orchestrator.errors import SweepError
+from orchestrator.plan import Narrowing, make_plan
+from orchestrator.root import Root
+from orchestrator.spec import Sweep
+from orchestrator.states import Queue
+
+
+def check_spec(sweep: Sweep, root: Root) -> Finding:
+    """Plan the sweep without a queue: variants, tables and data are checked on the way."""
+    try:
+        plan = make_plan(sweep, root, Narrowing(), Queue())
+    except SweepError as error:
+        return fail("spec", str(error), "the text says how; then run the doctor again")
+    data = sorted({run.variant.config.dataset.name for run in plan.runs})
+    return ok("spec", f"{sweep.label}: {len(plan.runs)} runs, data {', '.join(data)} is there")

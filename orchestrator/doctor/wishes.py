@@ -1,0 +1,32 @@
+"""What the jobs of a sweep would ask for on this cluster: the spec's resources over the cluster's in clusters.yaml."""
+
+from orchestrator.clusters import choose_cluster, clusters_file, load_clusters
+from orchestrator.doctor.finding import Finding, fail, ok
+from orchestrator.errors import SweepError
+from orchestrator.spec import Resources, Sweep, expand, resources_of
+
+
+def check_clusters(name: str | None) -> Finding:
+    """Tell whether clusters.yaml describes this cluster, and can be read."""
+    try:
+        known = load_clusters().clusters
+    except SweepError as error:
+        return fail("clusters.yaml", str(error), "correct that line; without the file the spec's resources count alone")
+    if name in known:
+        return ok(
+            "clusters.yaml", f"{clusters_file()} describes {name}: {', '.join(known[name].model_fields_set) or 'nothing set'}"
+        )
+    return ok("clusters.yaml", f"{clusters_file()} says nothing of {name}: the spec's resources count alone")
+
+
+def wishes(sweep: Sweep | None, cluster: str | None) -> list[Resources]:
+    """Return the different requests that jobs of a sweep would make.
+
+    Raises:
+        SpecError: clusters.yaml is not valid, or contradicts the spec.
+    """
+    if sweep is None:
+        return []
+    defaults = choose_cluster(load_clusters(), cluster, None)
+    asked = [resources_of(sweep, variant, defaults) for variant in expand(sweep)]
+    return [*{one.model_dump_json(): one for one in asked}.values()]

@@ -1,0 +1,84 @@
+"""What is told to the outside when a sweep ends: a command of the user's, and a webhook.
+
+Both get the outcome as JSON, the command on its standard input and the webhook as the body of a POST. The webhook's address is
+a secret: it comes from $SWEEP_WEBHOOK, is stored nowhere, and only its host is ever shown.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from orchestrator.status import GROUPS, SweepStatus
+from orchestrator.verdict import summary
+
+VARIABLE = "SWEEP_WEBHOOK"
+_COMMAND_S, _WEBHOOK_S = 60.0, 15.0
+
+
+def outcome(status: SweepStatus, exit_status: int, stopped: str | None = None) -> dict[str, Any]:
+    """Return what hooks are told.
+
+    Args:
+        status: of the sweep, as it ended.
+        exit_status: of the launch that waited for it.
+        stopped: why it stopped early; None where it did not.
+
+    Returns:
+        `text` is one line for people, under the key that chat services show; the rest is for programs.
+    """
+    groups = status.groups()
+    return {
+        "text": f"{status.label}: {summary(status)}" + (f" ({stopped})" if stopped else ""),
+        "sweep": status.label,
+        "ok": exit_status == 0,
+        "exit_status": exit_status,
+        "stopped": stopped,
+        "groups": {group: groups[group] for group in GROUPS},
+        "hours_used": status.usage.hours,
+        "unit": status.usage.unit,
+    }
+
+
+def fire(told: Mapping[str, Any], command: str | None, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Call the hooks that are set; yield a sentence for each that failed, which is no failure of the sweep.
+
+    Args:
+        told: see `outcome`.
+        command: for the shell; None for none.
+        environment: where the webhook's address may be.
+    """
+    body = json.dumps(told).encode()
+    url = environment.get(VARIABLE)
+    for what, failure in (("--on-end", _run(command, body)), (f"${VARIABLE}", _post(url, body))):
+        if failure is not None:
+            yield f"{what}: {failure}; the sweep itself is not affected"
+
+
+def _run(command: str | None, body: bytes) -> str | None:
+    if not command:
+        return None
+    try:
+        done = subprocess.run(command, shell=True, input=body, capture_output=True, timeout=_COMMAND_S)
+    except subprocess.TimeoutExpired:
+        return f"{command!r} did not end within {_COMMAND_S:g} s"
+    said = " ".join(done.stderr.decode(errors="replace").split())[-200:]
+    return f"{command!r} failed with exit status {done.returncode}: {said}" if done.returncode else None
+
+
+def _post(url: str | None, body: bytes) -> str | None:
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            return "is no http or https address"
+        with urlopen(Request(url, body, {"Content-Type": "application/json"}), timeout=_WEBHOOK_S):
+            return None
+    except ValueError:  # its text holds parts of the address
+        return "is no http or https address"
+    except OSError as error:
+        return f"{parts.hostname} did not take it: {getattr(error, 'reason', None) or type(error).__name__}"

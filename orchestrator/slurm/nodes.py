@@ -1,0 +1,17 @@
+"""Nodes that jobs are sent away from."""
+
+from collections.abc import Collection
+
+from orchestrator.errors import SchedulerError
+from orchestrator.slurm.commands import ask
+
+
+def without(failed: Collection[str]) -> list[str]:
+    """Return what to exclude so that jobs avoid nodes that failed; nothing where no other node would be left."""
+    if not failed:
+        return []
+    try:
+        known = set(ask("sinfo", "--noheader", "--Node", "--format=%N").split())
+    except SchedulerError:
+        return []
+    return sorted(failed) if known - set(failed) else []

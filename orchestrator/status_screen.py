@@ -1,0 +1,129 @@
+"""Status as people see it: how it goes, a line per variant, then the reasons. Short for any number of runs, 80 columns wide."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.root import PREFIX
+from orchestrator.status import DONE, FAILED, PENDING, RUNNING, RunStatus, SweepStatus
+from orchestrator.text import assignments, duration, plain
+from orchestrator.verdict import Word, summary, verdict
+
+_SHOWN_VARIANTS = 60
+_SHOWN_REASONS = 8
+_SHOWN_SEEDS = 5
+_STALE_S = 60.0
+_WORDS = {Word.DONE: "green", Word.WELL: "green", Word.QUEUED: "cyan", Word.WAITS: "yellow", Word.TROUBLE: "red"}
+_GROUPS = {RUNNING: "cyan", PENDING: "yellow", FAILED: "red"}
+
+
+def status_view(statuses: Sequence[SweepStatus], collapsed_below: float, launcher_at_work: bool = False) -> Group:
+    """Return what `sweep status` shows; nothing is printed."""
+    return Group(*(part for status in statuses for part in _sweep(status, collapsed_below, launcher_at_work)))
+
+
+def run_lines(statuses: Sequence[SweepStatus], state: str) -> Iterator[str]:
+    """Yield one line per run in a state; `any` for all."""
+    for status in statuses:
+        for run in status.runs:
+            if state in ("any", run.state.value.lower()):
+                note = run.why or run.outcome or run.node or ""
+                head = f"{run.run_id[:PREFIX]}  {run.state.value:<9}  {run.progress:>4.0%}"
+                yield plain(f"{head}  {run.variant} seed {run.seed}  {note}".rstrip())
+
+
+def reason_lines(runs: Sequence[RunStatus]) -> Iterator[str]:
+    """Yield why runs failed or wait, equal reasons together, what failed first and the most frequent first."""
+    found: dict[tuple[str, str, str], list[RunStatus]] = {}
+    for run in runs:
+        if run.why is not None and run.group != DONE:
+            found.setdefault((run.group, run.variant if run.group == FAILED else "", run.why), []).append(run)
+    ordered = sorted(found.items(), key=lambda item: (item[0][0] != FAILED, -len(item[1])))
+    for (group, _, why), alike in ordered[:_SHOWN_REASONS]:
+        yield plain(f"{group}  {_who(alike)}: {why}")
+    if len(ordered) > _SHOWN_REASONS:
+        yield f"… and {len(ordered) - _SHOWN_REASONS} reasons more: sweep status --state any"
+
+
+def _sweep(status: SweepStatus, collapsed_below: float, launcher_at_work: bool) -> Iterator[RenderableType]:
+    word = verdict(status, launcher_at_work)
+    head = Text.assemble((status.label, "bold"), ": ", (word.value, _WORDS[word]), f": {summary(status)}")
+    yield head
+    yield from map(_indented, _facts(status))
+    by_variant = status.by_variant()
+    yield _table(_first(by_variant), collapsed_below)
+    if len(by_variant) > _SHOWN_VARIANTS:
+        yield _indented(f"… and {len(by_variant) - _SHOWN_VARIANTS} variants more: --only NAME,… or --json")
+    yield from map(_indented, reason_lines(status.runs))
+    yield from map(_indented, _next_steps(status, launcher_at_work))
+
+
+def _indented(text: str) -> Text:
+    return Text(f"  {text}")
+
+
+def _facts(status: SweepStatus) -> Iterator[str]:
+    if status.overrides:
+        yield f"with {assignments(status.overrides)}"
+    parts = [f"launched {time.strftime('%Y-%m-%d %H:%M', time.localtime(status.launched_at))}"]
+    used, expected = status.usage, status.usage.expected(status.forecast.hours_left)
+    if used.hours:
+        parts.append(f"{used.hours:,.2f} {'of about ' + format(expected, ',.2f') + ' ' if expected else ''}{used.unit} used")
+    if status.slurm_answered_at is not None and any(run.job_id for run in status.runs):
+        age_s = max(0.0, time.time() - status.slurm_answered_at)
+        parts.append(f"SLURM last answered {duration(age_s)} ago" if age_s > _STALE_S else "SLURM answers")
+    yield ", ".join(parts)
+
+
+def _next_steps(status: SweepStatus, launcher_at_work: bool) -> Iterator[str]:
+    if status.skipped_lines:
+        yield f"{status.skipped_lines} damaged lines of event logs were skipped"
+    if status.waiting():
+        way = "the launcher at work will start them" if launcher_at_work else "run `sweep launch` again"
+        yield f"{status.waiting()} not running and not done: {way}"
+    if status.groups()[FAILED]:
+        yield "what failed stays so: see `sweep logs RUN`, then `sweep launch … --retry failed`"
+
+
+def _who(runs: Sequence[RunStatus]) -> str:
+    """Return `no_norm seeds 0, 1 (3f2a91…)` for runs of one variant, `118 runs` for more."""
+    if len({run.variant for run in runs}) > 1:
+        return f"{len(runs)} runs"
+    seeds = ", ".join(str(run.seed) for run in runs[:_SHOWN_SEEDS]) + (", …" if len(runs) > _SHOWN_SEEDS else "")
+    return f"{runs[0].variant} seed{'s' if len(runs) > 1 else ''} {seeds} ({runs[0].run_id[:PREFIX]})"
+
+
+def _first(by_variant: dict[str, list[RunStatus]]) -> dict[str, list[RunStatus]]:
+    """Return as many variants as one reads, those that are neither done nor untouched first."""
+    idle = ({DONE}, {PENDING})
+    in_order = sorted(by_variant.items(), key=lambda item: {run.group for run in item[1]} in idle)
+    chosen = dict(in_order[:_SHOWN_VARIANTS])
+    return {name: runs for name, runs in by_variant.items() if name in chosen}
+
+
+def _table(by_variant: dict[str, list[RunStatus]], collapsed_below: float) -> Table:
+    """Return a line per variant; a column that would be empty is left out."""
+    all_runs = [run for runs in by_variant.values() for run in runs]
+    groups = [group for group in _GROUPS if any(run.group == group for run in all_runs)]
+    progress = any(0 < run.progress < 1 for run in all_runs)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("  variant")
+    for heading in ("done", *groups, *(["progress"] if progress else []), "probe", "collapsed"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for variant, runs in by_variant.items():
+        counts = [sum(run.group == group for run in runs) for group in groups]
+        shown = [Text(str(count), style=_GROUPS[group]) if count else "" for group, count in zip(groups, counts, strict=True)]
+        shares = [f"{sum(run.progress for run in runs) / len(runs):.0%}"] if progress else []
+        done = f"{sum(run.group == DONE for run in runs)}/{len(runs)}"
+        table.add_row(Text(f"  {plain(variant)}"), done, *shown, *shares, *_results(runs, collapsed_below))
+    return table
+
+
+def _results(runs: Sequence[RunStatus], collapsed_below: float) -> tuple[str, str]:
+    probes = [run.probe for run in runs if run.probe is not None]
+    spreads = [run.spread for run in runs if run.spread is not None]
+    probe = f"{sum(probes) / len(probes):.3f}" if probes else "–"
+    return probe, f"{sum(value < collapsed_below for value in spreads)}/{len(spreads)}" if spreads else "–"

@@ -1,0 +1,25 @@
+"""Text that is safe to print and reads well."""
+
+from typing import Any
+
+
+def plain(text: str) -> str:
+    """Return text on one line without control characters, so that no name can steer a terminal."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def assignments(overrides: dict[str, Any]) -> str:
+    """Return `key=value, key=value`."""
+    return plain(", ".join(f"{key}={value}" for key, value in overrides.items()))
+
+
+def duration(seconds: float) -> str:
+    """Return `45 s`, `2 min 05 s`, `3 h 10 min` or `4 d 2 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 100 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

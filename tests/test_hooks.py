@@ -1,0 +1,108 @@
+"""What a sweep's end tells the outside: a command and a webhook, called once, whose failures are warnings."""
+
+import json
+import os
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from orchestrator import hooks
+from orchestrator.hooks import VARIABLE, fire, outcome
+from orchestrator.states import State
+from orchestrator.status import RunStatus, SweepStatus
+
+DONE = SweepStatus(
+    "demo", 0.0, runs=[RunStatus("a" * 64, "byol", 0, State.COMPLETED), RunStatus("b" * 64, "byol", 1, State.OOM)]
+)
+
+
+@contextmanager
+def listener(status=200):
+    """A server on loopback; yields its address and what it was sent."""
+    received = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/hook/secret-token", received
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_the_outcome_says_it_in_words_and_in_numbers():
+    told = outcome(DONE, 1)
+    assert told["text"] == "demo: 1/2 done, 1 oom" and told["ok"] is False and told["exit_status"] == 1
+    assert told["groups"] == {"done": 1, "running": 0, "pending": 0, "failed": 1}
+    assert outcome(DONE, 1, "its first runs failed")["text"].endswith("(its first runs failed)")
+
+
+def test_both_hooks_get_the_same_json(tmp_path):
+    with listener() as (url, received):
+        assert list(fire(outcome(DONE, 0), f"cat > {tmp_path / 'told'}", {VARIABLE: url})) == []
+    assert received == [json.loads((tmp_path / "told").read_text())] == [outcome(DONE, 0)]
+
+
+def test_without_hooks_nothing_is_called():
+    assert list(fire(outcome(DONE, 0), None, {})) == []
+
+
+FAILING = {
+    "a server that refuses": lambda url: (None, {VARIABLE: url}),
+    "nobody there": lambda _: (None, {VARIABLE: "http://127.0.0.1:9/hook/secret-token"}),
+    "no address": lambda _: (None, {VARIABLE: "file:///etc/passwd?secret-token"}),
+    "not even a URL": lambda _: (None, {VARIABLE: "http://[secret-token"}),
+    "a command that fails": lambda _: ("echo away >&2; exit 3", {}),
+    "no such command": lambda _: ("/no/such/command", {}),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_hook_that_fails_is_one_warning_without_the_secret(name):
+    with listener(status=500) as (url, _):
+        command, environment = FAILING[name](url)
+        (warning,) = fire(outcome(DONE, 0), command, environment)
+    assert "secret-token" not in warning and "not affected" in warning
+
+
+def test_a_command_that_hangs_is_given_up(monkeypatch):
+    monkeypatch.setattr(hooks, "_COMMAND_S", 0.5)
+    (warning,) = fire(outcome(DONE, 0), "sleep 20", {})
+    assert "did not end within 0.5 s" in warning
+
+
+def test_a_launch_calls_them_once_at_its_end(sweep, spec_file, tmp_path):
+    command = f"cat >> {tmp_path / 'told'}"
+    with listener() as (url, received):
+        sweep(
+            "launch",
+            spec_file(),
+            "--executor",
+            "inline",
+            "--seeds",
+            "0",
+            "--on-end",
+            command,
+            check=0,
+            env={**os.environ, VARIABLE: url},
+        )
+    assert json.loads((tmp_path / "told").read_text()) == received[0] and len(received) == 1
+    assert received[0]["text"].startswith("tiny: 2/4 done") or received[0]["text"].startswith("tiny: 2/2 done")
+    everything = [file for file in (tmp_path / "sweep-runs").rglob("*") if file.is_file()]
+    assert everything and not [file for file in everything if b"secret-token" in file.read_bytes()]
+
+
+def test_a_launch_that_does_not_wait_says_that_nobody_will_call(fake_slurm, sweep, spec_file, tmp_path):
+    done = sweep("launch", spec_file(), "--executor", "slurm", "--on-end", f"touch {tmp_path / 'called'}", check=0)
+    assert "add --wait or --controller" in done.stderr and not (tmp_path / "called").exists()
