@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 import sys
@@ -145,6 +146,14 @@ def test_files_that_submitit_and_the_jobs_leave_are_private(tmp_path, umask, mas
 def launch_one(sweep, spec_file, seed, mask, *options):
     run = ("launch", spec_file(), "--only", "byol", "--seeds", seed, "--executor", "inline", *options)
     return sweep(*run, check=0, preexec_fn=lambda: os.umask(mask))
+
+
+def test_the_copy_that_a_rebuild_keeps_is_private(sweep, spec_file, tmp_path):
+    launch_one(sweep, spec_file, 0, 0)
+    shutil.rmtree(next((tmp_path / "sweep-runs" / "runs").iterdir()))
+    sweep("rebuild", check=0, preexec_fn=lambda: os.umask(0))
+    (kept,) = tmp_path.glob("results.db.before-rebuild-*")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600 and kept.stat().st_size > 0
 
 
 @pytest.mark.parametrize("mask", UMASKS)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from byol_core.files import make_folder, read_json, remove_tree, write_atomic, write_json
+from byol_core.files import make_folder, read_json, remove_tree, umask_of, write_atomic, write_json
 from orchestrator.doctor.finding import Finding, fail
 from orchestrator.doctor.probe import ASKED, LOCK, REPORT
 from orchestrator.doctor.report import read_report
@@ -89,7 +89,8 @@ def _submit(folder: Path, wanted: Resources) -> str:
     options = [f"--{key}={value}" for key, value in {**named, "gpus-per-node": gpus}.items() if value is not None]
     limits = (f"--time={_LIMIT_MIN}", "--nodes=1", "--cpus-per-task=1", f"--mem={wanted.mem_gb}G", "--hold")
     names = (f"--job-name={folder.name}", f"--output={folder / 'output'}")
-    printed = ask("sbatch", "--parsable", *limits, *names, *options, str(script))
+    with umask_of(folder):
+        printed = ask("sbatch", "--parsable", *limits, *names, *options, str(script))
     job_id = printed.strip().partition(";")[0]
     ask("scontrol", "release", job_id)
     return job_id

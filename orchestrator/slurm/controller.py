@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from byol_core.files import make_folder, write_atomic
+from byol_core.files import make_folder, umask_of, write_atomic
 from orchestrator.slurm.commands import ask
 from orchestrator.spec import Resources
 
@@ -53,16 +53,7 @@ def submit_controller(folder: Path, name: str, arguments: Sequence[str], resourc
     where = {"partition": resources.partition, "account": resources.account, "qos": resources.qos}
     options = [f"--{key}={value}" for key, value in where.items() if value is not None]
     limits = ("--ntasks=1", "--cpus-per-task=1", "--mem=2G", "--requeue", "--signal=B:USR2@120", "--open-mode=append")
-    return (
-        ask(
-            "sbatch",
-            "--parsable",
-            f"--job-name={name}",
-            *limits,
-            *options,
-            f"--output={folder / 'controller-%j.out'}",
-            str(script),
-        )
-        .partition(";")[0]
-        .strip()
-    )  # with several clusters, ID;CLUSTER
+    output = f"--output={folder / 'controller-%j.out'}"
+    with umask_of(folder):
+        printed = ask("sbatch", "--parsable", f"--job-name={name}", *limits, *options, output, str(script))
+    return printed.partition(";")[0].strip()  # with several clusters, ID;CLUSTER
