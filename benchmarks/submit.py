@@ -68,7 +68,8 @@ def report(what: str, fake: FakeSlurm, command: list[str], until: int = 0) -> No
     before = len(fake.calls("sbatch"))
     started = time.perf_counter()
     environment = {**os.environ, **fake.environment(), "PYTHONPATH": str(REPO), "XDG_CONFIG_HOME": str(place)}
-    process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL if until else None
+    process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=quiet)
     while until and process.poll() is None and sum(1 for _ in place.rglob("*_submitted.pkl")) < until:
         time.sleep(0.5)
     seconds = time.perf_counter() - started
@@ -78,7 +79,9 @@ def report(what: str, fake: FakeSlurm, command: list[str], until: int = 0) -> No
     seconds = seconds if until else time.perf_counter() - started
     sbatch, peak_mb = len(fake.calls("sbatch")) - before, usage.ru_maxrss / 1024
     folders, files = (sum(len(walked[i]) for walked in os.walk(place)) for i in (1, 2))
-    print(f"{seconds:7.2f} s  {sbatch:3} sbatch  {peak_mb:5.0f} MB peak  {files:6} files  {folders:6} folders  {what}")
+    cpu_s = usage.ru_utime + usage.ru_stime
+    cost = f"{seconds:7.2f} s  {cpu_s:6.2f} s CPU  {sbatch:3} sbatch  {peak_mb:5.0f} MB peak"
+    print(f"{cost}  {files:6} files  {folders:6} folders  {what}")
     if status and not until:
         print(f"         it ended with status {os.waitstatus_to_exitcode(status)}")
 
