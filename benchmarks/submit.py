@@ -68,7 +68,8 @@ def report(what: str, fake: FakeSlurm, command: list[str], until: int = 0) -> No
     before = len(fake.calls("sbatch"))
     started = time.perf_counter()
     environment = {**os.environ, **fake.environment(), "PYTHONPATH": str(REPO), "XDG_CONFIG_HOME": str(place)}
-    process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL if until else None
+    process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=quiet)
     while until and process.poll() is None and sum(1 for _ in place.rglob("*_submitted.pkl")) < until:
         time.sleep(0.5)
     seconds = time.perf_counter() - started
