@@ -1,5 +1,6 @@
 # make demo   install, then the blog's seven rows on real handwritten digits, and the table
-# make test   the tests      make lint   ruff and mypy      make crash-test   every place to fail      make slurm-test   against a real one-node SLURM, in three configurations (root)
+# make test   the tests      make lint   ruff and mypy      make crash-test   every place to fail
+# make slurm-test   against a real one-node SLURM, in three configurations (root)
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 VENV ?= .venv

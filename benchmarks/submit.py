@@ -1,7 +1,7 @@
 """10,000 runs submitted to a scripted SLURM (tests/fake_slurm): ``python benchmarks/submit.py [--hydra PYTHON]``.
 
 Prints machine, versions, seconds, calls of sbatch, files and peak memory; nothing is trained and no real SLURM is asked. With
---hydra, an interpreter that has hydra-core and hydra-submitit-launcher, the same number of jobs goes through Hydra's launcher.
+--hydra, an interpreter that has hydra-core and hydra-submitit-launcher, a thousand jobs go through Hydra's launcher.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from fake_slurm import FakeSlurm  # noqa: E402
 from orchestrator.provenance import versions  # noqa: E402
 
 RUNS = 10_000
+HYDRA_JOBS = 1_000
 SPEC = """\
 version: 1
 name: big
@@ -55,25 +56,31 @@ def main() -> None:
         report("the same again: nothing to submit", fake, launch)
     if hydra is not None:
         with tempfile.TemporaryDirectory() as name:
-            fake = FakeSlurm(Path(name) / "slurm", MaxJobCount=20_000, MaxArraySize=20_000)
+            fake = FakeSlurm(Path(name) / "slurm")
             (Path(name) / "app.py").write_text(HYDRA_APP)
-            multirun = [hydra, "app.py", "--multirun", "hydra/launcher=submitit_slurm", f"+seed=range({RUNS})"]
-            report("Hydra's submitit launcher, 10,000 jobs, MaxArraySize=20,000; stopped once they are in", fake, multirun)
+            multirun = [hydra, "app.py", "--multirun", "hydra/launcher=submitit_slurm", f"+seed=range({HYDRA_JOBS})"]
+            report("Hydra's submitit launcher, 1,000 jobs: it sends one array, so more are refused", fake, multirun, HYDRA_JOBS)
 
 
-def report(what: str, fake: FakeSlurm, command: list[str]) -> None:
-    """Run a command on a fake cluster; print what it cost."""
+def report(what: str, fake: FakeSlurm, command: list[str], until: int = 0) -> None:
+    """Run a command on a fake cluster; print what it cost. One that waits for its jobs is ended once `until` jobs are in."""
     place = fake.folder.parent
     before = len(fake.calls("sbatch"))
     started = time.perf_counter()
     environment = {**os.environ, **fake.environment(), "PYTHONPATH": str(REPO), "XDG_CONFIG_HOME": str(place)}
-    process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    quiet = subprocess.DEVNULL if until else None
+    process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=quiet)
+    while until and process.poll() is None and sum(1 for _ in place.rglob("*_submitted.pkl")) < until:
+        time.sleep(0.5)
     seconds = time.perf_counter() - started
+    if until:
+        process.terminate()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = seconds if until else time.perf_counter() - started
     sbatch, peak_mb = len(fake.calls("sbatch")) - before, usage.ru_maxrss / 1024
     folders, files = (sum(len(walked[i]) for walked in os.walk(place)) for i in (1, 2))
     print(f"{seconds:7.2f} s  {sbatch:3} sbatch  {peak_mb:5.0f} MB peak  {files:6} files  {folders:6} folders  {what}")
-    if status:
+    if status and not until:
         print(f"         it ended with status {os.waitstatus_to_exitcode(status)}")
 
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from byol_core.config import DatasetConfig, locate, locate_photos
+from byol_core.config import DatasetConfig, locate, locate_photos, nearby
 from byol_core.photos import in_stable_order
 from byol_core.source import DataError, Request, Source, Whole
 from byol_core.streams import stream
@@ -85,7 +85,7 @@ def load(dataset: DatasetConfig, threads: int = 0) -> Images:
         return Images(some, some, test_photos)
     readers: dict[str, Callable[[list[Path]], tuple[Split, Split, Split]]]
     readers = {"digits": _digits, "arrays": _arrays, "stl10": _stl10}
-    pretrain, train, test = readers[dataset.name](locate(dataset))
+    pretrain, train, test = readers[dataset.name](nearby(locate(dataset)))
     return Images(pretrain.first(dataset.limit), train.first(dataset.limit), test)
 
 

@@ -86,6 +86,8 @@ class _Known:
     number: int
     state: str
     stamp: str
+    job_id: str | None
+    queue_reason: str | None
 
 
 @dataclass
@@ -138,11 +140,20 @@ class _Pass:
 
     def _may_have_changed(self, run_id: str, known: _Known, stamp: str) -> bool:
         """Tell whether a run needs a look: its folder changed, or its state hangs on a process or a job."""
+        if stamp == known.stamp == _UNTOUCHED and self._waits_as_before(run_id, known):
+            return False
         asked = self.queue.knows(run_id) and known.state != State.COMPLETED
         return stamp != known.stamp or known.state in ACTIVE or asked
 
+    def _waits_as_before(self, run_id: str, known: _Known) -> bool:
+        """Tell whether its job waits for what it waited for: thousands do, and nothing is to be written of them."""
+        facts = self.queue.live.get(run_id)
+        if facts is None or facts.word != "PENDING":
+            return False
+        return (known.state, known.job_id, known.queue_reason) == (State.SUBMITTED, facts.job_id, facts.reason or None)
+
     def _known_runs(self) -> dict[str, _Known]:
-        columns = schema.runs.c.run_id, schema.runs.c.id, schema.runs.c.state, schema.runs.c.stamp
+        columns = (schema.runs.c[name] for name in ("run_id", "id", "state", "stamp", "job_id", "queue_reason"))
         return {run_id: _Known(*facts) for run_id, *facts in self.connection.execute(select(*columns))}
 
     def _sweep(self, plan: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ from statistics import median
 
 from sqlalchemy import Engine
 
-from byol_core.config import canonical
 from orchestrator.pace import kind_of, measured_kinds
 from orchestrator.plan import PlannedRun
 
@@ -35,7 +34,7 @@ def estimate(engine: Engine, runs: Sequence[PlannedRun]) -> Cost:
     hours = disk_bytes = 0.0
     told_from, unknown = set(), 0
     for run in runs:
-        config = canonical(run.variant.config)
+        config = run.variant.settings()
         kind = kind_of(config, run.data.fingerprint)
         if kind not in kinds:
             unknown += 1

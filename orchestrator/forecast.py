@@ -55,11 +55,17 @@ class _Left:
 
 
 def forecast(connection: Connection, sweep_id: int, run_ids: Collection[str]) -> Forecast:
-    """Tell when the runs that are left will be done, each with its evaluation."""
-    if not run_ids:
+    """Tell when the runs that are left will be done, each with its evaluation.
+
+    Args:
+        connection: to the database.
+        sweep_id: which sweep.
+        run_ids: of it, those that are left; some may share a run with another variant.
+    """
+    kinds = measured_kinds(connection) if run_ids else {}
+    if not kinds and not _any_runs(connection):
         return NO_FORECAST
     left = _left(connection, sweep_id, run_ids)
-    kinds = measured_kinds(connection)
     middle = _seconds(left, kinds, median)
     if not middle:
         return NO_FORECAST
@@ -98,6 +104,11 @@ def _one(run: _Left, pace: tuple[float, float] | None) -> float | None:
     if run.own_left_s is not None and (pace is None or run.share >= _SETTLED):
         return run.own_left_s + (pace[1] if pace else 0.0)
     return pace[0] * run.epochs * (1 - run.share) + pace[1] if pace else None
+
+
+def _any_runs(connection: Connection) -> bool:
+    """Tell whether anything runs: without that, and without a measured run, there is no pace."""
+    return connection.scalar(select(schema.runs.c.id).where(schema.runs.c.state == State.RUNNING.value).limit(1)) is not None
 
 
 def _left(connection: Connection, sweep_id: int, run_ids: Collection[str]) -> list[_Left]:

@@ -114,8 +114,8 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
         if request.prune:
             reporter.note(_prune(plan, root))
         write_plan(plan, root, request.prune)
-        record_code(root)
         _refuse_if_broken(plan, root, narrowing)
+        record_code(root)
         if executor != "slurm":
             return _run_here(plan, root, executor, request, reporter)
         sent = send(plan, root, _wish(request, plan))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from byol_core.config import SEMANTICS, DataIdentity, DataMissingError, canonical, data_identity, nearest, run_id
+from byol_core.config import SEMANTICS, DataIdentity, DataMissingError, data_identity, nearest, run_id_of
 from byol_core.files import make_folder, read_json, to_json, write_atomic, write_json, write_many
 from orchestrator.errors import MissingDataError, SpecError, UsageError
 from orchestrator.retry import is_due
@@ -93,7 +93,7 @@ def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> P
     for seed in narrowing.seeds or sweep.spec.seeds:
         for variant in chosen:
             data = identities[variant.name]
-            name = run_id(variant.at_seed(seed), data)
+            name = run_id_of(variant.settings(seed), data)
             if name not in standings:
                 standings[name] = standing(root.run(name), queue) if name in there else Standing(State.PLANNED)
             runs.append(PlannedRun(name, variant, seed, data, standings[name]))
@@ -163,7 +163,7 @@ def _of_table(sweep: Sweep, variants: Sequence[Variant], table: str) -> list[Var
         rows = load_table(table)
     except UnknownTableError as error:
         raise UsageError(str(error)) from None
-    chosen = [variant for variant in variants if rows.row_of(canonical(variant.config)) is not None]
+    chosen = [variant for variant in variants if rows.row_of(variant.settings()) is not None]
     if not chosen:
         raise UsageError(f"--table {table}: no variant of {sweep.document.file} is a row of it; tables: {sweep.spec.tables}")
     return chosen
@@ -196,7 +196,7 @@ def _way_out(sweep: Sweep) -> str:
 def _left(root: Root, sweep: Sweep, variants: Sequence[Variant], runs: Sequence[PlannedRun]) -> list[dict[str, Any]]:
     """Return the runs of variants that are gone or mean something else now, this time or earlier, until they are pruned."""
     before = read_json(root.sweep(sweep.label).plan) or {"variants": [], "runs": [], "left": []}
-    now = {variant.name: canonical(variant.config) for variant in variants}
+    now = {variant.name: variant.settings() for variant in variants}
     gone = {old["name"] for old in before["variants"] if now.get(old["name"]) != old["config"]}
     wanted = {run.run_id for run in runs}
     return [
@@ -214,7 +214,7 @@ def _describe(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "config": config.model_dump(mode="json"),
-        "canonical": canonical(config),
+        "canonical": run.variant.settings(run.seed),
         "data": vars(run.data),
         "semantics": SEMANTICS,
         "protocols": list(PROTOCOLS),
@@ -225,7 +225,7 @@ def _describe(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
 
 def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
     spec = plan.sweep.spec
-    configs = {variant.name: canonical(variant.config) for variant in plan.variants}
+    configs = {variant.name: variant.settings() for variant in plan.variants}
     unchanged = {old["name"] for old in before.get("variants", []) if configs.get(old["name"]) == old["config"]}
     runs = {(run["variant"], run["seed"]): run for run in before.get("runs", []) if run["variant"] in unchanged}
     for run in plan.runs:

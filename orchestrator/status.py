@@ -25,6 +25,9 @@ _COLUMNS = ("run_id", "outcome", "reason", "step", "total_steps", "wall_s", "job
 
 DONE, RUNNING, PENDING, FAILED = GROUPS = ("done", "running", "pending", "failed")
 """What people count runs by. Pending is all that will still be tried without being asked to, waiting in a queue or not."""
+_UNSENT = AUTOMATIC | {State.PLANNED}
+_LEFT = _UNSENT | ACTIVE
+_GROUP_OF = dict.fromkeys(_LEFT, PENDING) | {State.COMPLETED: DONE, State.RUNNING: RUNNING}
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,7 @@ class RunStatus:
     @property
     def group(self) -> str:
         """Return which of `GROUPS` it counts to."""
-        if self.state in (State.COMPLETED, State.RUNNING):
-            return DONE if self.state == State.COMPLETED else RUNNING
-        return PENDING if self.state in AUTOMATIC | {State.PLANNED, State.SUBMITTED} else FAILED
+        return _GROUP_OF.get(self.state, FAILED)
 
     @property
     def why(self) -> str | None:
@@ -107,7 +108,7 @@ class SweepStatus:
 
     def waiting(self) -> int:
         """Return how many runs only another launch will start."""
-        return sum(run.state in AUTOMATIC | {State.PLANNED} for run in self.runs)
+        return sum(run.state in _UNSENT for run in self.runs)
 
     def all_done(self) -> bool:
         """Tell whether every run has a result."""
@@ -185,7 +186,7 @@ def _status(connection: Connection, sweep: RowMapping) -> SweepStatus:
         _skipped(connection, sweep["id"]),
         found,
         _answered_at(connection, sweep["root"]),
-        forecast(connection, sweep["id"], {run.run_id for run in found if _is_left(run)}),
+        forecast(connection, sweep["id"], {run.run_id for run in found if run.state in _LEFT}),
         usage(connection, sweep["id"], time.time()),
     )
 
@@ -194,10 +195,6 @@ def _run(row: RowMapping, probes: dict[int, float], spreads: dict[int, float]) -
     known = {key: row[key] for key in ("variant", "seed", *_COLUMNS)} | {"run_id": row["wanted"]}
     state = State(row["state"] or State.PLANNED)
     return RunStatus(**known, state=state, probe=probes.get(row["id"]), spread=spreads.get(row["id"]))
-
-
-def _is_left(run: RunStatus) -> bool:
-    return run.state in ACTIVE | AUTOMATIC | {State.PLANNED}
 
 
 def _answered_at(connection: Connection, root: str) -> float | None:

@@ -1,6 +1,8 @@
 """Data sets and evaluation: the readers on real files, the protocols against scikit-learn."""
 
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -153,3 +155,19 @@ def test_unlabelled_images_are_no_part_of_evaluation():
     images = load(DatasetConfig(limit=100))
     unlabelled = Split(images.pretrain.images, torch.full((100,), -1))
     assert knn(Flat(), Images(unlabelled, images.train, images.test), PLAIN) == knn(Flat(), images, PLAIN)
+
+
+def test_images_are_read_from_a_copy_on_the_node(tmp_path, monkeypatch):
+    """Jobs on a node make one copy; it is read instead of the original, and made anew when that has changed."""
+    dataset = write(tmp_path / "a.npz", np.full((4, 8, 8, 3), 7, np.uint8))
+    monkeypatch.setenv("SWEEP_DATA_COPY", str(tmp_path / "node"))
+    with ThreadPoolExecutor(4) as jobs:
+        assert [int(images.pretrain.images.max()) for images in jobs.map(load, [dataset] * 4)] == [7] * 4
+    (copy,) = (tmp_path / "node").rglob("a.npz")
+    times = copy.stat().st_mtime_ns, copy.stat().st_size
+    np.savez(copy, **{**np.load(copy), "x_train": np.full((4, 8, 8, 3), 9, np.uint8)})
+    os.truncate(copy, times[1])
+    os.utime(copy, ns=(times[0], times[0]))
+    assert int(load(dataset).pretrain.images.max()) == 9
+    write(tmp_path / "a.npz", np.full((5, 8, 8, 3), 3, np.uint8))
+    assert int(load(dataset).pretrain.images.max()) == 3

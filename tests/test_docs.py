@@ -124,3 +124,10 @@ def test_the_page_on_the_database_names_every_table_and_column():
     for table in metadata.tables.values():
         (line,) = [line for line in page.splitlines() if line.startswith(f"| `{table.name}` |")]
         assert set(re.findall(r"`(\w+)`", line)[1:]) == {column.name for column in table.columns}, table.name
+
+
+def test_the_spec_page_names_every_key_of_resources():
+    from orchestrator.spec.resources import VariedResources
+
+    page = (REPO / "docs" / "spec.md").read_text()
+    assert not {key for key in VariedResources.model_fields if f"`{key}`" not in page}

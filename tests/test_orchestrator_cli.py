@@ -165,9 +165,10 @@ def test_a_second_launcher_is_told_who_holds_the_root(sweep, spec_file, tmp_path
 def test_a_failed_run_is_named_and_waits_for_retry(sweep, spec_file):
     file = spec_file(("batch_size: 64", "batch_size: 512"))
     done = sweep("launch", file, "--executor", "local", check=1)
-    assert "byol seeds 0, 1" in done.stdout and "batch_size 512 is larger than the 256 training images" in done.stdout
+    assert "failed before their first step, byol seed 0 with: DataError: batch_size 512 is larger" in done.stdout
     again = sweep("launch", file, "--executor", "local", check=1)
     assert "0 to run" in again.stdout and "--retry failed tries them again" in again.stdout
+    assert "byol seeds 0, 1" in sweep("status", check=0).stdout
     assert "4 to run" in sweep("launch", file, "--executor", "local", "--retry", "failed", check=1).stdout
 
 

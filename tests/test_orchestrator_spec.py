@@ -3,6 +3,7 @@
 import pytest
 from conftest import REPO, SPEC
 
+from byol_core.config import canonical
 from byol_core.networks import Online
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.spec import expand, load_sweep
@@ -175,3 +176,11 @@ def test_every_spec_in_sweeps_expands_under_every_profile(file):
     from analysis.rows import load_table
 
     assert all(load_table(table).rows for table in spec.tables)
+
+
+@pytest.mark.parametrize("method", ["byol", "simclr", "moco", "random"])
+def test_settings_of_a_seed_are_those_of_its_config(spec_file, method):
+    """They are told from the variant's, once for all seeds."""
+    text = ("byol:    {projector.norm: bn, predictor.norm: bn}", f"byol:    {{method: {method}}}")
+    variant = expand(load_sweep(spec_file(text)))[0]
+    assert [variant.settings(seed) for seed in (0, 7)] == [canonical(variant.at_seed(seed)) for seed in (0, 7)]

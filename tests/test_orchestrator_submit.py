@@ -71,8 +71,9 @@ def runs_of_jobs(root):
     """Return job id → runs, from the pickles that jobs load."""
     from submitit.core.utils import DelayedSubmission
 
-    pickles = (root.sweep("tiny").launches).rglob("*_submitted.pkl")
-    return {file.name.removesuffix("_submitted.pkl"): DelayedSubmission.load(file).args[1] for file in pickles}
+    calls = {file.name: DelayedSubmission.load(file) for file in root.sweep("tiny").launches.rglob("*_submitted.pkl")}
+    of_job = {name.removesuffix("_submitted.pkl"): call.args[1] for name, call in calls.items()}
+    return {job_id: bundles[int(job_id.partition("_")[2])] for job_id, bundles in of_job.items()}
 
 
 def test_cruijff_kit_451_a_submit_limit_is_filled_and_the_rest_goes_out_later(go, spec_file, fake_slurm):

@@ -229,3 +229,18 @@ def test_what_slurm_says_of_a_job_is_kept_and_told_in_words(place):
     status = look(place, silent)
     assert {run.why for run in status.runs if run.run_id in live} == {"SLURM does not answer"}
     assert status.counts()["SUBMITTED"] == 2  # silence changes no state
+
+
+def test_a_job_that_waits_for_something_else_or_starts_is_seen_at_the_next_look(place):
+    run_id = place[1].start[0].run_id
+
+    def told(word, reason="", job_id="7_0", node=""):
+        status = look(place, Queue(live={run_id: JobFacts(job_id, word, 100.0, reason, node)}))
+        run = next(run for run in status.runs if run.run_id == run_id)
+        return run.reason, run.job_id, run.node
+
+    assert told("PENDING", "Priority") == told("PENDING", "Priority") == ("pending (Priority)", "7_0", None)
+    assert told("PENDING", "Resources") == ("pending (Resources)", "7_0", None)
+    assert told("PENDING", "Resources", "8_0") == ("pending (Resources)", "8_0", None)
+    assert told("RUNNING", "", "8_0", "n1") == ("running", "8_0", "n1")
+    assert told("PENDING", "Resources", "8_0") == ("pending (Resources)", "8_0", None)

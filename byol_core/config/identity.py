@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from byol_core.config.canonical import canonical
 from byol_core.config.models import TrainConfig
@@ -29,5 +31,10 @@ def run_id(config: TrainConfig, data: DataIdentity) -> str:
 
     Evaluation, device, threads, paths and log intervals are no part of it.
     """
-    what = {"config": canonical(config), "data": asdict(data), "semantics": SEMANTICS}
+    return run_id_of(canonical(config), data)
+
+
+def run_id_of(settings: Mapping[str, Any], data: DataIdentity) -> str:
+    """Return the run id of canonical settings."""
+    what = {"config": settings, "data": asdict(data), "semantics": SEMANTICS}
     return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

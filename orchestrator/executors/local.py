@@ -23,6 +23,8 @@ from orchestrator.worker import Job, run_attempt
 
 _POLL_S = 0.25
 _LEAVE_S = 60.0
+_OF_THE_GROUP = frozenset({signal.SIGINT, signal.SIGHUP})
+_WARNINGS = frozenset({signal.SIGTERM, signal.SIGUSR2})
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,14 @@ def run_local(
 def _fork_server() -> mp.context.ForkServerContext:
     context = mp.get_context("forkserver")
     context.set_forkserver_preload(["orchestrator.executors.warm"])
-    # A terminal sends Ctrl-C, and its closing, to every process of the group. Both are blocked from the fork server on, so
-    # that runs hear of them from the launcher alone. The resource tracker comes first: its start takes any block away.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    # A terminal sends Ctrl-C, and its closing, to every process of the group, and SLURM its warnings. They are blocked from
+    # the fork server on: it would die of them, and runs hear of Ctrl-C and closing from the launcher alone. Blocked anew
+    # for the second start, as the first, the resource tracker's, takes the block away.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_GROUP | _WARNINGS)
     try:
-        forkserver.ensure_running()
+        for start in (resource_tracker.ensure_running, forkserver.ensure_running):
+            signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_GROUP | _WARNINGS)
+            start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
@@ -110,7 +114,8 @@ def _start(context: mp.context.ForkServerContext, root: Path, run_id: str, job: 
 
 def _work(root: Path, run_id: str, job: Job, from_launcher: Connection) -> None:
     """The process of one run."""
-    with Interrupts(signal.SIGTERM) as interrupts:
+    with Interrupts(*_WARNINGS) as interrupts:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WARNINGS)
 
         def stop_reason() -> str | None:
             return interrupts.reason() or _word(from_launcher)

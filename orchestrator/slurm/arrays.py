@@ -1,19 +1,19 @@
 """submitit's SLURM executor, sending one array by one call of sbatch that has a time limit and prints nothing.
 
 From submitit come the text of the batch script and the way into the job: `submitit.core._submit` loads the pickle of its
-array task. Pickles are written when the id is known: the jobs are held until then.
+array task. One pickle serves the whole array; its names for the tasks are links, made when the id is known: the jobs are held
+until then.
 """
 
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import submitit
 from submitit.core.utils import DelayedSubmission
 
-from byol_core.files import write_atomic, write_many
+from byol_core.files import link_many, write_atomic
 from orchestrator.errors import SchedulerSilentError
 from orchestrator.slurm.commands import ask
 
@@ -22,17 +22,22 @@ _USERS_DEFAULTS = ("account", "partition", "qos", "constraint")  # where neither
 
 
 class HeldArrays(submitit.SlurmExecutor):  # type: ignore[misc]  # submitit is not read by mypy
-    """Sends every list of calls as one array, a list of one too; `hold` must be among its parameters."""
+    """Sends one call as an array of so many tasks; `hold` and `job_name` must be among the parameters."""
 
-    def _internal_process_submissions(self, delayed_submissions: Sequence[DelayedSubmission]) -> list[Any]:
-        self.parameters["map_count"] = len(delayed_submissions)
-        script = Path(self.folder) / f"{self.parameters['job_name']}.sh"
-        write_atomic(script, self._make_submission_file_text(self._submitit_command_str, script.stem).encode())
-        array = _array_id(ask("sbatch", "--parsable", str(script), timeout_s=_SBATCH_S, environment=self._environment()))
-        jobs = [self.job_class(folder=self.folder, job_id=f"{array}_{i}") for i in range(len(delayed_submissions))]
-        calls = zip(jobs, delayed_submissions, strict=True)
-        write_many({job.paths.submitted_pickle: pickle.dumps(delayed) for job, delayed in calls})
-        return jobs
+    def send(self, tasks: int, call: Callable[..., None], *arguments: object) -> list[str]:
+        """Submit an array whose every task makes the same call; return the ids of its tasks.
+
+        Raises:
+            SchedulerError: see `ask`.
+        """
+        self.parameters["map_count"] = tasks
+        folder, name = Path(self.folder), self.parameters["job_name"]
+        write_atomic(folder / f"{name}.sh", self._make_submission_file_text(self._submitit_command_str, name).encode())
+        write_atomic(folder / f"{name}.pkl", pickle.dumps(DelayedSubmission(call, *arguments)))
+        said = ask("sbatch", "--parsable", str(folder / f"{name}.sh"), timeout_s=_SBATCH_S, environment=self._environment())
+        job_ids = [f"{_array_id(said)}_{task}" for task in range(tasks)]
+        link_many(folder, [f"{job_id}_submitted.pkl" for job_id in job_ids], f"{name}.pkl")
+        return job_ids
 
     def _environment(self) -> dict[str, str]:
         """Return the user's environment, which the job inherits, less variables by which sbatch would overrule the script."""

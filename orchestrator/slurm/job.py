@@ -12,8 +12,8 @@ from orchestrator.slurm.requeue import come_back, job_id
 from orchestrator.worker import Job, run_attempt
 
 
-def work(root: str, run_ids: list[str], side_by_side: int, rerun: bool) -> None:
-    """Make an attempt at each run of a job.
+def work(root: str, bundles: list[list[str]], side_by_side: int, rerun: bool) -> None:
+    """Make an attempt at each run of a job: those of its place in the array.
 
     SLURM warns with SIGUSR2 before the time limit, and with SIGUSR2 or SIGTERM before a preemption: what runs then stops
     behind a checkpoint, and the job asks to be queued again. Of a job's tasks the first alone makes attempts.
@@ -21,6 +21,7 @@ def work(root: str, run_ids: list[str], side_by_side: int, rerun: bool) -> None:
     os.environ.update(rendezvous())
     if os.environ.get("RANK", "0") != "0":
         return
+    run_ids = bundles[int(os.environ["SLURM_ARRAY_TASK_ID"])]
     threads = int(os.environ.get("SLURM_CPUS_PER_TASK", "0"))
     job = Job("slurm", job_id(), threads=threads, rerun=rerun, code=os.environ.get("SWEEP_CODE"))
     with Interrupts(signal.SIGUSR2, signal.SIGTERM) as interrupts:

@@ -1,5 +1,7 @@
 """Why SLURM lets a job wait, in words: its own short reasons (squeue(1), "JOB REASON CODES") and what they mean to the user."""
 
+from functools import cache
+
 # The longest key that a reason starts with counts: QOSMaxJobsPerUserLimit is found under QOSMaxJobs. Order does not matter.
 WORDS = {
     "Assoc": "a limit of your account is reached",
@@ -45,6 +47,7 @@ WORDS = {
 }
 
 
+@cache  # thousands of jobs wait for the same few reasons
 def explain(reason: str) -> str:
     """Return what a reason means, followed by SLURM's own word; an unknown reason is returned as it is.
 

@@ -63,10 +63,9 @@ def submit_held(folder: Path, root: Path, array: Array, rerun: bool) -> list[str
     make_folder(folder)
     executor = HeldArrays(folder=folder, python=array.resources.python or shlex.quote(sys.executable))
     executor.update_parameters(**_parameters(array))
-    count, at_once = len(array.bundles), array.resources.side_by_side
-    with umask_of(folder):
-        jobs = executor.map_array(work, [str(root)] * count, array.bundles, [at_once] * count, [rerun] * count)
-    return [job.job_id for job in jobs]
+    bundles = [list(bundle) for bundle in array.bundles]
+    with umask_of(folder):  # which sbatch hands on to the jobs
+        return executor.send(len(bundles), work, str(root), bundles, array.resources.side_by_side, rerun)
 
 
 def release(job_ids: Sequence[str]) -> None:

@@ -4,9 +4,10 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from byol_core.config import ConfigError, TrainConfig, flatten, nearest, resolve
+from byol_core.config import ConfigError, TrainConfig, canonical, flatten, nearest, resolve
 from orchestrator.errors import SpecError
 from orchestrator.spec.derive import FormulaError, evaluate
 from orchestrator.spec.load import Sweep
@@ -32,6 +33,14 @@ class Variant:
     row: str | None
     overrides: Overrides
     config: TrainConfig
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        return canonical(self.config)
+
+    def settings(self, seed: int = 0) -> dict[str, Any]:
+        """Return the canonical settings of one run."""
+        return {**self._settings, "seed": seed}
 
     def at_seed(self, seed: int) -> TrainConfig:
         """Return the config of one run."""

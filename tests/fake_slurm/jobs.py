@@ -124,6 +124,7 @@ FIELDS = {
     "elapsed": lambda job: "00:00:00",
     "elapsedraw": lambda job: "0",
     "timelimit": lambda job: "10:00",
+    "timeleft": lambda job: job.own.get("left", "10:00"),
     "numnodes": lambda job: "1",
     "comment": lambda job: "(null)",
     "dependency": lambda job: job.array["asked"].get("dependency", "(null)"),
@@ -138,8 +139,8 @@ ALIASES = {
 LETTERS = {
     **{"i": "jobarrayid", "A": "jobid", "F": "arrayjobid", "K": "arraytaskid", "j": "name", "u": "username", "T": "state"},
     **{"t": "statecompact", "r": "reason", "R": "reasonlist", "V": "submittime", "S": "starttime", "e": "endtime"},
-    **{"N": "nodelist", "B": "batchhost", "P": "partition", "q": "qos", "M": "timeused", "l": "timelimit", "D": "numnodes"},
-    **{"E": "dependency", "a": "account", "k": "comment"},
+    **{"N": "nodelist", "B": "batchhost", "P": "partition", "q": "qos", "M": "timeused", "l": "timelimit", "L": "timeleft"},
+    **{"D": "numnodes", "E": "dependency", "a": "account", "k": "comment"},
 }
 
 

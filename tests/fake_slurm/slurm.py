@@ -299,7 +299,7 @@ def sinfo(words, cluster):
         print("PARTITION AVAIL TIMELIMIT NODES STATE NODELIST")
     for i, name in enumerate(cluster.settings["partitions"]):
         if form:
-            values = {"P": name + "*" * (i == 0), "a": "up", "l": "infinite", "D": "1", "G": "gpu:4", "T": "idle"}
+            values = {"P": name + "*" * (i == 0), "a": "up", "l": "infinite", "D": "1", "G": "gpu:4", "T": "idle", "N": "fake1"}
             print(re.sub(r"%(\w)", lambda found, values=values: values[found[1]], form))
             continue
         print("idle" if "%T" in words else f"{name} up infinite 1 idle fake1")
