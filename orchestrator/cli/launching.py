@@ -68,7 +68,7 @@ def launch(
 
         raise typer.Exit(try_out(sweep, Places.root, narrowing, max_steps, print))
     if controller:
-        return _send_controller(sweep, executor)
+        return _send_controller(sweep, executor, cluster)
     if group is not None and not dry_run:
         open_to_group(group)
     request = Request(sweep, narrowing, executor, slots, cluster, rerun, prune, dry_run, wait)
@@ -99,21 +99,23 @@ def _tell(status: "SweepStatus", done: "Launch", exit_status: int, on_end: str |
             print(f"warning: {plain(warning)}", file=sys.stderr)
 
 
-def _send_controller(sweep: "Sweep", executor: str) -> None:
+def _send_controller(sweep: "Sweep", executor: str, cluster: str | None) -> None:
     """Have this very command run as a job, waiting."""
+    from orchestrator.clusters import choose_cluster, load_clusters
     from orchestrator.launch import choose_executor
     from orchestrator.lock import launcher_lock
     from orchestrator.slurm.controller import submit_controller
+    from orchestrator.slurm.limits import ask_controller
 
     if choose_executor(executor) != "slurm":
         raise UsageError("--controller is a SLURM job and needs --executor slurm; on this machine a launch waits by itself")
+    asked, usual = sweep.spec.resources, choose_cluster(load_clusters(), ask_controller().cluster, cluster)
+    where = {key: getattr(asked, key) or getattr(usual, key) for key in ("partition", "account", "qos")}
+    words = [word for word in sys.argv[1:] if word != "--controller"]
     Places.root.create()
     with launcher_lock(Places.root):  # or it would only find out when it starts
         folder = Places.root.sweep(sweep.label).launches
-        words = [word for word in sys.argv[1:] if word != "--controller"]
-        resources = sweep.spec.resources
-        job_id = submit_controller(
-            folder, f"sweep-controller-{sweep.label}", [*words, "--wait", "--executor", "slurm"], resources
-        )
+        name = f"sweep-controller-{sweep.label}"
+        job_id = submit_controller(folder, name, [*words, "--wait", "--executor", "slurm"], where)
     print(f"controller is SLURM job {job_id}: it plans, submits and waits; scancel {job_id} ends it and leaves the runs alone")
     print(f"its output: {near(folder / f'controller-{job_id}.out')}")

@@ -4,17 +4,19 @@ At its time limit the job asks the launcher to leave and queues itself again; sc
 neither.
 """
 
+import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from byol_core.files import make_folder, umask_of, write_atomic
 from orchestrator.slurm.commands import ask
-from orchestrator.spec import Resources
 
 VARIABLE = "SWEEP_CONTROLLER"
 """Names the job to the launcher in it."""
+
+_OWN = {"ntasks": "1", "cpus-per-task": "1", "mem": "2G", "signal": "B:USR2@120", "open-mode": "append"}
 
 # SLURM's variables of this job would be taken for options of the jobs that are sent from it.
 _SCRIPT = """\
@@ -31,14 +33,14 @@ wait "$launcher"
 """
 
 
-def submit_controller(folder: Path, name: str, arguments: Sequence[str], resources: Resources) -> str:
+def submit_controller(folder: Path, name: str, arguments: Sequence[str], where: Mapping[str, str | None]) -> str:
     """Submit the launcher.
 
     Args:
         folder: for its script and what it prints.
         name: of the job.
         arguments: of the `sweep` command.
-        resources: partition, account and QOS are the runs'.
+        where: partition, account and QOS; None for the cluster's own choice.
 
     Returns:
         The job id.
@@ -50,10 +52,8 @@ def submit_controller(folder: Path, name: str, arguments: Sequence[str], resourc
     script = folder / "controller.sh"
     command = shlex.join([sys.executable, "-m", "orchestrator.cli", *arguments])
     write_atomic(script, _SCRIPT.format(variable=VARIABLE, command=command).encode())
-    where = {"partition": resources.partition, "account": resources.account, "qos": resources.qos}
-    options = [f"--{key}={value}" for key, value in where.items() if value is not None]
-    limits = ("--ntasks=1", "--cpus-per-task=1", "--mem=2G", "--requeue", "--signal=B:USR2@120", "--open-mode=append")
-    output = f"--output={folder / 'controller-%j.out'}"
-    with umask_of(folder):
-        printed = ask("sbatch", "--parsable", f"--job-name={name}", *limits, *options, output, str(script))
-    return printed.partition(";")[0].strip()  # with several clusters, ID;CLUSTER
+    asked = {**_OWN, **where, "job-name": name, "output": folder / "controller-%j.out"}
+    options = [f"--{key}={value}" for key, value in asked.items() if value is not None]
+    with umask_of(folder):  # the job inherits umask and environment
+        said = ask("sbatch", "--parsable", "--requeue", *options, str(script), environment=os.environ)
+    return said.partition(";")[0].strip()  # with several clusters, ID;CLUSTER

@@ -1,0 +1,172 @@
+"""Speed of everything between a logged step and a report: ``python benchmarks/results.py [--small] [--rivals wandb,aim,…]``.
+
+Logging a step of eight metrics, against the rivals that are installed, in turn; points from event logs into SQLite, beside
+what plain sqlite3 does; then status, report and rebuild from the shell as roots grow. Prints machine, versions and tables.
+"""
+
+import argparse
+import platform
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
+from multiprocessing import get_context
+from pathlib import Path
+
+from rivals import RIVALS
+from synthetic import NAMES, POINTS_A_STEP, make_root, metrics_at
+
+from orchestrator.collect import collect
+from orchestrator.database import open_database
+from orchestrator.provenance import versions
+from orchestrator.root import Root
+from orchestrator.states import Queue
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured.
+
+    Attributes:
+        steps: logged by the fastest.
+        repeats: turns that each gets.
+        collected: (runs, points a run) that are collected.
+        grown: the same for each root that the commands see.
+    """
+
+    steps: int
+    repeats: int
+    collected: tuple[int, int]
+    grown: Sequence[tuple[int, int]]
+
+
+FULL = Sizes(20_000, 5, (200, 9_000), ((1_000, 1_000), (10_000, 1_000)))
+SMALL = Sizes(1_000, 2, (20, 900), ((20, 180), (40, 180)))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true", help="a minute, to see that it runs; the figures mean nothing")
+    parser.add_argument("--rivals", help="modules, e.g. wandb,aim; all that are installed where left out")
+    arguments = parser.parse_args()
+    sizes = SMALL if arguments.small else FULL
+    print(f"{platform.processor() or platform.machine()}, {platform.platform()}, {versions()}, SQLite {sqlite3.sqlite_version}")
+    log_steps(sizes, arguments.rivals.split(",") if arguments.rivals is not None else None)
+    collect_points(sizes)
+    for runs, points in sizes.grown:
+        use_commands(runs, points, sizes.repeats)
+
+
+def log_steps(sizes: Sizes, modules: Sequence[str] | None) -> None:
+    """Print the time of one step: what the caller waits, and with closing, when all is in the store."""
+    names = [name for name, (_, module, _) in RIVALS.items() if modules is None or module in {*modules, "byol_core"}]
+    missing = [name for name in names if find_spec(RIVALS[name][1]) is None]
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in names if name not in missing}
+    for _ in range(sizes.repeats):
+        for name, found in times.items():  # in turn, so that a busy moment hits all alike
+            found.append(_log(name, sizes.steps))
+    print(f"\nlogging a step of {len(NAMES)} metrics, median of {sizes.repeats}: µs a step, µs with closing, points a second")
+    for name, found in times.items():
+        waited, closed = (statistics.median(column) for column in zip(*found, strict=True))
+        print(
+            f"{name:16} {_version(RIVALS[name][1]):12} {1e6 * waited:10,.1f} {1e6 * closed:10,.1f} {len(NAMES) / closed:12,.0f}"
+        )
+    if missing:
+        print(f"not installed: {', '.join(missing)}; pip install 'byol-sweeps[bench]'")
+
+
+def _log(name: str, steps: int) -> tuple[float, float]:
+    """Return seconds a step, without and with closing the store, in a process that leaves nothing to the next."""
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, get_context("spawn")) as own_process:
+        return own_process.submit(_log_here, name, steps // RIVALS[name][2], Path(folder)).result()
+
+
+def _log_here(name: str, steps: int, folder: Path) -> tuple[float, float]:
+    metrics = [metrics_at(step) for step in range(steps)]
+    with RIVALS[name][0](folder) as log:
+        log(0, metrics[0])  # what is made on the first call is no cost of a step
+        started = time.perf_counter()
+        for step in range(1, steps):
+            log(step, metrics[step])
+        waited = time.perf_counter() - started
+    closed = time.perf_counter() - started
+    return waited / (steps - 1), closed / (steps - 1)
+
+
+def _version(module: str) -> str:
+    return version(packages_distributions().get(module, ["byol-sweeps"])[0])
+
+
+def collect_points(sizes: Sizes) -> None:
+    """Print how fast event logs move into a database, beside plain inserts of the same rows."""
+    runs, points = sizes.collected
+    print(f"\npoints into SQLite, {runs} runs of {points:,} points, median of {sizes.repeats}: points a second")
+    with tempfile.TemporaryDirectory() as name:
+        root = make_root(Path(name), runs, points)
+        found: dict[str, list[float]] = {"collect": [], "plain sqlite3": []}
+        for turn in range(sizes.repeats):
+            database = Path(name) / f"{turn}.db"
+            found["collect"].append(_collect(root, database))
+            found["plain sqlite3"].append(_copy(database, Path(name) / f"{turn}-copy.db"))
+    for what, rates in found.items():
+        print(f"{what:16} {statistics.median(rates):12,.0f}")
+
+
+def _collect(root: Root, database: Path) -> float:
+    engine = open_database(str(database))
+    started = time.perf_counter()
+    collect(root, engine, Queue())
+    wall_s = time.perf_counter() - started
+    engine.dispose()
+    with sqlite3.connect(database) as connection:
+        return int(connection.execute("SELECT count(*) FROM points").fetchone()[0]) / wall_s
+
+
+def _copy(database: Path, copy: Path) -> float:
+    """Insert the same rows into a bare table; that is as fast as Python's sqlite3 can be."""
+    rows = sqlite3.connect(database).execute("SELECT run, metric, step, attempt, value, non_finite FROM points").fetchall()
+    connection = sqlite3.connect(copy)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(
+        "CREATE TABLE points (run, metric, step, attempt, value, non_finite, PRIMARY KEY (run, metric, step, attempt)) "
+        "WITHOUT ROWID"
+    )
+    started = time.perf_counter()
+    with connection:
+        connection.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?)", rows)
+    wall_s = time.perf_counter() - started
+    connection.close()
+    return len(rows) / wall_s
+
+
+def use_commands(runs: int, points: int, repeats: int) -> None:
+    """Print the seconds of status, report, export and rebuild, from the shell."""
+    with tempfile.TemporaryDirectory() as name:
+        make_root(Path(name), runs, points)
+        real = points // POINTS_A_STEP * POINTS_A_STEP
+        print(f"\n{runs:,} runs of {real:,} points, {runs * real:,} in all: seconds, median of {repeats} (all)")
+        _command(Path(name), 1, "rebuild")
+        for words in (["status"], ["report", "--table", "mlp_norm"]):
+            _command(Path(name), repeats, *words)
+        _command(Path(name), 1, "export", "--out", "exported")
+
+
+def _command(folder: Path, repeats: int, *words: str) -> None:
+    wall_s = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "orchestrator.cli", *words], cwd=folder, check=True, capture_output=True)
+        wall_s.append(time.perf_counter() - started)
+    print(f"{' '.join(words):28} {statistics.median(wall_s):8.2f}  ({'  '.join(f'{one:.2f}' for one in wall_s)})")
+
+
+if __name__ == "__main__":
+    main()
