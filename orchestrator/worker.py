@@ -245,13 +245,14 @@ class _Attempt:
         self._write({"type": "metrics", "step": step, "epoch": epoch, "metrics": metrics, "images_per_s": rate})
 
     def before_write(self) -> None:
-        """Hold up the fence.
+        """Hold up the fence, and bring the series to the disk: what resumes behind a checkpoint does not record it again.
 
         Raises:
             OutrunError: a higher attempt exists.
         """
         if self.run_folder.attempts()[-1].number != self.folder.number:
             raise OutrunError
+        self.log.sync()
 
     def checkpointed(self, step: int) -> None:
         """Record that a resume can start here."""

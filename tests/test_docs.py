@@ -38,7 +38,9 @@ def test_the_manuals_examples_run(sweep, tmp_path):
     for example in examples():
         words = shlex.split(example)[1:]
         shorter = ["--set", "epochs=1"] if words[0] == "launch" else []
-        sweep(*words, *shorter, check=0)
+        done = sweep(*words, *shorter)
+        judges_this_machine = words[0] == "doctor"  # and may find that something fails here
+        assert done.returncode == 0 or (judges_this_machine and done.returncode == 1), f"{example}\n{done.stdout}{done.stderr}"
 
 
 CLUSTER = (REPO / "docs" / "slurm.md").read_text()

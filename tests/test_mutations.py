@@ -49,7 +49,20 @@ MUTATIONS = {
     "sync of new folders": (DURABLE, "        sync_folder(made.parent)\n", "        pass\n", POWER, "made_folder"),
     "sync of durable records": (RECORDS, "        os.fsync(self._descriptor)\n", "", POWER, "record"),
     "sync of a new log's name": (RECORDS, "        if is_new:\n            sync_folder(path.parent)\n", "", POWER, "record"),
-    "sync on close": (RECORDS, "if self._unsynced and not self._failed:", "if False:", POWER, "closed_log"),
+    "sync on close": (
+        RECORDS,
+        "        try:\n            self.sync()\n",
+        "        try:\n            pass\n",
+        POWER,
+        "closed_log",
+    ),
+    "sync of the series before a checkpoint": (
+        "orchestrator/worker.py",
+        "        self.log.sync()\n",
+        "",
+        POWER,
+        "series_before",
+    ),
     "sync of metrics every few seconds": (
         RECORDS,
         "if durable or time.monotonic() - self._synced_s >= self._sync_every_s:",
@@ -59,7 +72,7 @@ MUTATIONS = {
     ),
     "new segment after an error": (
         RECORDS,
-        "            self._failed = True\n            self._start_segment()\n",
+        "            self._failed = True\n        self._start_segment()\n",
         "            raise\n",
         FILES,
         "new_segment",

@@ -173,6 +173,31 @@ def test_starts_checkpoints_and_ends_are_on_the_disk_at_once(tmp_path, spec_file
     assert kind in [record["type"] for record in RecordReader(run.attempt(1).events)]
 
 
+def test_the_series_before_a_checkpoint_is_on_the_disk_when_the_checkpoint_is(tmp_path, spec_file):
+    """The power goes when the checkpoint is there and its record is not: the next attempt starts behind those points."""
+    root = Root(tmp_path / "root")
+    root.create()
+    write_plan(make_plan(load_sweep(spec_file()), root, Narrowing(seeds=[0], only=["byol"]), Queue()), root)
+    (run,) = root.runs()
+    save = Checkpoints.save
+
+    def watched(self, step, *rest):
+        save(self, step, *rest)
+        if step >= 2:
+            disk_of_this_process().lose_power()
+            os._exit(DEAD)
+
+    def attempt():
+        Checkpoints.save = watched
+        job = Job("inline", capture=False, device="cpu", log_every=1, checkpoint_every_s=0)
+        run_attempt(root.path, run.run_id, job, lambda: None)
+
+    lose_power_after(root.path, attempt)
+    saved = Checkpoints(run.path / "checkpoints", "0002").latest().step
+    recorded = [record["step"] for record in RecordReader(run.attempt(1).events) if record["type"] == "metrics"]
+    assert saved >= 2 and recorded == list(range(saved))
+
+
 def disk_of_this_process():
     """Return the disk that is installed here: what stands in for os.open belongs to it."""
     (disk,) = [cell.cell_contents for cell in os.open.__closure__ if isinstance(cell.cell_contents, Disk)]

@@ -14,7 +14,7 @@ import math
 import os
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -73,16 +73,18 @@ class RecordLog:
         line = encode(self._seq, record)
         self._seq += 1
         self._unsynced.append(line)
-        try:
-            if self._failed:
-                self._start_segment()
-            else:
-                self._write(line)
+
+        def write() -> None:
+            self._write(line)
             if durable or time.monotonic() - self._synced_s >= self._sync_every_s:
                 self._sync()
-        except OSError:
-            self._failed = True
-            self._start_segment()
+
+        self._or_start_segment(write)
+
+    def sync(self) -> None:
+        """Bring every record so far to the disk; raises what `append` raises."""
+        if self._unsynced:
+            self._or_start_segment(self._sync)
 
     def close(self) -> None:
         """Sync and close.
@@ -91,8 +93,7 @@ class RecordLog:
             OSError: what was written last may not have reached the disk.
         """
         try:
-            if self._unsynced and not self._failed:
-                self._sync()
+            self.sync()
         finally:
             os.close(self._descriptor)
 
@@ -112,6 +113,15 @@ class RecordLog:
         self._descriptor, self._synced_s = descriptor, time.monotonic()
         if is_new:
             sync_folder(path.parent)
+
+    def _or_start_segment(self, action: Callable[[], None]) -> None:
+        """Do it; where that fails, or something has failed before, write a new segment with all that it concerns."""
+        try:
+            if not self._failed:
+                return action()
+        except OSError:
+            self._failed = True
+        self._start_segment()
 
     def _start_segment(self) -> None:
         self._segment = _last_segment(self._path) + 1
