@@ -121,7 +121,7 @@ def test_a_launcher_that_died_before_it_knew_the_job_leaves_no_orphan(place, spe
     launches.mkdir(parents=True)
     key = f"sweep-test-{time.time_ns()}"
     with RecordLog(launches / "dead.jsonl") as log:
-        log.append({"type": "intent", "key": key, "run_ids": ["0" * 64], "t": time.time()}, durable=True)
+        log.append({"type": "intent", "key": key, "run_ids": ["0" * 64], "at": time.time()}, durable=True)
     subprocess.run(["chown", "-R", USER, place.root.path], check=True)
     slurm("runuser", "-u", USER, "--", "sbatch", "--hold", "--job-name", key, "--output=/dev/null", "--wrap", "true")
     assert key in jobs("%j")
@@ -157,8 +157,9 @@ def test_prune_cancels_the_jobs_of_what_left_the_spec_and_no_others(place, spec)
 # Coming back
 
 
+@pytest.mark.only("plain", "bare")
 def test_a_preempted_run_goes_on_where_it_was(place, spec, cluster):
-    """With slurmdbd on SIGUSR2; in the bare cluster on SIGTERM alone."""
+    """On SIGUSR2; in the bare cluster on SIGTERM alone."""
     place.launch(spec(steps=50))
     (run,) = place.training()
     preempt()
@@ -172,7 +173,7 @@ def test_a_preempted_run_goes_on_where_it_was(place, spec, cluster):
     )
 
 
-@pytest.mark.only("plain", "bare")
+@pytest.mark.only("bare")
 def test_where_preemption_cancels_the_run_goes_on_all_the_same(place, spec):
     place.launch(spec(steps=50, resources="gpus: 1, cpus: 1, mem_gb: 1, timeout_min: 10, partition: cheap"))
     (run,) = place.training()
