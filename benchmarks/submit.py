@@ -79,7 +79,9 @@ def report(what: str, fake: FakeSlurm, command: list[str], until: int = 0) -> No
     seconds = seconds if until else time.perf_counter() - started
     sbatch, peak_mb = len(fake.calls("sbatch")) - before, usage.ru_maxrss / 1024
     folders, files = (sum(len(walked[i]) for walked in os.walk(place)) for i in (1, 2))
-    print(f"{seconds:7.2f} s  {sbatch:3} sbatch  {peak_mb:5.0f} MB peak  {files:6} files  {folders:6} folders  {what}")
+    cpu_s = usage.ru_utime + usage.ru_stime
+    cost = f"{seconds:7.2f} s  {cpu_s:6.2f} s CPU  {sbatch:3} sbatch  {peak_mb:5.0f} MB peak"
+    print(f"{cost}  {files:6} files  {folders:6} folders  {what}")
     if status and not until:
         print(f"         it ended with status {os.waitstatus_to_exitcode(status)}")
 

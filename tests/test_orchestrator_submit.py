@@ -64,16 +64,17 @@ def test_sracha_rs_81_max_array_size_limits_the_index_and_not_the_count(go, spec
 def test_submitit_1624_an_array_over_the_sites_limit_is_cut_and_every_run_has_its_own_job(go, spec_file, fake_slurm, root):
     fake_slurm.set(MaxArraySize=3)
     go(spec_file(text=of_seeds(7)))
-    assert sorted(runs_of_jobs(root).values()) == sorted([run.run_id] for run in root.runs())
+    assert sorted(runs_of_jobs(fake_slurm, root).values()) == sorted([run.run_id] for run in root.runs())
 
 
-def runs_of_jobs(root):
+def runs_of_jobs(fake_slurm, root):
     """Return job id → runs, from the pickles that jobs load."""
     from submitit.core.utils import DelayedSubmission
 
-    calls = {file.name: DelayedSubmission.load(file) for file in root.sweep("tiny").launches.rglob("*_submitted.pkl")}
-    of_job = {name.removesuffix("_submitted.pkl"): call.args[1] for name, call in calls.items()}
-    return {job_id: bundles[int(job_id.partition("_")[2])] for job_id, bundles in of_job.items()}
+    arrays = json.loads((fake_slurm.folder / "jobs.json").read_text())["arrays"]
+    pickles = {array["id"]: next(root.sweep("tiny").launches.rglob(f"{array['name']}.pkl"), None) for array in arrays}
+    calls = {array: DelayedSubmission.load(file) for array, file in pickles.items() if file is not None}
+    return {f"{array}_{task}": runs for array, call in calls.items() for task, runs in enumerate(call.args[1])}
 
 
 def test_cruijff_kit_451_a_submit_limit_is_filled_and_the_rest_goes_out_later(go, spec_file, fake_slurm):
@@ -118,7 +119,7 @@ def test_seeds_go_out_first_to_last_also_over_kinds_of_resources(go, spec_file, 
     fake_slurm.set(assoc={"MaxSubmitJobs": 3})
     varied = "timeout_min: 10, per_variant: {no_norm: {mem_gb: 2}}"
     go(spec_file(("timeout_min: 10", varied)))
-    sent = {run_id for runs in runs_of_jobs(root).values() for run_id in runs}
+    sent = {run_id for runs in runs_of_jobs(fake_slurm, root).values() for run_id in runs}
     plan = json.loads(root.sweep("tiny").plan.read_text())["runs"]
     assert [run["run_id"] in sent for run in plan] == [True, True, True, False]
 
@@ -154,6 +155,7 @@ def test_everything_that_resources_name_reaches_the_script(go, spec_file, fake_s
     ):
         assert f"#SBATCH --{option}\n" in script, option
     setup = script.split("# setup\n")[1].splitlines()
+    assert setup.pop(0).startswith("ln -sf sweep-")
     assert setup[:5] == [
         *("export PYTHONSAFEPATH=1", "export SWEEP_DATA='/scratch/my data'", 'export SWEEP_DATA_COPY="$TMPDIR/sweep"'),
         *("module load cuda", "echo $HOME"),
@@ -185,7 +187,7 @@ def test_benchopt_759_one_array_per_kind_of_resources(go, spec_file, fake_slurm)
 def test_nni_608_several_runs_in_a_job(go, spec_file, fake_slurm, root):
     sent = go(spec_file(text=of_seeds(5, "gpus: 1, timeout_min: 10, runs_per_job: 2, side_by_side: 2")), slots=4)
     assert (len(sent.job_ids), sent.run_count) == (3, 5) and array_sizes(fake_slurm) == [3]
-    assert [len(runs) for runs in sorted(runs_of_jobs(root).values(), key=len)] == [1, 2, 2]
+    assert [len(runs) for runs in sorted(runs_of_jobs(fake_slurm, root).values(), key=len)] == [1, 2, 2]
     assert "--array=0-2%2" in scripts(fake_slurm)[0]  # four runs at once are two jobs
     assert go(spec_file(text=of_seeds(5))).job_ids == []  # every run is known to have a job
 
@@ -208,7 +210,7 @@ def one_job_each(fake_slurm, root):
     """Tell whether every run has one job that can start, and no other job is there."""
     alive = {job_id for job_id, job in fake_slurm.jobs("PENDING").items() if not job["held"]}
     held = {job_id for job_id, job in fake_slurm.jobs("PENDING").items() if job["held"]}
-    runs = [run_id for job_id, runs in runs_of_jobs(root).items() if job_id in alive for run_id in runs]
+    runs = [run_id for job_id, runs in runs_of_jobs(fake_slurm, root).items() if job_id in alive for run_id in runs]
     return not held and sorted(runs) == sorted(run.run_id for run in root.runs())
 
 

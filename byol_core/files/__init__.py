@@ -4,7 +4,7 @@
 checksummed JSON lines; ``modes`` says who may read them, ``outputs`` writes what a user asked for by its name.
 """
 
-from byol_core.files.batch import link_many, write_many
+from byol_core.files.batch import write_many
 from byol_core.files.durable import (
     DamagedFileError,
     claim_folder,
@@ -30,7 +30,6 @@ __all__ = [
     "claim_folder",
     "create_file",
     "find_group",
-    "link_many",
     "make_folder",
     "open_like",
     "output",

@@ -38,13 +38,6 @@ def write_many(files: Mapping[Path, bytes]) -> None:
     sync_file_system(folders)
 
 
-def link_many(folder: Path, names: Iterable[str], target: str) -> None:
-    """Make symbolic links of these names, in one folder, to a file in it; when this returns they survive a power loss."""
-    for name in names:
-        (folder / name).symlink_to(target)
-    sync_folder(folder)
-
-
 def _write_new(path: Path, content: bytes) -> None:
     with os.fdopen(create_file(path, os.O_WRONLY | os.O_EXCL), "wb") as file:
         file.write(content)

@@ -1,23 +1,25 @@
 """submitit's SLURM executor, sending one array by one call of sbatch that has a time limit and prints nothing.
 
 From submitit come the text of the batch script and the way into the job: `submitit.core._submit` loads the pickle of its
-array task. One pickle serves the whole array; its names for the tasks are links, made when the id is known: the jobs are held
-until then.
+array task. One pickle serves the whole array: each task, when it starts, makes a link to it by the name that submitit
+looks for. So a submission is two files, however many tasks it has.
 """
 
 import os
 import pickle
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import submitit
 from submitit.core.utils import DelayedSubmission
 
-from byol_core.files import link_many, write_atomic
+from byol_core.files import write_atomic
 from orchestrator.errors import SchedulerSilentError
 from orchestrator.slurm.commands import ask
 
 _SBATCH_S = 60.0
+_LINK = 'ln -sf {name}.pkl {folder}/"${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}_submitted.pkl"'
 _USERS_DEFAULTS = ("account", "partition", "qos", "constraint")  # where neither spec nor clusters.yaml says so
 
 
@@ -30,14 +32,13 @@ class HeldArrays(submitit.SlurmExecutor):  # type: ignore[misc]  # submitit is n
         Raises:
             SchedulerError: see `ask`.
         """
-        self.parameters["map_count"] = tasks
         folder, name = Path(self.folder), self.parameters["job_name"]
+        self.parameters["map_count"] = tasks
+        self.parameters["setup"] = [_LINK.format(name=name, folder=shlex.quote(str(folder))), *self.parameters.get("setup", [])]
         write_atomic(folder / f"{name}.sh", self._make_submission_file_text(self._submitit_command_str, name).encode())
         write_atomic(folder / f"{name}.pkl", pickle.dumps(DelayedSubmission(call, *arguments)))
         said = ask("sbatch", "--parsable", str(folder / f"{name}.sh"), timeout_s=_SBATCH_S, environment=self._environment())
-        job_ids = [f"{_array_id(said)}_{task}" for task in range(tasks)]
-        link_many(folder, [f"{job_id}_submitted.pkl" for job_id in job_ids], f"{name}.pkl")
-        return job_ids
+        return [f"{_array_id(said)}_{task}" for task in range(tasks)]
 
     def _environment(self) -> dict[str, str]:
         """Return the user's environment, which the job inherits, less variables by which sbatch would overrule the script."""
