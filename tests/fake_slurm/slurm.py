@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from arguments import options, split_flags
 from jobs import ACTIVE, ALIASES, FIELDS, LETTERS, Cluster, Job, StopError, clock, getter, indices, now, user
 
 SUBMIT_REFUSED = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
@@ -20,22 +21,6 @@ SILENT_DATABASE = """\
 sacct: error: slurm_persist_conn_open_without_init: failed to open persistent connection to host:db:6819: Connection refused
 sacct: error: Sending PersistInit msg: Connection refused
 sacct: error: Problem talking to the database: Connection refused"""
-
-
-def options(words, flags, short=None):
-    """Split into options and the rest; `flags` take no value."""
-    found, rest, words = {}, [], list(words)
-    while words:
-        word = words.pop(0)
-        if word.startswith("--"):
-            name, equals, value = word[2:].partition("=")
-        elif word.startswith("-") and len(word) > 1 and not rest:
-            name, equals, value = (short or {}).get(word[1], word[1]), word[2:], word[2:]
-        else:
-            rest.append(word)
-            continue
-        found[name] = True if name in flags else value if equals else words.pop(0)
-    return found, rest
 
 
 def sbatch(words, cluster):
@@ -124,13 +109,6 @@ def squeue(words, cluster):
         print(" ".join(re.findall(r"%[.\d]*(\w)", asked.get("format", "")) or ["JOBID"]))
     for job in chosen:
         print(line(job))
-
-
-def split_flags(words, letters):
-    """Write -hr as -h -r."""
-    for word in words:
-        together = re.fullmatch(rf"-([{letters}]+)", word)
-        yield from [f"-{letter}" for letter in together[1]] if together else [word]
 
 
 def folded(jobs):
