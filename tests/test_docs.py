@@ -31,8 +31,8 @@ def examples():
 
 
 @pytest.mark.slow
-def test_the_manuals_examples_run(sweep, tmp_path):
-    """In one folder, in order; launches are shortened to an epoch."""
+def test_the_manuals_examples_run(fake_slurm, sweep, tmp_path):
+    """In one folder, in order; launches are shortened to an epoch; the SLURM that `doctor` finds is the scripted one."""
     assert len(examples()) >= 7
     (tmp_path / "sweeps").symlink_to(REPO / "sweeps")
     for example in examples():
