@@ -269,7 +269,7 @@ class Store(RuleBasedStateMachine):
         return self.accepted
 
 
-SHORT = settings(max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck))
+SHORT = settings(max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.slow
