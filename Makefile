@@ -41,7 +41,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 	@touch $@
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n auto -m "not slurm and not exhaustive"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slurm and not exhaustive"
 
 crash-test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m exhaustive -n 2

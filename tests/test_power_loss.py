@@ -25,6 +25,9 @@ from orchestrator.spec import load_sweep
 from orchestrator.states import Queue, last_word
 from orchestrator.worker import Job, run_attempt
 
+# One thread: a forked child must not wait for its parent's threads.
+JOB = Job("inline", capture=False, device="cpu", threads=1, log_every=1, checkpoint_every_s=0)
+
 
 def lose_power_after(folder, action, at_effect=0):
     """Do it in a child and lose power when it has returned, or before its k-th effect; return how many effects it had."""
@@ -167,7 +170,7 @@ def test_starts_checkpoints_and_ends_are_on_the_disk_at_once(tmp_path, spec_file
     def attempt():
         RecordLog.append = watched
         disks.append(disk_of_this_process())
-        run_attempt(root.path, run.run_id, Job("inline", capture=False, device="cpu", checkpoint_every_s=0), lambda: None)
+        run_attempt(root.path, run.run_id, JOB, lambda: None)
 
     lose_power_after(root.path, attempt)
     assert kind in [record["type"] for record in RecordReader(run.attempt(1).events)]
@@ -189,8 +192,7 @@ def test_the_series_before_a_checkpoint_is_on_the_disk_when_the_checkpoint_is(tm
 
     def attempt():
         Checkpoints.save = watched
-        job = Job("inline", capture=False, device="cpu", log_every=1, checkpoint_every_s=0)
-        run_attempt(root.path, run.run_id, job, lambda: None)
+        run_attempt(root.path, run.run_id, JOB, lambda: None)
 
     lose_power_after(root.path, attempt)
     saved = Checkpoints(run.path / "checkpoints", "0002").latest().step
