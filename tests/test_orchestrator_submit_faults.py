@@ -18,6 +18,7 @@ from orchestrator.intents import submissions
 from orchestrator.launch import Request, launch
 from orchestrator.plan import Narrowing
 from orchestrator.root import Root
+from orchestrator.snapshot import take_snapshot
 from orchestrator.spec import load_sweep
 
 _DAYS = 24
@@ -78,10 +79,18 @@ def file(spec_file, fake_slurm):
     return spec_file()
 
 
+def new_root(tmp_path):
+    """Return an empty root beside a copy of the code, which is taken once: its many files have tests of their own."""
+    code, root = Root(tmp_path / "code-of-all"), Root(tmp_path / "root")
+    shutil.rmtree(root.path, ignore_errors=True)
+    root.path.mkdir()
+    (root.path / "code").symlink_to(take_snapshot(code).parent)
+    return root
+
+
 @pytest.fixture
 def effects(tmp_path, file, fake_slurm):
-    root = Root(tmp_path / "count")
-    root.path.mkdir()
+    root = new_root(tmp_path)
     status, count = child(root, file, 0, "die")
     assert status == 0 and count > 60, "too few effects are seen to mean anything"
     fake_slurm.change(*fake_slurm.jobs(), state="CANCELLED")
@@ -90,9 +99,7 @@ def effects(tmp_path, file, fake_slurm):
 
 def check_recovery(tmp_path, file, fake_slurm, k, fault):
     where = f"{fault} at effect {k}"
-    root = Root(tmp_path / "root")
-    shutil.rmtree(root.path, ignore_errors=True)
-    root.path.mkdir()
+    root = new_root(tmp_path)
     assert child(root, file, k, fault)[0] == DEAD, f"{where} was never reached"
     known = {job_id for one in submissions(root) for job_id in one.job_ids}
     free = {job_id for job_id, job in fake_slurm.jobs("PENDING").items() if not job["held"]}
