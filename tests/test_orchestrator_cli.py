@@ -12,6 +12,7 @@ import pytest
 from conftest import REPO, SPEC, command
 
 from byol_core.files import RecordReader
+from orchestrator.processes import Process, is_alive
 from orchestrator.root import Root
 
 
@@ -120,10 +121,11 @@ def test_any_number_of_kills_at_random_moments_changes_no_bit(sweep, spec_file, 
     for _ in range(3):
         launcher = subprocess.Popen(command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.DEVNULL)
         time.sleep(moments.uniform(3.0, 7.0))
-        victims = [attempt for run in root.runs() for attempt in run.attempts() if not attempt.done.exists()]
-        for attempt in victims:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(json.loads(attempt.claim.read_text())["process"]["pid"], signal.SIGKILL)
+        claims = [json.loads(attempt.claim.read_text()) for run in root.runs() for attempt in run.attempts()]
+        for process in [Process(**claim["process"]) for claim in claims]:
+            if is_alive(process):  # a pid of an earlier round may be somebody else's by now
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
         launcher.kill()
         launcher.wait()
     sweep("launch", file, "--executor", "local", check=0)
