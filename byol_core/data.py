@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from byol_core.config import DatasetConfig, locate, locate_photos, nearby
+from byol_core.config import DatasetConfig, locate, locate_photos, nearby, nearby_photos
 from byol_core.photos import in_stable_order
 from byol_core.source import DataError, Request, Source, Whole
 from byol_core.streams import stream
@@ -80,7 +80,7 @@ def load(dataset: DatasetConfig, threads: int = 0) -> Images:
         DataError: they do not hold what they should.
     """
     if dataset.name == "folder":
-        photos, test_photos = in_stable_order(locate_photos(dataset), dataset.side, threads)
+        photos, test_photos = in_stable_order(nearby_photos(locate_photos(dataset)), dataset.side, threads)
         some = photos.first(dataset.limit)
         return Images(some, some, test_photos)
     readers: dict[str, Callable[[list[Path]], tuple[Split, Split, Split]]]

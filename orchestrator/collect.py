@@ -164,7 +164,7 @@ class _Pass:
             return
         if known is not None:
             self.connection.execute(delete(schema.sweeps).where(schema.sweeps.c.id == known.id))
-        row = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at", "gpus")}
+        row = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at")}
         row |= {key: json.dumps(plan[key]) for key in ("baseline", "tables", "overrides")} | {"root": str(self.root.path)}
         sweep_id = self.writer.insert_one(schema.sweeps, row)
         variants = [

@@ -1,13 +1,13 @@
 """What a launch will cost, told from what runs of the same kind have taken before. A guess, and it says from how many."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from sqlalchemy import Engine
 
+from orchestrator.asking import Asking
 from orchestrator.pace import kind_of, measured_kinds
-from orchestrator.plan import PlannedRun
+from orchestrator.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -15,32 +15,36 @@ class Cost:
     """The price of some runs.
 
     Attributes:
-        hours: of one slot each, summed over the runs that can be told.
+        run_hours: summed over the runs that can be told.
+        gpu_hours: of the GPUs that they would hold; 0 where they ask for none.
         disk_bytes: what they will keep.
         measured: how many earlier runs it was told from.
         unknown: runs of a kind that was never run.
     """
 
-    hours: float
+    run_hours: float
+    gpu_hours: float
     disk_bytes: float
     measured: int
     unknown: int
 
 
-def estimate(engine: Engine, runs: Sequence[PlannedRun]) -> Cost:
-    """Price runs by the median step time, and time beside the steps, of completed runs of the same kind."""
+def estimate(engine: Engine, plan: Plan, asking: Asking) -> Cost:
+    """Price what a plan starts by the median step time, and time beside the steps, of completed runs of the same kind."""
     with engine.connect() as connection:
         kinds = measured_kinds(connection)
-    hours = disk_bytes = 0.0
+    run_hours = gpu_hours = disk_bytes = 0.0
     told_from, unknown = set(), 0
-    for run in runs:
+    for run in plan.start:
         config = run.variant.settings()
         kind = kind_of(config, run.data.fingerprint)
         if kind not in kinds:
             unknown += 1
             continue
         measured = kinds[kind]
-        hours += (median(measured.epoch_s) * (config["epochs"] or 0) + median(measured.rest_s)) / 3600
+        hours = (median(measured.epoch_s) * (config["epochs"] or 0) + median(measured.rest_s)) / 3600
+        run_hours += hours
+        gpu_hours += hours * asking.of(plan.sweep, run.variant)["gpus"]
         disk_bytes += median(measured.disk_bytes)
         told_from.add(kind)
-    return Cost(hours, disk_bytes, sum(len(kinds[kind].epoch_s) for kind in told_from), unknown)
+    return Cost(run_hours, gpu_hours, disk_bytes, sum(len(kinds[kind].epoch_s) for kind in told_from), unknown)

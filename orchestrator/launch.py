@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from orchestrator import intents
+from orchestrator.asking import Asking
 from orchestrator.breaker import Breaker, broken
 from orchestrator.cancel import cancel_runs
 from orchestrator.errors import BrokenSweepError, SchedulerError, UsageError
@@ -55,7 +56,7 @@ class Launch:
 class Reporter:
     """Who is told: of the plan before anything starts, of repairs, and, while runs run, of every moment and what SLURM says."""
 
-    planned: Callable[[Plan, str], None]
+    planned: Callable[[Plan, Asking], None]
     note: Callable[[str], None]
     tick: Callable[[Queue], None]
 
@@ -97,20 +98,21 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
         Files below the root; processes or jobs. The database is the caller's.
     """
     executor = choose_executor(request.executor)
+    asking = Asking(executor, request.cluster)
     _check_wait(request, executor)
     narrowing = request.narrowing
     if request.rerun:
         narrowing = replace(narrowing, retry=narrowing.retry | {State.COMPLETED})
     if request.dry_run:
-        plan = make_plan(request.sweep, root, narrowing, look_at_queue(root))
-        reporter.planned(plan, executor)
+        plan = make_plan(request.sweep, root, narrowing, look_at_queue(root), asking)
+        reporter.planned(plan, asking)
         return Launch(plan, executor, Sent())
     root.create()
     with launcher_lock(root):
         for repair in intents.recover(root, submit.cancel, submit.release):
             reporter.note(repair)
-        plan = _settled_plan(request.sweep, root, narrowing)
-        reporter.planned(plan, executor)
+        plan = _settled_plan(request.sweep, root, narrowing, asking)
+        reporter.planned(plan, asking)
         if request.prune:
             reporter.note(_prune(plan, root))
         write_plan(plan, root, request.prune)
@@ -121,7 +123,7 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
         sent = send(plan, root, _wish(request, plan))
         if not request.wait:
             return Launch(plan, executor, sent, waited=False)
-        followed = follow(root, _steps(request, root, reporter), sent)
+        followed = follow(root, _steps(request, root, reporter, asking), sent)
         return Launch(plan, executor, followed.sent, True, followed.interrupted, followed.stopped)
 
 
@@ -137,12 +139,12 @@ def _refuse_if_broken(plan: Plan, root: Root, narrowing: Narrowing) -> None:
         raise BrokenSweepError(why)
 
 
-def _steps(request: Request, root: Root, reporter: Reporter) -> Steps:
+def _steps(request: Request, root: Root, reporter: Reporter, asking: Asking) -> Steps:
     """Return what following a sweep takes; what was asked to be tried again was, once."""
     narrowing = replace(request.narrowing, retry=frozenset())
     return Steps(
         look=lambda: look_at_queue(root),
-        plan=lambda queue: make_plan(request.sweep, root, narrowing, queue),
+        plan=lambda queue: make_plan(request.sweep, root, narrowing, queue, asking),
         submit=lambda plan: send(plan, root, _wish(request, plan)),
         cancel=lambda run_ids: cancel_runs(root, run_ids, look_at_queue(root)),
         tick=reporter.tick,
@@ -179,11 +181,11 @@ def _check_wait(request: Request, executor: str) -> None:
         raise UsageError("--wait does not go with --rerun: runs have a result all the time; follow them with `sweep status`")
 
 
-def _settled_plan(sweep: Sweep, root: Root, narrowing: Narrowing) -> Plan:
+def _settled_plan(sweep: Sweep, root: Root, narrowing: Narrowing, asking: Asking) -> Plan:
     """Plan; where runs of a launcher that died on this machine are just leaving, wait for their checkpoints first."""
     deadline_s = time.monotonic() + _LEAVING_S
     while True:
-        plan = make_plan(sweep, root, narrowing, look_at_queue(root))
+        plan = make_plan(sweep, root, narrowing, look_at_queue(root), asking)
         if not any(_is_leaving(root, run) for run in plan.active):
             return plan
         if time.monotonic() > deadline_s:

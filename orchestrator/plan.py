@@ -7,9 +7,10 @@ from typing import Any
 
 from byol_core.config import SEMANTICS, DataIdentity, DataMissingError, data_identity, nearest, run_id_of
 from byol_core.files import make_folder, read_json, to_json, write_atomic, write_json, write_many
+from orchestrator.asking import Asking, has_more_memory
 from orchestrator.errors import MissingDataError, SpecError, UsageError
 from orchestrator.retry import is_due
-from orchestrator.root import Root
+from orchestrator.root import Root, RunFolder
 from orchestrator.spec import Sweep, Variant, expand
 from orchestrator.states import ACTIVE, Queue, Standing, State, standing
 
@@ -74,8 +75,15 @@ class Plan:
         return sorted({run["variant"] for run in self.left})
 
 
-def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> Plan:
+def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue, asking: Asking | None = None) -> Plan:
     """Compare a sweep with the files and the queue; writes nothing.
+
+    Args:
+        sweep: what is wanted.
+        root: what is there.
+        narrowing: what this launch is limited to.
+        queue: what SLURM says.
+        asking: what jobs ask for, so that a run that lacked memory is due where it gets more; None: it is held back.
 
     Raises:
         SpecError: the spec is not valid.
@@ -97,14 +105,31 @@ def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue) -> P
             if name not in standings:
                 standings[name] = standing(root.run(name), queue) if name in there else Standing(State.PLANNED)
             runs.append(PlannedRun(name, variant, seed, data, standings[name]))
-    return _sort(sweep, variants, runs, narrowing.retry, root)
+    return _sort(sweep, variants, runs, root, _Starts(sweep, root, narrowing.retry, asking))
 
 
-def _sort(sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], retry: frozenset[State], root: Root) -> Plan:
+@dataclass(frozen=True)
+class _Starts:
+    """Tells which runs a launch starts."""
+
+    sweep: Sweep
+    root: Root
+    retry: frozenset[State]
+    asking: Asking | None
+
+    def __call__(self, run: PlannedRun) -> bool:
+        folder = self.root.run(run.run_id)
+        return is_due(folder, run.standing, self.retry) or (run.standing.state == State.OOM and self._gets_more(run, folder))
+
+    def _gets_more(self, run: PlannedRun, folder: RunFolder) -> bool:
+        return self.asking is not None and has_more_memory(self.asking.of(self.sweep, run.variant), folder)
+
+
+def _sort(sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], root: Root, starts: _Starts) -> Plan:
     """Sort runs by what is to be done; variants that mean the same share one run, which is done once."""
     left = _left(root, sweep, variants, runs)
     once = [*{run.run_id: run for run in reversed(runs)}.values()][::-1]
-    due = {run.run_id for run in once if is_due(root.run(run.run_id), run.standing, retry)}
+    due = {run.run_id for run in once if starts(run)}
     rest = [run for run in once if run.run_id not in due]
     return Plan(
         sweep,
@@ -241,5 +266,4 @@ def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
         "variants": [{"name": v.name, "overrides": v.overrides, "config": configs[v.name]} for v in plan.variants],
         "runs": [*runs.values()],
         "launched_at": time.time(),
-        "gpus": spec.resources.gpus / spec.resources.side_by_side,
     }

@@ -65,7 +65,7 @@ class _Look:
     def _sort(self, run_id: str, listed: Listing) -> bool:
         """Take in what is said of a run's job; False where nothing is."""
         one, job_id = self.jobs[run_id]
-        facts = listed.get((one.key, job_id)) or self.memory.ended.get(_label(one, job_id))
+        facts = self._facts(one, job_id, listed)
         if not one.released:
             self.live[run_id] = JobFacts(job_id, "PENDING", one.intended_at, "not released yet")
         elif facts is None or facts.submitted_at < one.intended_at - _SKEW_S:
@@ -79,14 +79,30 @@ class _Look:
             self.memory.missing_since.pop(_label(one, job_id), None)
         return True
 
+    def _facts(self, one: Submission, job_id: str, listed: Listing) -> JobFacts | None:
+        """Return what is said of a job: now, or at an earlier look if that knew how it ended and now does not."""
+        now, before = listed.get((one.key, job_id)), self.memory.ended.get(_label(one, job_id))
+        if now is None or before is None:
+            return now or before
+        is_same = (now.word, now.submitted_at) == (before.word, before.submitted_at)
+        return before if is_same and not now.exit_code else now
+
     def _settle(self, unlisted: Sequence[str]) -> None:
         """Find out about the jobs that squeue, which answered, does not list."""
         wanted = [run_id for run_id in unlisted if not _has_last_word(self.root.run(run_id), self.jobs[run_id][1])]
-        self.ended |= {run_id: self._unknown(run_id, "") for run_id in set(unlisted) - set(wanted)}
-        accounted = {key: facts for key, facts in self._account(wanted).items() if facts.word in ENDED}
+        unexplained = [run_id for run_id in self.ended if self._is_unexplained(run_id)]
+        accounted = {key: facts for key, facts in self._account([*wanted, *unexplained]).items() if facts.word in ENDED}
+        for run_id in unexplained:
+            self._sort(run_id, accounted)
         for run_id in wanted:
             if not self._sort(run_id, accounted):
                 self._believe_later(run_id, self._unknown(run_id, ""), "SLURM does not list its job; looking again")
+        self.ended |= {run_id: self._unknown(run_id, "") for run_id in set(unlisted) - set(wanted)}
+
+    def _is_unexplained(self, run_id: str) -> bool:
+        """Tell whether nobody knows how a job failed: squeue tells no exit code, by which a warning differs from an error."""
+        facts = self.ended[run_id]
+        return facts.word == "FAILED" and not facts.exit_code and not _has_last_word(self.root.run(run_id), facts.job_id)
 
     def _account(self, run_ids: Sequence[str]) -> Listing:
         """Ask the accounting database, unless it has just not answered."""

@@ -134,6 +134,7 @@ def _claim(attempt: AttemptFolder) -> Row:
         "executor": job["executor"],
         "job_id": job["job_id"],
         "device": job["device"],
+        "gpus": (job.get("asked") or {}).get("gpus"),
         "host": claim["process"]["host"],
         "claimed_at": claim["claimed_at"],
     }

@@ -6,7 +6,7 @@ in [0, 1]; JSON columns hold text. A value that is not finite is stored as null 
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
 
-VERSION = 2
+VERSION = 3
 
 metadata = MetaData()
 
@@ -32,7 +32,6 @@ sweeps = Table(
     Column("baseline", Text, nullable=False, comment="JSON: a variant's name, or overrides"),
     Column("tables", Text, nullable=False, comment="JSON list"),
     Column("launched_at", Float, nullable=False),
-    Column("gpus", Float, nullable=False, comment="of one run of it on SLURM; a share where several have one GPU"),
 )
 
 variants = Table(
@@ -90,6 +89,7 @@ attempts = Table(
     Column("job_id", Text),
     Column("host", Text),
     Column("device", Text),
+    Column("gpus", Float, comment="held; a share where several runs have one GPU; null: no job told"),
     Column("claimed_at", Float),
     Column("last_at", Float, comment="of the newest record"),
     Column("ended_at", Float),

@@ -30,7 +30,7 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
     if plan.sweep.overrides:
         console.print(f"  with {escape(assignments(plan.sweep.overrides))}", highlight=False, soft_wrap=True)
     if plan.start:
-        console.print(f"  {_cost(plan, cost)}", highlight=False)
+        console.print(f"  {_cost(cost)}", highlight=False)
     if plan.leave:
         states = sorted({run.standing.state.value.lower() for run in plan.leave})
         console.print(f"  {len(plan.leave)} ended without a result; --retry {','.join(states)} tries them again")
@@ -38,6 +38,11 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
             console.print(
                 f"  {_name(run.variant.name, run.seed, run.run_id)}: {escape(run.standing.reason or '')}", highlight=False
             )
+    if executor == "slurm" and any(run.standing.state == State.OOM for run in plan.leave):
+        console.print(
+            "  what ran out of memory is tried again by itself once it asks for more: resources.mem_gb, gpu_type",
+            highlight=False,
+        )
     if plan.left_the_spec:
         left = escape(", ".join(plan.left_the_spec))
         console.print(f"  no longer in the spec, or changed: {left} (--prune cancels their jobs)", highlight=False)
@@ -57,13 +62,13 @@ def show_plan_runs(console: Console, plan: Plan) -> None:
         console.print(f"  … and {len(plan.variants) - _LISTED_VARIANTS} variants more", highlight=False)
 
 
-def _cost(plan: Plan, cost: Cost | None) -> str:
+def _cost(cost: Cost | None) -> str:
     if cost is None or cost.measured == 0:
         return "cost unknown: no run of this kind was measured here yet"
-    unit = "GPU-hours" if plan.sweep.spec.resources.gpus else "core-hours"
+    hours = f"{cost.gpu_hours:.2f} GPU-hours" if cost.gpu_hours else f"{cost.run_hours:.2f} core-hours"
     rest = f", and {cost.unknown} runs of a kind never measured" if cost.unknown else ""
     kept = f"{cost.disk_bytes / 1e6:,.1f} MB of disk"
-    return f"cost about {cost.hours:.2f} {unit} and {kept}, told from {cost.measured} earlier runs{rest}"
+    return f"cost about {hours} and {kept}, told from {cost.measured} earlier runs{rest}"
 
 
 def show_run(console: Console, known: dict[str, Any], preset: str, unlike: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ its process lives or its job does. What cannot be known leaves the state as it i
 SLURM's that is not listed here means that the job is still there.
 """
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -54,6 +55,9 @@ ENDED = {
     "": State.LOST,
 }
 """Words for jobs that have ended, and what a run without a last word of its own is then; any other word: it is still there."""
+
+_WARNINGS = frozenset({signal.SIGUSR2, signal.SIGTERM})
+"""Signals by which SLURM warns before a time limit or a preemption."""
 
 _NODE_FAILED = frozenset({"NODE_FAIL", "BOOT_FAIL", "LAUNCH_FAILED"})
 
@@ -213,12 +217,27 @@ def _verdict(facts: JobFacts, when: str) -> Standing:
     said += [_exit(facts.exit_code)] if facts.exit_code not in ("", "0:0") else []
     node = facts.node if facts.word in _NODE_FAILED else ""
     text = f"job {facts.job_id} ended {when}" + (f" ({', '.join(said)})" if said else "")
-    return Standing(ENDED[facts.word], text, failed_node=node)
+    return Standing(State.PREEMPTED if _was_warned_early(facts) else ENDED[facts.word], text, failed_node=node)
+
+
+def _was_warned_early(facts: JobFacts) -> bool:
+    """Tell whether a job died of SLURM's warning, as it does in the moment before it can listen to one."""
+    return facts.word == "FAILED" and _signal_of(facts.exit_code) in _WARNINGS
+
+
+def _signal_of(code: str) -> int:
+    """Return the signal in SLURM's STATUS:SIGNAL, 0 for none; a shell adds 128 to it and calls that a status."""
+    status, _, number = code.partition(":")
+    if number.isdecimal() and int(number):
+        return int(number)
+    return max(0, int(status) - 128) if status.isdecimal() else 0
 
 
 def _exit(code: str) -> str:
-    """Put SLURM's STATUS:SIGNAL in words; a shell adds 128 to the signal."""
-    status, _, number = code.partition(":")
-    if number == "9" or status == "137":
+    """Put SLURM's STATUS:SIGNAL in words."""
+    number = _signal_of(code)
+    if number == signal.SIGKILL:
         return "killed, perhaps for its memory"
-    return f"exit status {status}" if number in ("", "0") else f"ended by signal {number}"
+    if number in _WARNINGS:
+        return "warned before it could listen"
+    return f"ended by signal {number}" if number else f"exit status {code.partition(':')[0]}"

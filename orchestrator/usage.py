@@ -40,13 +40,12 @@ def usage(connection: Connection, sweep_id: int, now: float) -> Usage:
         sweep_id: which sweep.
         now: seconds since 1970, the end of what still runs.
     """
-    cells, runs, attempts, sweeps = schema.sweep_runs, schema.runs, schema.attempts, schema.sweeps
+    cells, runs, attempts = schema.sweep_runs, schema.runs, schema.attempts
     wanted = select(cells.c.run_id).where(cells.c.sweep_id == sweep_id)
     still_runs = (runs.c.state == State.RUNNING.value) & (attempts.c.number == runs.c.attempt) & attempts.c.ended_at.is_(None)
     end = case((still_runs, now), else_=func.coalesce(attempts.c.ended_at, attempts.c.last_at, attempts.c.claimed_at))
     hours = (end - attempts.c.claimed_at) / 3600
-    on_slurm = select(sweeps.c.gpus).where(sweeps.c.id == sweep_id).scalar_subquery()
-    gpus = case((attempts.c.executor == "slurm", on_slurm), (attempts.c.device.startswith("cuda"), 1), else_=0)
+    gpus = func.coalesce(attempts.c.gpus, case((attempts.c.device.startswith("cuda"), 1), else_=0))
     query = select(func.sum(hours), func.sum(hours * gpus)).join(runs, runs.c.id == attempts.c.run)
     run_hours, gpu_hours = (float(total or 0) for total in connection.execute(query.where(runs.c.run_id.in_(wanted))).one())
     return Usage(gpu_hours, "GPU-hours", run_hours) if gpu_hours else Usage(run_hours, "core-hours", run_hours)

@@ -6,6 +6,7 @@ from rich.console import Console
 from sqlalchemy import Engine
 
 from orchestrator import screen
+from orchestrator.asking import Asking
 from orchestrator.collect import collect
 from orchestrator.cost import estimate
 from orchestrator.errors import StoreError
@@ -48,9 +49,9 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def _plan(self, plan: Plan, executor: str) -> None:
-        cost = estimate(self._engine, plan.start) if self._engine is not None and plan.start else None
-        screen.show_plan(self._console, plan, executor, cost)
+    def _plan(self, plan: Plan, asking: Asking) -> None:
+        cost = estimate(self._engine, plan, asking) if self._engine is not None and plan.start else None
+        screen.show_plan(self._console, plan, asking.executor, cost)
 
     def _note(self, text: str) -> None:
         self._console.print(f"  {text}", highlight=False, markup=False)

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class Job:
         capture: send standard output and error to the attempt's files.
         rerun: train again what is done already; once, and not what this very job has done.
         code: sha256 of the code that was submitted; None where the launcher's own is running.
+        asked: what the job asked SLURM for, as `orchestrator.asking` tells it; None without a job.
     """
 
     executor: str
@@ -55,6 +56,7 @@ class Job:
     capture: bool = True
     rerun: bool = False
     code: str | None = None
+    asked: Mapping[str, Any] | None = None
 
 
 class OutrunError(Exception):

@@ -42,7 +42,9 @@ def submitted(spec_file, root, fake_slurm):
 
 def start_job(root, runs, fake_slurm):
     """Start the job as SLURM does, in a process group of its own."""
-    call = f"from orchestrator.slurm.job import work; work({str(root.path)!r}, [{[run.run_id for run in runs]!r}], 1, False)"
+    call = (
+        f"from orchestrator.slurm.job import work; work({str(root.path)!r}, [{[run.run_id for run in runs]!r}], 1, False, {{}})"
+    )
     slurm = {"SLURM_JOB_ID": "1001", "SLURM_ARRAY_JOB_ID": "1001", "SLURM_ARRAY_TASK_ID": "0", "SLURM_CPUS_PER_TASK": "1"}
     fake_slurm.start("1001_0")
     return subprocess.Popen([sys.executable, "-c", call], env={**os.environ, **slurm}, start_new_session=True)

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 
 from byol_core.config import canonical
 from orchestrator import schema
+from orchestrator.asking import Asking
 from orchestrator.clean import find
 from orchestrator.collect import collect
 from orchestrator.compare import difference
@@ -201,14 +202,17 @@ def test_cost_is_told_from_runs_of_the_same_kind(done, root, spec_file, tmp_path
     engine = open_database(str(tmp_path / "results.db"))
     collect(root, engine, Queue())
     result = json.loads(done.attempt(1).done.read_text())
-    same = estimate(engine, make_plan(load_sweep(spec_file()), root, Narrowing(), Queue()).start)
+
+    def priced(*changes):
+        return estimate(engine, make_plan(load_sweep(spec_file(*changes)), root, Narrowing(), Queue()), Asking("local"))
+
+    same = priced()
     assert same.unknown == 0 and same.measured == 1
-    assert same.hours == pytest.approx(3 * result["wall_s"] / 3600, rel=0.01) and same.disk_bytes == 3 * result["disk_bytes"]
-    longer = estimate(engine, make_plan(load_sweep(spec_file(("epochs: 2", "epochs: 200"))), root, Narrowing(), Queue()).start)
-    assert longer.hours > same.hours
-    other = estimate(
-        engine, make_plan(load_sweep(spec_file(("batch_size: 64", "batch_size: 32"))), root, Narrowing(), Queue()).start
+    assert (
+        same.run_hours == pytest.approx(3 * result["wall_s"] / 3600, rel=0.01) and same.disk_bytes == 3 * result["disk_bytes"]
     )
+    assert priced(("epochs: 2", "epochs: 200")).run_hours > same.run_hours
+    other = priced(("batch_size: 64", "batch_size: 32"))
     assert other.unknown == 4 and other.measured == 0
 
 

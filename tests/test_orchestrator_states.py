@@ -191,6 +191,34 @@ def test_nextflow_3422_and_5276_how_a_job_ended_is_told_with_its_node(root, go, 
     }
 
 
+WARNED = {
+    "0:12": "PREEMPTED",
+    "140:0": "PREEMPTED",
+    "0:15": "PREEMPTED",
+    "143:0": "PREEMPTED",
+    "1:0": "FAILED",
+    "0:9": "FAILED",
+}
+
+
+@pytest.mark.parametrize("code", WARNED)
+@pytest.mark.parametrize("claimed", [False, True])
+def test_a_job_that_died_of_the_warning_itself_was_preempted(root, go, fake_slurm, code, claimed):
+    """In its first moments Python cannot listen yet, and dies of SIGUSR2 or SIGTERM; squeue alone does not tell the code."""
+    job_id = go()[0]
+    run = run_of(root, job_id)
+    fake_slurm.start(job_id)
+    if claimed:
+        attempt(run, job_id)
+    fake_slurm.end(job_id, state="FAILED", exit=code)
+    assert look(root)[run.run_id].state == WARNED[code]
+    asked = len(fake_slurm.calls("sacct"))
+    assert look(root)[run.run_id].state == WARNED[code] and len(fake_slurm.calls("sacct")) == asked  # it is known now
+    fake_slurm.set(accounting="none")
+    fake_slurm.forget(job_id)
+    assert look(root)[run.run_id].state == WARNED[code]
+
+
 def test_nextflow_1644_an_empty_answer_does_not_end_a_running_job(root, go, fake_slurm, clock):
     fake_slurm.set(accounting="none")
     job_ids = go()

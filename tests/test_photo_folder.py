@@ -2,10 +2,12 @@
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from byol_core.config import DataMissingError, DatasetConfig, data_identity, fingerprint
+from byol_core.config import DataMissingError, DatasetConfig, data_identity, fingerprint, nearby_photos
+from byol_core.config.photo_folder import list_photos
 
 NAMES = ("train/a/1.jpeg", "train/a/2.JPG", "train/b/1.png", "val/a/1.jpeg", "val/b/9.jpeg")
 
@@ -136,3 +138,49 @@ def test_an_empty_val_leaves_the_place_to_test(root):
     (root / "val").rename(root / "test")
     (root / "val/a").mkdir(parents=True)
     assert identity(root) == before
+
+
+@pytest.fixture
+def node(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEP_DATA_COPY", str(tmp_path / "node"))
+    return tmp_path / "node"
+
+
+def content(listing):
+    return {
+        photo.name: (split.folder / photo.name).read_text() for split in (listing.train, listing.test) for photo in split.photos
+    }
+
+
+def test_photos_are_read_from_a_copy_on_the_node(root, node, monkeypatch):
+    """Jobs that start together make one copy; what changed since is another copy, and what is gone is not looked for again."""
+    whole, copies = content(list_photos(root)), []
+    copy = shutil.copy2
+    monkeypatch.setattr(shutil, "copy2", lambda *names: copies.append(names) or copy(*names))
+    with ThreadPoolExecutor(4) as jobs:
+        found = list(jobs.map(nearby_photos, [list_photos(root)] * 4))
+    assert len(copies) == len(NAMES) and all(content(one) == whole and node in one.train.folder.parents for one in found)
+    put(root / NAMES[0], "another photo")
+    (root / NAMES[3]).unlink()
+    assert content(nearby_photos(list_photos(root))) == content(list_photos(root)) != whole
+
+
+def test_a_copy_that_broke_off_goes_on(root, node, monkeypatch):
+    copy, left = shutil.copy2, [3]
+
+    def fill_up(*names):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+        return copy(*names)
+
+    monkeypatch.setattr(shutil, "copy2", fill_up)
+    with pytest.raises(OSError, match="No space left"):
+        nearby_photos(list_photos(root))
+    left[0] = len(NAMES) - 3
+    assert content(nearby_photos(list_photos(root))) == content(list_photos(root))
+
+
+def test_without_a_folder_on_the_node_photos_are_read_where_they_lie(root, monkeypatch):
+    monkeypatch.delenv("SWEEP_DATA_COPY", raising=False)
+    assert nearby_photos(list_photos(root)) == list_photos(root)

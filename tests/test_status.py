@@ -201,7 +201,7 @@ def test_the_forecast_counts_the_evaluation_of_runs_that_are_done(place):
     walls = sorted(run.wall_s for run in status.runs if run.wall_s)
     assert status.counts() == {"COMPLETED": 3, "RUNNING": 1}
     low, high = status.forecast.range_s
-    assert 0 < low <= status.forecast.eta_s <= high <= walls[-1] * 1.05 and not status.forecast.at_least
+    assert 0 < low <= status.forecast.eta_s <= high <= walls[-1] * 2 and not status.forecast.at_least
     assert status.usage.unit == "core-hours" and status.usage.hours >= sum(walls) / 3600 * 0.95
     assert status.as_json()["hours_expected"] > status.usage.hours
 

@@ -4,10 +4,17 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from byol_core.config.photo_folder import Photo, PhotoFolder, PhotoSplit
 from byol_core.files import make_folder
+
+_READERS = 16
+"""Photos on their way at a time: over a network each of them waits more than it is read."""
 
 
 def nearby(files: Sequence[Path]) -> list[Path]:
@@ -18,23 +25,74 @@ def nearby(files: Sequence[Path]) -> list[Path]:
     Raises:
         OSError: the folder cannot be written, or is full.
     """
+    target = _target()
+    return list(files) if target is None else [_copy_nearby(file, target) for file in files]
+
+
+def nearby_photos(listing: PhotoFolder) -> PhotoFolder:
+    """Return the same photos as they lie on the node's disk; each listing has a copy of its own, which is looked through once.
+
+    Raises:
+        OSError: as `nearby`; the next job goes on with what is there.
+    """
+    target = _target()
+    if target is None:
+        return listing
+    folder = target / _digest_of(listing)
+    splits = [replace(split, folder=folder / split.folder.name) for split in (listing.train, listing.test)]
+    with _one_at_a_time(folder, "photos"):
+        if not (folder / "complete").exists():
+            for split, copied in zip((listing.train, listing.test), splits, strict=True):
+                _copy_split(split, copied.folder)
+            (folder / "complete").touch()
+    return PhotoFolder(folder, *splits)
+
+
+def _target() -> Path | None:
     target = os.environ.get("SWEEP_DATA_COPY")
-    if not target:
-        return list(files)
-    return [_copy(file, Path(target) / "byol-sweeps") for file in files]
+    return Path(target) / "byol-sweeps" if target else None
 
 
-def _copy(file: Path, target: Path) -> Path:
+def _digest_of(listing: PhotoFolder) -> str:
+    digest = hashlib.sha256(os.fsencode(listing.root))
+    for split in (listing.train, listing.test):
+        for photo in split.photos:
+            digest.update(os.fsencode(f"{photo.name} {photo.size} {photo.mtime_ns}\n"))
+    return digest.hexdigest()[:16]
+
+
+def _copy_split(split: PhotoSplit, folder: Path) -> None:
+    for parent in {Path(photo.name).parent for photo in split.photos}:
+        make_folder(folder / parent)
+
+    def copy(photo: Photo) -> None:
+        _copy(split.folder / photo.name, folder / photo.name)
+
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="copy") as pool:
+        for _ in pool.map(copy, split.photos):
+            pass  # an error of a copy is raised here
+
+
+def _copy_nearby(file: Path, target: Path) -> Path:
     folder = target / hashlib.sha256(str(file.parent).encode()).hexdigest()[:16] / file.parent.name
-    make_folder(folder)
-    copy = folder / file.name
-    with (folder / f".{file.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _is_same(file, copy):
-            aside = folder / f".{file.name}.tmp"
-            shutil.copy2(file, aside)
-            aside.replace(copy)
+    with _one_at_a_time(folder, file.name):
+        return _copy(file, folder / file.name)
+
+
+def _copy(file: Path, copy: Path) -> Path:
+    if not _is_same(file, copy):
+        aside = copy.with_name(f".{copy.name}.tmp")
+        shutil.copy2(file, aside)
+        aside.replace(copy)
     return copy
+
+
+@contextmanager
+def _one_at_a_time(folder: Path, name: str) -> Iterator[None]:
+    make_folder(folder)
+    with (folder / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _is_same(file: Path, copy: Path) -> bool:

@@ -5,18 +5,21 @@
 
 import io
 import sys
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from byol_core.files import DamagedFileError
 from orchestrator.cli import health, launching, looking, results, upkeep
 from orchestrator.cli.places import Places
+from orchestrator.cli.words import globals_first
 from orchestrator.errors import SweepError
 from orchestrator.root import Root
 
 INTERRUPTED = 130
+_ParserError: Any = typer.BadParameter.__base__  # click's UsageError, wherever this typer has it from
 COMMANDS = (
     launching.launch,
     looking.status,
@@ -61,7 +64,10 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows ASCII alone gets question marks
     try:
-        app()
+        sys.exit(app(args=globals_first(sys.argv[1:]), prog_name="sweep", standalone_mode=False))
+    except _ParserError as error:
+        _explain(error)
+        sys.exit(2)
     except BrokenPipeError:  # the reader of our output has gone, as in `sweep status | head`
         sys.stderr.close()
         sys.exit(0)
@@ -84,6 +90,21 @@ def main() -> None:
             f"{type(error).__name__}: {error}; this is a bug of ours: run it again with `sweep --debug ...` and report it"
         )
         sys.exit(1)
+
+
+def _explain(error: Any) -> None:
+    """Print what the parser of options found wrong; for a command without a word the help, which it has printed."""
+    said = error.format_message().strip().rstrip(".").replace("\n", " ")
+    if said:
+        where = error.ctx.command_path if error.ctx else "sweep"
+        _complain(f"{said}{_given(error)}; `{where} -h` tells what is allowed")
+
+
+def _given(error: Any) -> str:
+    """Return the value that an option does not take; the parser's own text leaves it out."""
+    names = getattr(getattr(error, "param", None), "opts", [])
+    values = [value for name, value in pairwise(sys.argv) if name in names]
+    return f": {values[-1]!r}" if values else ""
 
 
 def _complain(text: str) -> None:

@@ -1,8 +1,38 @@
-"""Arguments that hold several values: ``KEY=VALUE``, names and seeds."""
+"""Command lines: the options that may stand anywhere, and arguments that hold several values."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orchestrator.errors import UsageError
+
+_ANYWHERE = {"--root": 2, "--db": 2, "--debug": 1}
+"""Options of `sweep` itself, and how many words each takes; no command has one of that name."""
+
+
+def globals_first(words: Sequence[str]) -> list[str]:
+    """Move the options of `sweep` itself before the command, so that they may stand behind it too.
+
+    Raises:
+        UsageError: the value of one is missing.
+    """
+    front: list[str] = []
+    back: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            return [*front, *back, word, *rest]
+        name, equals, _ = word.partition("=")
+        chosen = front if name in _ANYWHERE else back
+        chosen.append(word)
+        if _ANYWHERE.get(name) == 2 and not equals:
+            chosen.append(_value_of(name, rest))
+    return front + back
+
+
+def _value_of(option: str, rest: Iterator[str]) -> str:
+    for value in rest:
+        return value
+    raise UsageError(f"{option} needs a value; `sweep -h` tells what it is")
 
 
 def assignment(text: str) -> tuple[str, Any]:

@@ -1,7 +1,7 @@
 """`sweep doctor --submit`: one short job that looks around on a compute node, held and released like any other.
 
 It asks for what a run of the spec asks for, with a time limit of minutes; where it does not come back in time it is
-cancelled. Its folder below the root goes when it is done.
+cancelled. Its folder below the root goes when it is done; the copy of the code that it imports, as a run's job does, stays.
 """
 
 import fcntl
@@ -25,7 +25,8 @@ from orchestrator.slurm.commands import ask
 from orchestrator.slurm.limits import ask_controller
 from orchestrator.slurm.look import queue
 from orchestrator.slurm.reasons import explain
-from orchestrator.slurm.submit import setup_lines
+from orchestrator.slurm.submit import code_line, setup_lines
+from orchestrator.snapshot import take_snapshot
 from orchestrator.spec import Resources, Sweep, expand
 
 _LIMIT_MIN = 10
@@ -53,7 +54,7 @@ def probe_cluster(root: Root, sweep: Sweep | None, wait_s: float, note: Callable
         write_json(folder / ASKED, [one.model_dump(mode="json") for one in datasets])
         try:
             wanted = (wishes(sweep, ask_controller().cluster) or [_NOTHING_MUCH])[0]
-            job_id = _submit(folder, wanted)
+            job_id = _submit(folder, wanted, take_snapshot(root))
         except (SchedulerError, SpecError) as error:
             return [fail("probe job", str(error), "the text is SLURM's: change resources, or ask your site")]
         note(f"probe is SLURM job {job_id}; waiting up to {wait_s / 60:g} min")
@@ -79,10 +80,12 @@ def _folder(root: Root) -> Iterator[Path]:
         remove_tree(folder)
 
 
-def _submit(folder: Path, wanted: Resources) -> str:
+def _submit(folder: Path, wanted: Resources, code: Path) -> str:
     script = folder / "probe.sh"
     python = wanted.python or shlex.quote(sys.executable)
-    text = _SCRIPT.format(setup="\n".join(setup_lines(wanted)), python=python, folder=shlex.quote(str(folder)))
+    text = _SCRIPT.format(
+        setup="\n".join([*setup_lines(wanted), code_line(code)]), python=python, folder=shlex.quote(str(folder))
+    )
     write_atomic(script, text.encode())
     gpus = f"{wanted.gpu_type}:{wanted.gpus}" if wanted.gpu_type else wanted.gpus or None
     named = {name: getattr(wanted, name) for name in ("partition", "account", "qos", "constraint", "exclude", "reservation")}

@@ -2,7 +2,9 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.root import Root
@@ -12,7 +14,7 @@ from orchestrator.slurm.requeue import come_back, job_id
 from orchestrator.worker import Job, run_attempt
 
 
-def work(root: str, bundles: list[list[str]], side_by_side: int, rerun: bool) -> None:
+def work(root: str, bundles: list[list[str]], side_by_side: int, rerun: bool, asked: Mapping[str, Any]) -> None:
     """Make an attempt at each run of a job: those of its place in the array.
 
     SLURM warns with SIGUSR2 before the time limit, and with SIGUSR2 or SIGTERM before a preemption: what runs then stops
@@ -23,7 +25,7 @@ def work(root: str, bundles: list[list[str]], side_by_side: int, rerun: bool) ->
         return
     run_ids = bundles[int(os.environ["SLURM_ARRAY_TASK_ID"])]
     threads = int(os.environ.get("SLURM_CPUS_PER_TASK", "0"))
-    job = Job("slurm", job_id(), threads=threads, rerun=rerun, code=os.environ.get("SWEEP_CODE"))
+    job = Job("slurm", job_id(), threads=threads, rerun=rerun, code=os.environ.get("SWEEP_CODE"), asked=asked)
     with Interrupts(signal.SIGUSR2, signal.SIGTERM) as interrupts:
         if len(run_ids) == 1:
             run_attempt(Path(root), run_ids[0], job, interrupts.reason)

@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from byol_core.files import make_folder, umask_of
+from orchestrator.asking import asked_of
 from orchestrator.errors import SchedulerError
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.job import work
@@ -65,7 +66,9 @@ def submit_held(folder: Path, root: Path, array: Array, rerun: bool) -> list[str
     executor.update_parameters(**_parameters(array))
     bundles = [list(bundle) for bundle in array.bundles]
     with umask_of(folder):  # which sbatch hands on to the jobs
-        return executor.send(len(bundles), work, str(root), bundles, array.resources.side_by_side, rerun)
+        return executor.send(
+            len(bundles), work, str(root), bundles, array.resources.side_by_side, rerun, asked_of(array.resources)
+        )
 
 
 def release(job_ids: Sequence[str]) -> None:
@@ -120,17 +123,16 @@ def _parameters(array: Array) -> dict[str, object]:
         **{name: getattr(asked, name) for name in ("partition", "account", "qos", "constraint", "exclude", "nodelist")},
         "array_parallelism": array.parallel or len(array.bundles),
         "signal_delay_s": _lead_s(asked.timeout_min),
-        "setup": [*setup_lines(asked), *_code(array)],  # last: a module may set PYTHONPATH too
+        "setup": [*setup_lines(asked), *([code_line(array.code)] if array.code else [])],
         "srun_args": asked.srun,
         "additional_parameters": {name: value for name, value in options.items() if value is not None},
     }
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def _code(array: Array) -> Iterator[str]:
-    """Yield the shell lines that make a job import the code of its submission."""
-    if array.code is not None:
-        yield f"export PYTHONPATH={shlex.quote(str(array.code))}${{PYTHONPATH:+:$PYTHONPATH}} SWEEP_CODE={array.code.name}"
+def code_line(code: Path) -> str:
+    """Return the shell line that makes a job import a copy of the code; it comes last, as a module may set PYTHONPATH too."""
+    return f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}} SWEEP_CODE={code.name}"
 
 
 def _lead_s(timeout_min: int) -> int:
