@@ -1,5 +1,6 @@
 # make demo   install, then the blog's seven rows on real handwritten digits, and the table
-# make test   the tests      make lint   ruff and mypy      make crash-test   every place to fail
+# make test   the tests      make slow-test   those of half a minute      make lint   ruff and mypy
+# make crash-test   every place to fail
 # make slurm-test   against a real one-node SLURM, in three configurations (root)
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,7 +16,7 @@ done; \
 command -v git >/dev/null || { echo "missing: git (Debian, Ubuntu: apt-get install git)" >&2; exit 1; }
 endef
 
-.PHONY: demo install test crash-test lint slurm-test clean
+.PHONY: demo install test slow-test crash-test lint slurm-test clean
 
 demo: $(VENV)/installed
 	@$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --executor local
@@ -41,7 +42,10 @@ $(VENV)/installed-dev: $(VENV)/installed
 	@touch $@
 
 test: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slurm and not exhaustive"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slurm and not slow and not exhaustive"
+
+slow-test: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "slow and not exhaustive"
 
 crash-test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m exhaustive -n 2

@@ -1,6 +1,6 @@
 """A worker that dies, loses power or meets a failing disk at any of its effects: the next attempt gives the same result.
 
-`make test` visits every 32nd effect; `make crash-test` all of them (marker exhaustive).
+`make slow-test` visits every 32nd effect; `make crash-test` all of them (marker exhaustive).
 """
 
 import errno

@@ -182,7 +182,9 @@ def test_commands_that_are_missing_are_named(monkeypatch):
 
 
 def test_the_array_limit_is_the_highest_index(config):
-    assert "1,000 jobs" in limits.array_size(config).found  # rnabio/sracha-rs#81: 1001 is one too many
+    assert (
+        "1,001 jobs" in limits.array_size(config).found
+    )  # with indices 0 to 1000; rnabio/sracha-rs#81: index 1001 is too high
     assert limits.array_size({}).level == Level.WARN and limits.array_size({"MaxArraySize": "0"}).level == Level.WARN
 
 

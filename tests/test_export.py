@@ -151,6 +151,7 @@ def test_a_database_without_runs_gives_files_without_lines(tmp_path, format_):
         assert [json.loads(file.read_text()) for file in files] == [[]] * 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", FORMATS)
 def test_memory_does_not_grow_with_the_points(tmp_path, format_):
     """300,000 points as tuples of Python objects would be 60 MB."""

@@ -1,6 +1,6 @@
 """A launcher that dies or loses power at any effect or SLURM command of a submission: one job a run, and no orphan.
 
-`make test` visits some places, `make crash-test` all of them (marker exhaustive).
+`make slow-test` visits some places, `make crash-test` all of them (marker exhaustive).
 """
 
 import multiprocessing

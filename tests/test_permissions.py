@@ -156,6 +156,7 @@ def test_the_copy_that_a_rebuild_keeps_is_private(sweep, spec_file, tmp_path):
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600 and kept.stat().st_size > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", UMASKS)
 def test_everything_below_the_root_and_the_database_are_private_under_any_umask(sweep, spec_file, tmp_path, mask):
     launch_one(sweep, spec_file, 0, mask)

@@ -268,6 +268,16 @@ def test_a_killed_job_is_found_out(place, spec, cluster):
     assert "without a word" in place.runs()["byol", 0]["reason"]
 
 
+@pytest.mark.only("accounting")
+def test_a_job_that_the_warning_killed_before_python_could_listen_was_preempted(place, spec):
+    asked = "gpus: 1, cpus: 1, mem_gb: 1, timeout_min: 10"
+    place.launch(spec(resources=asked + """, python: "bash -c 'kill -USR2 $$'" """))
+    place.ends({"PREEMPTED": 1})
+    assert "warned before it could listen" in place.runs()["byol", 0]["reason"]
+    place.launch(spec(resources=asked))
+    place.ends({"COMPLETED": 1})
+
+
 @pytest.mark.only("bare")
 def test_a_finished_job_that_slurm_has_forgotten_is_completed_by_its_result(place, spec):
     place.launch(spec(steps=2))
@@ -288,6 +298,20 @@ def test_slurmdbd_that_is_silent_takes_nothing_away(place, spec):
     with stopped("slurmdbd"):
         place.launch(file)
         place.ends({"COMPLETED": 2})
+
+
+# What the cluster offers
+
+
+def test_doctor_reads_the_cluster_and_its_probe_comes_back(place, spec, cluster):
+    place.trains = True
+    printed = place.sweep("doctor", spec(), "--submit", "--json", status=1)  # the GPUs are made up, and torch sees none
+    found = {one["name"]: one for one in json.loads(printed[printed.index("{") : printed.rindex("}") + 1])["findings"]}
+    assert [name for name, one in found.items() if one["level"] == "fail"] == ["GPUs in a job"]
+    assert found["code in a job"]["found"].startswith(f"imported from {place.root.path}/code/")
+    assert found["accounting"]["level"] == ("ok" if cluster == "accounting" else "warn")
+    assert found["array size"]["found"].startswith("6 jobs" if cluster == "bare" else "1,001 jobs")
+    assert not jobs() and not list((place.root.path / "doctor").iterdir())
 
 
 # Following

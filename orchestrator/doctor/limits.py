@@ -20,7 +20,7 @@ def check_limits(config: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def array_size(config: Mapping[str, str]) -> Finding:
-    """MaxArraySize limits the highest index, which is one less."""
+    """MaxArraySize limits the highest index, which is one less; ours start at 0."""
     size = config.get("MaxArraySize", "")
     if not size.isdecimal():
         return warn("array size", "MaxArraySize is not told", "none: 1001, SLURM's own default, is assumed")
@@ -28,7 +28,7 @@ def array_size(config: Mapping[str, str]) -> Finding:
         return warn(
             "array size", f"MaxArraySize is {size}: no arrays", "ask your site for arrays, or use --executor local in a job"
         )
-    return ok("array size", f"{int(size) - 1:,} jobs in an array; larger sweeps go out as several")
+    return ok("array size", f"{int(size):,} jobs in an array; larger sweeps go out as several")
 
 
 def job_count(config: Mapping[str, str]) -> Finding:
