@@ -6,6 +6,7 @@ calls.jsonl. Nothing runs by itself: a test moves jobs on through ``fake_slurm.F
 """
 
 import fcntl
+import io
 import json
 import os
 import re
@@ -339,23 +340,14 @@ def next_fault(name, folder):
 
 def act(name, words, truncate=None):
     """Do what the command does; return its output."""
-    printed, sys.stdout = sys.stdout, Output()
+    printed, sys.stdout = sys.stdout, io.StringIO()
     cluster = Cluster()
     try:
         COMMANDS[name](words, cluster)
         cluster.save()
     finally:
-        text, sys.stdout = sys.stdout.text, printed
+        text, sys.stdout = sys.stdout.getvalue(), printed
     sys.stdout.write(text if truncate is None else text[:truncate])
-
-
-class Output:
-    """Collects what is printed."""
-
-    text = ""
-
-    def write(self, text):
-        self.text += text
 
 
 def main():
