@@ -226,11 +226,15 @@ def _was_warned_early(facts: JobFacts) -> bool:
 
 
 def _signal_of(code: str) -> int:
-    """Return the signal in SLURM's STATUS:SIGNAL, 0 for none; a shell adds 128 to it and calls that a status."""
+    """Return the signal in SLURM's STATUS:SIGNAL, 0 for none.
+
+    A shell calls signal 12 status 140, and srun, which hands on how its task ended, calls it status 12 (seen with 22.05).
+    """
     status, _, number = code.partition(":")
     if number.isdecimal() and int(number):
         return int(number)
-    return max(0, int(status) - 128) if status.isdecimal() else 0
+    plain = int(status) if status.isdecimal() else 0
+    return plain - 128 if plain > 128 else plain if plain in _WARNINGS | {signal.SIGKILL} else 0
 
 
 def _exit(code: str) -> str:
