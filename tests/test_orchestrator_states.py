@@ -192,6 +192,8 @@ def test_nextflow_3422_and_5276_how_a_job_ended_is_told_with_its_node(root, go, 
 
 
 WARNED = {
+    "12:0": "PREEMPTED",
+    "15:0": "PREEMPTED",
     "0:12": "PREEMPTED",
     "140:0": "PREEMPTED",
     "0:15": "PREEMPTED",

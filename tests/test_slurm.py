@@ -310,7 +310,7 @@ def test_doctor_reads_the_cluster_and_its_probe_comes_back(place, spec, cluster)
     assert [name for name, one in found.items() if one["level"] == "fail"] == ["GPUs in a job"]
     assert found["code in a job"]["found"].startswith(f"imported from {place.root.path}/code/")
     assert found["accounting"]["level"] == ("ok" if cluster == "accounting" else "warn")
-    assert found["array size"]["found"].startswith("6 jobs" if cluster == "bare" else "1,001 jobs")
+    assert found["array size"]["found"].startswith("6 jobs" if cluster == "bare" else "10,001 jobs")
     assert not jobs() and not list((place.root.path / "doctor").iterdir())
 
 
