@@ -75,19 +75,70 @@ def find_settings(table: TableRows, runs: pd.DataFrame) -> list[Setting]:
     """
     placed = [(row, run) for run in runs.itertuples() if (row := table.row_of(run.config)) is not None]
     in_order = sorted(placed, key=lambda pair: (pair[0].key not in table.baselines, -_weight(values_of(table, *pair))))
-    settings: list[Setting] = []
+    settings = _Settings()
     for row, run in in_order:
         values = values_of(table, row, run)
-        homes = [setting for setting in settings if compatible(setting.values, values)]
-        if not homes:
-            homes = [Setting(values, *_asked(table, run))]
-            settings.extend(homes)
+        homes = settings.compatible_with(values) or [settings.add(Setting(values, *_asked(table, run)))]
         for setting in homes:
             setting.members.setdefault(row.key, []).append(run)
             asked = _asked(table, run)
             if asked > (setting.feeds, setting.launched_at, setting.sweep) and len(homes) == 1:
                 setting.feeds, setting.launched_at, setting.sweep = asked
-    return sorted(settings, key=lambda setting: (not setting.feeds, -setting.launched_at))
+    return sorted(settings.all, key=lambda setting: (not setting.feeds, -setting.launched_at))
+
+
+_Shape = tuple[frozenset[str], frozenset[str]]
+"""The keys that have a value, and those that are null."""
+
+
+class _Settings:
+    """Settings found by their values: a sweep of a learning rate makes hundreds, and each run would be held against all.
+
+    Between two shapes the keys that must be equal are known, so settings of one shape lie in a dictionary for each other shape.
+    """
+
+    def __init__(self) -> None:
+        self.all: list[Setting] = []
+        self._by_shapes: dict[tuple[_Shape, _Shape], dict[str, list[int]]] = {}
+        self._shapes: dict[_Shape, list[int]] = {}
+
+    def add(self, setting: Setting) -> Setting:
+        """Keep a setting, and return it."""
+        number, shape = len(self.all), _shape_of(setting.values)
+        self.all.append(setting)
+        self._shapes.setdefault(shape, []).append(number)
+        for (own, other), found in self._by_shapes.items():
+            if own == shape:
+                found.setdefault(_projection(setting.values, own, other), []).append(number)
+        return setting
+
+    def compatible_with(self, values: Values) -> list[Setting]:
+        """Return those that `compatible` accepts, in the order in which they were added."""
+        shape = _shape_of(values)
+        numbers = [i for own in self._shapes for i in self._index(own, shape).get(_projection(values, own, shape), ())]
+        return [self.all[i] for i in sorted(numbers)]
+
+    def _index(self, own: _Shape, other: _Shape) -> dict[str, list[int]]:
+        if (own, other) not in self._by_shapes:
+            found = self._by_shapes[own, other] = {}
+            for number in self._shapes[own]:
+                found.setdefault(_projection(self.all[number].values, own, other), []).append(number)
+        return self._by_shapes[own, other]
+
+
+def _shape_of(values: Values) -> _Shape:
+    return frozenset(key for key in values if values[key] is not None), frozenset(key for key in values if values[key] is None)
+
+
+def _projection(values: Values, one: _Shape, other: _Shape) -> str:
+    """Return the values that must be equal, as text; an absent key is equal to nothing."""
+    compared = (one[0] | other[0]) - one[1] - other[1]
+    return json.dumps([(key, _number(values[key])) for key in sorted(compared) if key in values])
+
+
+def _number(value: Any) -> Any:
+    """Return 1 as 1.0, which is equal to it."""
+    return float(value) if isinstance(value, int) else value
 
 
 def values_of(table: TableRows, row: Row, run: Any) -> dict[str, Any]:

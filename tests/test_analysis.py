@@ -290,3 +290,19 @@ def test_the_matrix_has_the_papers_spanning_headers():
     assert encoder.split() == ["encoder", "BN", "LN", "–"] and "SIMCLR" in text and "73.2" in text and "50.0" in text
     with pytest.raises(NoMatrixError, match="table tau has no matrix layout"):
         as_matrix(build(load_table("tau"), pd.DataFrame([run("byol", 0)])))
+
+
+def test_settings_are_found_as_if_each_were_compared():
+    """Against the plain definition: hundreds of settings, with keys that are null, absent, equal or not."""
+    import random
+
+    from analysis.settings import Setting, _Settings, compatible
+
+    chance = random.Random(1)
+    for _ in range(50):
+        found = _Settings()
+        for _ in range(60):
+            values = {key: chance.choice([None, 1, 1.0, 2, "a", [1, 2]]) for key in "abcd" if chance.random() < 0.8}
+            assert found.compatible_with(values) == [one for one in found.all if compatible(one.values, values)]
+            if chance.random() < 0.5:
+                found.add(Setting(values, False, 0.0, ""))
