@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from byol_core.checkpoint import Checkpoints
-from byol_core.files import RecordLog, RecordReader, write_json
+from byol_core.files import RecordLog, RecordReader, claim_folder, write_json
 from orchestrator import follow as following
 from orchestrator.errors import BrokenSweepError, UsageError
 from orchestrator.executors.interrupts import Interrupts
@@ -45,10 +45,10 @@ def run(root):
 
 
 def attempt(run, *records, job_id=None, executor="local"):
-    """Leave what a worker leaves; a pair of numbers stands for the step it started from and that of its checkpoint."""
+    """Leave what a worker leaves, and as a worker does it: the folder appears with its claim, since others look on."""
     made = run.attempt(len(run.attempts()) + 1)
-    made.path.mkdir(parents=True)
-    write_json(made.claim, {"process": asdict(this_process()), "job": asdict(Job(executor, job_id)), "claimed_at": time.time()})
+    claim = {"process": asdict(this_process()), "job": asdict(Job(executor, job_id)), "claimed_at": time.time()}
+    assert claim_folder(made.path, made.claim.name, claim)
     with RecordLog(made.events) as log:
         for record in records:
             log.append({"t": time.time(), **record})
