@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import threading
 import time
 from dataclasses import asdict, replace
@@ -11,6 +12,8 @@ import pytest
 from byol_core.checkpoint import Checkpoints
 from byol_core.files import RecordLog, RecordReader, claim_folder, write_json
 from orchestrator import follow as following
+from orchestrator.collect import collect
+from orchestrator.database import open_database
 from orchestrator.errors import BrokenSweepError, UsageError
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.launch import Reporter, Request, launch
@@ -351,6 +354,18 @@ def test_on_this_machine_a_broken_sweep_is_stopped_too(root, spec_file, monkeypa
     done = launch(Request(load_sweep(spec_file()), Narrowing(), "inline"), root, SILENT)
     assert "no module" in done.stopped and done.interrupted is None
     assert [len(run.attempts()) for run in root.runs()].count(0) == 1
+
+
+def test_an_error_that_names_a_file_which_is_no_text_still_ends_its_run(root, run, monkeypatch, tmp_path):
+    def read_photo(*_, **__):
+        raise OSError(5, "Input/output error", os.fsdecode(b"caf\xe9.png"))
+
+    monkeypatch.setattr("byol_core.train.train", read_photo)
+    assert run_attempt(root.path, run.run_id, Job("inline", capture=False), lambda: None) == State.FAILED
+    collect(root, open_database(str(tmp_path / "results.db")), Queue())
+    with sqlite3.connect(tmp_path / "results.db") as connection:
+        [(state, reason)] = connection.execute("SELECT state, reason FROM runs WHERE attempt = 1")
+    assert state == "FAILED" and "caf\\udce9.png" in reason
 
 
 def test_options_that_make_no_sense_together_are_refused(root, spec_file, fake_slurm):
