@@ -1,6 +1,7 @@
 """A table as JSON: the stable form that `sweep report --format json` prints. Fractions in [0, 1], null for no value."""
 
 import json
+import math
 from typing import Any
 
 from analysis.settings import Setting
@@ -9,7 +10,7 @@ from analysis.table import Line, Table
 
 def as_json(table: Table) -> str:
     """Return the text."""
-    return json.dumps(as_document(table), indent=1, ensure_ascii=False)
+    return json.dumps(as_document(table), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def as_document(table: Table) -> dict[str, Any]:
@@ -60,8 +61,13 @@ def _line(line: Line) -> dict[str, Any]:
         "state": line.state,
         "marks": list(line.marks),
         "collapsed": list(line.collapsed) if line.collapsed else None,
-        "std_sqrt_d": line.final.get("std_sqrt_d"),
-        "positive_cosine": line.final.get("positive_cosine"),
-        "negative_cosine": line.final.get("negative_cosine"),
+        "std_sqrt_d": _finite(line.final.get("std_sqrt_d")),
+        "positive_cosine": _finite(line.final.get("positive_cosine")),
+        "negative_cosine": _finite(line.final.get("negative_cosine")),
         "run_ids": list(line.run_ids),
     }
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON knows no NaN: a mean over a run that has none."""
+    return value if value is not None and math.isfinite(value) else None

@@ -8,7 +8,7 @@ from analysis.render_markdown import as_markdown
 from analysis.render_matrix import as_matrix
 from analysis.render_text import as_text
 from analysis.rows import load_table
-from analysis.run_frame import run_frame
+from analysis.runs import read_runs
 from analysis.table import Table, build
 
 FORMATS = {"text": as_text, "md": as_markdown, "csv": as_csv, "json": as_json}
@@ -24,4 +24,4 @@ def report(db: str, name: str, setting: str | None = None, sweeps: Sequence[str]
         UnknownSweepError: no sweep of that name.
         NoDatabaseError: no database there.
     """
-    return build(load_table(name), run_frame(db), setting, sweeps)
+    return build(load_table(name), read_runs(db), setting, sweeps)

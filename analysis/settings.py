@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pandas as pd
-
 from analysis.rows import Row, TableRows
+from analysis.runs import Run
 
 Values = Mapping[str, Any]
 _ABSENT = object()
@@ -37,7 +36,7 @@ class Setting:
 
     Attributes:
         values: of the runs it was told from.
-        members: row key → runs (lines of the frame).
+        members: row key → runs.
         feeds: whether a sweep that lists the table asked for them.
         launched_at: when such a sweep, or else any, last asked.
         sweep: that sweep's label.
@@ -47,7 +46,7 @@ class Setting:
     feeds: bool
     launched_at: float
     sweep: str
-    members: dict[str, list[Any]] = field(default_factory=dict)
+    members: dict[str, list[Run]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -68,16 +67,15 @@ class Setting:
         }
 
 
-def find_settings(table: TableRows, runs: pd.DataFrame) -> list[Setting]:
+def find_settings(table: TableRows, runs: Sequence[Run]) -> list[Setting]:
     """Sort a table's runs into settings: those of sweeps that feed the table first, the newest of them on top.
 
     A setting is told from the runs of the table's baselines; runs that agree with none are told apart by themselves.
     """
-    placed = [(row, run) for run in runs.itertuples() if (row := table.row_of(run.config)) is not None]
-    in_order = sorted(placed, key=lambda pair: (pair[0].key not in table.baselines, -_weight(values_of(table, *pair))))
+    placed = [(row, run, values_of(table, row, run)) for run in runs if (row := table.row_of(run.config)) is not None]
+    in_order = sorted(placed, key=lambda one: (one[0].key not in table.baselines, -_weight(one[2])))
     settings = _Settings()
-    for row, run in in_order:
-        values = values_of(table, row, run)
+    for row, run, values in in_order:
         homes = settings.compatible_with(values) or [settings.add(Setting(values, *_asked(table, run)))]
         for setting in homes:
             setting.members.setdefault(row.key, []).append(run)
@@ -90,6 +88,9 @@ def find_settings(table: TableRows, runs: pd.DataFrame) -> list[Setting]:
 _Shape = tuple[frozenset[str], frozenset[str]]
 """The keys that have a value, and those that are null."""
 
+_Projection = tuple[Any, ...]
+"""The values that must be equal for two settings to be compatible."""
+
 
 class _Settings:
     """Settings found by their values: a sweep of a learning rate makes hundreds, and each run would be held against all.
@@ -99,7 +100,7 @@ class _Settings:
 
     def __init__(self) -> None:
         self.all: list[Setting] = []
-        self._by_shapes: dict[tuple[_Shape, _Shape], dict[str, list[int]]] = {}
+        self._by_shapes: dict[tuple[_Shape, _Shape], dict[_Projection, list[int]]] = {}
         self._shapes: dict[_Shape, list[int]] = {}
 
     def add(self, setting: Setting) -> Setting:
@@ -118,7 +119,7 @@ class _Settings:
         numbers = [i for own in self._shapes for i in self._index(own, shape).get(_projection(values, own, shape), ())]
         return [self.all[i] for i in sorted(numbers)]
 
-    def _index(self, own: _Shape, other: _Shape) -> dict[str, list[int]]:
+    def _index(self, own: _Shape, other: _Shape) -> dict[_Projection, list[int]]:
         if (own, other) not in self._by_shapes:
             found = self._by_shapes[own, other] = {}
             for number in self._shapes[own]:
@@ -127,21 +128,18 @@ class _Settings:
 
 
 def _shape_of(values: Values) -> _Shape:
-    return frozenset(key for key in values if values[key] is not None), frozenset(key for key in values if values[key] is None)
+    null = frozenset([key for key, value in values.items() if value is None])
+    return frozenset(values) - null, null
 
 
-def _projection(values: Values, one: _Shape, other: _Shape) -> str:
-    """Return the values that must be equal, as text; an absent key is equal to nothing."""
+def _projection(values: Values, one: _Shape, other: _Shape) -> _Projection:
+    """Return the values that must be equal; an absent key is equal to nothing, since the other setting has it."""
     compared = (one[0] | other[0]) - one[1] - other[1]
-    return json.dumps([(key, _number(values[key])) for key in sorted(compared) if key in values])
+    found = [values.get(key, _ABSENT) for key in sorted(compared)]
+    return tuple([tuple(value) if isinstance(value, list) else value for value in found])
 
 
-def _number(value: Any) -> Any:
-    """Return 1 as 1.0, which is equal to it."""
-    return float(value) if isinstance(value, int) else value
-
-
-def values_of(table: TableRows, row: Row, run: Any) -> dict[str, Any]:
+def values_of(table: TableRows, row: Row, run: Run) -> dict[str, Any]:
     """Return a run's setting in this table."""
     left_out = {*table.axes, "seed"}
     fingerprint, split, semantics = run.data
@@ -168,7 +166,7 @@ def _weight(values: Values) -> int:
     return sum(value is not None for value in values.values())
 
 
-def _asked(table: TableRows, run: Any) -> tuple[bool, float, str]:
+def _asked(table: TableRows, run: Run) -> tuple[bool, float, str]:
     """Return whether a sweep that feeds the table asked for the run, when, and its label."""
     if table.id in run.fed:
         return (True, *run.fed[table.id])

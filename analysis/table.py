@@ -9,10 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-import pandas as pd
-
 from analysis.collapse import is_collapsed
 from analysis.rows import Row, TableRows
+from analysis.runs import Run
 from analysis.settings import Setting, differing_keys, find_settings
 from analysis.stats import Difference, Summary, holm, paired_difference, summarize
 
@@ -82,12 +81,12 @@ class Table:
         return datetime.fromtimestamp(self.setting.launched_at).strftime("%Y-%m-%d") if self.setting else ""
 
 
-def build(rows: TableRows, runs: pd.DataFrame, setting: str | None = None, sweeps: Sequence[str] = ()) -> Table:
+def build(rows: TableRows, runs: Sequence[Run], setting: str | None = None, sweeps: Sequence[str] = ()) -> Table:
     """Rebuild a table.
 
     Args:
         rows: its definition.
-        runs: as `analysis.run_frame` gives them.
+        runs: of any table and setting.
         setting: id (or its first digits) of the setting to show; the newest where None.
         sweeps: use only runs that these sweeps ask for; all where empty.
 
@@ -97,7 +96,7 @@ def build(rows: TableRows, runs: pd.DataFrame, setting: str | None = None, sweep
     """
     if sweeps:
         _check_sweeps(runs, sweeps)
-        runs = runs[[any(_is_of(label, sweeps) for label in labels) for labels in runs["sweeps"]]]
+        runs = [run for run in runs if any(_is_of(label, sweeps) for label in run.sweeps)]
     settings = find_settings(rows, runs)
     if not settings and setting is None:
         return Table(rows, None, [], [Line(row) for row in rows.rows.values()])
@@ -106,8 +105,8 @@ def build(rows: TableRows, runs: pd.DataFrame, setting: str | None = None, sweep
     return Table(rows, chosen, [one for one in settings if one is not chosen], _compare(rows, lines))
 
 
-def _check_sweeps(runs: pd.DataFrame, sweeps: Sequence[str]) -> None:
-    known = sorted({label for labels in runs["sweeps"] for label in labels})
+def _check_sweeps(runs: Sequence[Run], sweeps: Sequence[str]) -> None:
+    known = sorted({label for run in runs for label in run.sweeps})
     for name in sweeps:
         if not any(_is_of(label, [name]) for label in known):
             raise UnknownSweepError(f"no sweep is called {name!r}; sweeps: {', '.join(known) or 'none yet'}")
@@ -127,7 +126,7 @@ def _choose(rows: TableRows, settings: Sequence[Setting], wanted: str | None) ->
     raise UnknownSettingError(f"table {rows.id} has no setting {wanted!r}; settings: {known}")
 
 
-def _line(table: TableRows, row: Row, runs: Sequence[Any]) -> Line:
+def _line(table: TableRows, row: Row, runs: Sequence[Run]) -> Line:
     if not runs:
         return Line(row)
     differing = differing_keys([run.config for run in runs])
@@ -150,7 +149,7 @@ def _line(table: TableRows, row: Row, runs: Sequence[Any]) -> Line:
     )
 
 
-def _value(table: TableRows, run: Any) -> float | None:
+def _value(table: TableRows, run: Run) -> float | None:
     if run.state != "COMPLETED" or run.outcome != "ok":
         return None
     wanted = [
@@ -161,11 +160,11 @@ def _value(table: TableRows, run: Any) -> float | None:
     return float(max(wanted)[1]) if wanted else None
 
 
-def _verdict(run: Any) -> bool | None:
+def _verdict(run: Run) -> bool | None:
     return is_collapsed(run.final) if run.state == "COMPLETED" else None
 
 
-def _state(runs: Sequence[Any]) -> str:
+def _state(runs: Sequence[Run]) -> str:
     done = sum(run.state == "COMPLETED" for run in runs)
     states = {run.state for run in runs}
     count = f"{done}/{len(runs)}"
@@ -180,7 +179,7 @@ def _state(runs: Sequence[Any]) -> str:
     return f"stopped {count}" if "STOPPED" in states else f"waiting {count}"
 
 
-def _marks(runs: Sequence[Any]) -> list[str]:
+def _marks(runs: Sequence[Run]) -> list[str]:
     marks = []
     diverged = sum(run.outcome == "diverged" for run in runs)
     if diverged:
@@ -192,7 +191,7 @@ def _marks(runs: Sequence[Any]) -> list[str]:
     return marks
 
 
-def _confounded(runs: Sequence[Any], keys: Sequence[str]) -> str:
+def _confounded(runs: Sequence[Run], keys: Sequence[str]) -> str:
     shown = [f"{key} {' | '.join(sorted({str(run.config.get(key)) for run in runs}))}" for key in keys[:3]]
     return "confounded: " + ", ".join(shown)
 

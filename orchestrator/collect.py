@@ -7,12 +7,13 @@ together. Runs that have ended are skipped while their folder has not changed. N
 import fcntl
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, Table, delete, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from byol_core.files import DamagedFileError, read_json
@@ -26,6 +27,7 @@ from orchestrator.states import ACTIVE, Queue, State
 from orchestrator.writing import Writer
 
 _UNTOUCHED = "no attempt"
+_COARSEST_NS = 2_000_000_000
 _RUNS_AT_ONCE, _POINTS_AT_ONCE = 200, 20_000
 
 
@@ -85,6 +87,7 @@ class _Known:
 
     number: int
     state: str
+    attempt: int
     stamp: str
     job_id: str | None
     queue_reason: str | None
@@ -99,37 +102,34 @@ class _Pass:
 
     def collect(self) -> None:
         self.writer = Writer(self.connection)
-        self._forget_what_is_gone()
+        runs, sweeps = self.root.runs(), self.root.sweeps()
+        self._forget_all_but(schema.runs, "run_id", {run.run_id for run in runs})
+        self._forget_all_but(schema.sweeps, "label", {sweep.path.name for sweep in sweeps})
         if self.queue.answered_at is not None:
             self.writer.upsert(schema.roots, [{"path": str(self.root.path), "slurm_answered_at": self.queue.answered_at}])
-        for sweep in self.root.sweeps():
+        for sweep in sweeps:
             plan = self._read(sweep.plan)
             if plan is not None:
                 self._sweep(plan)
-        runs = [(run, _stamp(run)) for run in self.root.runs()]
         known = self._known_runs()
-        new = [row for run, stamp in runs if run.run_id not in known and (row := self._new_run(run, stamp))]
+        new = [row for run in runs if run.run_id not in known and (row := self._new_run(run))]
         if new:
             self.writer.insert(schema.runs, new)
             known = self._known_runs()
         changed = [
-            (run, known[run.run_id].number, stamp)
-            for run, stamp in runs
-            if run.run_id in known and self._may_have_changed(run.run_id, known[run.run_id], stamp)
+            (run, known[run.run_id].number)
+            for run in runs
+            if run.run_id in known and self._may_have_changed(run, known[run.run_id])
         ]
         for start in range(0, len(changed), _RUNS_AT_ONCE):
             self._look_at(changed[start : start + _RUNS_AT_ONCE])
 
-    def _forget_what_is_gone(self) -> None:
-        """Drop the runs and sweeps of this root whose folders were deleted: the files are the truth."""
-        for table, name, there in (
-            (schema.runs, "run_id", {run.run_id for run in self.root.runs()}),
-            (schema.sweeps, "label", {sweep.path.name for sweep in self.root.sweeps()}),
-        ):
-            ours = select(table.c.id, table.c[name]).where(table.c.root == str(self.root.path))
-            gone = [number for number, known in self.connection.execute(ours) if known not in there]
-            for number in gone:
-                self.connection.execute(delete(table).where(table.c.id == number))
+    def _forget_all_but(self, table: Table, name: str, there: set[str]) -> None:
+        """Drop what the database has of this root and whose folder was deleted: the files are the truth."""
+        ours = select(table.c.id, table.c[name]).where(table.c.root == str(self.root.path))
+        gone = [number for number, known in self.connection.execute(ours).all() if known not in there]
+        for number in gone:
+            self.connection.execute(delete(table).where(table.c.id == number))
 
     def _read(self, file: Path) -> Any | None:
         try:
@@ -138,11 +138,12 @@ class _Pass:
             self.damaged.append(str(error))
             return None
 
-    def _may_have_changed(self, run_id: str, known: _Known, stamp: str) -> bool:
+    def _may_have_changed(self, run: RunFolder, known: _Known) -> bool:
         """Tell whether a run needs a look: its folder changed, or its state hangs on a process or a job."""
-        if stamp == known.stamp == _UNTOUCHED and self._waits_as_before(run_id, known):
+        stamp = _stamp(run, known.attempt)
+        if stamp == known.stamp == _UNTOUCHED and self._waits_as_before(run.run_id, known):
             return False
-        asked = self.queue.knows(run_id) and known.state != State.COMPLETED
+        asked = self.queue.knows(run.run_id) and known.state != State.COMPLETED
         return stamp != known.stamp or known.state in ACTIVE or asked
 
     def _waits_as_before(self, run_id: str, known: _Known) -> bool:
@@ -153,8 +154,8 @@ class _Pass:
         return (known.state, known.job_id, known.queue_reason) == (State.SUBMITTED, facts.job_id, facts.reason or None)
 
     def _known_runs(self) -> dict[str, _Known]:
-        columns = (schema.runs.c[name] for name in ("run_id", "id", "state", "stamp", "job_id", "queue_reason"))
-        return {run_id: _Known(*facts) for run_id, *facts in self.connection.execute(select(*columns))}
+        columns = (schema.runs.c[name] for name in ("run_id", "id", "state", "attempt", "stamp", "job_id", "queue_reason"))
+        return {run_id: _Known(*facts) for run_id, *facts in self.connection.execute(select(*columns)).all()}
 
     def _sweep(self, plan: dict[str, Any]) -> None:
         known = self.connection.execute(
@@ -174,23 +175,24 @@ class _Pass:
         self.writer.insert(schema.variants, variants)
         self.writer.insert(schema.sweep_runs, [{"sweep_id": sweep_id, **run} for run in plan["runs"]])
 
-    def _new_run(self, run: RunFolder, stamp: str) -> Row | None:
+    def _new_run(self, run: RunFolder) -> Row | None:
         """Return the row of a run that is seen for the first time; one with attempts gets its results in the same pass."""
-        description = self._read(run.description)
+        stamp, description = _stamp(run, 0), self._read(run.description)
         if description is None:
             return None
         return new_run(description, str(self.root.path), stamp if stamp == _UNTOUCHED else "")
 
-    def _look_at(self, runs: Sequence[tuple[RunFolder, int, str]]) -> None:
-        known = self._known_attempts([number for _, number, _ in runs])
+    def _look_at(self, runs: Sequence[tuple[RunFolder, int]]) -> None:
+        known = self._known_attempts([number for _, number in runs])
         read: list[RunRows] = []
-        for run, number, stamp in runs:
+        for run, number in runs:
+            stamp = _stamp(run, max((attempt.number for attempt in run.attempts()), default=0))  # before what it stands for
             try:
                 rows = read_run(run, number, known.get(number, {}), self.queue, self.writer.metrics)
             except DamagedFileError as error:  # the other runs are none the worse
                 self.damaged.append(str(error))
             else:
-                rows.run["stamp"] = stamp if _is_settled(rows) else ""
+                rows.run["stamp"] = stamp if _is_settled(rows, stamp) else ""
                 read.append(rows)
             if sum(len(rows.points) for rows in read) > _POINTS_AT_ONCE:
                 self.writer.write(read)
@@ -205,23 +207,33 @@ class _Pass:
         return known
 
 
-def _is_settled(rows: RunRows) -> bool:
-    """Tell whether the folder's stamp says it all: a shared file system may show a result before the end of its log."""
+def _is_settled(rows: RunRows, stamp: str) -> bool:
+    """Tell whether the folder's stamp says it all: a shared file system may show a result before the end of its log.
+
+    A stamp of just now does not: clocks of file systems are coarse, and the next change may leave it as it is.
+    """
+    if stamp != _UNTOUCHED and max(map(int, stamp.split())) > time.time_ns() - _COARSEST_NS:
+        return False
     return rows.run["state"] != State.COMPLETED or rows.attempts[-1]["state"] is not None
 
 
-def _stamp(run: RunFolder) -> str:
-    """Return what changes when an attempt, its end or an evaluation comes in."""
-    try:
-        attempts = [entry.name for entry in os.scandir(run.path / "attempts")]
-    except FileNotFoundError:
+def _stamp(run: RunFolder, newest: int) -> str:
+    """Return what changes when an attempt, its end or an evaluation comes in.
+
+    Args:
+        run: its folder.
+        newest: the number of its newest attempt, as far as is known; 0 for none. Listing the folder would take as long again.
+    """
+    folder = os.fspath(run.path)
+    attempts = _modified(f"{folder}/attempts")
+    if not attempts:
         return _UNTOUCHED
-    newest = max(attempts, default="")
-    return f"{len(attempts)} {_modified(run.path / 'attempts' / newest)} {_modified(run.path / 'evaluations')}"
+    return f"{attempts} {_modified(f'{folder}/attempts/{newest:04d}')} {_modified(f'{folder}/evaluations')}"
 
 
-def _modified(path: Path) -> int:
+def _modified(path: str) -> int:
+    """Return when a folder was last changed, in nanoseconds since 1970; 0 where there is none."""
     try:
-        return path.stat().st_mtime_ns
+        return os.stat(path).st_mtime_ns  # noqa: PTH116 - thousands of times
     except FileNotFoundError:
         return 0

@@ -139,3 +139,23 @@ def fake_slurm(tmp_path, monkeypatch):
 
 def command(*arguments):
     return [sys.executable, "-m", "orchestrator.cli", *map(str, arguments)]
+
+
+@pytest.fixture
+def root(tmp_path, spec_file):
+    """A planned sweep of four runs; tests of other roots have a fixture of their own."""
+    from orchestrator.plan import Narrowing, make_plan, write_plan
+    from orchestrator.root import Root
+    from orchestrator.spec import load_sweep
+    from orchestrator.states import Queue
+
+    root = Root(tmp_path / "root")
+    root.create()
+    write_plan(make_plan(load_sweep(spec_file()), root, Narrowing(), Queue()), root)
+    return root
+
+
+@pytest.fixture
+def run(root):
+    """The first of its runs."""
+    return root.runs()[0]

@@ -2,9 +2,9 @@
 
 import io
 import json
+import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
@@ -17,6 +17,7 @@ from analysis.render_markdown import as_markdown, escape
 from analysis.render_matrix import NoMatrixError, as_matrix
 from analysis.render_text import as_text
 from analysis.rows import UnknownTableError, load_table, table_ids
+from analysis.runs import Run
 from analysis.settings import find_settings
 from analysis.stats import holm, paired_difference, summarize
 from analysis.table import UnknownSettingError, build
@@ -69,7 +70,7 @@ def test_holm_equals_rs_p_adjust():
 
 
 def run(row, seed, value=0.5, **changes):
-    """A line of the frame that `run_frame` gives, for one run."""
+    """A run that has completed, unless the changes say otherwise."""
     overrides = {**ROWS[row], **changes.pop("overrides", {}), "seed": seed}
     spread = None if row == "random" else changes.pop("spread", 0.8)
     config = canonical(resolve("digits-tiny", overrides))
@@ -78,10 +79,6 @@ def run(row, seed, value=0.5, **changes):
         "seed": seed,
         "state": "COMPLETED",
         "outcome": "ok",
-        "reason": None,
-        "step": 1,
-        "total_steps": 1,
-        "wall_s": 1.0,
         "config": config,
         "data": ("f" * 64, "as stored", 1),
         "evaluations": {("probe", 1, "online", "accuracy"): value},
@@ -91,11 +88,11 @@ def run(row, seed, value=0.5, **changes):
         "launched_at": 1000.0,
     }
     merged = {**line, **changes}
-    return {"fed": {"mlp_norm": (merged["launched_at"], merged["sweeps"][0])}, **merged}
+    return Run(**{"fed": {"mlp_norm": (merged["launched_at"], merged["sweeps"][0])}, **merged})
 
 
 def table(*runs, **kwargs):
-    return build(MLP_NORM, pd.DataFrame(list(runs)), **kwargs)
+    return build(MLP_NORM, runs, **kwargs)
 
 
 def line(built, key):
@@ -103,7 +100,7 @@ def line(built, key):
 
 
 def test_a_table_without_runs_has_all_its_lines():
-    empty = build(MLP_NORM, pd.DataFrame(columns=[*run("byol", 0)]))
+    empty = build(MLP_NORM, [])
     assert [one.state for one in empty.lines] == ["absent"] * 7
     assert "no runs yet: start some with `sweep launch SPEC --table mlp_norm`" in as_text(empty)
     assert json.loads(as_json(empty))["setting"] is None
@@ -126,9 +123,7 @@ def test_the_random_encoder_belongs_to_every_setting_with_its_images_and_is_neve
     short, long = ({"epochs": 10}, {"epochs": 20})
     built = [
         table(run("byol", 0, overrides=short), run("byol", 0, overrides=long), run("random", 0), setting=one.id)
-        for one in find_settings(
-            MLP_NORM, pd.DataFrame([run("byol", 0, overrides=short), run("byol", 0, overrides=long), run("random", 0)])
-        )
+        for one in find_settings(MLP_NORM, [run("byol", 0, overrides=short), run("byol", 0, overrides=long), run("random", 0)])
     ]
     assert [line(one, "random").state for one in built] == ["done 1/1"] * 2
     assert all(line(one, "random").collapsed is None and len(one.others) == 1 for one in built)
@@ -215,7 +210,7 @@ def test_the_newest_version_of_a_protocol_counts():
 
 def test_collapse_is_judged_from_the_spread_alone():
     assert is_collapsed({"std_sqrt_d": 0.09}) is True and is_collapsed({"std_sqrt_d": 0.11}) is False
-    assert is_collapsed({"loss": 0.0}) is None
+    assert is_collapsed({"loss": 0.0}) is None and is_collapsed({"std_sqrt_d": math.nan}) is None
 
 
 def test_json_has_the_documented_keys():
@@ -246,7 +241,7 @@ def test_the_note_on_differing_settings_names_them_and_goes_when_there_are_none(
 
 
 def test_table_norm_takes_the_same_runs():
-    built = build(load_table("norm"), pd.DataFrame([run("byol", 0), run("no_norm", 0)]))
+    built = build(load_table("norm"), [run("byol", 0), run("no_norm", 0)])
     assert {one.row.key for one in built.lines if one.state == "done 1/1"} == {"byol_bn_bn_bn", "byol_bn_none_none"}
     assert len(built.lines) == 22
 
@@ -260,7 +255,7 @@ def test_the_figure_shows_ink_for_every_line():
     from PIL import Image
 
     full = table(*(run("byol", seed, value) for seed, value in BASE.items()), run("random", 0, 0.3))
-    empty = build(MLP_NORM, pd.DataFrame(columns=[*run("byol", 0)]))
+    empty = build(MLP_NORM, [])
     colours = [np.asarray(Image.open(io.BytesIO(draw(one))).convert("RGB")).reshape(-1, 3) for one in (full, empty)]
     ours = [int((np.abs(pixels - np.array([0x1F, 0x5F, 0x8B])).sum(1) < 12).sum()) for pixels in colours]
     assert ours[0] > ours[1] > 0  # the legend alone has some
@@ -285,11 +280,11 @@ def test_csv_and_markdown_hold_the_numbers_of_the_table():
 
 
 def test_the_matrix_has_the_papers_spanning_headers():
-    text = as_matrix(build(load_table("norm"), pd.DataFrame([run("byol", 0, 0.5)])))
+    text = as_matrix(build(load_table("norm"), [run("byol", 0, 0.5)]))
     encoder = next(one for one in text.splitlines() if one.startswith("encoder"))
     assert encoder.split() == ["encoder", "BN", "LN", "–"] and "SIMCLR" in text and "73.2" in text and "50.0" in text
     with pytest.raises(NoMatrixError, match="table tau has no matrix layout"):
-        as_matrix(build(load_table("tau"), pd.DataFrame([run("byol", 0)])))
+        as_matrix(build(load_table("tau"), [run("byol", 0)]))
 
 
 def test_settings_are_found_as_if_each_were_compared():

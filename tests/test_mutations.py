@@ -9,8 +9,9 @@ import pytest
 from conftest import REPO
 
 DURABLE, RECORDS = "byol_core/files/durable.py", "byol_core/files/records.py"
-POWER, STORE, FILES, REBUILD = (
-    f"tests/test_{name}.py" for name in ("power_loss", "orchestrator_store", "files", "orchestrator_rebuild")
+POWER, STORE, COLLECT, FILES, REBUILD = (
+    f"tests/test_{name}.py"
+    for name in ("power_loss", "orchestrator_store", "orchestrator_collect", "files", "orchestrator_rebuild")
 )
 
 # What is taken away: file, text, what stands there instead, the test that must notice, and which of its cases.
@@ -112,25 +113,32 @@ MUTATIONS = {
         "orchestrator/writing.py",
         "statement.on_conflict_do_update(index_elements=keys, set_=changes)",
         "statement",
-        STORE,
+        COLLECT,
         "every_byte",
     ),
     "the cursor": (
         "orchestrator/reading.py",
         'row["events_segment"], row["events_offset"] = reader.cursor',
         "pass",
-        STORE,
+        COLLECT,
         "damaged_lines",
     ),
     "one transaction": ("orchestrator/database.py", '"BEGIN IMMEDIATE"', '"SELECT 1"', REBUILD, "dies"),
     "looking again while a log has no end": (
         "orchestrator/collect.py",
-        "stamp if _is_settled(rows) else",
+        "stamp if _is_settled(rows, stamp) else",
         "stamp if True else",
         REBUILD,
         "shows_up_after",
     ),
-    "one collector at a time": ("orchestrator/collect.py", "fcntl.flock(descriptor,", "print(", STORE, "collector"),
+    "looking again at what changed just now": (
+        "orchestrator/collect.py",
+        "time.time_ns() - _COARSEST_NS",
+        "time.time_ns()",
+        COLLECT,
+        "coarse_clock",
+    ),
+    "one collector at a time": ("orchestrator/collect.py", "fcntl.flock(descriptor,", "print(", COLLECT, "collector"),
 }
 
 

@@ -17,11 +17,10 @@ from orchestrator.database import open_database
 from orchestrator.errors import BrokenSweepError, UsageError
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.launch import Reporter, Request, launch
-from orchestrator.plan import Narrowing, make_plan, write_plan
+from orchestrator.plan import Narrowing, make_plan
 from orchestrator.processes import this_process
 from orchestrator.queued import look_at_queue
 from orchestrator.retry import RULES, held_back, idle_attempts
-from orchestrator.root import Root
 from orchestrator.slurm import requeue
 from orchestrator.slurm.distributed import rendezvous
 from orchestrator.slurm.nodes import without
@@ -31,20 +30,6 @@ from orchestrator.states import Queue, State
 from orchestrator.worker import Job, run_attempt
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
-
-
-@pytest.fixture
-def root(tmp_path, spec_file):
-    """A planned sweep of four runs."""
-    root = Root(tmp_path / "root")
-    root.create()
-    write_plan(make_plan(load_sweep(spec_file()), root, Narrowing(), Queue()), root)
-    return root
-
-
-@pytest.fixture
-def run(root):
-    return root.runs()[0]
 
 
 def attempt(run, *records, job_id=None, executor="local"):

@@ -1,21 +1,16 @@
-"""Runs and their files: claims, the fence, states told from evidence, the collector."""
+"""Runs and their files: claims, the fence, states told from evidence, plans."""
 
 import json
-import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
 import pytest
-from sqlalchemy import func, select, text
 
 from byol_core.files import RecordLog, RecordReader, write_json
-from orchestrator import schema
-from orchestrator.collect import collect
-from orchestrator.database import open_database
-from orchestrator.errors import StoreError, UsageError
-from orchestrator.plan import Narrowing, make_plan, write_plan
+from orchestrator.errors import UsageError
+from orchestrator.plan import Narrowing, make_plan
 from orchestrator.processes import Process, is_alive, this_process
 from orchestrator.root import Root
 from orchestrator.spec import load_sweep
@@ -32,34 +27,6 @@ def go_on():
 def stop_after(n):
     left = iter(range(n))
     return lambda: None if next(left, None) is not None else "asked to"
-
-
-@pytest.fixture
-def root(tmp_path, spec_file):
-    """A planned sweep of four runs."""
-    root = Root(tmp_path / "root")
-    root.create()
-    write_plan(make_plan(load_sweep(spec_file()), root, Narrowing(), Queue()), root)
-    return root
-
-
-@pytest.fixture
-def run(root):
-    return root.runs()[0]
-
-
-@pytest.fixture
-def db(tmp_path):
-    return open_database(str(tmp_path / "results.db"))
-
-
-def rows(engine, table):
-    with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
-
-
-def dump(engine):
-    return {name: rows(engine, table) for name, table in schema.metadata.tables.items()}
 
 
 def test_an_attempt_leaves_claim_events_result_encoder_and_evaluations(root, run):
@@ -240,115 +207,6 @@ def test_a_pid_that_came_back_is_another_process():
     assert is_alive(here) is True and is_alive(replace(here, started=here.started + 1)) is False
     assert is_alive(replace(here, boot_id="another")) is False
     assert is_alive(Process("elsewhere", here.boot_id, here.pid, here.started)) is None
-
-
-# The collector
-
-
-def test_collecting_twice_changes_nothing(root, run, db):
-    run_attempt(root.path, run.run_id, INLINE, go_on)
-    collect(root, db, Queue())
-    before = dump(db)
-    collect(root, db, Queue())
-    assert dump(db) == before and len(before["points"]) == 4 * 9 and len(before["evaluations"]) == 4
-
-
-def test_collecting_at_every_byte_gives_what_one_pass_gives(root, run, db, tmp_path):
-    run_attempt(root.path, run.run_id, INLINE, go_on)
-    collect(root, db, Queue())
-    events = run.attempt(1).events
-    whole, expected = events.read_bytes(), dump(db)
-    done = run.attempt(1).done.read_bytes()
-    run.attempt(1).done.unlink()
-    slow = open_database(str(tmp_path / "slow.db"))
-    for cut in range(0, len(whole), 37):
-        events.write_bytes(whole[:cut])
-        collect(root, slow, Queue())
-    events.write_bytes(whole)
-    run.attempt(1).done.write_bytes(done)
-    collect(root, slow, Queue())
-    stamp = schema.runs.columns.keys().index("stamp")
-    expected["runs"] = [row[:stamp] for row in expected["runs"]]
-    got = dump(slow)
-    got["runs"] = [row[:stamp] for row in got["runs"]]
-    assert got == expected
-
-
-def test_a_pass_that_dies_leaves_the_database_as_it_was(root, run, db, monkeypatch):
-    collect(root, db, Queue())
-    before = dump(db)
-    run_attempt(root.path, run.run_id, INLINE, go_on)
-
-    from orchestrator.writing import Writer
-
-    monkeypatch.setattr(Writer, "_insert_points", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
-    with pytest.raises(RuntimeError):
-        collect(root, db, Queue())
-    assert dump(db) == before
-    monkeypatch.undo()
-    collect(root, db, Queue())
-    assert len(dump(db)["points"]) == 36
-
-
-def test_damaged_lines_are_counted_and_the_rest_is_collected(root, run, db):
-    run_attempt(root.path, run.run_id, INLINE, go_on)
-    events = run.attempt(1).events
-    lines = events.read_bytes().splitlines(keepends=True)
-    events.write_bytes(b"".join([lines[0], lines[1][:20] + b"X" + lines[1][21:], *lines[2:]]))
-    collect(root, db, Queue())
-    run.attempt(1).done.touch()
-    (run.path / "evaluations" / "another").touch()  # a reason to look again, from where the last look ended
-    collect(root, db, Queue())
-    with db.connect() as connection:
-        assert connection.scalar(select(schema.attempts.c.skipped_lines)) == 1
-        assert connection.scalar(select(func.count()).select_from(schema.points)) == 3 * 9
-
-
-def test_a_value_that_is_not_finite_is_stored_as_such(root, run, db):
-    attempt = claim(run)
-    with RecordLog(attempt.events) as log:
-        log.append({"type": "metrics", "t": 0, "step": 0, "epoch": 0, "metrics": {"loss": float("nan")}, "images_per_s": 1.0})
-    collect(root, db, Queue())
-    with db.connect() as connection:
-        found = connection.execute(select(schema.points.c.value, schema.points.c.non_finite)).all()
-    assert (None, "nan") in [tuple(row) for row in found]
-
-
-def test_a_second_collector_leaves_the_work_to_the_first(root, db):
-    import fcntl
-
-    descriptor = os.open(root.path / "collector.lock", os.O_RDWR | os.O_CREAT)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    assert collect(root, db, Queue()) is None
-    os.close(descriptor)
-    assert collect(root, db, Queue()) == []
-
-
-def test_the_database_can_be_made_again_from_the_files(root, run, db, tmp_path):
-    run_attempt(root.path, run.run_id, INLINE, stop_after(2))
-    collect(root, db, Queue())
-    run_attempt(root.path, run.run_id, INLINE, go_on)
-    collect(root, db, Queue())
-    again = open_database(str(tmp_path / "again.db"))
-    collect(root, again, Queue())
-    first, second = dump(db), dump(again)
-    assert {tuple(r) for r in first["points"]} == {tuple(r) for r in second["points"]}
-    for name in ("runs", "attempts", "evaluations", "summaries", "sweep_runs"):
-        assert first[name] == second[name], name
-
-
-def test_a_text_file_is_no_database(tmp_path):
-    (tmp_path / "results.db").write_text("hello, I am a text file, and long enough to be looked at" * 30)
-    with pytest.raises(StoreError, match="not a database"):
-        open_database(str(tmp_path / "results.db"))
-    assert (tmp_path / "results.db").read_text().startswith("hello")
-
-
-def test_a_newer_schema_is_refused_untouched(tmp_path, db):
-    with db.begin() as connection:
-        connection.execute(text("UPDATE meta SET value = '99' WHERE key = 'schema_version'"))
-    with pytest.raises(StoreError, match="schema version 99"):
-        open_database(str(tmp_path / "results.db"))
 
 
 # Plans

@@ -1,0 +1,197 @@
+"""The collector: from run folders to rows, again and again, cut short anywhere, and never twice."""
+
+import math
+import os
+import time
+from dataclasses import asdict, replace
+
+import pytest
+from sqlalchemy import func, select, text
+
+from analysis.render_json import as_json
+from analysis.report import report
+from analysis.runs import read_runs
+from byol_core.files import RecordLog, claim_folder, read_json, write_json
+from orchestrator import schema
+from orchestrator.collect import collect
+from orchestrator.database import open_database
+from orchestrator.errors import StoreError
+from orchestrator.processes import this_process
+from orchestrator.states import Queue, State
+from orchestrator.worker import Job, run_attempt
+
+INLINE = Job("inline", capture=False, device="cpu", threads=1, log_every=2)
+
+
+def go_on():
+    return None
+
+
+def stop_after(n):
+    left = iter(range(n))
+    return lambda: None if next(left, None) is not None else "asked to"
+
+
+@pytest.fixture
+def db(tmp_path):
+    return open_database(str(tmp_path / "results.db"))
+
+
+def rows(engine, table):
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
+
+
+def dump(engine):
+    """All rows, without the stamps, which say when somebody looked."""
+    found = {name: rows(engine, table) for name, table in schema.metadata.tables.items()}
+    stamp = schema.runs.columns.keys().index("stamp")
+    return {**found, "runs": [row[:stamp] + row[stamp + 1 :] for row in found["runs"]]}
+
+
+def test_collecting_twice_changes_nothing(root, run, db):
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+    collect(root, db, Queue())
+    before = dump(db)
+    collect(root, db, Queue())
+    assert dump(db) == before and len(before["points"]) == 4 * 9 and len(before["evaluations"]) == 4
+
+
+def test_collecting_at_every_byte_gives_what_one_pass_gives(root, run, db, tmp_path):
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+    collect(root, db, Queue())
+    events = run.attempt(1).events
+    whole, expected = events.read_bytes(), dump(db)
+    done = run.attempt(1).done.read_bytes()
+    run.attempt(1).done.unlink()
+    slow = open_database(str(tmp_path / "slow.db"))
+    for cut in range(0, len(whole), 37):
+        events.write_bytes(whole[:cut])
+        collect(root, slow, Queue())
+    events.write_bytes(whole)
+    run.attempt(1).done.write_bytes(done)
+    collect(root, slow, Queue())
+    assert dump(slow) == expected
+
+
+def test_a_pass_that_dies_leaves_the_database_as_it_was(root, run, db, monkeypatch):
+    collect(root, db, Queue())
+    before = dump(db)
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+
+    from orchestrator.writing import Writer
+
+    monkeypatch.setattr(Writer, "_insert_points", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+    with pytest.raises(RuntimeError):
+        collect(root, db, Queue())
+    assert dump(db) == before
+    monkeypatch.undo()
+    collect(root, db, Queue())
+    assert len(dump(db)["points"]) == 36
+
+
+def test_damaged_lines_are_counted_and_the_rest_is_collected(root, run, db):
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+    events = run.attempt(1).events
+    lines = events.read_bytes().splitlines(keepends=True)
+    events.write_bytes(b"".join([lines[0], lines[1][:20] + b"X" + lines[1][21:], *lines[2:]]))
+    collect(root, db, Queue())
+    run.attempt(1).done.touch()
+    (run.path / "evaluations" / "another").touch()  # a reason to look again, from where the last look ended
+    collect(root, db, Queue())
+    with db.connect() as connection:
+        assert connection.scalar(select(schema.attempts.c.skipped_lines)) == 1
+        assert connection.scalar(select(func.count()).select_from(schema.points)) == 3 * 9
+
+
+def test_a_value_that_is_not_finite_is_stored_as_such(root, run, db):
+    attempt = run.attempt(1)
+    claim = {"process": asdict(this_process()), "job": asdict(INLINE), "claimed_at": time.time()}
+    assert claim_folder(attempt.path, attempt.claim.name, claim)
+    with RecordLog(attempt.events) as log:
+        log.append({"type": "metrics", "t": 0, "step": 0, "epoch": 0, "metrics": {"loss": float("nan")}, "images_per_s": 1.0})
+    collect(root, db, Queue())
+    with db.connect() as connection:
+        found = connection.execute(select(schema.points.c.value, schema.points.c.non_finite)).all()
+    assert (None, "nan") in [tuple(row) for row in found]
+
+
+def test_a_second_collector_leaves_the_work_to_the_first(root, db):
+    import fcntl
+
+    descriptor = os.open(root.path / "collector.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert collect(root, db, Queue()) is None
+    os.close(descriptor)
+    assert collect(root, db, Queue()) == []
+
+
+def test_the_database_can_be_made_again_from_the_files(root, run, db, tmp_path):
+    run_attempt(root.path, run.run_id, INLINE, stop_after(2))
+    collect(root, db, Queue())
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+    collect(root, db, Queue())
+    again = open_database(str(tmp_path / "again.db"))
+    collect(root, again, Queue())
+    first, second = dump(db), dump(again)
+    assert {tuple(r) for r in first["points"]} == {tuple(r) for r in second["points"]}
+    for name in ("runs", "attempts", "evaluations", "summaries", "sweep_runs"):
+        assert first[name] == second[name], name
+
+
+def test_a_text_file_is_no_database(tmp_path):
+    (tmp_path / "results.db").write_text("hello, I am a text file, and long enough to be looked at" * 30)
+    with pytest.raises(StoreError, match="not a database"):
+        open_database(str(tmp_path / "results.db"))
+    assert (tmp_path / "results.db").read_text().startswith("hello")
+
+
+def test_a_newer_schema_is_refused_untouched(tmp_path, db):
+    with db.begin() as connection:
+        connection.execute(text("UPDATE meta SET value = '99' WHERE key = 'schema_version'"))
+    with pytest.raises(StoreError, match="schema version 99"):
+        open_database(str(tmp_path / "results.db"))
+
+
+def times(run):
+    """When the folders of a run were last changed."""
+    return {folder: folder.stat().st_mtime_ns for folder in (run.path / "attempts", run.attempt(1).path)}
+
+
+def test_a_change_that_a_coarse_clock_hides_is_found_all_the_same(root, run, db):
+    """Clocks of file systems tick every few milliseconds: two changes, and a look between, may bear the same time."""
+    attempt = run.attempt(1)
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+    done = attempt.done.read_bytes()
+    attempt.done.unlink()
+    seen = times(run)
+    collect(root, db, Queue())
+    attempt.done.write_bytes(done)
+    for folder, modified in seen.items():
+        os.utime(folder, ns=(modified, modified))
+    collect(root, db, Queue())
+    with db.connect() as connection:
+        assert State.COMPLETED in connection.scalars(select(schema.runs.c.state)).all()
+
+
+def test_what_has_long_been_as_it_is_is_not_read_again(root, run, db, monkeypatch):
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+    for folder in (*times(run), run.path / "evaluations"):
+        os.utime(folder, (1e9, 1e9))
+    collect(root, db, Queue())
+    monkeypatch.setattr("orchestrator.collect.read_run", lambda *_: pytest.fail("it was read again"))
+    collect(root, db, Queue())
+    run_attempt(root.path, run.run_id, replace(INLINE, rerun=True), go_on)
+    with pytest.raises(pytest.fail.Exception, match="read again"):
+        collect(root, db, Queue())
+
+
+def test_a_sign_of_collapse_that_is_not_finite_reaches_the_tables_as_such(root, run, db, tmp_path):
+    run_attempt(root.path, run.run_id, INLINE, go_on)
+    done = read_json(run.attempt(1).done)
+    write_json(run.attempt(1).done, {**done, "final": {"std_sqrt_d": "nan", "effective_rank": 7.5}})
+    collect(root, db, Queue())
+    one = next(one for one in read_runs(str(tmp_path / "results.db")) if one.run_id == run.run_id)
+    assert math.isnan(one.final["std_sqrt_d"]) and one.final["effective_rank"] == 7.5 and one.origin["device"] == "cpu"
+    built = report(str(tmp_path / "results.db"), "mlp_norm")
+    assert '"std_sqrt_d": null' in as_json(built) and "nan" not in as_json(built).lower()
