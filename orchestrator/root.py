@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from byol_core.config import TrainConfig
 from byol_core.files import make_folder, read_json
 from orchestrator.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from byol_core.config import TrainConfig
 
 PREFIX = 10
 """Digits of a run id that people see; the whole id is stored."""
@@ -94,8 +96,10 @@ class RunFolder:
             raise StoreError(f"{self.description}: missing; launch the sweep again to write it")
         return description
 
-    def config(self) -> TrainConfig:
+    def config(self) -> "TrainConfig":
         """Return the run's config."""
+        from byol_core.config import TrainConfig  # what only looks at runs does not wait for pydantic's models
+
         return TrainConfig.model_validate_json(json.dumps(self.describe()["config"]))
 
     def evaluations(self) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, func, select
 
-from byol_core.config import nearest
 from orchestrator import schema
 from orchestrator.errors import UsageError
 from orchestrator.forecast import NO_FORECAST, Forecast, forecast
@@ -162,6 +161,8 @@ def narrowed(statuses: Sequence[SweepStatus], variants: Sequence[str]) -> list[S
     known = {run.variant for status in statuses for run in status.runs}
     for name in variants:
         if name not in known:
+            from byol_core.config import nearest
+
             raise UsageError(f"--only {name}: no sweep shown has such a variant; {nearest(name, known)}")
     chosen = [(status, [run for run in status.runs if run.variant in variants]) for status in statuses]
     return [replace(status, runs=runs, forecast=NO_FORECAST, usage=NO_USAGE) for status, runs in chosen if runs]

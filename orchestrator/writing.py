@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Table, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator import schema
 from orchestrator.reading import Point, Row, RunRows
@@ -74,7 +74,7 @@ class _MetricNumbers(dict[str, int]):
 
 
 def _upsert_into(table: Table, dialect_name: str) -> Executable:
-    dialect: Any = sqlite if dialect_name == "sqlite" else postgresql
+    dialect: Any = import_module(f"sqlalchemy.dialects.{'sqlite' if dialect_name == 'sqlite' else 'postgresql'}")
     statement = dialect.insert(table)
     keys = [column.name for column in table.primary_key]
     excluded = statement.excluded
