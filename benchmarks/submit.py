@@ -1,12 +1,13 @@
-"""10,000 runs submitted to a scripted SLURM (tests/fake_slurm): ``python benchmarks/submit.py [--hydra PYTHON]``.
+"""10,000 runs sent to a scripted SLURM (tests/fake_slurm) and asked for: ``python benchmarks/submit.py [--hydra PYTHON]``.
 
-Prints machine, versions, seconds, calls of sbatch, files and peak memory; nothing is trained and no real SLURM is asked. With
+Prints machine, versions, seconds, calls of sbatch, files and peak memory, and the time of a poll; nothing is trained and no real SLURM is asked. With
 --hydra, an interpreter that has hydra-core and hydra-submitit-launcher, a thousand jobs go through Hydra's launcher.
 """
 
 import argparse
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,9 +20,13 @@ sys.path.insert(0, str(REPO / "tests"))
 from fake_slurm import FakeSlurm  # noqa: E402
 
 from orchestrator.provenance import versions  # noqa: E402
+from orchestrator.queued import look_at_queue  # noqa: E402
+from orchestrator.root import Root  # noqa: E402
 
 RUNS = 10_000
 HYDRA_JOBS = 1_000
+POLLS = 5
+SQUEUE = ("--array", "--states=all", "--noheader", "--format=%i|%j|%T|%V|%N|%r")
 SPEC = """\
 version: 1
 name: big
@@ -54,12 +59,28 @@ def main() -> None:
         launch = [sys.executable, "-m", "orchestrator.cli", "launch", "big.yaml", "--executor", "slurm"]
         report("sweep launch, 10,000 runs", fake, launch)
         report("the same again: nothing to submit", fake, launch)
+        poll(fake)
     if hydra is not None:
         with tempfile.TemporaryDirectory() as name:
             fake = FakeSlurm(Path(name) / "slurm")
             (Path(name) / "app.py").write_text(HYDRA_APP)
             multirun = [hydra, "app.py", "--multirun", "hydra/launcher=submitit_slurm", f"+seed=range({HYDRA_JOBS})"]
             report("Hydra's submitit launcher, 1,000 jobs: it sends one array, so more are refused", fake, multirun, HYDRA_JOBS)
+
+
+def poll(fake: FakeSlurm) -> None:
+    """Print how long it takes to ask the fake about every job, in this process, and how much of it the fake's squeue takes."""
+    os.environ.update(fake.environment())
+    root, seconds = Root(fake.folder.parent / "sweep-runs"), []
+    for _ in range(POLLS):
+        started = time.perf_counter()
+        waiting = look_at_queue(root).live
+        seconds.append(time.perf_counter() - started)
+    started = time.perf_counter()
+    subprocess.run([fake.folder / "bin" / "squeue", *SQUEUE], stdout=subprocess.DEVNULL, check=True)
+    alone_s = time.perf_counter() - started
+    print(f"{statistics.median(seconds):7.2f} s  a poll of {len(waiting):,} waiting runs, median of {POLLS}", end="; ")
+    print(f"{alone_s:.2f} s of it the scripted squeue")
 
 
 def report(what: str, fake: FakeSlurm, command: list[str], until: int = 0) -> None:

@@ -182,6 +182,19 @@ def test_where_preemption_cancels_the_run_goes_on_all_the_same(place, spec):
     assert [end["state"] for end in events(run, "end")] == ["PREEMPTED", "COMPLETED"]
 
 
+@pytest.mark.only("plain")
+def test_runs_that_share_a_job_all_go_on_after_a_preemption(place, spec):
+    asked = "gpus: 1, cpus: 2, mem_gb: 1, timeout_min: 10, runs_per_job: 3, side_by_side: 2"
+    place.launch(spec(runs=3, steps=40, resources=asked))
+    begun = place.training(2)
+    preempt()
+    place.ends({"COMPLETED": 3}, 120)
+    runs = place.root.runs()
+    assert len({place.job_id(run) for run in runs}) == 1
+    assert [len(run.attempts()) for run in runs] == [2 if run in begun else 1 for run in runs]
+    assert all(events(run, "start")[1]["step"] > 0 for run in begun)
+
+
 @pytest.mark.only("accounting")
 def test_a_preempted_run_ends_with_the_very_weights_of_one_left_alone(place, spec):
     place.trains = True

@@ -57,7 +57,7 @@ def _can_go_on(run: RunFolder) -> bool:
         return False
     attempts = run.attempts()
     if not attempts:
-        return not run.cancelled.exists()
+        return True
     if attempts[-1].done.exists():
         return False
     end = last_word(attempts[-1])
