@@ -1,14 +1,16 @@
 """`sweep report`: one table from results.db in any format."""
 
 from collections.abc import Sequence
+from functools import partial
 
+from analysis.database import reading
 from analysis.render_csv import as_csv
 from analysis.render_json import as_json
 from analysis.render_markdown import as_markdown
 from analysis.render_matrix import as_matrix
 from analysis.render_text import as_text
 from analysis.rows import load_table
-from analysis.runs import read_runs
+from analysis.runs import read_runs, with_results
 from analysis.table import Table, build
 
 FORMATS = {"text": as_text, "md": as_markdown, "csv": as_csv, "json": as_json}
@@ -24,4 +26,6 @@ def report(db: str, name: str, setting: str | None = None, sweeps: Sequence[str]
         UnknownSweepError: no sweep of that name.
         NoDatabaseError: no database there.
     """
-    return build(load_table(name), read_runs(db), setting, sweeps)
+    rows = load_table(name)
+    with reading(db) as connection:
+        return build(rows, read_runs(connection), partial(with_results, connection), setting, sweeps)

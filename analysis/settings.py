@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from analysis.rows import Row, TableRows
@@ -134,16 +135,21 @@ def _shape_of(values: Values) -> _Shape:
 
 def _projection(values: Values, one: _Shape, other: _Shape) -> _Projection:
     """Return the values that must be equal; an absent key is equal to nothing, since the other setting has it."""
-    compared = (one[0] | other[0]) - one[1] - other[1]
-    found = [values.get(key, _ABSENT) for key in sorted(compared)]
+    found = [values.get(key, _ABSENT) for key in _compared(one, other)]
     return tuple([tuple(value) if isinstance(value, list) else value for value in found])
+
+
+@cache
+def _compared(one: _Shape, other: _Shape) -> list[str]:
+    return sorted((one[0] | other[0]) - one[1] - other[1])
 
 
 def values_of(table: TableRows, row: Row, run: Run) -> dict[str, Any]:
     """Return a run's setting in this table."""
-    left_out = {*table.axes, "seed"}
+    values = {**run.config, **dict.fromkeys(run.config.keys() & row.companions)}
+    for key in (*table.axes, "seed"):
+        values.pop(key, None)
     fingerprint, split, semantics = run.data
-    values = {key: None if key in row.companions else value for key, value in run.config.items() if key not in left_out}
     return values | {"data": fingerprint, "split": split, "semantics": semantics}
 
 

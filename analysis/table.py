@@ -4,7 +4,7 @@ A number is printed only from runs that are equal in setting, data and trainer s
 anything but the seed, the line is marked confounded and holds no number.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,9 @@ from analysis.stats import Difference, Summary, holm, paired_difference, summari
 
 _ENDED_BADLY = {"FAILED", "OOM", "TIMEOUT", "LOST", "CANCELLED", "PREEMPTED"}
 _MIXABLE = ("commit", "dirty", "device", "python", "torch", "torchvision", "numpy", "scikit-learn")
+
+
+WithResults = Callable[[Sequence[Run]], Sequence[Run]]
 
 
 class UnknownSettingError(Exception):
@@ -81,12 +84,15 @@ class Table:
         return datetime.fromtimestamp(self.setting.launched_at).strftime("%Y-%m-%d") if self.setting else ""
 
 
-def build(rows: TableRows, runs: Sequence[Run], setting: str | None = None, sweeps: Sequence[str] = ()) -> Table:
+def build(
+    rows: TableRows, runs: Sequence[Run], with_results: WithResults, setting: str | None = None, sweeps: Sequence[str] = ()
+) -> Table:
     """Rebuild a table.
 
     Args:
         rows: its definition.
-        runs: of any table and setting.
+        runs: of any table and setting, without results.
+        with_results: fills in those of the runs that are shown.
         setting: id (or its first digits) of the setting to show; the newest where None.
         sweeps: use only runs that these sweeps ask for; all where empty.
 
@@ -101,7 +107,7 @@ def build(rows: TableRows, runs: Sequence[Run], setting: str | None = None, swee
     if not settings and setting is None:
         return Table(rows, None, [], [Line(row) for row in rows.rows.values()])
     chosen = _choose(rows, settings, setting)
-    lines = {key: _line(rows, row, chosen.members.get(key, [])) for key, row in rows.rows.items()}
+    lines = {key: _line(rows, row, with_results(chosen.members.get(key, []))) for key, row in rows.rows.items()}
     return Table(rows, chosen, [one for one in settings if one is not chosen], _compare(rows, lines))
 
 

@@ -1,7 +1,8 @@
 """10,000 runs sent to a scripted SLURM (tests/fake_slurm) and asked for: ``python benchmarks/submit.py [--hydra PYTHON]``.
 
-Prints machine, versions, seconds, calls of sbatch, files and peak memory, and the time of a poll; nothing is trained and no real SLURM is asked. With
---hydra, an interpreter that has hydra-core and hydra-submitit-launcher, a thousand jobs go through Hydra's launcher.
+Prints machine, versions, seconds, calls of sbatch, files and peak memory, and the time of a poll; nothing is trained and no
+real SLURM is asked. With --hydra, an interpreter that has hydra-core and hydra-submitit-launcher, a thousand jobs go through
+Hydra's launcher.
 """
 
 import argparse

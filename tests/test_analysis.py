@@ -75,6 +75,7 @@ def run(row, seed, value=0.5, **changes):
     spread = None if row == "random" else changes.pop("spread", 0.8)
     config = canonical(resolve("digits-tiny", overrides))
     line = {
+        "number": 1,
         "run_id": f"{row}-{seed}-{json.dumps(overrides, sort_keys=True)}",
         "seed": seed,
         "state": "COMPLETED",
@@ -91,8 +92,8 @@ def run(row, seed, value=0.5, **changes):
     return Run(**{"fed": {"mlp_norm": (merged["launched_at"], merged["sweeps"][0])}, **merged})
 
 
-def table(*runs, **kwargs):
-    return build(MLP_NORM, runs, **kwargs)
+def table(*runs, of=MLP_NORM, **kwargs):
+    return build(of, runs, lambda some: some, **kwargs)
 
 
 def line(built, key):
@@ -100,7 +101,7 @@ def line(built, key):
 
 
 def test_a_table_without_runs_has_all_its_lines():
-    empty = build(MLP_NORM, [])
+    empty = table()
     assert [one.state for one in empty.lines] == ["absent"] * 7
     assert "no runs yet: start some with `sweep launch SPEC --table mlp_norm`" in as_text(empty)
     assert json.loads(as_json(empty))["setting"] is None
@@ -241,7 +242,7 @@ def test_the_note_on_differing_settings_names_them_and_goes_when_there_are_none(
 
 
 def test_table_norm_takes_the_same_runs():
-    built = build(load_table("norm"), [run("byol", 0), run("no_norm", 0)])
+    built = table(run("byol", 0), run("no_norm", 0), of=load_table("norm"))
     assert {one.row.key for one in built.lines if one.state == "done 1/1"} == {"byol_bn_bn_bn", "byol_bn_none_none"}
     assert len(built.lines) == 22
 
@@ -255,7 +256,7 @@ def test_the_figure_shows_ink_for_every_line():
     from PIL import Image
 
     full = table(*(run("byol", seed, value) for seed, value in BASE.items()), run("random", 0, 0.3))
-    empty = build(MLP_NORM, [])
+    empty = table()
     colours = [np.asarray(Image.open(io.BytesIO(draw(one))).convert("RGB")).reshape(-1, 3) for one in (full, empty)]
     ours = [int((np.abs(pixels - np.array([0x1F, 0x5F, 0x8B])).sum(1) < 12).sum()) for pixels in colours]
     assert ours[0] > ours[1] > 0  # the legend alone has some
@@ -280,11 +281,11 @@ def test_csv_and_markdown_hold_the_numbers_of_the_table():
 
 
 def test_the_matrix_has_the_papers_spanning_headers():
-    text = as_matrix(build(load_table("norm"), [run("byol", 0, 0.5)]))
+    text = as_matrix(table(run("byol", 0, 0.5), of=load_table("norm")))
     encoder = next(one for one in text.splitlines() if one.startswith("encoder"))
     assert encoder.split() == ["encoder", "BN", "LN", "–"] and "SIMCLR" in text and "73.2" in text and "50.0" in text
     with pytest.raises(NoMatrixError, match="table tau has no matrix layout"):
-        as_matrix(build(load_table("tau"), [run("byol", 0)]))
+        as_matrix(table(run("byol", 0), of=load_table("tau")))
 
 
 def test_settings_are_found_as_if_each_were_compared():

@@ -8,9 +8,10 @@ from dataclasses import asdict, replace
 import pytest
 from sqlalchemy import func, select, text
 
+from analysis.database import reading
 from analysis.render_json import as_json
 from analysis.report import report
-from analysis.runs import read_runs
+from analysis.runs import read_runs, with_results
 from byol_core.files import RecordLog, claim_folder, read_json, write_json
 from orchestrator import schema
 from orchestrator.collect import collect
@@ -191,7 +192,8 @@ def test_a_sign_of_collapse_that_is_not_finite_reaches_the_tables_as_such(root, 
     done = read_json(run.attempt(1).done)
     write_json(run.attempt(1).done, {**done, "final": {"std_sqrt_d": "nan", "effective_rank": 7.5}})
     collect(root, db, Queue())
-    one = next(one for one in read_runs(str(tmp_path / "results.db")) if one.run_id == run.run_id)
+    with reading(tmp_path / "results.db") as connection:
+        [one] = with_results(connection, [one for one in read_runs(connection) if one.run_id == run.run_id])
     assert math.isnan(one.final["std_sqrt_d"]) and one.final["effective_rank"] == 7.5 and one.origin["device"] == "cpu"
     built = report(str(tmp_path / "results.db"), "mlp_norm")
     assert '"std_sqrt_d": null' in as_json(built) and "nan" not in as_json(built).lower()
