@@ -78,7 +78,7 @@ def poll(fake: FakeSlurm) -> None:
         waiting = look_at_queue(root).live
         seconds.append(time.perf_counter() - started)
     started = time.perf_counter()
-    subprocess.run([fake.folder / "bin" / "squeue", *SQUEUE], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(["squeue", *SQUEUE], stdout=subprocess.DEVNULL, check=True)
     alone_s = time.perf_counter() - started
     print(f"{statistics.median(seconds):7.2f} s  a poll of {len(waiting):,} waiting runs, median of {POLLS}", end="; ")
     print(f"{alone_s:.2f} s of it the scripted squeue")
