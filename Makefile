@@ -1,6 +1,7 @@
 # make demo   install, then the blog's seven rows on real handwritten digits, and the table
 # make test   the tests      make slow-test   those of half a minute      make lint   ruff and mypy
 # make crash-test   every place to fail
+# make postgres-test   against a PostgreSQL server of its own
 # make slurm-test   against a real one-node SLURM, in three configurations (root)
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -16,7 +17,7 @@ done; \
 command -v git >/dev/null || { echo "missing: git (Debian, Ubuntu: apt-get install git)" >&2; exit 1; }
 endef
 
-.PHONY: demo install test slow-test crash-test lint slurm-test clean
+.PHONY: demo install test slow-test crash-test lint postgres-test slurm-test clean
 
 demo: $(VENV)/installed
 	@$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --executor local
@@ -54,6 +55,10 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+postgres-test: $(VENV)/installed-dev
+	@ls -d /usr/lib/postgresql/*/bin >/dev/null || { echo "missing: PostgreSQL (Debian, Ubuntu: apt-get install postgresql)" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/test_postgres.py
 
 slurm-test: $(VENV)/installed-dev
 	@trap tests/slurm/stop.sh EXIT; \

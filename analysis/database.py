@@ -34,7 +34,8 @@ def reading(where: str | Path) -> Iterator[Connection]:
             _check_version(connection, str(where))
             yield connection
     except DatabaseError as error:
-        raise NoDatabaseError(f"{where}: {error.orig}; `sweep status` makes it from the runs") from None
+        cause = str(error.orig).strip().partition("\n")[0]
+        raise NoDatabaseError(f"{_named(where)}: {cause}; `sweep status` makes it from the runs") from None
     finally:
         engine.dispose()
 
@@ -42,7 +43,7 @@ def reading(where: str | Path) -> Iterator[Connection]:
 def _check_version(connection: Connection, where: str) -> None:
     found = connection.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version"))
     if found != str(schema.VERSION):
-        text = f"{where}: schema version {found}, this program reads version {schema.VERSION}"
+        text = f"{_named(where)}: schema version {found}, this program reads version {schema.VERSION}"
         raise NoDatabaseError(f"{text}; make it again from the runs with: sweep rebuild")
 
 
@@ -52,12 +53,25 @@ def _open(where: str) -> Engine:
     except ArgumentError:
         raise NoDatabaseError(f"{where!r} is neither a path nor a URL such as sqlite:////data/results.db") from None
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, execution_options={"postgresql_readonly": True})
+        return _server(url)
     file = Path(url.database or "").absolute()
     if not file.is_file():
         raise NoDatabaseError(f"{where}: there is no such database; `sweep status` makes it from the runs, or name another")
     options = {"mode": "ro", "uri": "true", **({"immutable": "1"} if _is_at_rest(file) else {})}
     return create_engine(URL.create("sqlite", database=f"file:{quote(str(file))}", query=options))
+
+
+def _server(url: URL) -> Engine:
+    """Return an engine whose transactions see one state, as SQLite's do."""
+    try:
+        return create_engine(url, isolation_level="REPEATABLE READ", execution_options={"postgresql_readonly": True})
+    except ModuleNotFoundError as error:
+        raise NoDatabaseError(f"{url!r} needs the Python package {error.name!r}: pip install 'byol-sweeps[postgres]'") from None
+
+
+def _named(where: str | Path) -> str:
+    """Return a path or URL as it may be shown: without the password."""
+    return make_url(str(where)).render_as_string() if "://" in str(where) else str(where)
 
 
 def _is_at_rest(file: Path) -> bool:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from byol_core.files import DamagedFileError, read_json
 from orchestrator import schema
-from orchestrator.database import writing
+from orchestrator.database import cause, writing
 from orchestrator.errors import StoreError
 from orchestrator.lock import open_lock
 from orchestrator.reading import Row, RunRows, new_run, read_run
@@ -78,7 +78,7 @@ def _is_busy(error: OperationalError) -> bool:
 
 
 def _not_written(error: DatabaseError) -> StoreError:
-    return StoreError(f"the database cannot be written: {error.orig}; no run is affected, the next pass catches up")
+    return StoreError(f"the database cannot be written: {cause(error)}; no run is affected, the next pass catches up")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from orchestrator.errors import OldSchemaError, StoreError, UsageError
 from orchestrator.filesystem import filesystem_of
 
 _BUSY_TIMEOUT_S = 30
+_BACKENDS = ("sqlite", "postgresql")
+_ALLOWED = "sqlite:////data/results.db, postgresql+psycopg://user@host/name"
 _LOCAL = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536")
 """A lost tail of the index costs nothing, since it is collected again: NORMAL keeps it consistent without more syncs."""
 _SHARED = ("journal_mode=DELETE", "synchronous=FULL", "foreign_keys=ON")
@@ -35,16 +37,16 @@ def open_database(where: str) -> Engine:
     engine = connect_unchecked(where)
     try:
         with engine.connect() as connection:
-            is_new = not inspect(connection).has_table("meta")
+            is_new = schema_version(connection, where) is None
         if is_new:
             with writing(engine) as connection:
-                if not inspect(connection).has_table("meta"):  # another process may have been faster
+                if schema_version(connection, where) is None:  # another process may have been faster
                     create_tables(connection)
         with engine.connect() as connection:
-            _check_version(connection, where)
+            _check_version(schema_version(connection, where), where)
     except DatabaseError as error:
         raise StoreError(
-            f"{where}: {error.orig}; move it away or choose another --db: it can be made again from the runs"
+            f"{named(where)}: {cause(error)}; move it away or choose another --db: it can be made again from the runs"
         ) from None
     return engine
 
@@ -53,18 +55,54 @@ def connect_unchecked(where: str) -> Engine:
     """Open a database whatever it holds.
 
     Raises:
-        UsageError: `where` is neither a path nor a URL.
+        UsageError: `where` is neither a path nor a URL of a database that this program can use.
     """
     try:
         url = make_url(where) if "://" in where else URL.create("sqlite", database=str(Path(where).absolute()))
-        engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S} if url.drivername.startswith("sqlite") else {})
+        if url.get_backend_name() not in _BACKENDS:
+            raise UsageError(f"--db {named(where)!r}: no such database is supported; allowed: a path, {_ALLOWED}")
+        engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S} if url.get_backend_name() == "sqlite" else {})
     except ArgumentError:
-        raise UsageError(f"--db {where!r} is neither a path nor a URL such as sqlite:////data/results.db") from None
+        raise UsageError(f"--db {where!r} is neither a path nor a URL; allowed: a path, {_ALLOWED}") from None
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"--db {named(where)!r} needs the Python package {error.name!r}, which is not installed; "
+            f"allowed: a path, {_ALLOWED}: pip install 'byol-sweeps[postgres]'"
+        ) from None
     if engine.dialect.name == "sqlite":
         _make_file(url)
         event.listen(engine, "connect", _pragmas(url))
         event.listen(engine, "begin", _begin)
     return engine
+
+
+def named(where: str) -> str:
+    """Return a path or URL as it may be shown: without the password."""
+    try:
+        return make_url(where).render_as_string() if "://" in where else where
+    except ArgumentError:
+        return where
+
+
+def cause(error: DatabaseError) -> str:
+    """Return what the database said, on one line."""
+    return str(error.orig).strip().partition("\n")[0]
+
+
+def schema_version(connection: Connection, where: str) -> str | None:
+    """Return the version of our tables in a database; None where it has no tables at all.
+
+    Raises:
+        StoreError: its tables are another program's, which nobody wants mixed with ours or dropped by a rebuild.
+    """
+    names = inspect(connection).get_table_names()
+    columns = {column["name"] for column in inspect(connection).get_columns("meta")} if "meta" in names else set()
+    query = select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
+    found: str | None = connection.scalar(query) if {"key", "value"} <= columns else None
+    if names and found is None:
+        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+        raise StoreError(f"{named(where)}: holds the tables of another program ({shown}); choose another --db")
+    return found
 
 
 @contextmanager
@@ -130,14 +168,13 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("begins_with", "BEGIN"))
 
 
-def _check_version(connection: Connection, where: str) -> None:
-    found = connection.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version"))
+def _check_version(found: str | None, where: str) -> None:
     if found is not None and found.isdecimal() and int(found) < schema.VERSION:
         raise OldSchemaError(
-            f"{where}: schema version {found}, this program writes version {schema.VERSION}; run: sweep rebuild"
+            f"{named(where)}: schema version {found}, this program writes version {schema.VERSION}; run: sweep rebuild"
         )
     if found != str(schema.VERSION):
         raise StoreError(
-            f"{where}: schema version {found}, this program writes version {schema.VERSION}; "
+            f"{named(where)}: schema version {found}, this program writes version {schema.VERSION}; "
             "use the version of the program that made it, or choose another --db: it can be made again from the runs"
         )

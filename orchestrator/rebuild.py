@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from byol_core.files import create_file, remove_tree
+from orchestrator import schema
 from orchestrator.collect import collect, collect_into
-from orchestrator.database import connect_unchecked, create_tables, open_database, writing
+from orchestrator.database import cause, connect_unchecked, create_tables, named, open_database, schema_version, writing
 from orchestrator.digests import digests
 from orchestrator.errors import StoreError
 from orchestrator.root import Root
@@ -63,18 +64,18 @@ def rebuild(where: str, root: Root, queue: Queue) -> Rebuilt:
     engine = connect_unchecked(where)
     try:
         with engine.connect() as connection:
-            known = _known_runs(connection)
+            known = _known_runs(connection) if schema_version(connection, where) is not None else {}
         missing = sorted(run_id for run_id, home in known.items() if not Root(Path(home)).run(run_id).path.exists())
         if missing:
             kept = _copy(engine, where)
         with writing(engine, foreign_keys=False) as connection:
-            _drop_everything(connection)
+            _drop_tables(connection)
             create_tables(connection)
             roots = {str(root.path), *known.values()}
             damaged = [one for home in sorted(roots) for one in collect_into(Root(Path(home)), connection, queue)]
             runs = connection.execute(text("SELECT count(*) FROM runs")).scalar_one()
     except DatabaseError as error:
-        raise StoreError(f"{where}: cannot be rebuilt: {error.orig}; it is as it was") from None
+        raise StoreError(f"{named(where)}: cannot be rebuilt: {cause(error)}; it is as it was") from None
     finally:
         engine.dispose()
     return Rebuilt(runs, kept, missing, damaged, time.monotonic() - started_s)
@@ -130,16 +131,20 @@ def _has(connection: Connection, table: str) -> bool:
     return bool(inspect(connection).has_table(table))
 
 
-def _drop_everything(connection: Connection) -> None:
-    quote = connection.dialect.identifier_preparer.quote
+def _drop_tables(connection: Connection) -> None:
+    """Drop all tables of a SQLite file, which is ours; of a server, which others use too, those of our names."""
+    quote, is_file = connection.dialect.identifier_preparer.quote, connection.dialect.name == "sqlite"
     for name in inspect(connection).get_table_names():
-        connection.execute(text(f"DROP TABLE {quote(name)}"))
+        if is_file or name in schema.metadata.tables:
+            connection.execute(text(f"DROP TABLE {quote(name)}{'' if is_file else ' CASCADE'}"))
 
 
 def _copy(engine: Engine, where: str) -> Path | None:
     """Keep what the files can no longer give; on another database than SQLite, keeping it is its administrator's work."""
     if engine.dialect.name != "sqlite":
-        raise StoreError(f"{where}: holds runs whose folders are missing, and only SQLite can be copied; back it up first")
+        raise StoreError(
+            f"{named(where)}: holds runs whose folders are missing, and only SQLite can be copied; back it up first"
+        )
     copy = _free_name(Path(where), "before-rebuild")
     os.close(create_file(copy, os.O_WRONLY))  # SQLite fills an empty file, and would leave the mode of a new one to the umask
     with engine.connect() as connection:  # past SQLAlchemy, which would begin a transaction; VACUUM cannot be in one

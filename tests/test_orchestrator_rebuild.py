@@ -21,6 +21,8 @@ from orchestrator.spec import load_sweep
 from orchestrator.states import Queue
 from orchestrator.writing import Writer
 
+ORIGIN = {"commit": "c", "dirty": False, "versions": {"torch": "2"}}
+
 
 def finish(run, steps=4, metrics=("loss", "std_sqrt_d")):
     """Write what a worker would have written, without training."""
@@ -29,7 +31,7 @@ def finish(run, steps=4, metrics=("loss", "std_sqrt_d")):
     job = {"executor": "local", "job_id": None, "device": "cpu"}
     write_json(attempt.claim, {"process": {"host": "h", "pid": 1, "started": 1}, "job": job, "claimed_at": 1.0})
     with RecordLog(attempt.events) as log:
-        log.append({"t": 1.0, "type": "start", "step": 0, "total_steps": steps, "exact": True, "origin": {"commit": "c"}})
+        log.append({"t": 1.0, "type": "start", "step": 0, "total_steps": steps, "exact": True, "origin": ORIGIN})
         for step in range(steps):
             values = {name: step + 0.5 if name != "loss" else float("nan") for name in metrics}
             log.append({"t": 2.0, "type": "metrics", "step": step, "epoch": 0, "metrics": values, "images_per_s": 10.0})

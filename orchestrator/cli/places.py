@@ -28,12 +28,12 @@ def database_for(dry_run: bool) -> Engine | None:
 def opened() -> Engine:
     """Open the database, to the root's group as well; one that an older version made is made again first."""
     from byol_core.files import open_like
-    from orchestrator.database import open_database
+    from orchestrator.database import named, open_database
 
     try:
         engine = open_database(Places.db)
     except OldSchemaError:
-        print(f"{Places.db} was made by an older version of this program", file=sys.stderr)
+        print(f"{named(Places.db)} was made by an older version of this program", file=sys.stderr)
         for line in rebuilt():
             print(line, file=sys.stderr)
         engine = open_database(Places.db)
@@ -43,11 +43,12 @@ def opened() -> Engine:
 
 def rebuilt() -> Iterator[str]:
     """Make the database again from the files; yield what to say about it."""
+    from orchestrator.database import named
     from orchestrator.queued import look_at_queue
     from orchestrator.rebuild import rebuild
 
     done = rebuild(Places.db, Places.root, look_at_queue(Places.root))
-    yield f"made {Places.db} again from the files: {done.runs} runs in {done.wall_s:.1f} s"
+    yield f"made {named(Places.db)} again from the files: {done.runs} runs in {done.wall_s:.1f} s"
     if done.kept is not None:
         why = f"it knows {len(done.missing)} runs whose folders are missing" if done.missing else "SQLite cannot read it"
         yield f"the old database is kept as {near(done.kept)}: {why}"

@@ -61,6 +61,7 @@ def rebuild(
         for line in rebuilt():
             print(line)
         return
+    from orchestrator.database import named
     from orchestrator.queued import look_at_queue
     from orchestrator.rebuild import verify as compare
 
@@ -70,7 +71,7 @@ def rebuild(
     if differences:
         print(f"{len(differences)} of {compared} runs and sweeps differ; make the database again with: sweep rebuild")
         raise typer.Exit(1)
-    print(f"{Places.db} and the files hold the same: {compared} runs and sweeps")
+    print(f"{named(Places.db)} and the files hold the same: {compared} runs and sweeps")
 
 
 def fetch(name: Annotated[str, typer.Argument(help="Which data set, e.g. stl10.")]) -> None:

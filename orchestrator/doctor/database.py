@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from orchestrator.database import open_database
+from orchestrator.database import named, open_database
 from orchestrator.doctor.files import existing
 from orchestrator.doctor.finding import Finding, fail, ok, warn
 from orchestrator.errors import SweepError
@@ -34,7 +34,7 @@ def _opened(where: str) -> Finding:
         open_database(where).dispose()
     except SweepError as error:
         return fail("database", str(error), "move it away or use another --db; `sweep status` makes it again from the runs")
-    return ok("database", f"{where} can be written")
+    return ok("database", f"{named(where)} can be written")
 
 
 def _place(path: Path) -> Finding:
