@@ -104,7 +104,7 @@ def claims(folder: Path) -> Finding:
 def clock(folder: Path) -> Finding:
     """Compare this machine's clock with the one that stamps files."""
     offset_s = file_clock_offset_s(folder)
-    text = f"files are stamped {offset_s:+.1f} s from this machine's clock"
+    text = f"files are stamped {round(offset_s, 1) + 0:+.1f} s from this machine's clock"
     if abs(offset_s) > _SKEW_S:
         return warn("clock", text, "ages in `sweep status` will be off; ask for a time service (ntp) here")
     return ok("clock", text)

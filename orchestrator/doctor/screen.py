@@ -26,7 +26,7 @@ def show_sum(console: Console, findings: Iterable[Finding]) -> None:
     """Print how many came out how."""
     counts = Counter(one.level for one in findings)
     failed = Text(f"{counts[Level.FAIL]} failed", style=_COLOURS[Level.FAIL if counts[Level.FAIL] else Level.OK])
-    console.print(Text.assemble(failed, f", {counts[Level.WARN]} warnings, {counts[Level.OK]} ok"))
+    console.print(Text.assemble(failed, f", {counts[Level.WARN]} warned, {counts[Level.OK]} ok"))
 
 
 def _words(one: Finding) -> Text:
