@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 import pytest
 from sqlalchemy import func, select, text
+from test_orchestrator_store import INLINE, go_on, stop_after
 
 from analysis.database import reading
 from analysis.render_json import as_json
@@ -19,18 +20,7 @@ from orchestrator.database import open_database
 from orchestrator.errors import StoreError
 from orchestrator.processes import this_process
 from orchestrator.states import Queue, State
-from orchestrator.worker import Job, run_attempt
-
-INLINE = Job("inline", capture=False, device="cpu", threads=1, log_every=2)
-
-
-def go_on():
-    return None
-
-
-def stop_after(n):
-    left = iter(range(n))
-    return lambda: None if next(left, None) is not None else "asked to"
+from orchestrator.worker import run_attempt
 
 
 @pytest.fixture
