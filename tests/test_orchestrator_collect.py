@@ -40,6 +40,14 @@ def dump(engine):
     return {**found, "runs": [row[:stamp] + row[stamp + 1 :] for row in found["runs"]]}
 
 
+def claimed(run):
+    """Return an attempt that this process has just begun."""
+    attempt = run.attempt(1)
+    claim = {"process": asdict(this_process()), "job": asdict(INLINE), "claimed_at": time.time()}
+    assert claim_folder(attempt.path, attempt.claim.name, claim)
+    return attempt
+
+
 def test_collecting_twice_changes_nothing(root, run, db):
     run_attempt(root.path, run.run_id, INLINE, go_on)
     collect(root, db, Queue())
@@ -96,9 +104,7 @@ def test_damaged_lines_are_counted_and_the_rest_is_collected(root, run, db):
 
 
 def test_a_value_that_is_not_finite_is_stored_as_such(root, run, db):
-    attempt = run.attempt(1)
-    claim = {"process": asdict(this_process()), "job": asdict(INLINE), "claimed_at": time.time()}
-    assert claim_folder(attempt.path, attempt.claim.name, claim)
+    attempt = claimed(run)
     with RecordLog(attempt.events) as log:
         log.append({"type": "metrics", "t": 0, "step": 0, "epoch": 0, "metrics": {"loss": float("nan")}, "images_per_s": 1.0})
     collect(root, db, Queue())
@@ -151,13 +157,12 @@ def times(run):
 
 def test_a_change_that_a_coarse_clock_hides_is_found_all_the_same(root, run, db):
     """Clocks of file systems tick every few milliseconds: two changes, and a look between, may bear the same time."""
-    attempt = run.attempt(1)
-    run_attempt(root.path, run.run_id, INLINE, go_on)
-    done = attempt.done.read_bytes()
-    attempt.done.unlink()
+    attempt = claimed(run)
+    with RecordLog(attempt.events) as log:
+        log.append({"type": "end", "t": 0, "state": "FAILED", "reason": "x"})
     seen = times(run)
     collect(root, db, Queue())
-    attempt.done.write_bytes(done)
+    write_json(attempt.done, {"outcome": "ok", "step": 4})
     for folder, modified in seen.items():
         os.utime(folder, ns=(modified, modified))
     collect(root, db, Queue())
