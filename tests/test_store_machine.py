@@ -62,13 +62,13 @@ class Slurm:
         array = next(self.arrays)
         held = {f"{array}_{i}": {"key": key, "run": run_id, "word": "HELD"} for i, run_id in enumerate(run_ids)}
         self.jobs |= {job_id: {**job, "at": self.now()} for job_id, job in held.items()}
-        self.history += [(job_id, job["run"]) for job_id, job in held.items()]
         return [*held]
 
     def release(self, job_ids):
         for job_id in job_ids:
             if job_id in self.jobs:
                 self.jobs[job_id]["word"] = "PENDING"
+                self.history.append((job_id, self.jobs[job_id]["run"]))
 
     def cancel(self, key):
         self.jobs = {job_id: job for job_id, job in self.jobs.items() if job["key"] != key}
