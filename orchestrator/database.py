@@ -17,7 +17,14 @@ from orchestrator.filesystem import filesystem_of
 
 _BUSY_TIMEOUT_S = 30
 _BACKENDS = ("sqlite", "postgresql")
+_REMEDY = {
+    "sqlite": "`sweep rebuild` makes it again from the runs, or choose another --db",
+    "postgresql": "see whether the server is there and lets you in, or choose another --db",
+}
 _ALLOWED = "sqlite:////data/results.db, postgresql+psycopg://user@host/name"
+_MARKS = {"meta": {"key", "value"}, "runs": {"run_id", "root"}}
+"""Columns by which a database of ours is known, of whatever version."""
+
 _LOCAL = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536")
 """A lost tail of the index costs nothing, since it is collected again: NORMAL keeps it consistent without more syncs."""
 _SHARED = ("journal_mode=DELETE", "synchronous=FULL", "foreign_keys=ON")
@@ -32,34 +39,49 @@ def open_database(where: str) -> Engine:
 
     Raises:
         OldSchemaError: an older version of this program made it; `rebuild` makes it again.
+        UsageError: `where` is neither a path nor a URL of a database that this program can use.
         StoreError: it is no database of ours, of a newer version, or cannot be written.
     """
     engine = connect_unchecked(where)
     try:
-        with engine.connect() as connection:
-            is_new = schema_version(connection, where) is None
-        if is_new:
+        if version_in(where) is None:
             with writing(engine) as connection:
                 if schema_version(connection, where) is None:  # another process may have been faster
                     create_tables(connection)
         with engine.connect() as connection:
             _check_version(schema_version(connection, where), where)
     except DatabaseError as error:
-        raise StoreError(
-            f"{named(where)}: {cause(error)}; move it away or choose another --db: it can be made again from the runs"
-        ) from None
+        raise StoreError(f"{named(where)}: {cause(error)}; {_REMEDY[engine.dialect.name]}") from None
     return engine
 
 
+def version_in(where: str) -> str | None:
+    """Return what `schema_version` does, of a database as it lies there: not even its journal mode is set."""
+    engine = _engine(where)
+    try:
+        with engine.connect() as connection:
+            return schema_version(connection, where)
+    finally:
+        engine.dispose()
+
+
 def connect_unchecked(where: str) -> Engine:
-    """Open a database whatever it holds.
+    """Open a database for writing whatever it holds.
 
     Raises:
         UsageError: `where` is neither a path nor a URL of a database that this program can use.
     """
+    engine = _engine(where)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _pragmas(engine.url))
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _engine(where: str) -> Engine:
     try:
         url = make_url(where) if "://" in where else URL.create("sqlite", database=str(Path(where).absolute()))
-        if url.get_backend_name() not in _BACKENDS:
+        if not where or url.get_backend_name() not in _BACKENDS:
             raise UsageError(f"--db {named(where)!r}: no such database is supported; allowed: a path, {_ALLOWED}")
         engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S} if url.get_backend_name() == "sqlite" else {})
     except ArgumentError:
@@ -71,8 +93,6 @@ def connect_unchecked(where: str) -> Engine:
         ) from None
     if engine.dialect.name == "sqlite":
         _make_file(url)
-        event.listen(engine, "connect", _pragmas(url))
-        event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -96,13 +116,18 @@ def schema_version(connection: Connection, where: str) -> str | None:
         StoreError: its tables are another program's, which nobody wants mixed with ours or dropped by a rebuild.
     """
     names = inspect(connection).get_table_names()
-    columns = {column["name"] for column in inspect(connection).get_columns("meta")} if "meta" in names else set()
+    ours = all(columns <= _columns(connection, name) for name, columns in _MARKS.items()) if "meta" in names else False
     query = select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
-    found: str | None = connection.scalar(query) if {"key", "value"} <= columns else None
+    found: str | None = connection.scalar(query) if ours else None
     if names and found is None:
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
         raise StoreError(f"{named(where)}: holds the tables of another program ({shown}); choose another --db")
     return found
+
+
+def _columns(connection: Connection, table: str) -> set[str]:
+    there = inspect(connection).has_table(table)
+    return {column["name"] for column in inspect(connection).get_columns(table)} if there else set()
 
 
 @contextmanager

@@ -145,7 +145,7 @@ def _sort(sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], root: R
 
 
 def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:
-    """Write the sweep's spec and plan, and run.json of every run to start; once pruned, what left is forgotten."""
+    """Write the sweep's spec and plan, and run.json of every run; once pruned, what left is forgotten."""
     folder = root.sweep(plan.sweep.label)
     make_folder(folder.launches)
     _write_descriptions(plan, root)
@@ -158,9 +158,9 @@ def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:
 
 
 def _write_descriptions(plan: Plan, root: Root) -> None:
-    """Write run.json of every run to start that has none; it never changes."""
+    """Write run.json of every run that has none, of one that is done and lost it too; it never changes."""
     there = {run.run_id for run in root.runs() if run.description.exists()}
-    new = [run for run in plan.start if run.run_id not in there]
+    new = [run for run in plan.runs if run.run_id not in there]
     write_many({root.run(run.run_id).description: to_json(_describe(run, plan.sweep)) for run in new})
 
 

@@ -8,6 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sqlalchemy.exc import DatabaseError
 from byol_core.files import create_file, remove_tree
 from orchestrator import schema
 from orchestrator.collect import collect, collect_into
-from orchestrator.database import cause, connect_unchecked, create_tables, named, open_database, schema_version, writing
+from orchestrator.database import cause, connect_unchecked, create_tables, named, open_database, version_in, writing
 from orchestrator.digests import digests
 from orchestrator.errors import StoreError
 from orchestrator.root import Root
@@ -63,8 +64,9 @@ def rebuild(where: str, root: Root, queue: Queue) -> Rebuilt:
     kept = _move_away_what_is_broken(where)
     engine = connect_unchecked(where)
     try:
+        version_in(where)  # refuses another program's
         with engine.connect() as connection:
-            known = _known_runs(connection) if schema_version(connection, where) is not None else {}
+            known = _known_runs(connection)
         missing = sorted(run_id for run_id, home in known.items() if not Root(Path(home)).run(run_id).path.exists())
         if missing:
             kept = _copy(engine, where)
@@ -86,7 +88,12 @@ def verify(where: str, root: Root, queue: Queue) -> tuple[int, list[Difference]]
 
     Returns:
         How many runs and sweeps were compared, and those that differ.
+
+    Raises:
+        StoreError: there is no such database.
     """
+    if "://" not in where and not Path(where).exists():
+        raise StoreError(f"{where}: there is no such database to compare; `sweep rebuild` makes it")
     engine = open_database(where)
     homes = _roots(engine, root)
     for home in homes:
@@ -132,10 +139,10 @@ def _has(connection: Connection, table: str) -> bool:
 
 
 def _drop_tables(connection: Connection) -> None:
-    """Drop all tables of a SQLite file, which is ours; of a server, which others use too, those of our names."""
+    """Drop the tables of our names; what else is there is not ours."""
     quote, is_file = connection.dialect.identifier_preparer.quote, connection.dialect.name == "sqlite"
     for name in inspect(connection).get_table_names():
-        if is_file or name in schema.metadata.tables:
+        if name in schema.metadata.tables:
             connection.execute(text(f"DROP TABLE {quote(name)}{'' if is_file else ' CASCADE'}"))
 
 
@@ -160,12 +167,11 @@ def _move_away_what_is_broken(where: str) -> Path | None:
     with path.open("rb") as file:
         if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
             raise StoreError(f"{where}: is no SQLite database; choose another --db")
-    try:
+    with suppress(DatabaseError):
+        version_in(where)  # refuses another program's before anything is changed
         with connect_unchecked(where).connect() as connection:
             if connection.execute(text("PRAGMA quick_check(1)")).scalar() == "ok":
                 return None
-    except DatabaseError:
-        pass
     aside = _free_name(path, "damaged")
     for suffix in ("-wal", "-shm", ""):
         if path.with_name(path.name + suffix).exists():

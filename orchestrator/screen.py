@@ -87,7 +87,7 @@ def show_run(console: Console, known: dict[str, Any], preset: str, unlike: dict[
         job = f"{claim['job']['executor']} on {claim['process']['host']}, {claim['job']['device']}"
         inexact = "" if attempt["exact"] in (True, None) else ", resumed inexactly"
         ended = f"{attempt['state'] or 'no last word'}{inexact}"
-        lines.append(f"attempt  {attempt['number']}: {job}, from step {attempt['first_step']}, {ended}")
+        lines.append(f"attempt  {attempt['number']}: {job}, {_from(attempt['first_step'])}, {ended}")
     for one in known["evaluations"]:
         found = ", ".join(f"{one[network]['accuracy']:.4f} {network}" for network in ("online", "target") if network in one)
         lines.append(f"{one['protocol']:<8} {found} (version {one['version']})")
@@ -95,6 +95,10 @@ def show_run(console: Console, known: dict[str, Any], preset: str, unlike: dict[
         lines.append(f"{name:<16} {float(value):.4f} (mean over the last epoch)")  # text where it is not finite
     for line in lines:
         console.print(escape(plain(line)), highlight=False, soft_wrap=True)
+
+
+def _from(step: int | None) -> str:
+    return "before its first step" if step is None else f"from step {step}"
 
 
 def show_difference(console: Console, found: dict[str, tuple[Any, Any]]) -> None:

@@ -6,6 +6,7 @@ SLURM's that is not listed here means that the job is still there.
 """
 
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -58,6 +59,9 @@ ENDED = {
 
 _WARNINGS = frozenset({signal.SIGUSR2, signal.SIGTERM})
 """Signals by which SLURM warns before a time limit or a preemption."""
+
+_IN_SIGHT_AFTER_S = 120.0
+"""NFS remembers for up to a minute that a file was not there."""
 
 _NODE_FAILED = frozenset({"NODE_FAIL", "BOOT_FAIL", "LAUNCH_FAILED"})
 
@@ -197,13 +201,20 @@ def _is_older(facts: JobFacts, claim: Mapping[str, Any]) -> bool:
 def _by_itself(end: Mapping[str, Any] | None, claim: Mapping[str, Any]) -> Standing:
     """Tell without the scheduler: by the last word, else by the process, which lives, cannot be seen, or is gone."""
     if end is not None:
-        return Standing(State(end["state"]), end.get("reason"))
+        return _without_result(end) if end["state"] == State.COMPLETED else Standing(State(end["state"]), end.get("reason"))
     host, alive = claim["process"]["host"], is_alive(Process(**claim["process"]))
     if alive:
         return Standing(State.RUNNING)
     if alive is None:
         return Standing(State.RUNNING, f"on {host}, which cannot be seen from here")
     return Standing(State.LOST, f"its process on {host} is gone without a word")
+
+
+def _without_result(end: Mapping[str, Any]) -> Standing:
+    """Tell of a run whose worker ended well, which it says once its result is written: that is late here, or was deleted."""
+    if time.time() - end.get("t", 0.0) < _IN_SIGHT_AFTER_S:
+        return Standing(State.RUNNING, "its result is not in sight yet")
+    return Standing(State.LOST, "its result was deleted")
 
 
 def _said(facts: JobFacts) -> str:

@@ -85,7 +85,8 @@ def _next_steps(status: SweepStatus, launcher_at_work: bool) -> Iterator[str]:
         way = "the launcher at work will start them" if launcher_at_work else "run `sweep launch` again"
         yield f"{status.waiting()} not running and not done: {way}"
     if status.groups()[FAILED]:
-        yield "what failed stays so: see `sweep logs RUN`, then `sweep launch … --retry failed`"
+        states = ",".join(sorted({run.state.value.lower() for run in status.runs if run.group == FAILED}))
+        yield f"what ended without a result stays so: see `sweep logs RUN`, then `sweep launch … --retry {states}`"
 
 
 def _who(runs: Sequence[RunStatus]) -> str:

@@ -135,9 +135,9 @@ def old_version(db, root, run_id="0" * 64):
         f"""CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
         INSERT INTO meta VALUES ('schema_version', '1');
         CREATE TABLE runs (id INTEGER PRIMARY KEY, run_id TEXT, root TEXT, accuracy REAL);
-        CREATE TABLE left_over (id INTEGER PRIMARY KEY, run REFERENCES runs (id));
+        CREATE TABLE of_somebody_else (id INTEGER PRIMARY KEY, run REFERENCES runs (id));
         INSERT INTO runs VALUES (1, '{run_id}', '{root.path}', 0.25);
-        INSERT INTO left_over VALUES (1, 1);"""
+        INSERT INTO of_somebody_else VALUES (1, 1);"""
     )
     connection.commit()
     connection.close()
@@ -160,7 +160,7 @@ def test_an_older_version_that_knows_nothing_more_is_made_again_without_a_copy(r
     assert rebuild(db, root, Queue()).kept is None
     assert verify(db, root, Queue()) == (5, []) and [*tmp_path.glob("results.db.*")] == []
     with open_database(db).connect() as connection:
-        assert "left_over" not in connection.execute(text("SELECT group_concat(name) FROM sqlite_master")).scalar_one()
+        assert connection.execute(text("SELECT run FROM of_somebody_else")).scalar_one() == 1
 
 
 def test_a_newer_version_is_refused_and_left_alone(root, db, sweep):

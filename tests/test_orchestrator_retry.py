@@ -1,5 +1,6 @@
 """What is tried again, by whom and how often: rules, jobs that come back, following a sweep, stopping a broken one."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -17,7 +18,7 @@ from orchestrator.database import open_database
 from orchestrator.errors import BrokenSweepError, UsageError
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.launch import Reporter, Request, launch
-from orchestrator.plan import Narrowing, make_plan
+from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.processes import this_process
 from orchestrator.queued import look_at_queue
 from orchestrator.retry import RULES, held_back, idle_attempts
@@ -26,7 +27,7 @@ from orchestrator.slurm.distributed import rendezvous
 from orchestrator.slurm.nodes import without
 from orchestrator.slurm.submit import _lead_s
 from orchestrator.spec import load_sweep
-from orchestrator.states import Queue, State
+from orchestrator.states import Queue, State, standing
 from orchestrator.worker import Job, run_attempt
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
@@ -351,6 +352,27 @@ def test_an_error_that_names_a_file_which_is_no_text_still_ends_its_run(root, ru
     with sqlite3.connect(tmp_path / "results.db") as connection:
         [(state, reason)] = connection.execute("SELECT state, reason FROM runs WHERE attempt = 1")
     assert state == "FAILED" and "caf\\udce9.png" in reason
+
+
+@pytest.mark.parametrize(("age_s", "state"), [(5.0, State.RUNNING), (600.0, State.LOST)])
+def test_a_result_that_is_not_there_is_late_and_then_lost(root, run, spec_file, age_s, state):
+    attempt(run, start(0), {**end("COMPLETED", "ok"), "t": time.time() - age_s})
+    assert standing(run, Queue()).state == state
+    plan = make_plan(load_sweep(spec_file()), root, Narrowing(), Queue())
+    assert (run.run_id in {one.run_id for one in plan.start}) is (state == State.LOST)
+
+
+def test_a_description_that_was_lost_is_written_again_and_its_result_counts(root, run, spec_file, tmp_path):
+    write_json(attempt(run, start(0), end("COMPLETED")).done, {"outcome": "ok", "step": 4})
+    description = run.description.read_bytes()
+    run.description.unlink()
+    plan = make_plan(load_sweep(spec_file()), root, Narrowing(), Queue())
+    assert len(plan.reuse) == 1
+    write_plan(plan, root)
+    assert json.loads(run.description.read_bytes())["config"] == json.loads(description)["config"]
+    collect(root, open_database(str(tmp_path / "results.db")), Queue())
+    with sqlite3.connect(tmp_path / "results.db") as connection:
+        assert connection.execute("SELECT count(*) FROM runs WHERE state = 'COMPLETED'").fetchone() == (1,)
 
 
 def test_options_that_make_no_sense_together_are_refused(root, spec_file, fake_slurm):

@@ -6,6 +6,7 @@ The server listens on loopback; as root it runs as the user `postgres` of Debian
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import tempfile
 from pathlib import Path
@@ -120,16 +121,22 @@ def test_other_urls_are_refused_with_what_is_allowed(db, error):
     assert "postgresql+psycopg://user@host/name" in str(caught.value) and PASSWORD not in str(caught.value)
 
 
+FOREIGN = {
+    "MLflow's, which has such names": "CREATE TABLE runs (run_uuid TEXT); INSERT INTO runs VALUES ('precious')",
+    "one with a version of its own": """CREATE TABLE meta (key TEXT, value TEXT);
+        INSERT INTO meta VALUES ('schema_version', '1');
+        CREATE TABLE urls (url TEXT); INSERT INTO urls VALUES ('precious')""",
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
 @pytest.mark.parametrize("action", [lambda db, root: open_database(db), lambda db, root: rebuild(db, root, Queue())])
-def test_a_database_of_another_program_is_left_alone(root, tmp_path, action):
-    """MLflow's, for one, has tables of the same names."""
-    db = str(tmp_path / "mlflow.db")
-    engine = sqlalchemy.create_engine(f"sqlite:///{db}")
-    with engine.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE runs (run_uuid TEXT)")
-        connection.exec_driver_sql("INSERT INTO runs VALUES ('precious')")
-    with pytest.raises(StoreError, match=r"holds the tables of another program \(runs\)"):
-        action(db, root)
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT run_uuid FROM runs").scalar() == "precious"
-        assert sqlalchemy.inspect(connection).get_table_names() == ["runs"]
+def test_a_database_of_another_program_is_left_alone(root, tmp_path, content, action):
+    file = tmp_path / "other.db"
+    connection = sqlite3.connect(file)
+    connection.executescript(content)
+    connection.close()
+    before = file.read_bytes()
+    with pytest.raises(StoreError, match="holds the tables of another program"):
+        action(str(file), root)
+    assert file.read_bytes() == before

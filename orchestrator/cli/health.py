@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from orchestrator.cli.console import make_console
 from orchestrator.cli.places import Places
 
 
@@ -29,7 +29,7 @@ def doctor(
     from orchestrator.spec import load_sweep
 
     subject = Subject(Places.root, Places.db, load_sweep(spec, profile) if spec else None)
-    console, topics = Console(), []
+    console, topics = make_console(), []
     for topic in examine(subject) if not submit else chain(examine(subject), probed(subject, wait_min, _note)):
         topics.append(topic)
         if not as_json:

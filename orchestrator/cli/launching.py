@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from orchestrator.cli.console import make_console
 from orchestrator.cli.places import Places, collected, database_for, near, open_to_group
 from orchestrator.cli.words import assignment, names, seed_numbers
 from orchestrator.errors import SchedulerError, UsageError
 from orchestrator.text import plain
 
 if TYPE_CHECKING:
-    from orchestrator.launch import Launch
+    from orchestrator.launch import Launch, Request
     from orchestrator.spec import Sweep
     from orchestrator.status import SweepStatus
+    from orchestrator.watch import Watch
 
 
 def launch(
@@ -53,7 +54,6 @@ def launch(
     Example: sweep launch sweeps/norm_ablation.yaml --profile quick --executor local
     """
     from orchestrator.launch import Request, parse_retry
-    from orchestrator.launch import launch as start
     from orchestrator.plan import Narrowing
     from orchestrator.screen import show_plan_runs
     from orchestrator.spec import load_sweep
@@ -62,7 +62,7 @@ def launch(
 
     sweep = load_sweep(spec, profile, dict(assignment(text) for text in assign or []))
     narrowing = Narrowing(seed_numbers(seeds), table, names(only), parse_retry(retry))
-    console = Console()
+    console = make_console()
     if max_steps is not None:
         from orchestrator.tries import try_out
 
@@ -73,7 +73,7 @@ def launch(
         open_to_group(group)
     request = Request(sweep, narrowing, executor, slots, cluster, rerun, prune, dry_run, wait)
     with Watch(console, sweep.label, Places.root, database_for(dry_run)) as watch:
-        done = start(request, Places.root, watch.reporter())
+        done = _start(request, watch)
     if dry_run:
         return show_plan_runs(console, done.plan)
     exit_status = 0
@@ -88,6 +88,17 @@ def launch(
     if done.sent.refusal is not None:
         raise SchedulerError(f"{done.sent.refusal}; what did not go out stays planned: run the same launch again")
     raise typer.Exit(exit_status)
+
+
+def _start(request: "Request", watch: "Watch") -> "Launch":
+    from orchestrator.launch import launch as start
+
+    try:
+        return start(request, Places.root, watch.reporter())
+    except SchedulerError as error:
+        if request.executor != "auto":
+            raise
+        raise SchedulerError(f"{error}; to run on this machine instead: --executor local") from None
 
 
 def _tell(status: "SweepStatus", done: "Launch", exit_status: int, on_end: str | None) -> None:

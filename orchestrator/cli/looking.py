@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from orchestrator.cli.console import make_console
 from orchestrator.cli.places import Places, collected, near, write_out
 from orchestrator.cli.words import names
 from orchestrator.errors import UsageError
@@ -36,8 +37,10 @@ def status(
 
     if state not in (None, "any", *(known.value.lower() for known in State)):
         raise UsageError(f"--state {state!r}; allowed: any, {', '.join(known.value.lower() for known in State)}")
-    console = Console()
-    if watch and console.is_terminal and not as_json and state is None:
+    if watch and as_json:
+        raise UsageError("--watch does not go with --json: call `sweep status --json` as often as you need it")
+    console = make_console()
+    if watch and console.is_terminal and state is None:
         return _watch(console, sweep, only)
     while True:
         statuses = _statuses(sweep, only)
@@ -102,7 +105,7 @@ def show(
         print(json.dumps(known[0] if len(known) == 1 else known, indent=1))
         return
     for folder, one in zip(folders, known, strict=True):
-        show_run(Console(), one, *unlike_preset(folder))
+        show_run(make_console(), one, *unlike_preset(folder))
 
 
 def diff(
@@ -118,7 +121,7 @@ def diff(
     if as_json:
         print(json.dumps(found, indent=1))
     else:
-        show_difference(Console(), found)
+        show_difference(make_console(), found)
 
 
 def logs(

@@ -6,6 +6,7 @@
 import gc
 import io
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from byol_core.files import DamagedFileError
 from orchestrator.cli import health, launching, looking, results, upkeep
 from orchestrator.cli.places import Places
 from orchestrator.cli.words import globals_first
-from orchestrator.errors import SweepError
+from orchestrator.errors import SweepError, UsageError
 from orchestrator.root import Root
 
 INTERRUPTED = 130
@@ -69,6 +70,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows ASCII alone gets question marks
     try:
+        _check_text([*sys.argv[1:], str(Path.cwd())])
         sys.exit(app(args=globals_first(sys.argv[1:]), prog_name="sweep", standalone_mode=False))
     except _ParserError as error:
         _explain(error)
@@ -95,6 +97,19 @@ def main() -> None:
             f"{type(error).__name__}: {error}; this is a bug of ours: run it again with `sweep --debug ...` and report it"
         )
         sys.exit(1)
+
+
+def _check_text(words: Sequence[str]) -> None:
+    """Refuse names that are no text: configs and the database hold text alone.
+
+    Raises:
+        UsageError: one of them holds bytes that are not UTF-8.
+    """
+    for word in words:
+        if word != word.encode(errors="replace").decode():
+            raise UsageError(
+                f"{word.encode(errors='backslashreplace').decode()!r} is no text in UTF-8; rename it, or be elsewhere"
+            )
 
 
 def _explain(error: Any) -> None:

@@ -1,5 +1,6 @@
 """Commands that print or write results: report and export."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 def report(
     sweeps: Annotated[list[str] | None, typer.Argument(help="Use only runs of these sweeps; all where left out.")] = None,
     table: Annotated[str, typer.Option(help="Which table, e.g. mlp_norm or norm.")] = "",
-    setting: Annotated[str | None, typer.Option(help="Which setting; the newest sweep's where left out.")] = None,
+    setting: Annotated[
+        str | None, typer.Option(help="Which setting; else that of the newest sweep which feeds the table.")
+    ] = None,
     format_: Annotated[str, typer.Option("--format", help="text, md, csv or json.")] = "text",
     layout: Annotated[str, typer.Option(help="rows, or matrix: as the paper prints table norm (text).")] = "rows",
     out: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
@@ -46,7 +49,10 @@ def report(
     else:
         print(text)
     if format_ == "text":
-        print(f"figure: {near(_figure(built, out))}")
+        try:
+            print(f"figure: {near(_figure(built, out))}")
+        except PermissionError as error:  # the root of somebody who lets us read
+            print(f"warning: no figure, {error.filename} cannot be written; --out FILE puts both elsewhere", file=sys.stderr)
 
 
 def _figure(built: "Table", out: Path | None) -> Path:

@@ -19,7 +19,7 @@ def show_topic(console: Console, topic: str, findings: Iterable[Finding]) -> Non
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     for one in findings:
         table.add_row(Text(one.level.value, style=_COLOURS[one.level]), Text(one.name), _words(one))
-    console.print(Padding(table, (0, 0, 0, 2)))
+    console.print(Padding(table, (0, 0, 0, 2), expand=False))
 
 
 def show_sum(console: Console, findings: Iterable[Finding]) -> None:
