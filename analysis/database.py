@@ -35,7 +35,7 @@ def reading(where: str | Path) -> Iterator[Connection]:
             yield connection
     except DatabaseError as error:
         cause = str(error.orig).strip().partition("\n")[0]
-        raise NoDatabaseError(f"{_named(where)}: {cause}; `sweep status` makes it from the runs") from None
+        raise NoDatabaseError(f"{_named(where)}: {cause}; is it ours? `sweep rebuild` makes one from the runs") from None
     finally:
         engine.dispose()
 
@@ -52,8 +52,10 @@ def _open(where: str) -> Engine:
         url = make_url(where) if "://" in where else URL.create("sqlite", database=where)
     except ArgumentError:
         raise NoDatabaseError(f"{where!r} is neither a path nor a URL such as sqlite:////data/results.db") from None
-    if url.get_backend_name() != "sqlite":
+    if url.get_backend_name() == "postgresql":
         return _server(url)
+    if url.get_backend_name() != "sqlite":
+        raise NoDatabaseError(f"{url!r}: no such database is supported; allowed: a path, sqlite:///…, postgresql+psycopg://…")
     file = Path(url.database or "").absolute()
     if not file.is_file():
         raise NoDatabaseError(f"{where}: there is no such database; `sweep status` makes it from the runs, or name another")

@@ -24,6 +24,10 @@ class UnknownMetricError(Exception):
     """No run has a series of that name."""
 
 
+class UnknownRunError(Exception):
+    """No run has this id."""
+
+
 def runs(db: str | Path = DATABASE) -> pd.DataFrame:
     """Return a line per run.
 
@@ -70,10 +74,13 @@ def series(metric: str, run_ids: Sequence[str] | None = None, db: str | Path = D
 
     Raises:
         NoDatabaseError: missing, or of another version.
+        UnknownRunError: there is no such run.
         UnknownMetricError: none of the runs has it; the text lists what there is.
     """
+    wanted = [run_ids] if isinstance(run_ids, str) else run_ids
     with reading(db) as connection:
-        points = _points(connection, metric, run_ids)
+        _check_known(connection, wanted or ())
+        points = _points(connection, metric, wanted)
         if points.empty:
             known = ", ".join(sorted(connection.scalars(select(schema.metrics.c.name)))) or "none yet"
             raise UnknownMetricError(f"no series {metric!r} in these runs; metrics: {known}")
@@ -93,7 +100,8 @@ def table(name: str, setting: str | None = None, sweeps: Sequence[str] = (), db:
         NoDatabaseError: missing, or of another version.
         UnknownTableError, UnknownSettingError, UnknownSweepError: the text lists what there is.
     """
-    return pd.DataFrame(as_document(report(str(db), name, setting, sweeps))["rows"]).set_index("label")
+    of = [sweeps] if isinstance(sweeps, str) else sweeps
+    return pd.DataFrame(as_document(report(str(db), name, setting, of))["rows"]).set_index("label")
 
 
 def _frame(relation: Relation, db: str | Path) -> pd.DataFrame:
@@ -105,6 +113,13 @@ def _frame(relation: Relation, db: str | Path) -> pd.DataFrame:
 def _typed(columns: dict[str, Kind], rows: Iterable[Row]) -> pd.DataFrame:
     frame = pd.DataFrame([*rows], columns=[*columns], dtype=object)
     return frame.astype({name: _TYPES.get(kind, "object") for name, kind in columns.items()})
+
+
+def _check_known(connection: Connection, run_ids: Sequence[str]) -> None:
+    known = set(connection.scalars(select(schema.runs.c.run_id))) if run_ids else set()
+    for run_id in run_ids:
+        if run_id not in known:
+            raise UnknownRunError(f"no run has the id {run_id!r}; ids are whole, 64 digits: see load.runs()['run_id']")
 
 
 def _points(connection: Connection, metric: str, run_ids: Sequence[str] | None) -> pd.DataFrame:

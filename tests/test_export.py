@@ -224,6 +224,9 @@ def test_a_series_takes_the_highest_attempt_where_several_logged_a_step(place):
     assert all(same(one, other) for one, other in zip(odd, ODD["loss"], strict=True))
     with pytest.raises(load.UnknownMetricError, match="no series 'los' in these runs; metrics: .*loss"):
         load.series("los", db=place[1])
+    assert load.series("loss", failed.run_id, db=place[1]).equals(load.series("loss", [failed.run_id], db=place[1]))
+    with pytest.raises(load.UnknownRunError, match="no run has the id '9310'; ids are whole"):
+        load.series("loss", ["9310"], db=place[1])
 
 
 def test_an_overlap_of_attempts_is_taken_from_the_later(place, tmp_path):

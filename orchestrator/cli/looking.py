@@ -139,7 +139,7 @@ def logs(
 
 def _plot(folders: Sequence[RunFolder], metric: str, out: Path) -> None:
     from analysis.curves import draw
-    from analysis.load import UnknownMetricError, series
+    from analysis.load import UnknownMetricError, UnknownRunError, series
     from orchestrator.inspect_run import unlike_preset
 
     collected()
@@ -150,6 +150,6 @@ def _plot(folders: Sequence[RunFolder], metric: str, out: Path) -> None:
         labels[folder.run_id] = f"{folder.run_id[:PREFIX]} {preset}: {changes}"
     try:
         write_out(out, draw(series(metric, [*labels], db=Places.db), labels, metric))
-    except UnknownMetricError as error:
+    except (UnknownMetricError, UnknownRunError) as error:
         raise UsageError(str(error)) from None
     print(f"figure: {near(out)}")
