@@ -109,16 +109,20 @@ def _digits(_: list[Path]) -> tuple[Split, Split, Split]:
     return split, split, Split(images[test], labels[test])
 
 
+_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
 def _arrays(files: list[Path]) -> tuple[Split, Split, Split]:
     """An .npz with x_train, x_test as uint8 (N, H, W, 3) or (N, H, W), and y_train, y_test as integers (N,)."""
     file = files[0]
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            parts = {name: arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")}
-    except KeyError as error:
-        raise DataError(f"{str(file)!r} holds no {error}; it must hold x_train, y_train, x_test, y_test") from None
+            missing = [name for name in _ARRAYS if name not in arrays]
+            parts = {name: arrays[name] for name in _ARRAYS if name not in missing}
     except (ValueError, OSError, zipfile.BadZipFile):
         raise DataError(f"{str(file)!r} is no .npz with x_train, y_train, x_test, y_test; make one with numpy.savez") from None
+    if missing:
+        raise DataError(f"{str(file)!r} holds no {', '.join(missing)}; it must hold {', '.join(_ARRAYS)}")
     train, test = (_split_of(file, parts[f"x_{name}"], parts[f"y_{name}"]) for name in ("train", "test"))
     return train, train, test
 

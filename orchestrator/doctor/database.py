@@ -33,7 +33,7 @@ def _opened(where: str) -> Finding:
     try:
         open_database(where).dispose()
     except SweepError as error:
-        return fail("database", str(error), "move it away or use another --db; `sweep status` makes it again from the runs")
+        return fail("database", str(error), "no result is lost: the run folders hold them all")
     return ok("database", f"{named(where)} can be written")
 
 

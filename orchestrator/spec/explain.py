@@ -15,7 +15,7 @@ def explain(document: Document, model: type[BaseModel], error: ValidationError) 
     """Tell in one line what is wrong with a file that is no valid `model`."""
     # A misspelt key is both unknown and missing; the first says more.
     first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-    path = tuple(part for part in first["loc"] if part not in _NOT_IN_THE_FILE)
+    path = tuple(part for part in first["loc"] if part not in _NOT_IN_THE_FILE and not str(part).startswith("function-"))
     text = first["msg"].removeprefix("Value error, ")
     dotted = ".".join(str(part) for part in path)
     if first["type"] == "extra_forbidden":
