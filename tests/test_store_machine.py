@@ -101,6 +101,7 @@ class Store(RuleBasedStateMachine):
         self.patch.setattr("orchestrator.queued.has_slurm", lambda: True)
         self.patch.setattr("orchestrator.queued.queue", self.slurm.listing)
         self.patch.setattr("orchestrator.queued.account", lambda *_: None)
+        self.patch.setattr("orchestrator.slurm.requeue._look", lambda: ("RUNNING", None))  # no squeue is here to be waited for
         self.patch.setattr("orchestrator.worker.this_process", lambda: Process("node", "boot", 1, 1))
         self.patch.setattr("byol_core.train.train", self.train)
 
