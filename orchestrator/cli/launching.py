@@ -13,6 +13,8 @@ from orchestrator.errors import SchedulerError, UsageError
 from orchestrator.text import plain
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from orchestrator.launch import Launch, Request
     from orchestrator.spec import Sweep
     from orchestrator.status import SweepStatus
@@ -57,8 +59,7 @@ def launch(
     from orchestrator.plan import Narrowing
     from orchestrator.screen import show_plan_runs
     from orchestrator.spec import load_sweep
-    from orchestrator.status import sweep_statuses
-    from orchestrator.watch import Watch, show_outcome, show_sent
+    from orchestrator.watch import Watch
 
     sweep = load_sweep(spec, profile, dict(assignment(text) for text in assign or []))
     narrowing = Narrowing(seed_numbers(seeds), table, names(only), parse_retry(retry))
@@ -76,15 +77,7 @@ def launch(
         done = _start(request, watch)
     if dry_run:
         return show_plan_runs(console, done.plan)
-    exit_status = 0
-    if done.waited:
-        status = next(iter(sweep_statuses(collected(wait=True), sweep.label)))
-        exit_status = show_outcome(console, status, done)
-        _tell(status, done, exit_status, on_end)
-    else:
-        show_sent(console, done.sent)
-        if on_end:
-            print("warning: --on-end is called by a launch that waits: add --wait or --controller", file=sys.stderr)
+    exit_status = _conclude(console, sweep.label, done, on_end)
     if done.sent.refusal is not None:
         raise SchedulerError(f"{done.sent.refusal}; what did not go out stays planned: run the same launch again")
     raise typer.Exit(exit_status)
@@ -99,6 +92,22 @@ def _start(request: "Request", watch: "Watch") -> "Launch":
         if request.executor != "auto":
             raise
         raise SchedulerError(f"{error}; to run on this machine instead: --executor local") from None
+
+
+def _conclude(console: "Console", label: str, done: "Launch", on_end: str | None) -> int:
+    """Say what came of a launch, to whoever asked to be told too; return the exit status."""
+    from orchestrator.status import sweep_statuses
+    from orchestrator.watch import show_outcome, show_sent
+
+    if not done.waited:
+        show_sent(console, done.sent)
+        if on_end:
+            print("warning: --on-end is called by a launch that waits: add --wait or --controller", file=sys.stderr)
+        return 0
+    status = next(iter(sweep_statuses(collected(wait=True), label)))
+    exit_status = show_outcome(console, status, done)
+    _tell(status, done, exit_status, on_end)
+    return exit_status
 
 
 def _tell(status: "SweepStatus", done: "Launch", exit_status: int, on_end: str | None) -> None:
