@@ -1,4 +1,4 @@
-# make demo   install, then the blog's seven rows on real handwritten digits, and the table
+# make demo   install, then the blog's seven rows on real handwritten digits, and the table (DEMO_OPTIONS: more for its launch)
 # make test   the tests      make slow-test   those of half a minute      make lint   ruff and mypy
 # make crash-test   every place to fail
 # make postgres-test   against a PostgreSQL server of its own
@@ -6,6 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 VENV ?= .venv
+DEMO_OPTIONS ?=
 BIN := $(VENV)/bin
 
 # The first Python that is new enough and can make virtual environments.
@@ -20,7 +21,7 @@ endef
 .PHONY: demo install test slow-test crash-test lint postgres-test slurm-test clean
 
 demo: $(VENV)/installed
-	@$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --executor local
+	@$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --executor local $(DEMO_OPTIONS)
 	@$(BIN)/sweep status
 	@$(BIN)/sweep report --table mlp_norm
 	@printf '\nNext:\n'
