@@ -13,11 +13,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator import intents
+from orchestrator.asking import asked_of
 from orchestrator.clusters import choose_cluster, load_clusters
 from orchestrator.errors import SchedulerError
 from orchestrator.plan import Plan
 from orchestrator.root import Root
 from orchestrator.slurm import submit
+from orchestrator.slurm.job import work
 from orchestrator.slurm.limits import Charge, Room, ask_controller, ask_room
 from orchestrator.slurm.nodes import without
 from orchestrator.slurm.submit import Array
@@ -160,10 +162,12 @@ def _send_arrays(arrays: Iterable[Array], folder: Path, root: Path, wish: Wish, 
 
 def _send_array(array: Array, log: Path, folder: Path, root: Path, rerun: bool) -> list[str]:
     """Submit one array; return the id of each of its jobs."""
-    run_ids = [run_id for bundle in array.bundles for run_id in bundle]
+    bundles = [list(bundle) for bundle in array.bundles]
+    run_ids = [run_id for bundle in bundles for run_id in bundle]
 
     def submit_held() -> list[str]:
-        job_ids = submit.submit_held(folder, root, array, rerun)
+        arguments = (str(root), bundles, array.resources.side_by_side, rerun, asked_of(array.resources))
+        job_ids = submit.submit_held(folder, array, work, *arguments)
         return [job_id for job_id, bundle in zip(job_ids, array.bundles, strict=True) for _ in bundle]
 
     return list(dict.fromkeys(intents.submit(log, array.key, run_ids, submit_held, submit.cancel)))

@@ -6,16 +6,14 @@ From submitit's result files, states and signal handlers nothing is used: result
 
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from byol_core.files import make_folder, umask_of
-from orchestrator.asking import asked_of
 from orchestrator.errors import SchedulerError
 from orchestrator.slurm.commands import ask
-from orchestrator.slurm.job import work
 from orchestrator.spec import Resources
 
 _LONGEST_LEAD_S = 90
@@ -43,14 +41,14 @@ class Array:
     code: Path | None = None
 
 
-def submit_held(folder: Path, root: Path, array: Array, rerun: bool) -> list[str]:
+def submit_held(folder: Path, array: Array, work: Callable[..., None], *arguments: object) -> list[str]:
     """Submit one array of held jobs.
 
     Args:
         folder: for the batch script, submitit's files and the output of jobs before they claim their attempt.
-        root: the root folder.
         array: what to submit.
-        rerun: train again what is done already.
+        work: the function that each job calls; it finds its place in the array by SLURM_ARRAY_TASK_ID.
+        arguments: of that call, the same for all jobs of the array.
 
     Returns:
         The job ids, one per bundle.
@@ -64,11 +62,8 @@ def submit_held(folder: Path, root: Path, array: Array, rerun: bool) -> list[str
     make_folder(folder)
     executor = HeldArrays(folder=folder, python=array.resources.python or shlex.quote(sys.executable))
     executor.update_parameters(**_parameters(array))
-    bundles = [list(bundle) for bundle in array.bundles]
     with umask_of(folder):  # which sbatch hands on to the jobs
-        return executor.send(
-            len(bundles), work, str(root), bundles, array.resources.side_by_side, rerun, asked_of(array.resources)
-        )
+        return executor.send(len(array.bundles), work, *arguments)
 
 
 def release(job_ids: Sequence[str]) -> None:
