@@ -9,7 +9,9 @@ import signal
 import sys
 from pathlib import Path
 
-from byol_core.config import PRESETS, ConfigError, DataMissingError, data_identity, resolve, run_id
+from byol_core.config import PRESETS, ConfigError, resolve, run_id
+from byol_core.config.locate import data_identity
+from byol_core.datasets.errors import DataError, DataMissingError
 from byol_core.files import make_folder, read_json, write_json
 
 
@@ -53,7 +55,6 @@ class Printer:
 def main() -> int:
     """Parse arguments, train, print the result as JSON."""
     arguments = _parser().parse_args()
-    from byol_core.source import DataError
     from byol_core.train import DeviceError, Options, train
 
     printer = Printer()

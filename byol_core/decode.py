@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from byol_core.crops import Crop
-from byol_core.source import DataError
+from byol_core.datasets.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
 _WHOLE_TO_MIDDLE = 8 / 7  # 256 → 224

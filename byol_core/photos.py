@@ -17,8 +17,9 @@ from torch import Tensor
 
 from byol_core.config.photo_folder import Photo, PhotoFolder, PhotoSplit
 from byol_core.crops import draw_crops
+from byol_core.datasets.errors import DataError
 from byol_core.decode import Pixels, decode
-from byol_core.source import Cut, DataError, Request
+from byol_core.source import Cut, Request
 
 BATCHES_AHEAD = 2
 _PHOTOS_A_TASK = 16

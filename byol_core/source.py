@@ -16,10 +16,6 @@ from byol_core.augment import normalized, random_view, to_float, toned
 from byol_core.config import Augment
 
 
-class DataError(ValueError):
-    """A data set whose files are there but hold something else than images and labels."""
-
-
 @dataclass(frozen=True)
 class Request:
     """A batch that will be wanted.

@@ -2,10 +2,11 @@
 
 import pytest
 
-from byol_core.config import PRESETS, ConfigError, DataIdentity, canonical, data_identity, resolve, run_id
-from byol_core.config.locate import DataMissingError
+from byol_core.config import PRESETS, ConfigError, DataIdentity, canonical, resolve, run_id
+from byol_core.config.locate import data_identity
 from byol_core.config.models import DatasetConfig
 from byol_core.config.resolve import keys
+from byol_core.datasets.errors import DataMissingError
 
 DATA = DataIdentity("f" * 64, "as stored")
 

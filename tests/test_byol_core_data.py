@@ -13,8 +13,8 @@ from torch import nn
 
 from byol_core.config import Augment, DatasetConfig
 from byol_core.data import Images, Split, load
+from byol_core.datasets.errors import DataError
 from byol_core.evaluate import evaluate, knn, probe
-from byol_core.source import DataError
 
 
 def test_digits_are_scikit_learns_split_once_for_ever():

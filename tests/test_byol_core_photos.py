@@ -20,8 +20,9 @@ from byol_core.checkpoint import load_state
 from byol_core.config import DatasetConfig, resolve
 from byol_core.crops import draw_crops
 from byol_core.data import load
+from byol_core.datasets.errors import DataError
 from byol_core.decode import decode
-from byol_core.source import DataError, Request
+from byol_core.source import Request
 from byol_core.streams import stream
 from byol_core.train import Options, _request, train
 from byol_core.trainer import Moment

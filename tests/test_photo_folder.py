@@ -6,8 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from byol_core.config import DataMissingError, DatasetConfig, data_identity, fingerprint, nearby_photos
+from byol_core.config import DatasetConfig, fingerprint
+from byol_core.config.locate import data_identity
+from byol_core.config.nearby import nearby_photos
 from byol_core.config.photo_folder import list_photos
+from byol_core.datasets.errors import DataMissingError
 
 NAMES = ("train/a/1.jpeg", "train/a/2.JPG", "train/b/1.png", "val/a/1.jpeg", "val/b/9.jpeg")
 

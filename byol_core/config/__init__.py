@@ -6,9 +6,7 @@
 
 from byol_core.config.canonical import canonical, flatten
 from byol_core.config.identity import SEMANTICS, DataIdentity, run_id, run_id_of
-from byol_core.config.locate import DataMissingError, data_identity, locate, locate_photos
 from byol_core.config.models import Augment, DatasetConfig, EncoderConfig, HeadConfig, InitConfig, OptimizerConfig, TrainConfig
-from byol_core.config.nearby import nearby, nearby_photos
 from byol_core.config.presets import PRESETS
 from byol_core.config.resolve import ConfigError, nearest, resolve
 
@@ -18,7 +16,6 @@ __all__ = [
     "Augment",
     "ConfigError",
     "DataIdentity",
-    "DataMissingError",
     "DatasetConfig",
     "EncoderConfig",
     "HeadConfig",
@@ -26,12 +23,7 @@ __all__ = [
     "OptimizerConfig",
     "TrainConfig",
     "canonical",
-    "data_identity",
     "flatten",
-    "locate",
-    "locate_photos",
-    "nearby",
-    "nearby_photos",
     "nearest",
     "resolve",
     "run_id",

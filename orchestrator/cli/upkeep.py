@@ -6,6 +6,7 @@ import typer
 
 from orchestrator.cli.places import Places, near, rebuilt
 from orchestrator.cli.words import names
+from orchestrator.errors import StoreError, UsageError
 
 _SHOWN = 20
 
@@ -76,6 +77,13 @@ def rebuild(
 
 def fetch(name: Annotated[str, typer.Argument(help="Which data set, e.g. stl10.")]) -> None:
     """Download a data set to $SWEEP_DATA (default ./data)."""
-    from orchestrator.fetch import fetch as download
+    from byol_core.datasets.errors import DataError, UnknownDatasetError
+    from byol_core.datasets.fetch import fetch as download
 
-    print(f"{name} is in {near(download(name))}")
+    try:
+        folder = download(name)
+    except UnknownDatasetError as error:
+        raise UsageError(str(error)) from None
+    except DataError as error:
+        raise StoreError(str(error)) from None
+    print(f"{name} is in {near(folder)}")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from byol_core.config import DataMissingError, DatasetConfig, data_identity, nearest
-from byol_core.config.locate import data_root
-from orchestrator.errors import StoreError, UsageError
+from byol_core.config import DatasetConfig, nearest
+from byol_core.config.locate import data_identity, data_root
+from byol_core.datasets.errors import DataError, DataMissingError, UnknownDatasetError
 
 FETCHABLE = ("stl10",)
 EMBEDDED = ("digits",)
@@ -17,13 +17,13 @@ def fetch(name: str) -> Path:
         The folder it lies in.
 
     Raises:
-        UsageError: no data set of that name can be fetched.
-        StoreError: the download failed.
+        UnknownDatasetError: no data set of that name can be fetched.
+        DataError: the download failed.
     """
     if name in EMBEDDED:
-        raise UsageError(f"data set {name!r} comes with scikit-learn; there is nothing to fetch")
+        raise UnknownDatasetError(f"data set {name!r} comes with scikit-learn; there is nothing to fetch")
     if name not in FETCHABLE:
-        raise UsageError(f"data set {name!r} cannot be fetched; {nearest(name, FETCHABLE)}")
+        raise UnknownDatasetError(f"data set {name!r} cannot be fetched; {nearest(name, FETCHABLE)}")
     from torchvision.datasets import STL10
 
     folder = data_root()
@@ -33,7 +33,5 @@ def fetch(name: str) -> Path:
         data_identity(DatasetConfig(name="stl10"))
     except (OSError, RuntimeError, DataMissingError) as error:
         reason = getattr(error, "reason", None) or error
-        raise StoreError(
-            f"fetching {name} from {STL10.url} to {folder} failed: {reason}; try again, or copy it there"
-        ) from None
+        raise DataError(f"fetching {name} from {STL10.url} to {folder} failed: {reason}; try again, or copy it there") from None
     return folder
