@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from byol_core.config import PRESETS, ConfigError, resolve, run_id
-from byol_core.config.locate import data_identity
 from byol_core.datasets.errors import DataError, DataMissingError
+from byol_core.datasets.locate import data_identity
 from byol_core.files import make_folder, read_json, write_json
 
 

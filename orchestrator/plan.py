@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from byol_core.config import SEMANTICS, DataIdentity, nearest, run_id_of
-from byol_core.config.locate import data_identity
 from byol_core.datasets.errors import DataMissingError
+from byol_core.datasets.locate import data_identity
 from byol_core.files import make_folder, read_json, to_json, write_atomic, write_json, write_many
 from orchestrator.asking import Asking, has_more_memory
 from orchestrator.errors import MissingDataError, SpecError, UsageError

@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from byol_core.config import DatasetConfig, fingerprint
-from byol_core.config.locate import data_identity
-from byol_core.config.nearby import nearby_photos
-from byol_core.config.photo_folder import list_photos
+from byol_core.config import DatasetConfig
+from byol_core.datasets import fingerprint
 from byol_core.datasets.errors import DataMissingError
+from byol_core.datasets.locate import data_identity
+from byol_core.datasets.node_copy import nearby_photos
+from byol_core.datasets.photo_folder import list_photos
 
 NAMES = ("train/a/1.jpeg", "train/a/2.JPG", "train/b/1.png", "val/a/1.jpeg", "val/b/9.jpeg")
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from byol_core.config import DatasetConfig, nearest
-from byol_core.config.locate import data_identity, data_root
 from byol_core.datasets.errors import DataError, DataMissingError, UnknownDatasetError
+from byol_core.datasets.locate import data_identity, data_root
 
 FETCHABLE = ("stl10",)
 EMBEDDED = ("digits",)

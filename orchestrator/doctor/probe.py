@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from byol_core.config import DatasetConfig
-from byol_core.config.locate import locate
 from byol_core.datasets.errors import DataMissingError
+from byol_core.datasets.locate import locate
 from byol_core.files import read_json, write_json
 from orchestrator.doctor.files import file_clock_offset_s
 

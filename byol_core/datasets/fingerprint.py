@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
-from byol_core.config.photo_folder import PhotoFolder, PhotoSplit
+from byol_core.datasets.photo_folder import PhotoFolder, PhotoSplit
 from byol_core.files import make_folder, read_json, write_atomic
 
 _BLOCK_BYTES = 1 << 20

@@ -4,11 +4,11 @@ import importlib.util
 import os
 from pathlib import Path
 
-from byol_core.config import fingerprint
 from byol_core.config.identity import DataIdentity
 from byol_core.config.models import DatasetConfig
-from byol_core.config.photo_folder import SUFFIXES, PhotoFolder, list_photos
+from byol_core.datasets import fingerprint
 from byol_core.datasets.errors import DataMissingError
+from byol_core.datasets.photo_folder import SUFFIXES, PhotoFolder, list_photos
 
 STL10_FILES = ("train_X.bin", "train_y.bin", "unlabeled_X.bin", "test_X.bin", "test_y.bin")
 _PHOTOS = f"DIR/train/<class>/* and DIR/val/<class>/* or DIR/test/<class>/*, files ending in {', '.join(SUFFIXES)}"

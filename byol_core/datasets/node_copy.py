@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from byol_core.config.photo_folder import Photo, PhotoFolder, PhotoSplit
+from byol_core.datasets.photo_folder import Photo, PhotoFolder, PhotoSplit
 from byol_core.files import make_folder
 
 _READERS = 16
