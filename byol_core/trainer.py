@@ -16,8 +16,8 @@ from byol_core.config import TrainConfig
 from byol_core.init import calibrating, initialize
 from byol_core.losses.contrastive import contrastive_loss, l2_normalize, nt_xent, regression_loss
 from byol_core.networks import Online, Target
-from byol_core.optim import make_optimizer
-from byol_core.schedules import learning_rate, target_tau
+from byol_core.optim.lars import make_optimizer
+from byol_core.optim.schedules import learning_rate, target_tau
 from byol_core.source import Batch
 from byol_core.streams import normal, stream
 

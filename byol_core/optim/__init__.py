@@ -1,0 +1,1 @@
+"""Optimizers, which parameters they touch, and schedules."""
