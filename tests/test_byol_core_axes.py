@@ -10,8 +10,8 @@ from torch import nn
 from byol_core.augment import random_view, to_float
 from byol_core.config import EncoderConfig, InitConfig, canonical, resolve
 from byol_core.data import load
-from byol_core.init import initialize
-from byol_core.networks import Affine, Encoder, Online, StandardizedConv2d, StandardizedLinear, standardized
+from byol_core.networks.encoder import Affine, Encoder, Online, StandardizedConv2d, StandardizedLinear, standardized
+from byol_core.networks.init import initialize
 from byol_core.source import Whole
 from byol_core.streams import stream
 from byol_core.train import Options, train

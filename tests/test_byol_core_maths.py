@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from byol_core.config import OptimizerConfig, resolve
 from byol_core.losses.contrastive import contrastive_loss, l2_normalize, nt_xent, regression_loss
 from byol_core.metrics.collapse import collapse_metrics, effective_rank, spread
-from byol_core.networks import Online
+from byol_core.networks.encoder import Online
 from byol_core.optim.lars import LARS, make_optimizer
 from byol_core.optim.schedules import learning_rate, target_tau
 

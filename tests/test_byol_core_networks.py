@@ -6,8 +6,8 @@ from torch import nn
 from torchvision.models import resnet18, resnet50
 
 from byol_core.config import EncoderConfig, HeadConfig, InitConfig, resolve
-from byol_core.init import initialize
-from byol_core.networks import MLP, Encoder, Online
+from byol_core.networks.encoder import MLP, Encoder, Online
+from byol_core.networks.init import initialize
 
 
 @pytest.mark.parametrize(("arch", "make"), [("resnet18", resnet18), ("resnet50", resnet50)])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from byol_core.config import OptimizerConfig
-from byol_core.networks import Online
+from byol_core.networks.encoder import Online
 
 
 def make_optimizer(network: Online, config: OptimizerConfig) -> torch.optim.Optimizer:
