@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from byol_core.crops import Crop
+from byol_core.augment.crops import Crop
 from byol_core.datasets.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]

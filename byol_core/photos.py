@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from byol_core.crops import draw_crops
+from byol_core.augment.crops import draw_crops
 from byol_core.datasets.errors import DataError
 from byol_core.datasets.photo_folder import Photo, PhotoFolder, PhotoSplit
 from byol_core.decode import Pixels, decode

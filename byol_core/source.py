@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from byol_core.augment import normalized, random_view, to_float, toned
+from byol_core.augment.views import normalized, random_view, to_float, toned
 from byol_core.config import Augment
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from byol_core.augment import random_view, to_float
+from byol_core.augment.views import random_view, to_float
 from byol_core.config import EncoderConfig, InitConfig, canonical, resolve
 from byol_core.data import load
 from byol_core.networks.encoder import Affine, Encoder, Online, StandardizedConv2d, StandardizedLinear, standardized

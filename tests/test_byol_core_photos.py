@@ -15,10 +15,10 @@ from torchvision.transforms import functional as tv
 
 from byol_core import evaluate
 from byol_core import photos as photos_module
-from byol_core.augment import toned
+from byol_core.augment.crops import draw_crops
+from byol_core.augment.views import toned
 from byol_core.checkpoint import load_state
 from byol_core.config import DatasetConfig, resolve
-from byol_core.crops import draw_crops
 from byol_core.data import load
 from byol_core.datasets.errors import DataError
 from byol_core.decode import decode
