@@ -17,8 +17,8 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from byol_core.config import DatasetConfig, resolve
-from byol_core.data import batches, load
-from byol_core.source import Request
+from byol_core.images.load import batches, load
+from byol_core.images.source import Request
 from byol_core.streams import stream
 
 

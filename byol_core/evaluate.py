@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from byol_core.config import Augment
-from byol_core.data import Images
-from byol_core.source import Batch, Request, Source
+from byol_core.images.load import Images
+from byol_core.images.source import Batch, Request, Source
 from byol_core.streams import stream
 
 VERSIONS = {"probe": 1, "knn": 1}

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from byol_core.checkpoint import Checkpoint, Checkpoints, load_state, numerics, save_state
 from byol_core.config import TrainConfig
-from byol_core.data import Images, batches, load
 from byol_core.datasets.errors import DataError
 from byol_core.evaluate import VERSIONS, evaluate
 from byol_core.files import make_folder, read_json, write_json
+from byol_core.images.load import Images, batches, load
+from byol_core.images.source import Batch, Request
 from byol_core.networks.encoder import Encoder
-from byol_core.source import Batch, Request
 from byol_core.streams import stream
 from byol_core.trainer import Moment, Trainer
 

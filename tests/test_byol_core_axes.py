@@ -9,10 +9,10 @@ from torch import nn
 
 from byol_core.augment.views import random_view, to_float
 from byol_core.config import EncoderConfig, InitConfig, canonical, resolve
-from byol_core.data import load
+from byol_core.images.load import load
+from byol_core.images.source import Whole
 from byol_core.networks.encoder import Affine, Encoder, Online, StandardizedConv2d, StandardizedLinear, standardized
 from byol_core.networks.init import initialize
-from byol_core.source import Whole
 from byol_core.streams import stream
 from byol_core.train import Options, train
 from byol_core.trainer import Moment, Trainer

@@ -12,9 +12,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 from byol_core.config import Augment, DatasetConfig
-from byol_core.data import Images, Split, load
 from byol_core.datasets.errors import DataError
 from byol_core.evaluate import evaluate, knn, probe
+from byol_core.images.load import Images, Split, load
 
 
 def test_digits_are_scikit_learns_split_once_for_ever():

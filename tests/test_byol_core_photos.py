@@ -14,15 +14,15 @@ from torchvision import transforms
 from torchvision.transforms import functional as tv
 
 from byol_core import evaluate
-from byol_core import photos as photos_module
 from byol_core.augment.crops import draw_crops
 from byol_core.augment.views import toned
 from byol_core.checkpoint import load_state
 from byol_core.config import DatasetConfig, resolve
-from byol_core.data import load
 from byol_core.datasets.errors import DataError
-from byol_core.decode import decode
-from byol_core.source import Request
+from byol_core.images import photos as photos_module
+from byol_core.images.decode import decode
+from byol_core.images.load import load
+from byol_core.images.source import Request
 from byol_core.streams import stream
 from byol_core.train import Options, _request, train
 from byol_core.trainer import Moment
@@ -228,8 +228,8 @@ def test_decoding_runs_ahead_but_never_further_than_it_may(photos, monkeypatch):
 MEMORY = """
 import resource, sys, torch
 from byol_core.config import DatasetConfig, resolve
-from byol_core.data import load
-from byol_core.source import Request
+from byol_core.images.load import load
+from byol_core.images.source import Request
 from byol_core.streams import stream
 how = resolve("imagenet-r50-300ep", {}).augment
 photos = load(DatasetConfig(name="folder", path=sys.argv[1], side=224), threads=2).train

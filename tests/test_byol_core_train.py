@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from byol_core.checkpoint import Checkpoints, load_state
-from byol_core.data import batches, load
 from byol_core.datasets.errors import DataError
-from byol_core.source import Whole
+from byol_core.images.load import batches, load
+from byol_core.images.source import Whole
 from byol_core.train import Options, train
 from byol_core.trainer import Moment, Trainer
 

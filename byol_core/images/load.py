@@ -19,8 +19,8 @@ from byol_core.config import DatasetConfig
 from byol_core.datasets.errors import DataError
 from byol_core.datasets.locate import locate, locate_photos
 from byol_core.datasets.node_copy import nearby, nearby_photos
-from byol_core.photos import in_stable_order
-from byol_core.source import Request, Source, Whole
+from byol_core.images.photos import in_stable_order
+from byol_core.images.source import Request, Source, Whole
 from byol_core.streams import stream
 
 DIGITS_TRAIN = 1400

@@ -18,8 +18,8 @@ from torch import Tensor
 from byol_core.augment.crops import draw_crops
 from byol_core.datasets.errors import DataError
 from byol_core.datasets.photo_folder import Photo, PhotoFolder, PhotoSplit
-from byol_core.decode import Pixels, decode
-from byol_core.source import Cut, Request
+from byol_core.images.decode import Pixels, decode
+from byol_core.images.source import Cut, Request
 
 BATCHES_AHEAD = 2
 _PHOTOS_A_TASK = 16
