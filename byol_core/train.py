@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from byol_core.checkpoint import Checkpoint, Checkpoints, load_state, numerics, save_state
 from byol_core.config import TrainConfig
 from byol_core.datasets.errors import DataError
-from byol_core.evaluate import VERSIONS, evaluate
+from byol_core.evaluation.protocols import VERSIONS, evaluate
 from byol_core.files import make_folder, read_json, write_json
 from byol_core.images.load import Images, batches, load
 from byol_core.images.source import Batch, Request

@@ -13,7 +13,7 @@ from torch import nn
 
 from byol_core.config import Augment, DatasetConfig
 from byol_core.datasets.errors import DataError
-from byol_core.evaluate import evaluate, knn, probe
+from byol_core.evaluation.protocols import evaluate, knn, probe
 from byol_core.images.load import Images, Split, load
 
 

@@ -13,12 +13,12 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import functional as tv
 
-from byol_core import evaluate
 from byol_core.augment.crops import draw_crops
 from byol_core.augment.views import toned
 from byol_core.checkpoint import load_state
 from byol_core.config import DatasetConfig, resolve
 from byol_core.datasets.errors import DataError
+from byol_core.evaluation import protocols
 from byol_core.images import photos as photos_module
 from byol_core.images.decode import decode
 from byol_core.images.load import load
@@ -283,7 +283,7 @@ class Pixels(torch.nn.Module):
 
 def test_evaluation_reads_photos_whole_or_in_view_1(photos):
     images = of(photos, limit=150)
-    clean = evaluate._clean_features(Pixels(), images.test, PAPER)
+    clean = protocols._clean_features(Pixels(), images.test, PAPER)
     as_theirs = transforms.Compose([transforms.Resize(round(64 * 8 / 7), BICUBIC), transforms.CenterCrop(64)])
     normalize = transforms.Compose(
         [as_theirs, transforms.ToTensor(), transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])]
@@ -292,14 +292,14 @@ def test_evaluation_reads_photos_whole_or_in_view_1(photos):
         with Image.open(images.test.folder / images.test.names[row]) as photo:
             expected = Pixels()(normalize(photo.convert("RGB"))[None])[0]
         torch.testing.assert_close(clean[row], expected.detach(), atol=1e-5, rtol=0)
-    assert 0.1 < evaluate.knn(Pixels(), images, PAPER) < 0.6
-    first, second = (evaluate.probe(Pixels(), images, PAPER) for _ in range(2))
+    assert 0.1 < protocols.knn(Pixels(), images, PAPER) < 0.6
+    first, second = (protocols.probe(Pixels(), images, PAPER) for _ in range(2))
     assert first == second > 0.12
 
 
 def test_a_large_set_is_probed_on_a_mixed_choice_that_stays(monkeypatch):
-    assert torch.equal(evaluate._probe_rows(50_000), torch.arange(50_000))
-    monkeypatch.setattr(evaluate, "_PROBE_IMAGES", 100)
-    rows = evaluate._probe_rows(1000)
-    assert len(set(rows.tolist())) == 100 and torch.equal(rows, evaluate._probe_rows(1000))
+    assert torch.equal(protocols._probe_rows(50_000), torch.arange(50_000))
+    monkeypatch.setattr(protocols, "_PROBE_IMAGES", 100)
+    rows = protocols._probe_rows(1000)
+    assert len(set(rows.tolist())) == 100 and torch.equal(rows, protocols._probe_rows(1000))
     assert int(rows.max()) > 900  # not the first hundred, which a sorted set would have of one class

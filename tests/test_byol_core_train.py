@@ -195,7 +195,7 @@ def test_a_batch_larger_than_the_data_is_an_error(tmp_path, tiny, silent):
 
 
 def test_evaluation_leaves_the_encoder_untouched(tmp_path, tiny):
-    from byol_core.evaluate import evaluate
+    from byol_core.evaluation.protocols import evaluate
 
     config = tiny()
     trainer, images = Trainer(config, 1, 4, torch.device("cpu")), load(config.dataset)

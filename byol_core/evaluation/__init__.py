@@ -1,0 +1,1 @@
+"""How good a frozen encoder is: a protocol per file."""
