@@ -55,7 +55,8 @@ class Printer:
 def main() -> int:
     """Parse arguments, train, print the result as JSON."""
     arguments = _parser().parse_args()
-    from byol_core.train import DeviceError, Options, train
+    from byol_core.train import Options, train
+    from byol_core.train.run import DeviceError
 
     printer = Printer()
     signal.signal(signal.SIGINT, printer.interrupt)

@@ -15,7 +15,7 @@ from byol_core.networks.encoder import Affine, Encoder, Online, StandardizedConv
 from byol_core.networks.init import initialize
 from byol_core.streams import stream
 from byol_core.train import Options, train
-from byol_core.trainer import Moment, Trainer
+from byol_core.train.step import Moment, Trainer
 
 AFFINE = {f"{part}__norm": "affine" for part in ("encoder", "projector", "predictor")}
 CPU = torch.device("cpu")

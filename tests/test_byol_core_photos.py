@@ -15,7 +15,6 @@ from torchvision.transforms import functional as tv
 
 from byol_core.augment.crops import draw_crops
 from byol_core.augment.views import toned
-from byol_core.checkpoint import load_state
 from byol_core.config import DatasetConfig, resolve
 from byol_core.datasets.errors import DataError
 from byol_core.evaluation import protocols
@@ -24,8 +23,10 @@ from byol_core.images.decode import decode
 from byol_core.images.load import load
 from byol_core.images.source import Request
 from byol_core.streams import stream
-from byol_core.train import Options, _request, train
-from byol_core.trainer import Moment
+from byol_core.train import Options, train
+from byol_core.train.checkpoint import load_state
+from byol_core.train.run import _request
+from byol_core.train.step import Moment
 
 BICUBIC = transforms.InterpolationMode.BICUBIC
 PAPER = resolve("imagenet-r50-300ep", {}).augment

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from byol_core.checkpoint import Checkpoints, load_state
 from byol_core.datasets.errors import DataError
 from byol_core.images.load import batches, load
 from byol_core.images.source import Whole
 from byol_core.train import Options, train
-from byol_core.trainer import Moment, Trainer
+from byol_core.train.checkpoint import Checkpoints, load_state
+from byol_core.train.step import Moment, Trainer
 
 OPTIONS = Options(device="cpu", threads=1, log_every=1)
 

@@ -13,8 +13,8 @@ from datetime import date
 import pytest
 from disk import DEAD, Disk
 
-from byol_core.checkpoint import Checkpoints
 from byol_core.files import RecordLog, RecordReader, write_json
+from byol_core.train.checkpoint import Checkpoints
 from orchestrator.collect import collect
 from orchestrator.database import open_database
 from orchestrator.plan import Narrowing, make_plan, write_plan

@@ -10,8 +10,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from byol_core.checkpoint import Checkpoints
 from byol_core.files import RecordLog, RecordReader, claim_folder, write_json
+from byol_core.train.checkpoint import Checkpoints
 from orchestrator import follow as following
 from orchestrator.collect import collect
 from orchestrator.database import open_database

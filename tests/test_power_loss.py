@@ -9,7 +9,6 @@ import traceback
 import pytest
 from disk import DEAD, Disk
 
-from byol_core.checkpoint import Checkpoints
 from byol_core.files import (
     RecordLog,
     RecordReader,
@@ -19,6 +18,7 @@ from byol_core.files import (
     read_json,
     write_json,
 )
+from byol_core.train.checkpoint import Checkpoints
 from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.root import Root
 from orchestrator.spec import load_sweep

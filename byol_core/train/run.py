@@ -17,7 +17,6 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from byol_core.checkpoint import Checkpoint, Checkpoints, load_state, numerics, save_state
 from byol_core.config import TrainConfig
 from byol_core.datasets.errors import DataError
 from byol_core.evaluation.protocols import VERSIONS, evaluate
@@ -26,7 +25,8 @@ from byol_core.images.load import Images, batches, load
 from byol_core.images.source import Batch, Request
 from byol_core.networks.encoder import Encoder
 from byol_core.streams import stream
-from byol_core.trainer import Moment, Trainer
+from byol_core.train.checkpoint import Checkpoint, Checkpoints, load_state, numerics, save_state
+from byol_core.train.step import Moment, Trainer
 
 _CALIBRATION_BATCHES = 20
 
