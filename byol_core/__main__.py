@@ -56,7 +56,7 @@ def main() -> int:
     """Parse arguments, train, print the result as JSON."""
     arguments = _parser().parse_args()
     from byol_core.train import Options, train
-    from byol_core.train.run import DeviceError
+    from byol_core.train.device import DeviceError
 
     printer = Printer()
     signal.signal(signal.SIGINT, printer.interrupt)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torchvision.transforms.v2 import functional as tv
 
-from byol_core.augment import views
+from byol_core.augment import colour, geometry, views
 from byol_core.config import Augment, resolve
 from byol_core.streams import stream
 
@@ -35,10 +35,10 @@ def rng(*names):
 @pytest.mark.parametrize(
     ("ours", "theirs", "low", "high"),
     [
-        (views.adjust_brightness, tv.adjust_brightness, 0.6, 1.4),
-        (views.adjust_contrast, tv.adjust_contrast, 0.6, 1.4),
-        (views.adjust_saturation, tv.adjust_saturation, 0.6, 1.4),
-        (views.adjust_hue, tv.adjust_hue, -0.5, 0.5),
+        (colour.adjust_brightness, tv.adjust_brightness, 0.6, 1.4),
+        (colour.adjust_contrast, tv.adjust_contrast, 0.6, 1.4),
+        (colour.adjust_saturation, tv.adjust_saturation, 0.6, 1.4),
+        (colour.adjust_hue, tv.adjust_hue, -0.5, 0.5),
     ],
 )
 def test_colour_operations_equal_torchvision_with_a_factor_per_image(images, ours, theirs, low, high):
@@ -49,24 +49,24 @@ def test_colour_operations_equal_torchvision_with_a_factor_per_image(images, our
 
 def test_hue_leaves_grey_alone(images):
     grey = images.mean(1, keepdim=True).expand_as(images)
-    torch.testing.assert_close(views.adjust_hue(grey, torch.full((8,), 0.3)), grey)
+    torch.testing.assert_close(colour.adjust_hue(grey, torch.full((8,), 0.3)), grey)
 
 
 def test_grey_equals_torchvision(images):
-    torch.testing.assert_close(views.grey(images), tv.rgb_to_grayscale(images), atol=1e-4, rtol=0)
+    torch.testing.assert_close(colour.grey(images), tv.rgb_to_grayscale(images), atol=1e-4, rtol=0)
 
 
 def test_blur_equals_torchvision_with_a_sigma_per_image(images):
     sigma = torch.linspace(0.1, 2.0, len(images))
     size = 2 * math.ceil(3 * 2.0) + 1
     expected = torch.stack([tv.gaussian_blur(image, [size, size], [float(s)]) for image, s in zip(images, sigma, strict=True)])
-    torch.testing.assert_close(views.blur(images, sigma), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(geometry.blur(images, sigma), expected, atol=1e-5, rtol=0)
 
 
 def test_solarize_equals_torchvision_and_pil(images):
-    torch.testing.assert_close(views.solarize(images), tv.solarize(images, 0.5), atol=0, rtol=0)
+    torch.testing.assert_close(colour.solarize(images), tv.solarize(images, 0.5), atol=0, rtol=0)
     pixels = (images * 255).round().byte()
-    for image, ours in zip(pixels, (views.solarize(views.to_float(pixels)) * 255).round().byte(), strict=True):
+    for image, ours in zip(pixels, (colour.solarize(views.to_float(pixels)) * 255).round().byte(), strict=True):
         theirs = ImageOps.solarize(Image.fromarray(image.permute(1, 2, 0).numpy()), threshold=128)
         np.testing.assert_array_equal(ours.permute(1, 2, 0).numpy(), np.asarray(theirs))
 
@@ -76,7 +76,7 @@ def test_the_papers_kernel_of_23_pixels_is_ours_to_a_grey_level(images):
     photos = F.interpolate(images, size=64)
     for sigma in (0.1, 1.0, 2.0):
         theirs = tv.gaussian_blur(photos, [23, 23], [sigma])
-        ours = views.blur(photos, torch.full((8,), sigma))
+        ours = geometry.blur(photos, torch.full((8,), sigma))
         assert float((ours - theirs).abs().max()) < 1 / 255
 
 
@@ -84,7 +84,7 @@ def test_views_are_blurred_and_solarized_as_often_as_they_ask():
     image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).repeat(2000, 1, 1, 1)
     how = Augment(**OFF, solarize_p=(0.0, 0.2), blur_p=(1.0, 0.1))
     plain = views.random_view(image, Augment(**OFF), rng())[0]
-    sharp = views.solarize(image[:1])[0]
+    sharp = colour.solarize(image[:1])[0]
     first, second = (views.random_view(image, how, rng("view", which), which) for which in (1, 2))
 
     def share(views, like):
@@ -100,9 +100,9 @@ def test_solarization_follows_the_blur():
     """A pixel of .9 whose blur takes it to .45 is not inverted; inverted first, it would be."""
     image = F.pad(torch.full((1, 1, 1, 1), 0.9), (8, 8, 8, 8))
     how = Augment(**OFF, solarize_p=1.0, blur_p=1.0, blur_sigma=(1.0, 1.0))
-    expected = views.solarize(views.blur(image, torch.ones(1)))
+    expected = colour.solarize(geometry.blur(image, torch.ones(1)))
     torch.testing.assert_close(views.random_view(image, how, rng()), expected, atol=1e-4, rtol=0)
-    assert float((expected - views.blur(views.solarize(image), torch.ones(1))).abs().max()) > 0.1
+    assert float((expected - geometry.blur(colour.solarize(image), torch.ones(1))).abs().max()) > 0.1
 
 
 def test_flip_mirrors_exactly(images):
@@ -117,7 +117,7 @@ def test_with_everything_off_a_view_is_the_image(images):
 def test_crop_equals_torchvision_resized_crop(images):
     """A box on pixel borders, enlarged: torchvision's bilinear resize and ours agree away from the box's own border."""
     theta = torch.tensor([[[0.5, 0.0, -0.1], [0.0, 0.5, 0.3]]]).repeat(8, 1, 1)
-    ours = views.resample(images, theta)
+    ours = geometry.resample(images, theta)
     top, left = round((0.3 - 0.5 + 1) * 10), round((-0.1 - 0.5 + 1) * 10)
     theirs = tv.resized_crop(images, top, left, 10, 10, [20, 20], antialias=False)
     torch.testing.assert_close(ours[..., 2:-2, 2:-2], theirs[..., 2:-2, 2:-2], atol=1e-5, rtol=0)
@@ -125,7 +125,7 @@ def test_crop_equals_torchvision_resized_crop(images):
 
 def test_crop_boxes_lie_inside_with_the_asked_area_and_ratio():
     how = Augment(**OFF, crop_p=1.0, crop_area=(0.2, 1.0))
-    theta = views._crop(how, rng("crop"), 5000)
+    theta = geometry._crop(how, rng("crop"), 5000)
     width, height, x, y = theta[:, 0, 0], theta[:, 1, 1], theta[:, 0, 2], theta[:, 1, 2]
     assert bool((x.abs() + width <= 1 + 1e-6).all()) and bool((y.abs() + height <= 1 + 1e-6).all())
     area, ratio = width * height, width / height
@@ -150,11 +150,11 @@ def test_jitter_applies_its_parts_in_an_order_per_image():
     """Contrast before brightness differs from contrast after it; both orders occur, and nothing else."""
     how = Augment(**OFF, jitter_p=1.0, jitter_brightness=1.0, jitter_contrast=1.0, jitter_saturation=0.0, jitter_hue=0.0)
     image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).repeat(64, 1, 1, 1)
-    jittered = views._jitter(image, how, rng("order"))
+    jittered = colour.jitter(image, how, rng("order"))
     factors = rng("order")
     brightness, contrast = views._factor(factors, 1.0, 64), views._factor(factors, 1.0, 64)
-    first = views.adjust_contrast(views.adjust_brightness(image, brightness), contrast)
-    last = views.adjust_brightness(views.adjust_contrast(image, contrast), brightness)
+    first = colour.adjust_contrast(colour.adjust_brightness(image, brightness), contrast)
+    last = colour.adjust_brightness(colour.adjust_contrast(image, contrast), brightness)
     is_first = (jittered - first).abs().amax((1, 2, 3)) < 1e-5
     is_last = (jittered - last).abs().amax((1, 2, 3)) < 1e-5
     assert bool((is_first | is_last).all()) and 10 < int(is_first.sum()) < 54
@@ -172,8 +172,8 @@ def test_rotation_turns_by_the_drawn_angle():
     image = torch.zeros(1, 1, 33, 33)
     image[0, 0, 16, 28] = 1.0
     how = Augment(**{**OFF, "rotate_rad": 0.4})
-    angle = float(torch.asin(views._affine(how, rng("turn"), 1)[0, 1, 0]))
-    ours = views.resample(image, views._affine(how, rng("turn"), 1))
+    angle = float(torch.asin(geometry._affine(how, rng("turn"), 1)[0, 1, 0]))
+    ours = geometry.resample(image, geometry._affine(how, rng("turn"), 1))
     theirs = tv.rotate(image, math.degrees(angle), interpolation=tv.InterpolationMode.BILINEAR)
     assert ours.flatten().argmax() == theirs.flatten().argmax()
 
@@ -192,5 +192,5 @@ def test_grey_images_are_jittered_without_colour():
 def test_shift_is_measured_in_half_sides():
     image = F.pad(torch.ones(1, 1, 2, 2), (9, 9, 9, 9))
     theta = torch.tensor([[[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]])
-    moved = views.resample(image, theta)
+    moved = geometry.resample(image, theta)
     assert moved[0, 0].sum(0).argmax() in (4, 5)  # 5 pixels to the left: half of half the side of 20

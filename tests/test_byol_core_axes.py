@@ -11,8 +11,10 @@ from byol_core.augment.views import random_view, to_float
 from byol_core.config import EncoderConfig, InitConfig, canonical, resolve
 from byol_core.images.load import load
 from byol_core.images.source import Whole
-from byol_core.networks.encoder import Affine, Encoder, Online, StandardizedConv2d, StandardizedLinear, standardized
+from byol_core.networks.byol import Online
+from byol_core.networks.encoder import Encoder
 from byol_core.networks.init import initialize
+from byol_core.networks.norms import Affine, StandardizedConv2d, StandardizedLinear, standardized
 from byol_core.streams import stream
 from byol_core.train import Options, train
 from byol_core.train.step import Moment, Trainer

@@ -13,8 +13,11 @@ from torch import nn
 
 from byol_core.config import Augment, DatasetConfig
 from byol_core.datasets.errors import DataError
-from byol_core.evaluation.protocols import evaluate, knn, probe
-from byol_core.images.load import Images, Split, load
+from byol_core.evaluation.knn import knn
+from byol_core.evaluation.probe import probe
+from byol_core.evaluation.protocols import evaluate
+from byol_core.images.load import load
+from byol_core.images.memory import Images, Split
 
 
 def test_digits_are_scikit_learns_split_once_for_ever():

@@ -8,10 +8,12 @@ import torch
 import torch.nn.functional as F
 
 from byol_core.config import OptimizerConfig, resolve
-from byol_core.losses.contrastive import contrastive_loss, l2_normalize, nt_xent, regression_loss
+from byol_core.losses.contrastive import contrastive_loss, nt_xent
+from byol_core.losses.regression import l2_normalize, regression_loss
 from byol_core.metrics.collapse import collapse_metrics, effective_rank, spread
-from byol_core.networks.encoder import Online
-from byol_core.optim.lars import LARS, make_optimizer
+from byol_core.networks.byol import Online
+from byol_core.optim.groups import make_optimizer
+from byol_core.optim.lars import LARS
 from byol_core.optim.schedules import learning_rate, target_tau
 
 

@@ -6,7 +6,9 @@ from torch import nn
 from torchvision.models import resnet18, resnet50
 
 from byol_core.config import EncoderConfig, HeadConfig, InitConfig, resolve
-from byol_core.networks.encoder import MLP, Encoder, Online
+from byol_core.networks.byol import Online
+from byol_core.networks.encoder import Encoder
+from byol_core.networks.heads import MLP
 from byol_core.networks.init import initialize
 
 

@@ -17,7 +17,9 @@ from byol_core.augment.crops import draw_crops
 from byol_core.augment.views import toned
 from byol_core.config import DatasetConfig, resolve
 from byol_core.datasets.errors import DataError
-from byol_core.evaluation import protocols
+from byol_core.evaluation.features import clean_features
+from byol_core.evaluation.knn import knn
+from byol_core.evaluation.probe import _probe_rows, probe
 from byol_core.images import photos as photos_module
 from byol_core.images.decode import decode
 from byol_core.images.load import load
@@ -25,7 +27,7 @@ from byol_core.images.source import Request
 from byol_core.streams import stream
 from byol_core.train import Options, train
 from byol_core.train.checkpoint import load_state
-from byol_core.train.run import _request
+from byol_core.train.requests import view_request
 from byol_core.train.step import Moment
 
 BICUBIC = transforms.InterpolationMode.BICUBIC
@@ -137,7 +139,7 @@ def test_a_batch_depends_on_its_request_alone(photos):
 
 def test_each_view_of_each_step_has_crops_of_its_own(photos):
     def drawn(seed, at, view):
-        wanted = _request(small(photos, seed=seed), torch.arange(4), at, views=(1, 2))
+        wanted = view_request(small(photos, seed=seed), torch.arange(4), at, views=(1, 2))
         return tuple(draw_crops(PAPER, wanted.crops[view - 1], 4)[2].at)
 
     places = [(0, Moment(5, 1, 2), 1), (0, Moment(5, 1, 2), 2), (1, Moment(5, 1, 2), 1), (0, Moment(6, 1, 3), 1)]
@@ -284,7 +286,7 @@ class Pixels(torch.nn.Module):
 
 def test_evaluation_reads_photos_whole_or_in_view_1(photos):
     images = of(photos, limit=150)
-    clean = protocols._clean_features(Pixels(), images.test, PAPER)
+    clean = clean_features(Pixels(), images.test, PAPER)
     as_theirs = transforms.Compose([transforms.Resize(round(64 * 8 / 7), BICUBIC), transforms.CenterCrop(64)])
     normalize = transforms.Compose(
         [as_theirs, transforms.ToTensor(), transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])]
@@ -293,14 +295,14 @@ def test_evaluation_reads_photos_whole_or_in_view_1(photos):
         with Image.open(images.test.folder / images.test.names[row]) as photo:
             expected = Pixels()(normalize(photo.convert("RGB"))[None])[0]
         torch.testing.assert_close(clean[row], expected.detach(), atol=1e-5, rtol=0)
-    assert 0.1 < protocols.knn(Pixels(), images, PAPER) < 0.6
-    first, second = (protocols.probe(Pixels(), images, PAPER) for _ in range(2))
+    assert 0.1 < knn(Pixels(), images, PAPER) < 0.6
+    first, second = (probe(Pixels(), images, PAPER) for _ in range(2))
     assert first == second > 0.12
 
 
 def test_a_large_set_is_probed_on_a_mixed_choice_that_stays(monkeypatch):
-    assert torch.equal(protocols._probe_rows(50_000), torch.arange(50_000))
-    monkeypatch.setattr(protocols, "_PROBE_IMAGES", 100)
-    rows = protocols._probe_rows(1000)
-    assert len(set(rows.tolist())) == 100 and torch.equal(rows, protocols._probe_rows(1000))
+    assert torch.equal(_probe_rows(50_000), torch.arange(50_000))
+    monkeypatch.setattr("byol_core.evaluation.probe._PROBE_IMAGES", 100)
+    rows = _probe_rows(1000)
+    assert len(set(rows.tolist())) == 100 and torch.equal(rows, _probe_rows(1000))
     assert int(rows.max()) > 900  # not the first hundred, which a sorted set would have of one class

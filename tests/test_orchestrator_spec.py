@@ -4,7 +4,7 @@ import pytest
 from conftest import REPO, SPEC
 
 from byol_core.config import canonical
-from byol_core.networks.encoder import Online
+from byol_core.networks.byol import Online
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.spec import expand, load_sweep
 from orchestrator.spec.strict_yaml import read, scalar

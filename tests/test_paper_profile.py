@@ -5,7 +5,7 @@ import torch
 from conftest import REPO
 
 from byol_core.config import resolve
-from byol_core.networks.encoder import Online
+from byol_core.networks.byol import Online
 from byol_core.train import Options, train
 from orchestrator.spec import expand, load_sweep
 

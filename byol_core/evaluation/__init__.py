@@ -1,1 +1,4 @@
-"""How good a frozen encoder is: a protocol per file."""
+"""How good a frozen encoder is: a protocol per file.
+
+``protocols`` runs one by its name; ``probe`` and ``knn`` are the protocols, ``features`` is what they judge.
+"""

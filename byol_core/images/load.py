@@ -6,8 +6,7 @@ photos that are decoded on demand: ``photos``.
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,56 +18,12 @@ from byol_core.config import DatasetConfig
 from byol_core.datasets.errors import DataError
 from byol_core.datasets.locate import locate, locate_photos
 from byol_core.datasets.node_copy import nearby, nearby_photos
+from byol_core.images.memory import Images, Split
 from byol_core.images.photos import in_stable_order
-from byol_core.images.source import Request, Source, Whole
 from byol_core.streams import stream
 
 DIGITS_TRAIN = 1400
 DIGITS_SIDE_PX = 16
-
-
-@dataclass(frozen=True)
-class Split:
-    """Images with labels, in memory.
-
-    Attributes:
-        images: (N, C, H, W) uint8.
-        labels: (N,) int64; −1 where there is none.
-    """
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def channels(self) -> int:
-        """1 (grey) or 3."""
-        return int(self.images.shape[1])
-
-    def first(self, n: int) -> "Split":
-        """Return the first n images; all of them for n = 0."""
-        return Split(self.images[:n], self.labels[:n]) if n else self
-
-    def read(self, requests: Iterable[Request]) -> Generator[Whole, None, None]:
-        """Yield a batch for each request, in order; crops are left to `Whole.view`."""
-        for request in requests:
-            yield Whole(self.images[request.rows])
-
-
-@dataclass(frozen=True)
-class Images:
-    """A data set: `pretrain` without regard to labels, `train` and `test` for evaluation."""
-
-    pretrain: Source
-    train: Source
-    test: Source
-
-    @property
-    def channels(self) -> int:
-        """1 (grey) or 3."""
-        return self.pretrain.channels
 
 
 def load(dataset: DatasetConfig, threads: int = 0) -> Images:

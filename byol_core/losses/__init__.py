@@ -1,1 +1,4 @@
-"""Losses, one a file, each a pure function of vectors."""
+"""Losses: pure functions of vectors, each held against a float64 reference.
+
+``regression`` is BYOL's, ``contrastive`` holds InfoNCE with a queue and NT-Xent.
+"""

@@ -1,28 +1,10 @@
-"""The losses: BYOL's regression of the target projection, and the contrastive ones of MoCo and SimCLR."""
+"""The contrastive losses that BYOL is compared with: InfoNCE against a queue (MoCo) and NT-Xent (SimCLR)."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_NORM_FLOOR = 1e-12
-
-
-def l2_normalize(x: Tensor) -> Tensor:
-    """Return x / ‖x‖₂ along the last axis, as x · rsqrt(max(‖x‖², 1e-12)) (deepmind-research/byol, utils/helpers.py)."""
-    return x * torch.rsqrt(x.square().sum(-1, keepdim=True).clamp_min(_NORM_FLOOR))
-
-
-def regression_loss(prediction: Tensor, target_projection: Tensor) -> Tensor:
-    """BYOL, equation 2: ‖q̄ − z̄′‖² = 2 − 2 cos(q, z′) for each pair of rows.
-
-    Args:
-        prediction: (B, D) of the online network.
-        target_projection: (B, D) of the target network, without gradient.
-
-    Returns:
-        (B,) in [0, 4].
-    """
-    return 2 - 2 * (l2_normalize(prediction) * l2_normalize(target_projection)).sum(-1)
+from byol_core.losses.regression import l2_normalize
 
 
 def contrastive_loss(query: Tensor, key: Tensor, queue: Tensor, temperature: float) -> Tensor:

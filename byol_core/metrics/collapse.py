@@ -6,7 +6,7 @@ None of them looks at encoder features or at accuracy: a collapsed head leaves a
 import torch
 from torch import Tensor
 
-from byol_core.losses.contrastive import l2_normalize
+from byol_core.losses.regression import l2_normalize
 
 
 @torch.no_grad()

@@ -1,1 +1,5 @@
-"""One file per kind of part of a network."""
+"""The networks, one file per kind of part.
+
+``norms`` makes a layer's norm, ``encoder`` the ResNets, ``heads`` projector and predictor; ``byol``
+puts them together as online and target network. ``init`` draws the initial weights.
+"""

@@ -12,7 +12,7 @@ from scipy.stats import truncnorm
 from torch import Tensor, nn
 
 from byol_core.config import InitConfig
-from byol_core.networks.encoder import Affine
+from byol_core.networks.norms import Affine
 from byol_core.streams import normal, stream, uniform
 
 

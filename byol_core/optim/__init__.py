@@ -1,1 +1,5 @@
-"""Optimizers, which parameters they touch, and schedules."""
+"""Optimizers, which parameters they touch, and schedules.
+
+``groups`` sorts a network's parameters and makes the optimizer; ``lars`` is LARS; ``schedules``
+gives the learning rate and τ of a step.
+"""

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from byol_core.config import TrainConfig
 from byol_core.images.source import Batch
-from byol_core.losses.contrastive import contrastive_loss, l2_normalize, nt_xent, regression_loss
+from byol_core.losses.contrastive import contrastive_loss, nt_xent
+from byol_core.losses.regression import l2_normalize, regression_loss
 from byol_core.metrics.collapse import collapse_metrics
-from byol_core.networks.encoder import Online, Target
+from byol_core.networks.byol import Online, Target
 from byol_core.networks.init import calibrating, initialize
-from byol_core.optim.lars import make_optimizer
+from byol_core.optim.groups import make_optimizer
 from byol_core.optim.schedules import learning_rate, target_tau
 from byol_core.streams import normal, stream
 

@@ -1,0 +1,52 @@
+"""Images that lie in memory, and the three splits of a data set."""
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from byol_core.images.source import Request, Source, Whole
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images with labels, in memory.
+
+    Attributes:
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64; −1 where there is none.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3."""
+        return int(self.images.shape[1])
+
+    def first(self, n: int) -> "Split":
+        """Return the first n images; all of them for n = 0."""
+        return Split(self.images[:n], self.labels[:n]) if n else self
+
+    def read(self, requests: Iterable[Request]) -> Generator[Whole, None, None]:
+        """Yield a batch for each request, in order; crops are left to `Whole.view`."""
+        for request in requests:
+            yield Whole(self.images[request.rows])
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set: `pretrain` without regard to labels, `train` and `test` for evaluation."""
+
+    pretrain: Source
+    train: Source
+    test: Source
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3."""
+        return self.pretrain.channels

@@ -1,0 +1,38 @@
+"""Where a run computes: the device and the number of threads."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from threadpoolctl import threadpool_limits
+
+
+@contextmanager
+def limited_threads(count: int) -> Iterator[None]:
+    """Hold torch and the BLAS under scikit-learn to `count` threads; 0 leaves them alone."""
+    if not count:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        with threadpool_limits(count):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class DeviceError(Exception):
+    """The device that was asked for is not here."""
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device of an `Options.device`.
+
+    Raises:
+        DeviceError: a GPU is asked for and none is here.
+    """
+    has_gpu = torch.cuda.is_available()
+    if name.startswith("cuda") and not has_gpu:
+        raise DeviceError(f"device {name!r}: torch sees no GPU here; use cpu or auto")
+    return torch.device(("cuda" if has_gpu else "cpu") if name == "auto" else name)

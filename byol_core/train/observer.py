@@ -1,0 +1,66 @@
+"""How a run speaks to its caller: how it is to run, what happens, how it ended."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from byol_core.evaluation.protocols import VERSIONS
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, as opposed to what: nothing here changes a result.
+
+    Attributes:
+        device: "cpu", "cuda", or "auto" for a GPU where there is one.
+        threads: CPU threads of torch; 0 leaves torch's own choice.
+        log_every: steps between two points of the metric series.
+        checkpoint_every_s: seconds between two checkpoints.
+        protocols: evaluations at the end.
+        max_steps: end after this many steps, as `cut`: a try, never a result; 0 for no limit.
+    """
+
+    device: str = "auto"
+    threads: int = 0
+    log_every: int = 10
+    checkpoint_every_s: float = 60.0
+    protocols: tuple[str, ...] = tuple(VERSIONS)
+    max_steps: int = 0
+
+
+class Observer(Protocol):
+    """Who is told what happens, and may ask the run to stop."""
+
+    def started(self, step: int, total_steps: int, exact: bool) -> None:
+        """Training starts or goes on at `step`; `exact` is false where a resumed run may differ in the last bits."""
+
+    def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:
+        """A point of the metric series."""
+
+    def before_write(self) -> None:
+        """Something is about to be published; raise to prevent it."""
+
+    def checkpointed(self, step: int) -> None:
+        """A checkpoint is on the disk."""
+
+    def stop_reason(self) -> str | None:
+        """Why to stop now; None to go on."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended.
+
+    Attributes:
+        outcome: `ok`, `diverged` (the loss was not finite, at `step`), `stopped` (asked to, before `step`) or `cut` (at
+            `max_steps`).
+        step: the next step, had it gone on.
+        initial: signs of collapse before the first update.
+        final: mean loss and signs of collapse over the last epoch.
+        reason: for `stopped`, why.
+    """
+
+    outcome: str
+    step: int
+    initial: dict[str, float] = field(default_factory=dict)
+    final: dict[str, float] = field(default_factory=dict)
+    reason: str | None = None
