@@ -3,8 +3,8 @@
 import pytest
 
 from byol_core.config import PRESETS, ConfigError, DataIdentity, canonical, resolve, run_id
-from byol_core.config.models import DatasetConfig
 from byol_core.config.resolve import keys
+from byol_core.config.train_config import DatasetConfig
 from byol_core.datasets.errors import DataMissingError
 from byol_core.datasets.locate import data_identity
 

@@ -13,7 +13,7 @@ import pytest
 from disk import DEAD, Disk
 from test_orchestrator_submit import SILENT, one_job_each
 
-from byol_core.files import batch
+from byol_core.files import many
 from orchestrator.intents import submissions
 from orchestrator.launch import Request, launch
 from orchestrator.plan import Narrowing
@@ -29,7 +29,7 @@ class LaunchersDisk(Disk):
 
     def install(self):
         super().install()
-        run, sync = subprocess.run, batch.sync_file_system
+        run, sync = subprocess.run, many.sync_file_system
 
         def hooked_run(*arguments, **keywords):
             self.pass_by()
@@ -43,7 +43,7 @@ class LaunchersDisk(Disk):
             facts = [path.stat() for path in Path(self.root).rglob("*")]
             self.synced, self.undo = {one.st_ino: one.st_size for one in facts}, []
 
-        subprocess.run, batch.sync_file_system = hooked_run, hooked_sync
+        subprocess.run, many.sync_file_system = hooked_run, hooked_sync
 
     def pass_by(self):
         self.count += 1

@@ -6,9 +6,17 @@
 
 from byol_core.config.canonical import canonical, flatten
 from byol_core.config.identity import SEMANTICS, DataIdentity, run_id, run_id_of
-from byol_core.config.models import Augment, DatasetConfig, EncoderConfig, HeadConfig, InitConfig, OptimizerConfig, TrainConfig
 from byol_core.config.presets import PRESETS
 from byol_core.config.resolve import ConfigError, nearest, resolve
+from byol_core.config.train_config import (
+    Augment,
+    DatasetConfig,
+    EncoderConfig,
+    HeadConfig,
+    InitConfig,
+    OptimizerConfig,
+    TrainConfig,
+)
 
 __all__ = [
     "PRESETS",

@@ -8,7 +8,7 @@ named is absent while it says what the trainer did before, so that those runs ke
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from byol_core.config.models import TrainConfig
+from byol_core.config.train_config import TrainConfig
 
 # What shapes a run that never trains: the encoder at its start, and the images it is judged on.
 _RANDOM_ENCODER_KEYS = ("method", "seed", "batch_size", "dataset.", "encoder.", "init.", "augment.")

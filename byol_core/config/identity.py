@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from byol_core.config.canonical import canonical
-from byol_core.config.models import TrainConfig
+from byol_core.config.train_config import TrainConfig
 
 SEMANTICS = 1
 """Raised, with a line in CHANGELOG.md, whenever the same config would train differently."""

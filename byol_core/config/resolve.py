@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from byol_core.config.models import TrainConfig
 from byol_core.config.presets import PRESETS
+from byol_core.config.train_config import TrainConfig
 
 
 class ConfigError(ValueError):

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from byol_core.config.identity import DataIdentity
-from byol_core.config.models import DatasetConfig
+from byol_core.config.train_config import DatasetConfig
 from byol_core.datasets import fingerprint
 from byol_core.datasets.errors import DataMissingError
 from byol_core.datasets.photo_folder import SUFFIXES, PhotoFolder, list_photos

@@ -4,7 +4,7 @@
 checksummed JSON lines; ``modes`` says who may read them, ``outputs`` writes what a user asked for by its name.
 """
 
-from byol_core.files.batch import write_many
+from byol_core.files.access import GroupError, create_file, find_group, open_like, share, umask_of
 from byol_core.files.durable import (
     DamagedFileError,
     claim_folder,
@@ -16,7 +16,7 @@ from byol_core.files.durable import (
     write_atomic,
     write_json,
 )
-from byol_core.files.modes import GroupError, create_file, find_group, open_like, share, umask_of
+from byol_core.files.many import write_many
 from byol_core.files.outputs import output
 from byol_core.files.records import Cursor, Damage, RecordLog, RecordReader
 

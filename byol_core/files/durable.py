@@ -12,7 +12,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from byol_core.files.modes import create_file, create_folders
+from byol_core.files.access import create_file, create_folders
 
 
 class DamagedFileError(ValueError):
@@ -23,7 +23,7 @@ class DamagedFileError(ValueError):
 
 
 def make_folder(path: Path) -> None:
-    """Create `path` and its missing parents, each as open as the one above it (`byol_core.files.modes`)."""
+    """Create `path` and its missing parents, each as open as the one above it (`byol_core.files.access`)."""
     for made in create_folders(path):
         sync_folder(made.parent)
 

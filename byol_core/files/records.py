@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json  # three to six times as fast as json
 
+from byol_core.files.access import create_file
 from byol_core.files.durable import sync_folder, write_all
-from byol_core.files.modes import create_file
 
 _CRC_MARK = b',"crc":"'
 _TAIL_BYTES = len(_CRC_MARK) + len('00000000"}')

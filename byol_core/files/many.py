@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from byol_core.files.access import create_file, create_folders
 from byol_core.files.durable import sync_folder
-from byol_core.files.modes import create_file, create_folders
 
 
 def write_many(files: Mapping[Path, bytes]) -> None:
