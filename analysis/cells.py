@@ -1,6 +1,6 @@
 """The cells of a line as people read them: percent, a dash for nothing. Text, Markdown and figures share them."""
 
-from analysis.rows import Published
+from analysis.papers.rows import Published
 from analysis.stats import Difference, Summary
 from analysis.table import Line, Table
 

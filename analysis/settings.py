@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from analysis.rows import Row, TableRows
+from analysis.papers.rows import Row, TableRows
 from analysis.runs import Run
 
 Values = Mapping[str, Any]

@@ -167,7 +167,7 @@ def _write_descriptions(plan: Plan, root: Root) -> None:
 
 
 def _check_tables(sweep: Sweep) -> None:
-    from analysis.rows import table_ids
+    from analysis.papers.rows import table_ids
 
     for i, name in enumerate(sweep.spec.tables):
         if name not in table_ids():
@@ -184,7 +184,7 @@ def _named(sweep: Sweep, variants: Sequence[Variant], names: Sequence[str]) -> l
 
 
 def _of_table(sweep: Sweep, variants: Sequence[Variant], table: str) -> list[Variant]:
-    from analysis.rows import UnknownTableError, load_table
+    from analysis.papers.rows import UnknownTableError, load_table
 
     try:
         rows = load_table(table)

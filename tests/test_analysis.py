@@ -11,12 +11,12 @@ from scipy import stats as scipy_stats
 from analysis.collapse import is_collapsed
 from analysis.csv_cells import as_csv_text
 from analysis.figure import draw
+from analysis.papers.rows import UnknownTableError, load_table, table_ids
 from analysis.render_csv import as_csv
 from analysis.render_json import as_json
 from analysis.render_markdown import as_markdown, escape
 from analysis.render_matrix import NoMatrixError, as_matrix
 from analysis.render_text import as_text
-from analysis.rows import UnknownTableError, load_table, table_ids
 from analysis.runs import Run
 from analysis.settings import find_settings
 from analysis.stats import holm, paired_difference, summarize

@@ -21,9 +21,9 @@ EXTRA = {
     "orchestrator.executors.warm": {"byol_core.train", "byol_core"},
     "orchestrator.cli.looking": {"analysis"},
     "orchestrator.cli.results": {"analysis"},
-    "orchestrator.plan": {"analysis.rows"},
+    "orchestrator.plan": {"analysis.papers.rows"},
 }
-LIGHT = {"byol_core.config", "byol_core.files", "orchestrator.schema", "analysis", "analysis.rows", "analysis.collapse"}
+LIGHT = {"byol_core.config", "byol_core.files", "orchestrator.schema", "analysis", "analysis.papers.rows", "analysis.collapse"}
 LIGHT |= {"analysis.relations", "analysis.export", "byol_core.datasets", "byol_core.datasets.fetch"}
 
 

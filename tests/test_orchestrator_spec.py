@@ -173,7 +173,7 @@ def test_every_spec_in_sweeps_expands_under_every_profile(file):
         assert Online(variant.config, 1).encoder.out > 0
     header = file.read_text().split("version:")[0]
     assert all(word in header for word in ("# Question", "# Command", "# Cost", "# Expected"))
-    from analysis.rows import load_table
+    from analysis.papers.rows import load_table
 
     assert all(load_table(table).rows for table in spec.tables)
 

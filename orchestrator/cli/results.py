@@ -25,10 +25,10 @@ def report(
 ) -> None:
     """Rebuild a paper's table beside the published numbers; text also draws its figure."""
     from analysis.database import NoDatabaseError
+    from analysis.papers.rows import UnknownTableError, load_table, table_ids
     from analysis.render_matrix import NoMatrixError
     from analysis.report import FORMATS, LAYOUTS
     from analysis.report import report as rebuild
-    from analysis.rows import UnknownTableError, load_table, table_ids
     from analysis.table import UnknownSettingError, UnknownSweepError
 
     if not table:

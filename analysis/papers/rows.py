@@ -88,7 +88,7 @@ class TableRows:
 
 def table_ids() -> list[str]:
     """Return the names of all tables."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in files("analysis").joinpath("tables").iterdir())
+    return sorted(entry.name.removesuffix(".yaml") for entry in files("analysis.papers").joinpath("tables").iterdir())
 
 
 @cache
@@ -143,6 +143,6 @@ def _fraction(percent: float | None) -> float | None:
 
 
 def _read(folder: str, name: str) -> dict[str, Any]:
-    text = files("analysis").joinpath(folder, f"{name}.yaml").read_text(encoding="utf-8")
+    text = files("analysis.papers").joinpath(folder, f"{name}.yaml").read_text(encoding="utf-8")
     parsed: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
     return parsed

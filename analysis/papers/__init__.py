@@ -1,0 +1,1 @@
+"""The published side as data: rows, tables, printed numbers. A light leaf."""
