@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 from sqlalchemy import Connection
 
 from analysis.csv_cells import write_csv
-from analysis.database import reading
 from analysis.parquet import write_parquet
-from analysis.relations import RELATIONS, Kind, Relation, Row, flattened
+from analysis.results.connect import reading
+from analysis.results.relations import RELATIONS, Kind, Relation, Row, flattened
 from byol_core.files import output
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, select
 
-from analysis.database import reading
-from analysis.relations import ATTEMPTS, EVALUATIONS, RUNS, SWEEPS, Kind, Relation, Row, flattened, number
 from analysis.render_json import as_document
 from analysis.report import report
+from analysis.results.connect import reading
+from analysis.results.relations import ATTEMPTS, EVALUATIONS, RUNS, SWEEPS, Kind, Relation, Row, flattened, number
 from orchestrator import schema
 
 DATABASE = "results.db"

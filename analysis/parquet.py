@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection
 
-from analysis.relations import Kind, Relation, Row, fields_of
+from analysis.results.relations import Kind, Relation, Row, fields_of
 
 _ROWS_AT_ONCE = 1 << 16
 _Fields = Mapping[str, Kind]

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from functools import partial
 
-from analysis.database import reading
 from analysis.papers.rows import load_table
 from analysis.render_csv import as_csv
 from analysis.render_json import as_json
 from analysis.render_markdown import as_markdown
 from analysis.render_matrix import as_matrix
 from analysis.render_text import as_text
-from analysis.runs import read_runs, with_results
+from analysis.results.connect import reading
+from analysis.results.runs import read_runs, with_results
 from analysis.table import Table, build
 
 FORMATS = {"text": as_text, "md": as_markdown, "csv": as_csv, "json": as_json}

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from analysis.papers.rows import Row, TableRows
-from analysis.runs import Run
+from analysis.results.runs import Run
 
 Values = Mapping[str, Any]
 _ABSENT = object()

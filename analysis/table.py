@@ -11,7 +11,7 @@ from typing import Any
 
 from analysis.collapse import is_collapsed
 from analysis.papers.rows import Row, TableRows
-from analysis.runs import Run
+from analysis.results.runs import Run
 from analysis.settings import Setting, differing_keys, find_settings
 from analysis.stats import Difference, Summary, holm, paired_difference, summarize
 

@@ -17,7 +17,7 @@ from analysis.render_json import as_json
 from analysis.render_markdown import as_markdown, escape
 from analysis.render_matrix import NoMatrixError, as_matrix
 from analysis.render_text import as_text
-from analysis.runs import Run
+from analysis.results.runs import Run
 from analysis.settings import find_settings
 from analysis.stats import holm, paired_difference, summarize
 from analysis.table import UnknownSettingError, build

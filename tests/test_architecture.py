@@ -24,7 +24,7 @@ EXTRA = {
     "orchestrator.plan": {"analysis.papers.rows"},
 }
 LIGHT = {"byol_core.config", "byol_core.files", "orchestrator.schema", "analysis", "analysis.papers.rows", "analysis.collapse"}
-LIGHT |= {"analysis.relations", "analysis.export", "byol_core.datasets", "byol_core.datasets.fetch"}
+LIGHT |= {"analysis.results.relations", "analysis.export", "byol_core.datasets", "byol_core.datasets.fetch"}
 
 
 def modules():

@@ -152,7 +152,7 @@ def test_jitter_applies_its_parts_in_an_order_per_image():
     image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).repeat(64, 1, 1, 1)
     jittered = colour.jitter(image, how, rng("order"))
     factors = rng("order")
-    brightness, contrast = views._factor(factors, 1.0, 64), views._factor(factors, 1.0, 64)
+    brightness, contrast = colour._factor(factors, 1.0, 64), colour._factor(factors, 1.0, 64)
     first = colour.adjust_contrast(colour.adjust_brightness(image, brightness), contrast)
     last = colour.adjust_brightness(colour.adjust_contrast(image, contrast), brightness)
     is_first = (jittered - first).abs().amax((1, 2, 3)) < 1e-5

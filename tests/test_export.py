@@ -16,9 +16,9 @@ from conftest import REPO, SPEC
 from sqlalchemy import insert
 
 from analysis import load
-from analysis.database import NoDatabaseError, reading
 from analysis.export import FORMATS, ExportError, export
-from analysis.relations import RELATIONS
+from analysis.results.connect import NoDatabaseError, reading
+from analysis.results.relations import RELATIONS
 from analysis.table import UnknownSettingError
 from byol_core.files import RecordLog, RecordReader, claim_folder
 from orchestrator import schema

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import func, select, text
 from test_orchestrator_store import INLINE, go_on, stop_after
 
-from analysis.database import reading
 from analysis.render_json import as_json
 from analysis.report import report
-from analysis.runs import read_runs, with_results
+from analysis.results.connect import reading
+from analysis.results.runs import read_runs, with_results
 from byol_core.files import RecordLog, claim_folder, read_json, write_json
 from orchestrator import schema
 from orchestrator.collect import collect

@@ -24,11 +24,11 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
 ) -> None:
     """Rebuild a paper's table beside the published numbers; text also draws its figure."""
-    from analysis.database import NoDatabaseError
     from analysis.papers.rows import UnknownTableError, load_table, table_ids
     from analysis.render_matrix import NoMatrixError
     from analysis.report import FORMATS, LAYOUTS
     from analysis.report import report as rebuild
+    from analysis.results.connect import NoDatabaseError
     from analysis.table import UnknownSettingError, UnknownSweepError
 
     if not table:
@@ -75,9 +75,9 @@ def export(
     format_: Annotated[str, typer.Option("--format", help="csv, json or parquet.")] = "csv",
 ) -> None:
     """Write results.db as files: runs, sweeps, attempts, evaluations, and the whole series."""
-    from analysis.database import NoDatabaseError
     from analysis.export import FORMATS, ExportError
     from analysis.export import export as write
+    from analysis.results.connect import NoDatabaseError
 
     if format_ not in FORMATS:
         raise UsageError(f"--format {format_!r} does not exist; allowed: {', '.join(FORMATS)}")
