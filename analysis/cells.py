@@ -1,8 +1,8 @@
 """The cells of a line as people read them: percent, a dash for nothing. Text, Markdown and figures share them."""
 
 from analysis.papers.rows import Published
-from analysis.stats import Difference, Summary
-from analysis.table import Line, Table
+from analysis.tables.build import Line, Table
+from analysis.tables.stats import Difference, Summary
 
 NOTHING = "–"
 

@@ -2,7 +2,7 @@
 
 import io
 
-from analysis.table import Line, Table
+from analysis.tables.build import Line, Table
 
 _OURS, _PUBLISHED, _COLLAPSED = "#1f5f8b", "#b8541a", "#999999"
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from analysis.csv_cells import as_csv_text
-from analysis.table import Line, Table
+from analysis.tables.build import Line, Table
 
 _COLUMNS = (
     "table setting label published published_pm n mean std half_range ci95_low ci95_high delta delta_low delta_high p_holm "

@@ -4,8 +4,8 @@ import json
 import math
 from typing import Any
 
-from analysis.settings import Setting
-from analysis.table import Line, Table
+from analysis.tables.build import Line, Table
+from analysis.tables.settings import Setting
 
 
 def as_json(table: Table) -> str:

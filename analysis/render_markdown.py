@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from analysis.cells import cells, header
 from analysis.render_text import notes, title
-from analysis.table import Table
+from analysis.tables.build import Table
 
 _ESCAPED = {"\\": "\\\\", "|": "\\|", "<": "&lt;", ">": "&gt;", "`": "\\`"}
 

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from analysis.cells import NOTHING, percent
 from analysis.render_text import notes, title
-from analysis.table import Line, Table
+from analysis.tables.build import Line, Table
 
 _NAMES = {"bn": "BN", "ln": "LN", "gn": "GN", "none": "–", None: ""}
 _LEVELS = (("encoder", "encoder.norm"), ("projector", "projector.norm"), ("predictor", "predictor.norm"))

@@ -4,8 +4,8 @@ import textwrap
 from collections.abc import Sequence
 
 from analysis.cells import cells, header
-from analysis.collapse import COLLAPSED_BELOW
-from analysis.table import Table
+from analysis.tables.build import Table
+from analysis.tables.collapse import COLLAPSED_BELOW
 
 _WIDTH = 110
 

@@ -11,7 +11,7 @@ from analysis.render_matrix import as_matrix
 from analysis.render_text import as_text
 from analysis.results.connect import reading
 from analysis.results.runs import read_runs, with_results
-from analysis.table import Table, build
+from analysis.tables.build import Table, build
 
 FORMATS = {"text": as_text, "md": as_markdown, "csv": as_csv, "json": as_json}
 LAYOUTS = {"rows": as_text, "matrix": as_matrix}

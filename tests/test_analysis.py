@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis.collapse import is_collapsed
 from analysis.csv_cells import as_csv_text
 from analysis.figure import draw
 from analysis.papers.rows import UnknownTableError, load_table, table_ids
@@ -18,9 +17,10 @@ from analysis.render_markdown import as_markdown, escape
 from analysis.render_matrix import NoMatrixError, as_matrix
 from analysis.render_text import as_text
 from analysis.results.runs import Run
-from analysis.settings import find_settings
-from analysis.stats import holm, paired_difference, summarize
-from analysis.table import UnknownSettingError, build
+from analysis.tables.build import UnknownSettingError, build
+from analysis.tables.collapse import is_collapsed
+from analysis.tables.settings import find_settings
+from analysis.tables.stats import holm, paired_difference, summarize
 from byol_core.config import canonical, resolve
 
 VALUES, BASE = {0: 0.61, 1: 0.58, 2: 0.66}, {0: 0.70, 1: 0.71, 2: 0.69}
@@ -292,7 +292,7 @@ def test_settings_are_found_as_if_each_were_compared():
     """Against the plain definition: hundreds of settings, with keys that are null, absent, equal or not."""
     import random
 
-    from analysis.settings import Setting, _Settings, compatible
+    from analysis.tables.settings import Setting, _Settings, compatible
 
     chance = random.Random(1)
     for _ in range(50):

@@ -23,7 +23,14 @@ EXTRA = {
     "orchestrator.cli.results": {"analysis"},
     "orchestrator.plan": {"analysis.papers.rows"},
 }
-LIGHT = {"byol_core.config", "byol_core.files", "orchestrator.schema", "analysis", "analysis.papers.rows", "analysis.collapse"}
+LIGHT = {
+    "byol_core.config",
+    "byol_core.files",
+    "orchestrator.schema",
+    "analysis",
+    "analysis.papers.rows",
+    "analysis.tables.collapse",
+}
 LIGHT |= {"analysis.results.relations", "analysis.export", "byol_core.datasets", "byol_core.datasets.fetch"}
 
 

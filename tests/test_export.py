@@ -19,7 +19,7 @@ from analysis import load
 from analysis.export import FORMATS, ExportError, export
 from analysis.results.connect import NoDatabaseError, reading
 from analysis.results.relations import RELATIONS
-from analysis.table import UnknownSettingError
+from analysis.tables.build import UnknownSettingError
 from byol_core.files import RecordLog, RecordReader, claim_folder
 from orchestrator import schema
 from orchestrator.collect import collect

@@ -73,7 +73,7 @@ def _statuses(sweep: str | None, only: str | None) -> "list[SweepStatus]":
 
 
 def _view(statuses: "list[SweepStatus]") -> "RenderableType":
-    from analysis.collapse import COLLAPSED_BELOW
+    from analysis.tables.collapse import COLLAPSED_BELOW
     from orchestrator.lock import is_held
     from orchestrator.status_screen import status_view
 

@@ -10,7 +10,7 @@ from orchestrator.cli.places import Places, collected, near, write_out
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
-    from analysis.table import Table
+    from analysis.tables.build import Table
 
 
 def report(
@@ -29,7 +29,7 @@ def report(
     from analysis.report import FORMATS, LAYOUTS
     from analysis.report import report as rebuild
     from analysis.results.connect import NoDatabaseError
-    from analysis.table import UnknownSettingError, UnknownSweepError
+    from analysis.tables.build import UnknownSettingError, UnknownSweepError
 
     if not table:
         raise UsageError(f"--table is missing; tables: {', '.join(table_ids())}")

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from analysis.collapse import is_collapsed
 from analysis.papers.rows import Row, TableRows
 from analysis.results.runs import Run
-from analysis.settings import Setting, differing_keys, find_settings
-from analysis.stats import Difference, Summary, holm, paired_difference, summarize
+from analysis.tables.collapse import is_collapsed
+from analysis.tables.settings import Setting, differing_keys, find_settings
+from analysis.tables.stats import Difference, Summary, holm, paired_difference, summarize
 
 _ENDED_BADLY = {"FAILED", "OOM", "TIMEOUT", "LOST", "CANCELLED", "PREEMPTED"}
 _MIXABLE = ("commit", "dirty", "device", "python", "torch", "torchvision", "numpy", "scikit-learn")
