@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, select
 
-from analysis.render_json import as_document
+from analysis.render.json_table import as_document
 from analysis.report import report
 from analysis.results.connect import reading
 from analysis.results.relations import ATTEMPTS, EVALUATIONS, RUNS, SWEEPS, Kind, Relation, Row, flattened, number

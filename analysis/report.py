@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from analysis.papers.rows import load_table
-from analysis.render_csv import as_csv
-from analysis.render_json import as_json
-from analysis.render_markdown import as_markdown
-from analysis.render_matrix import as_matrix
-from analysis.render_text import as_text
+from analysis.render.csv_table import as_csv
+from analysis.render.json_table import as_json
+from analysis.render.markdown import as_markdown
+from analysis.render.matrix import as_matrix
+from analysis.render.text import as_text
 from analysis.results.connect import reading
 from analysis.results.runs import read_runs, with_results
 from analysis.tables.build import Table, build

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis.csv_cells import as_csv_text
 from analysis.figure import draw
 from analysis.papers.rows import UnknownTableError, load_table, table_ids
-from analysis.render_csv import as_csv
-from analysis.render_json import as_json
-from analysis.render_markdown import as_markdown, escape
-from analysis.render_matrix import NoMatrixError, as_matrix
-from analysis.render_text import as_text
+from analysis.render.csv_cells import as_csv_text
+from analysis.render.csv_table import as_csv
+from analysis.render.json_table import as_json
+from analysis.render.markdown import as_markdown, escape
+from analysis.render.matrix import NoMatrixError, as_matrix
+from analysis.render.text import as_text
 from analysis.results.runs import Run
 from analysis.tables.build import UnknownSettingError, build
 from analysis.tables.collapse import is_collapsed

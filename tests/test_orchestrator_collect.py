@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, text
 from test_orchestrator_store import INLINE, go_on, stop_after
 
-from analysis.render_json import as_json
+from analysis.render.json_table import as_json
 from analysis.report import report
 from analysis.results.connect import reading
 from analysis.results.runs import read_runs, with_results

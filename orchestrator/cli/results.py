@@ -25,7 +25,7 @@ def report(
 ) -> None:
     """Rebuild a paper's table beside the published numbers; text also draws its figure."""
     from analysis.papers.rows import UnknownTableError, load_table, table_ids
-    from analysis.render_matrix import NoMatrixError
+    from analysis.render.matrix import NoMatrixError
     from analysis.report import FORMATS, LAYOUTS
     from analysis.report import report as rebuild
     from analysis.results.connect import NoDatabaseError

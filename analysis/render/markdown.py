@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from analysis.cells import cells, header
-from analysis.render_text import notes, title
+from analysis.render.cells import cells, header
+from analysis.render.text import notes, title
 from analysis.tables.build import Table
 
 _ESCAPED = {"\\": "\\\\", "|": "\\|", "<": "&lt;", ">": "&gt;", "`": "\\`"}

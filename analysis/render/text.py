@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
-from analysis.cells import cells, header
+from analysis.render.cells import cells, header
 from analysis.tables.build import Table
 from analysis.tables.collapse import COLLAPSED_BELOW
 

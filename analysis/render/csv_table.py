@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from analysis.csv_cells import as_csv_text
+from analysis.render.csv_cells import as_csv_text
 from analysis.tables.build import Line, Table
 
 _COLUMNS = (

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from analysis.cells import NOTHING, percent
-from analysis.render_text import notes, title
+from analysis.render.cells import NOTHING, percent
+from analysis.render.text import notes, title
 from analysis.tables.build import Line, Table
 
 _NAMES = {"bn": "BN", "ln": "LN", "gn": "GN", "none": "–", None: ""}
