@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis.figure import draw
+from analysis.figures.table import draw
 from analysis.papers.rows import UnknownTableError, load_table, table_ids
 from analysis.render.csv_cells import as_csv_text
 from analysis.render.csv_table import as_csv

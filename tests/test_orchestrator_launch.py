@@ -349,7 +349,7 @@ def test_hostile_text_in_values_and_paths_goes_nowhere(spec_file, tmp_path, swee
 def test_curves_of_several_runs_are_laid_over_each_other(done, root, tmp_path):
     from PIL import Image
 
-    from analysis.curves import draw
+    from analysis.figures.curves import draw
     from analysis.load import series
 
     collect(root, open_database(str(tmp_path / "results.db")), Queue())

@@ -138,7 +138,7 @@ def logs(
 
 
 def _plot(folders: Sequence[RunFolder], metric: str, out: Path) -> None:
-    from analysis.curves import draw
+    from analysis.figures.curves import draw
     from analysis.load import UnknownMetricError, UnknownRunError, series
     from orchestrator.inspect_run import unlike_preset
 

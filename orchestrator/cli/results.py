@@ -57,7 +57,7 @@ def report(
 
 def _figure(built: "Table", out: Path | None) -> Path:
     """Draw a table beside `out`, or among the root's reports, which are as open as the root."""
-    from analysis.figure import draw
+    from analysis.figures.table import draw
     from byol_core.files import make_folder, write_atomic
 
     if out is not None:
