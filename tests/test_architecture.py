@@ -31,7 +31,7 @@ LIGHT = {
     "analysis.papers.rows",
     "analysis.tables.collapse",
 }
-LIGHT |= {"analysis.results.relations", "analysis.export", "byol_core.datasets", "byol_core.datasets.fetch"}
+LIGHT |= {"analysis.results.relations", "analysis.export.files", "byol_core.datasets", "byol_core.datasets.fetch"}
 
 
 def modules():

@@ -16,7 +16,7 @@ from conftest import REPO, SPEC
 from sqlalchemy import insert
 
 from analysis import load
-from analysis.export import FORMATS, ExportError, export
+from analysis.export.files import FORMATS, ExportError, export
 from analysis.results.connect import NoDatabaseError, reading
 from analysis.results.relations import RELATIONS
 from analysis.tables.build import UnknownSettingError
@@ -179,7 +179,7 @@ def test_an_export_that_cannot_be_is_one_clear_error(place, tmp_path, monkeypatc
         export(str(place[1]), tmp_path / "file")
     with pytest.raises(NoDatabaseError, match="no such database; `sweep status` makes it"):
         export(str(tmp_path / "nothing.db"), tmp_path / "out")
-    monkeypatch.setattr("analysis.export.find_spec", lambda name: None)
+    monkeypatch.setattr("analysis.export.files.find_spec", lambda name: None)
     with pytest.raises(ExportError, match=r"pip install 'byol-sweeps\[parquet\]'"):
         export(str(place[1]), tmp_path / "parquet", "parquet")
     assert not (tmp_path / "parquet").exists()

@@ -262,11 +262,11 @@ def test_a_failure_full_of_secrets_leaves_none_in_root_database_export_or_report
 
 def publish(db, folder):
     """Write every export and every report of a database into a folder."""
-    from analysis import export
+    from analysis.export import files
     from analysis.report import FORMATS, report
 
-    for name in set(export.FORMATS) - {"parquet"}:  # compressed: a search would not see what it holds
-        export.export(str(db), folder / name, name)
+    for name in set(files.FORMATS) - {"parquet"}:  # compressed: a search would not see what it holds
+        files.export(str(db), folder / name, name)
     for name, render in FORMATS.items():
         (folder / f"report.{name}").write_text(render(report(str(db), "mlp_norm")))
 

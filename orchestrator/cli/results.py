@@ -75,8 +75,8 @@ def export(
     format_: Annotated[str, typer.Option("--format", help="csv, json or parquet.")] = "csv",
 ) -> None:
     """Write results.db as files: runs, sweeps, attempts, evaluations, and the whole series."""
-    from analysis.export import FORMATS, ExportError
-    from analysis.export import export as write
+    from analysis.export.files import FORMATS, ExportError
+    from analysis.export.files import export as write
     from analysis.results.connect import NoDatabaseError
 
     if format_ not in FORMATS:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection
 
-from analysis.parquet import write_parquet
+from analysis.export.parquet import write_parquet
 from analysis.render.csv_cells import write_csv
 from analysis.results.connect import reading
 from analysis.results.relations import RELATIONS, Kind, Relation, Row, flattened

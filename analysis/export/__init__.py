@@ -1,0 +1,1 @@
+"""results.db as files for other programs: ``files`` writes CSV and JSON, ``parquet`` writes Parquet."""
