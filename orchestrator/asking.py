@@ -7,7 +7,7 @@ from typing import Any
 
 from byol_core.files import read_json
 from orchestrator.clusters import choose_cluster, load_clusters
-from orchestrator.executors.gpus import gpu_count
+from orchestrator.machine.gpus import gpu_count
 from orchestrator.root import RunFolder
 from orchestrator.slurm.limits import ask_controller
 from orchestrator.spec import Resources, Sweep, Variant, resources_of

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError
 from byol_core.files import create_file
 from orchestrator import schema
 from orchestrator.errors import OldSchemaError, StoreError, UsageError
-from orchestrator.filesystem import filesystem_of
+from orchestrator.machine.filesystem import filesystem_of
 
 _BUSY_TIMEOUT_S = 30
 _BACKENDS = ("sqlite", "postgresql")

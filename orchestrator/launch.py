@@ -14,8 +14,8 @@ from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.local import find_slots, run_local
 from orchestrator.follow import Steps, follow
 from orchestrator.lock import launcher_lock
+from orchestrator.machine.processes import Process, is_alive
 from orchestrator.plan import Narrowing, Plan, PlannedRun, make_plan, write_plan
-from orchestrator.processes import Process, is_alive
 from orchestrator.provenance import record_code
 from orchestrator.queued import look_at_queue
 from orchestrator.retry import RULES

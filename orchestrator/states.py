@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from byol_core.files import RecordReader, read_json
-from orchestrator.processes import Process, is_alive
+from orchestrator.machine.processes import Process, is_alive
 from orchestrator.root import AttemptFolder, RunFolder
 
 

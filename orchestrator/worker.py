@@ -17,7 +17,7 @@ from typing import Any
 from byol_core.config import TrainConfig
 from byol_core.files import RecordLog, claim_folder, create_file, make_folder, read_json, remove_tree, write_json
 from orchestrator import provenance
-from orchestrator.processes import this_process
+from orchestrator.machine.processes import this_process
 from orchestrator.redact import redact
 from orchestrator.root import AttemptFolder, Root, RunFolder, wait_until_visible
 from orchestrator.snapshot import check_code

@@ -12,8 +12,8 @@ from orchestrator.collect import collect
 from orchestrator.cost import estimate
 from orchestrator.database import open_database
 from orchestrator.launch import Reporter, Request, launch
+from orchestrator.machine.processes import this_process
 from orchestrator.plan import Narrowing, make_plan
-from orchestrator.processes import this_process
 from orchestrator.queued import look_at_queue
 from orchestrator.root import Root
 from orchestrator.spec import load_sweep

@@ -16,7 +16,7 @@ from orchestrator.doctor import cluster, files, limits, machine, partitions, pre
 from orchestrator.doctor.database import check_database, disk
 from orchestrator.doctor.finding import Level
 from orchestrator.errors import SchedulerError
-from orchestrator.filesystem import FileSystem
+from orchestrator.machine.filesystem import FileSystem
 from orchestrator.root import Root
 from orchestrator.slurm import limits as slurm_limits
 from orchestrator.spec import Resources, load_sweep

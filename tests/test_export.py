@@ -24,8 +24,8 @@ from byol_core.files import RecordLog, RecordReader, claim_folder
 from orchestrator import schema
 from orchestrator.collect import collect
 from orchestrator.database import open_database
+from orchestrator.machine.processes import this_process
 from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.processes import this_process
 from orchestrator.root import Root
 from orchestrator.spec import load_sweep
 from orchestrator.states import Queue

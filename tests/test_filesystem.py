@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.filesystem import FileSystem, filesystem_of
+from orchestrator.machine.filesystem import FileSystem, filesystem_of
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw

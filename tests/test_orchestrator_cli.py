@@ -12,7 +12,7 @@ import pytest
 from conftest import REPO, SPEC, command
 
 from byol_core.files import RecordReader
-from orchestrator.processes import Process, is_alive
+from orchestrator.machine.processes import Process, is_alive
 from orchestrator.root import Root
 
 

@@ -18,7 +18,7 @@ from orchestrator import schema
 from orchestrator.collect import collect
 from orchestrator.database import open_database
 from orchestrator.errors import StoreError
-from orchestrator.processes import this_process
+from orchestrator.machine.processes import this_process
 from orchestrator.states import Queue, State
 from orchestrator.worker import run_attempt
 

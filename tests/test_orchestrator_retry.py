@@ -18,8 +18,8 @@ from orchestrator.database import open_database
 from orchestrator.errors import BrokenSweepError, UsageError
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.launch import Reporter, Request, launch
+from orchestrator.machine.processes import this_process
 from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.processes import this_process
 from orchestrator.queued import look_at_queue
 from orchestrator.retry import RULES, held_back, idle_attempts
 from orchestrator.slurm import requeue

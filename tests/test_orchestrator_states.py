@@ -9,8 +9,8 @@ import pytest
 from byol_core.files import RecordLog, write_json
 from orchestrator import queued
 from orchestrator.launch import Reporter, Request, launch
+from orchestrator.machine.processes import this_process
 from orchestrator.plan import Narrowing
-from orchestrator.processes import this_process
 from orchestrator.queued import look_at_queue
 from orchestrator.root import Root
 from orchestrator.slurm.commands import ask

@@ -10,8 +10,8 @@ import pytest
 
 from byol_core.files import RecordLog, RecordReader, write_json
 from orchestrator.errors import UsageError
+from orchestrator.machine.processes import Process, is_alive, this_process
 from orchestrator.plan import Narrowing, make_plan
-from orchestrator.processes import Process, is_alive, this_process
 from orchestrator.root import Root
 from orchestrator.spec import load_sweep
 from orchestrator.states import JobFacts, Queue, State, standing

@@ -24,8 +24,8 @@ from orchestrator.collect import collect
 from orchestrator.database import open_database
 from orchestrator.errors import RootLockedError, SchedulerError, SchedulerSilentError
 from orchestrator.lock import launcher_lock
+from orchestrator.machine.processes import Process
 from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.processes import Process
 from orchestrator.queued import look_at_queue
 from orchestrator.rebuild import verify
 from orchestrator.root import Root

@@ -7,7 +7,7 @@ from orchestrator.database import named, open_database
 from orchestrator.doctor.files import existing
 from orchestrator.doctor.finding import Finding, fail, ok, warn
 from orchestrator.errors import SweepError
-from orchestrator.filesystem import filesystem_of
+from orchestrator.machine.filesystem import filesystem_of
 
 
 def check_database(where: str) -> list[Finding]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from byol_core.files import claim_folder, write_atomic
 from orchestrator.doctor.finding import Finding, fail, ok, warn
-from orchestrator.filesystem import filesystem_of
+from orchestrator.machine.filesystem import filesystem_of
 
 _LOCKER = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)"
 _TIMEOUT_S = 30

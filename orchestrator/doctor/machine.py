@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 
 from orchestrator.doctor.finding import Finding, fail, ok, warn
-from orchestrator.executors.gpus import gpu_count
+from orchestrator.machine.gpus import gpu_count
 from orchestrator.provenance import versions
 
 _NOT_THERE = "not installed"

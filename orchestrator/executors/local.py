@@ -17,8 +17,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from orchestrator.executors.gpus import gpu_count
 from orchestrator.executors.interrupts import Interrupts
+from orchestrator.machine.gpus import gpu_count
 from orchestrator.worker import Job, run_attempt
 
 _POLL_S = 0.25
