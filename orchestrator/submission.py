@@ -14,7 +14,6 @@ from pathlib import Path
 
 from orchestrator import intents
 from orchestrator.asking import asked_of
-from orchestrator.clusters import choose_cluster, load_clusters
 from orchestrator.errors import SchedulerError
 from orchestrator.plan import Plan
 from orchestrator.root import Root
@@ -25,6 +24,7 @@ from orchestrator.slurm.nodes import without
 from orchestrator.slurm.submit import Array
 from orchestrator.snapshot import take_snapshot
 from orchestrator.spec import Resources, resources_of
+from orchestrator.spec.clusters import choose_cluster, load_clusters
 
 
 @dataclass(frozen=True)

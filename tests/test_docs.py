@@ -65,7 +65,7 @@ def test_the_cluster_pages_reasons_are_those_of_status():
 
 
 def test_the_cluster_pages_clusters_file_is_valid(tmp_path, monkeypatch):
-    from orchestrator.clusters import load_clusters
+    from orchestrator.spec.clusters import load_clusters
 
     (text,) = re.findall(r"```yaml\n(.*?)```", CLUSTER, re.DOTALL)
     (tmp_path / "clusters.yaml").write_text(text)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from orchestrator.clusters import choose_cluster, load_clusters
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.spec import expand, load_sweep, resources_of
+from orchestrator.spec.clusters import choose_cluster, load_clusters
 
 PLAIN = "gpus: 0, cpus: 1, mem_gb: 1, timeout_min: 10"
 

@@ -1,9 +1,9 @@
 """What the jobs of a sweep would ask for on this cluster: the spec's resources over the cluster's in clusters.yaml."""
 
-from orchestrator.clusters import choose_cluster, clusters_file, load_clusters
 from orchestrator.doctor.finding import Finding, fail, ok
 from orchestrator.errors import SweepError
 from orchestrator.spec import Resources, Sweep, expand, resources_of
+from orchestrator.spec.clusters import choose_cluster, clusters_file, load_clusters
 
 
 def check_clusters(name: str | None) -> Finding:
