@@ -26,8 +26,8 @@ from synthetic import NAMES, POINTS_A_STEP, make_root, metrics_at
 from orchestrator.collect import collect
 from orchestrator.database import open_database
 from orchestrator.provenance import versions
-from orchestrator.root import Root
-from orchestrator.states import Queue
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue
 
 
 @dataclass(frozen=True)

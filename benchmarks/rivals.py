@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from byol_core.files import RecordLog
-from orchestrator.root import Root
+from orchestrator.store.root import Root
 from orchestrator.worker import Job, _Attempt, _claim
 
 Log = Callable[[int, Mapping[str, float]], None]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.provenance import versions
-from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import Queue
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue
 
 REPEATS = 3
 SPEC = """\

@@ -22,7 +22,7 @@ from fake_slurm import FakeSlurm  # noqa: E402
 
 from orchestrator.provenance import versions  # noqa: E402
 from orchestrator.queued import look_at_queue  # noqa: E402
-from orchestrator.root import Root  # noqa: E402
+from orchestrator.store.root import Root  # noqa: E402
 
 RUNS = 10_000
 HYDRA_JOBS = 1_000

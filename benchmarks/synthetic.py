@@ -15,9 +15,9 @@ from byol_core.config import TrainConfig
 from byol_core.files import make_folder, write_json
 from byol_core.train import Observer, Options, Result
 from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import Queue
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue
 from orchestrator.worker import Job, run_attempt
 
 NAMES = ("loss", "std_sqrt_d", "positive_cosine", "negative_cosine", "effective_rank", "retrieval", "lr", "tau")

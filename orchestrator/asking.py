@@ -7,10 +7,10 @@ from typing import Any
 
 from byol_core.files import read_json
 from orchestrator.machine.gpus import gpu_count
-from orchestrator.root import RunFolder
 from orchestrator.slurm.limits import ask_controller
 from orchestrator.spec import Resources, Sweep, Variant, resources_of
 from orchestrator.spec.clusters import choose_cluster, load_clusters
+from orchestrator.store.root import RunFolder
 
 _KINDS = ("gpu_type", "partition", "constraint", "nodelist")
 """Keys that lead to other machines."""

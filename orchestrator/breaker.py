@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.plan import PlannedRun
-from orchestrator.retry import took_a_step
-from orchestrator.root import Root
-from orchestrator.states import Queue, State, standing
+from orchestrator.store.retry import took_a_step
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue, State, standing
 
 _FIRST = 3
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from byol_core.config import nearest
 from byol_core.files import read_json, to_json, write_many
-from orchestrator import intents
 from orchestrator.errors import UsageError
-from orchestrator.root import Root
 from orchestrator.slurm import submit
-from orchestrator.states import Queue, State, standing
+from orchestrator.store import intents
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue, State, standing
 
 _OVER = frozenset({State.COMPLETED, State.FAILED, State.OOM, State.CANCELLED})
 

@@ -20,10 +20,10 @@ from byol_core.files import DamagedFileError, read_json
 from orchestrator import schema
 from orchestrator.database import cause, writing
 from orchestrator.errors import StoreError
-from orchestrator.lock import open_lock
 from orchestrator.reading import Row, RunRows, new_run, read_run
-from orchestrator.root import Root, RunFolder
-from orchestrator.states import ACTIVE, Queue, State
+from orchestrator.store.locks import open_lock
+from orchestrator.store.root import Root, RunFolder
+from orchestrator.store.standing import ACTIVE, Queue, State
 from orchestrator.writing import Writer
 
 _UNTOUCHED = "no attempt"

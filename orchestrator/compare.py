@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from orchestrator.root import RunFolder
-from orchestrator.states import Queue, standing
+from orchestrator.store.root import RunFolder
+from orchestrator.store.standing import Queue, standing
 
 
 def difference(one: RunFolder, other: RunFolder) -> dict[str, tuple[Any, Any]]:

@@ -12,8 +12,8 @@ from orchestrator.breaker import broken
 from orchestrator.errors import SchedulerError
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.plan import Plan, PlannedRun
-from orchestrator.root import Root
-from orchestrator.states import Queue, State
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue, State
 from orchestrator.submission import Sent
 
 _SHORTEST_S, _LONGEST_S, _GROWTH = 2.0, 60.0, 1.5

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, select
 
 from orchestrator import schema
 from orchestrator.pace import Kind, Measured, kind_of, measured_kinds
-from orchestrator.states import State
+from orchestrator.store.standing import State
 
 _ENOUGH = 3
 """Measured runs from which a spread can be told."""

@@ -4,8 +4,8 @@ from typing import Any
 
 from byol_core.config import PRESETS, canonical, resolve
 from byol_core.files import RecordReader, read_json
-from orchestrator.root import AttemptFolder, RunFolder
-from orchestrator.states import Standing
+from orchestrator.store.root import AttemptFolder, RunFolder
+from orchestrator.store.standing import Standing
 
 
 def describe(run: RunFolder, where: Standing) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from orchestrator import intents
 from orchestrator.asking import Asking
 from orchestrator.breaker import Breaker, broken
 from orchestrator.cancel import cancel_runs
@@ -13,17 +12,18 @@ from orchestrator.executors.inline import run_inline
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.local import find_slots, run_local
 from orchestrator.follow import Steps, follow
-from orchestrator.lock import launcher_lock
 from orchestrator.machine.processes import Process, is_alive
 from orchestrator.plan import Narrowing, Plan, PlannedRun, make_plan, write_plan
 from orchestrator.provenance import record_code
 from orchestrator.queued import look_at_queue
-from orchestrator.retry import RULES
-from orchestrator.root import Root
 from orchestrator.slurm import submit
 from orchestrator.slurm.commands import has_slurm, inside_job
 from orchestrator.spec import Sweep
-from orchestrator.states import Queue, State
+from orchestrator.store import intents
+from orchestrator.store.locks import launcher_lock
+from orchestrator.store.retry import RULES
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue, State
 from orchestrator.submission import Sent, Wish, send
 from orchestrator.worker import Job
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from byol_core.files import RecordReader
-from orchestrator.intents import submissions
-from orchestrator.root import AttemptFolder, Root, RunFolder
-from orchestrator.states import ACTIVE, Queue, standing
+from orchestrator.store.intents import submissions
+from orchestrator.store.root import AttemptFolder, Root, RunFolder
+from orchestrator.store.standing import ACTIVE, Queue, standing
 
 _FOLLOW_S = 0.5
 _ASK_S = 15.0

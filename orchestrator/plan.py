@@ -11,10 +11,10 @@ from byol_core.datasets.locate import data_identity
 from byol_core.files import make_folder, read_json, to_json, write_atomic, write_json, write_many
 from orchestrator.asking import Asking, has_more_memory
 from orchestrator.errors import MissingDataError, SpecError, UsageError
-from orchestrator.retry import is_due
-from orchestrator.root import Root, RunFolder
 from orchestrator.spec import Sweep, Variant, expand
-from orchestrator.states import ACTIVE, Queue, Standing, State, standing
+from orchestrator.store.retry import is_due
+from orchestrator.store.root import Root, RunFolder
+from orchestrator.store.standing import ACTIVE, Queue, Standing, State, standing
 
 PROTOCOLS = ("probe", "knn")
 
@@ -56,7 +56,7 @@ class Plan:
         start: to be started.
         reuse: completed already.
         active: waiting or running.
-        leave: ended without a result, and held back by the rules of `orchestrator.retry`.
+        leave: ended without a result, and held back by the rules of `orchestrator.store.retry`.
         left: runs of variants that the spec no longer has, or that mean something else now, since the last --prune.
         pruned: ids of those that no other sweep asks for.
     """

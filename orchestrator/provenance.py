@@ -14,8 +14,8 @@ from typing import Any
 
 from byol_core.files import make_folder, read_json, write_atomic, write_json
 from orchestrator.redact import is_secret_name, redact, redact_arguments, without_user
-from orchestrator.root import Root
 from orchestrator.snapshot import running_code
+from orchestrator.store.root import Root
 
 _PACKAGES = ("byol-sweeps", "torch", "torchvision", "numpy", "scikit-learn", "submitit")
 _RECORDED = frozenset(

@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from byol_core.files import read_json
-from orchestrator.intents import Submission, submissions
-from orchestrator.root import Root, RunFolder
 from orchestrator.slurm.commands import has_slurm
 from orchestrator.slurm.look import Listing, account, queue
 from orchestrator.slurm.memory import Memory, recall, remember
-from orchestrator.states import ENDED, JobFacts, Queue, last_word
+from orchestrator.store.intents import Submission, submissions
+from orchestrator.store.root import Root, RunFolder
+from orchestrator.store.standing import ENDED, JobFacts, Queue, last_word
 
 _BELIEVED_AFTER_S = 15.0
 _ACCOUNT_PAUSE_S = 60.0

@@ -8,8 +8,8 @@ from typing import Any
 
 from byol_core.files import Cursor, RecordReader, read_json
 from orchestrator import schema
-from orchestrator.root import AttemptFolder, RunFolder
-from orchestrator.states import Queue, State, standing
+from orchestrator.store.root import AttemptFolder, RunFolder
+from orchestrator.store.standing import Queue, State, standing
 
 Row = dict[str, Any]
 

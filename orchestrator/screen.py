@@ -10,9 +10,9 @@ from rich.table import Table
 
 from orchestrator.cost import Cost
 from orchestrator.plan import Plan
-from orchestrator.root import PREFIX
-from orchestrator.states import State
 from orchestrator.status import SweepStatus
+from orchestrator.store.root import PREFIX
+from orchestrator.store.standing import State
 from orchestrator.text import assignments, plain
 from orchestrator.verdict import summary
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from byol_core.files import publish_folder, remove_tree, write_many
-from orchestrator.root import Root
+from orchestrator.store.root import Root
 
 _PACKAGES = ("byol_core", "orchestrator", "analysis")
 _KINDS = frozenset({".py", ".yaml"})

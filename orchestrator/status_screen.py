@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.root import PREFIX
 from orchestrator.status import DONE, FAILED, PENDING, RUNNING, RunStatus, SweepStatus
+from orchestrator.store.root import PREFIX
 from orchestrator.text import assignments, duration, plain
 from orchestrator.verdict import Word, summary, verdict
 

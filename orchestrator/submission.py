@@ -12,11 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchestrator import intents
 from orchestrator.asking import asked_of
 from orchestrator.errors import SchedulerError
 from orchestrator.plan import Plan
-from orchestrator.root import Root
 from orchestrator.slurm import submit
 from orchestrator.slurm.job import work
 from orchestrator.slurm.limits import Charge, Room, ask_controller, ask_room
@@ -25,6 +23,8 @@ from orchestrator.slurm.submit import Array
 from orchestrator.snapshot import take_snapshot
 from orchestrator.spec import Resources, resources_of
 from orchestrator.spec.clusters import choose_cluster, load_clusters
+from orchestrator.store import intents
+from orchestrator.store.root import Root
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.plan import Narrowing, PlannedRun, make_plan
-from orchestrator.root import Root
 from orchestrator.spec import Sweep
-from orchestrator.states import Queue
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue
 from orchestrator.worker import cut_run
 
 _LINES = 10

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, case, func, select
 
 from orchestrator import schema
-from orchestrator.states import State
+from orchestrator.store.standing import State
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from orchestrator.cost import estimate
 from orchestrator.errors import StoreError
 from orchestrator.launch import Launch, Reporter
 from orchestrator.plan import Plan
-from orchestrator.root import Root
-from orchestrator.states import Queue
 from orchestrator.status import SweepStatus, sweep_statuses
 from orchestrator.status_screen import reason_lines
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue
 from orchestrator.submission import Sent
 from orchestrator.verdict import summary
 

@@ -19,9 +19,9 @@ from byol_core.files import RecordLog, claim_folder, create_file, make_folder, r
 from orchestrator import provenance
 from orchestrator.machine.processes import this_process
 from orchestrator.redact import redact
-from orchestrator.root import AttemptFolder, Root, RunFolder, wait_until_visible
 from orchestrator.snapshot import check_code
-from orchestrator.states import State
+from orchestrator.store.root import AttemptFolder, Root, RunFolder, wait_until_visible
+from orchestrator.store.standing import State
 
 StopReason = Callable[[], str | None]
 _PATIENCE_S = 60.0

@@ -145,9 +145,9 @@ def command(*arguments):
 def root(tmp_path, spec_file):
     """A planned sweep of four runs; tests of other roots have a fixture of their own."""
     from orchestrator.plan import Narrowing, make_plan, write_plan
-    from orchestrator.root import Root
     from orchestrator.spec import load_sweep
-    from orchestrator.states import Queue
+    from orchestrator.store.root import Root
+    from orchestrator.store.standing import Queue
 
     root = Root(tmp_path / "root")
     root.create()

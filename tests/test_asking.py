@@ -15,10 +15,10 @@ from orchestrator.launch import Reporter, Request, launch
 from orchestrator.machine.processes import this_process
 from orchestrator.plan import Narrowing, make_plan
 from orchestrator.queued import look_at_queue
-from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import Queue
 from orchestrator.status import sweep_statuses
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue
 from orchestrator.worker import Job, run_attempt
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)

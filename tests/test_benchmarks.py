@@ -9,7 +9,7 @@ from analysis import load
 from byol_core.files import RecordReader
 from orchestrator.collect import collect
 from orchestrator.database import open_database
-from orchestrator.states import Queue
+from orchestrator.store.standing import Queue
 
 
 @pytest.fixture

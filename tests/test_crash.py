@@ -19,9 +19,9 @@ from orchestrator.collect import collect
 from orchestrator.database import open_database
 from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.rebuild import verify
-from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import Queue, State
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue, State
 from orchestrator.worker import Job, run_attempt
 
 JOB = Job("inline", capture=False, device="cpu", threads=1, log_every=1, checkpoint_every_s=0)

@@ -17,9 +17,9 @@ from orchestrator.doctor.database import check_database, disk
 from orchestrator.doctor.finding import Level
 from orchestrator.errors import SchedulerError
 from orchestrator.machine.filesystem import FileSystem
-from orchestrator.root import Root
 from orchestrator.slurm import limits as slurm_limits
 from orchestrator.spec import Resources, load_sweep
+from orchestrator.store.root import Root
 
 # Files: the real file system, then one fault each
 

@@ -26,9 +26,9 @@ from orchestrator.collect import collect
 from orchestrator.database import open_database
 from orchestrator.machine.processes import this_process
 from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import Queue
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue
 from orchestrator.worker import Job, run_attempt
 
 ODD = {"loss": [0.1, math.nan, math.inf, -math.inf, 1e-300, 1 / 3], "=formula": [1.0] * 6}

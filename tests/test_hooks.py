@@ -10,8 +10,8 @@ import pytest
 
 from orchestrator import hooks
 from orchestrator.hooks import VARIABLE, fire, outcome
-from orchestrator.states import State
 from orchestrator.status import RunStatus, SweepStatus
+from orchestrator.store.standing import State
 
 DONE = SweepStatus(
     "demo", 0.0, runs=[RunStatus("a" * 64, "byol", 0, State.COMPLETED), RunStatus("b" * 64, "byol", 1, State.OOM)]

@@ -10,9 +10,9 @@ from byol_core.files import RecordLog
 from orchestrator import logs
 from orchestrator.logs import log_lines
 from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import JobFacts, Queue
+from orchestrator.store.root import Root
+from orchestrator.store.standing import JobFacts, Queue
 from orchestrator.worker import Job, run_attempt
 
 

@@ -12,9 +12,9 @@ import pytest
 from orchestrator.launch import Reporter, Request, launch
 from orchestrator.plan import Narrowing
 from orchestrator.queued import look_at_queue
-from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import standing
+from orchestrator.store.root import Root
+from orchestrator.store.standing import standing
 
 pytestmark = pytest.mark.slow
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)

@@ -9,13 +9,13 @@ from conftest import command
 from orchestrator.cancel import Choice, cancel_runs, find
 from orchestrator.errors import UsageError
 from orchestrator.launch import Reporter, Request, launch
-from orchestrator.lock import launcher_lock
 from orchestrator.plan import Narrowing, make_plan
 from orchestrator.queued import look_at_queue
-from orchestrator.root import Root
 from orchestrator.slurm.submit import cancel_jobs
 from orchestrator.spec import load_sweep
-from orchestrator.states import Queue, State, standing
+from orchestrator.store.locks import launcher_lock
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue, State, standing
 from orchestrator.worker import Job, run_attempt
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)

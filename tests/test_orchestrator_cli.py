@@ -13,7 +13,7 @@ from conftest import REPO, SPEC, command
 
 from byol_core.files import RecordReader
 from orchestrator.machine.processes import Process, is_alive
-from orchestrator.root import Root
+from orchestrator.store.root import Root
 
 
 def status(sweep, *arguments):

@@ -19,7 +19,7 @@ from orchestrator.collect import collect
 from orchestrator.database import open_database
 from orchestrator.errors import StoreError
 from orchestrator.machine.processes import this_process
-from orchestrator.states import Queue, State
+from orchestrator.store.standing import Queue, State
 from orchestrator.worker import run_attempt
 
 

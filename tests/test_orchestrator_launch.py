@@ -16,18 +16,18 @@ from sqlalchemy import func, select
 from byol_core.config import canonical
 from orchestrator import schema
 from orchestrator.asking import Asking
-from orchestrator.clean import find
 from orchestrator.collect import collect
 from orchestrator.compare import difference
 from orchestrator.cost import estimate
 from orchestrator.database import open_database
 from orchestrator.errors import SpecError, UsageError
-from orchestrator.lock import is_held, launcher_lock
 from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.root import Root
 from orchestrator.spec import expand, load_sweep
 from orchestrator.spec.derive import FormulaError, evaluate
-from orchestrator.states import Queue, State, standing
+from orchestrator.store.clean import find
+from orchestrator.store.locks import is_held, launcher_lock
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue, State, standing
 from orchestrator.tries import try_out
 from orchestrator.worker import Job, run_attempt
 

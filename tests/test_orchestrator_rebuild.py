@@ -16,9 +16,9 @@ from orchestrator.digests import digests
 from orchestrator.errors import OldSchemaError, StoreError
 from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.rebuild import rebuild, verify
-from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import Queue
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue
 from orchestrator.writing import Writer
 
 ORIGIN = {"commit": "c", "dirty": False, "versions": {"torch": "2"}}

@@ -21,13 +21,13 @@ from orchestrator.launch import Reporter, Request, launch
 from orchestrator.machine.processes import this_process
 from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.queued import look_at_queue
-from orchestrator.retry import RULES, held_back, idle_attempts
 from orchestrator.slurm import requeue
 from orchestrator.slurm.distributed import rendezvous
 from orchestrator.slurm.nodes import without
 from orchestrator.slurm.submit import _lead_s
 from orchestrator.spec import load_sweep
-from orchestrator.states import Queue, State, standing
+from orchestrator.store.retry import RULES, held_back, idle_attempts
+from orchestrator.store.standing import Queue, State, standing
 from orchestrator.worker import Job, run_attempt
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)

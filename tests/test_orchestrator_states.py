@@ -12,10 +12,10 @@ from orchestrator.launch import Reporter, Request, launch
 from orchestrator.machine.processes import this_process
 from orchestrator.plan import Narrowing
 from orchestrator.queued import look_at_queue
-from orchestrator.root import Root
 from orchestrator.slurm.commands import ask
 from orchestrator.spec import load_sweep
-from orchestrator.states import ENDED, State, standing
+from orchestrator.store.root import Root
+from orchestrator.store.standing import ENDED, State, standing
 from orchestrator.worker import Job
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)

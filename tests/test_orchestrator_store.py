@@ -12,9 +12,9 @@ from byol_core.files import RecordLog, RecordReader, write_json
 from orchestrator.errors import UsageError
 from orchestrator.machine.processes import Process, is_alive, this_process
 from orchestrator.plan import Narrowing, make_plan
-from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import JobFacts, Queue, State, standing
+from orchestrator.store.root import Root
+from orchestrator.store.standing import JobFacts, Queue, State, standing
 from orchestrator.worker import Job, run_attempt
 
 INLINE = Job("inline", capture=False, device="cpu", threads=1, log_every=2)

@@ -9,12 +9,12 @@ from conftest import SPEC
 from orchestrator import submission
 from orchestrator.errors import RootLockedError, SchedulerSilentError
 from orchestrator.launch import Reporter, Request, launch
-from orchestrator.lock import launcher_lock
 from orchestrator.plan import Narrowing
-from orchestrator.root import Root
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.limits import ask_controller, ask_room
 from orchestrator.spec import load_sweep
+from orchestrator.store.locks import launcher_lock
+from orchestrator.store.root import Root
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 

@@ -14,12 +14,12 @@ from disk import DEAD, Disk
 from test_orchestrator_submit import SILENT, one_job_each
 
 from byol_core.files import many
-from orchestrator.intents import submissions
 from orchestrator.launch import Request, launch
 from orchestrator.plan import Narrowing
-from orchestrator.root import Root
 from orchestrator.snapshot import take_snapshot
 from orchestrator.spec import load_sweep
+from orchestrator.store.intents import submissions
+from orchestrator.store.root import Root
 
 _DAYS = 24
 

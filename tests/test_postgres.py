@@ -20,7 +20,7 @@ from orchestrator.collect import collect
 from orchestrator.database import open_database
 from orchestrator.errors import StoreError, UsageError
 from orchestrator.rebuild import rebuild, verify
-from orchestrator.states import Queue
+from orchestrator.store.standing import Queue
 
 PASSWORD = "quite-secret"
 

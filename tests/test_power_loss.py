@@ -20,9 +20,9 @@ from byol_core.files import (
 )
 from byol_core.train.checkpoint import Checkpoints
 from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import Queue, last_word
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue, last_word
 from orchestrator.worker import Job, run_attempt
 
 # One thread: a forked child must not wait for its parent's threads.

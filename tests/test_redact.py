@@ -15,9 +15,9 @@ from orchestrator.collect import collect
 from orchestrator.database import open_database
 from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.redact import REDACTED, is_secret_name, redact, redact_arguments, without_user
-from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import Queue, State, standing
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue, State, standing
 from orchestrator.worker import Job, run_attempt
 
 WORD = string.ascii_letters + string.digits

@@ -10,8 +10,8 @@ from conftest import REPO
 
 from byol_core.files import RecordReader, write_json
 from orchestrator import snapshot
-from orchestrator.root import Root
 from orchestrator.snapshot import code_digest, running_code, take_snapshot
+from orchestrator.store.root import Root
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def job_from(folder, root, run, sha):
 def test_a_job_runs_the_copy_and_refuses_one_that_was_changed(root, spec_file):
     from orchestrator.plan import Narrowing, make_plan, write_plan
     from orchestrator.spec import load_sweep
-    from orchestrator.states import Queue
+    from orchestrator.store.standing import Queue
 
     spec = spec_file(("epochs: 2,", "epochs: 1,"))
     write_plan(make_plan(load_sweep(spec), root, Narrowing(seeds=[0], only=["byol"]), Queue()), root)

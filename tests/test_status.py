@@ -12,12 +12,12 @@ from orchestrator.database import open_database
 from orchestrator.errors import UsageError
 from orchestrator.forecast import Forecast, makespan
 from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.root import Root
 from orchestrator.slurm.reasons import WORDS, explain
 from orchestrator.spec import load_sweep
-from orchestrator.states import JobFacts, Queue, State
 from orchestrator.status import RunStatus, SweepStatus, narrowed, sweep_statuses
 from orchestrator.status_screen import reason_lines, run_lines, status_view
+from orchestrator.store.root import Root
+from orchestrator.store.standing import JobFacts, Queue, State
 from orchestrator.text import duration
 from orchestrator.usage import Usage
 from orchestrator.verdict import Word, summary, verdict

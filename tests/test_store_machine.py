@@ -19,18 +19,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from byol_core.files import RecordReader, make_folder, read_json, write_json
 from byol_core.train import Result
-from orchestrator import intents
 from orchestrator.collect import collect
 from orchestrator.database import open_database
 from orchestrator.errors import RootLockedError, SchedulerError, SchedulerSilentError
-from orchestrator.lock import launcher_lock
 from orchestrator.machine.processes import Process
 from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.queued import look_at_queue
 from orchestrator.rebuild import verify
-from orchestrator.root import Root
 from orchestrator.spec import load_sweep
-from orchestrator.states import ACTIVE, JobFacts, State
+from orchestrator.store import intents
+from orchestrator.store.locks import launcher_lock
+from orchestrator.store.root import Root
+from orchestrator.store.standing import ACTIVE, JobFacts, State
 from orchestrator.worker import Job, run_attempt
 
 TOTAL = 4

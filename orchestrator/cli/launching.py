@@ -122,10 +122,10 @@ def _tell(status: "SweepStatus", done: "Launch", exit_status: int, on_end: str |
 def _send_controller(sweep: "Sweep", executor: str, cluster: str | None) -> None:
     """Have this very command run as a job, waiting."""
     from orchestrator.launch import choose_executor
-    from orchestrator.lock import launcher_lock
     from orchestrator.slurm.controller import submit_controller
     from orchestrator.slurm.limits import ask_controller
     from orchestrator.spec.clusters import choose_cluster, load_clusters
+    from orchestrator.store.locks import launcher_lock
 
     if choose_executor(executor) != "slurm":
         raise UsageError("--controller is a SLURM job and needs --executor slurm; on this machine a launch waits by itself")

@@ -13,7 +13,7 @@ from orchestrator.cli.console import make_console
 from orchestrator.cli.places import Places, collected, near, write_out
 from orchestrator.cli.words import names
 from orchestrator.errors import UsageError
-from orchestrator.root import PREFIX, RunFolder
+from orchestrator.store.root import PREFIX, RunFolder
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -31,9 +31,9 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Go on showing it, every two seconds, until Ctrl-C.")] = False,
 ) -> None:
     """Show whether the sweeps go well, how far they are, and why what waits or failed does. Changes no run and no job."""
-    from orchestrator.states import State
     from orchestrator.status import as_json as to_json
     from orchestrator.status_screen import run_lines
+    from orchestrator.store.standing import State
 
     if state not in (None, "any", *(known.value.lower() for known in State)):
         raise UsageError(f"--state {state!r}; allowed: any, {', '.join(known.value.lower() for known in State)}")
@@ -74,8 +74,8 @@ def _statuses(sweep: str | None, only: str | None) -> "list[SweepStatus]":
 
 def _view(statuses: "list[SweepStatus]") -> "RenderableType":
     from analysis.tables.collapse import COLLAPSED_BELOW
-    from orchestrator.lock import is_held
     from orchestrator.status_screen import status_view
+    from orchestrator.store.locks import is_held
 
     if not statuses:
         return "no sweeps yet; start one with: sweep launch sweeps/smoke.yaml"
@@ -94,7 +94,7 @@ def show(
     from orchestrator.inspect_run import describe, unlike_preset
     from orchestrator.queued import look_at_queue
     from orchestrator.screen import show_run
-    from orchestrator.states import standing
+    from orchestrator.store.standing import standing
 
     folders = [Places.root.find_run(run) for run in runs]
     if plot is not None:

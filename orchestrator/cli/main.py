@@ -18,7 +18,7 @@ from orchestrator.cli import health, launching, looking, results, upkeep
 from orchestrator.cli.places import Places
 from orchestrator.cli.words import globals_first
 from orchestrator.errors import SweepError, UsageError
-from orchestrator.root import Root
+from orchestrator.store.root import Root
 
 INTERRUPTED = 130
 _NEW_OBJECTS_BEFORE_GC = 100_000

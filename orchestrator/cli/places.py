@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from orchestrator.errors import OldSchemaError, StoreError, UsageError
-from orchestrator.root import Root
+from orchestrator.store.root import Root
 
 
 class Places:

@@ -40,9 +40,9 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
 ) -> None:
     """Free space that no result needs; results, events and plans stay."""
-    from orchestrator.clean import find, remove
-    from orchestrator.lock import launcher_lock
     from orchestrator.queued import look_at_queue
+    from orchestrator.store.clean import find, remove
+    from orchestrator.store.locks import launcher_lock
 
     Places.root.create()
     with launcher_lock(Places.root):

@@ -16,10 +16,10 @@ from orchestrator.doctor.send import probe_cluster
 from orchestrator.doctor.spec import check_spec
 from orchestrator.doctor.wishes import check_clusters, wishes
 from orchestrator.errors import SchedulerError, SpecError
-from orchestrator.root import Root
 from orchestrator.slurm.commands import has_slurm
 from orchestrator.slurm.limits import read_config
 from orchestrator.spec import Sweep
+from orchestrator.store.root import Root
 
 Topic = tuple[str, list[Finding]]
 

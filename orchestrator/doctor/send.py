@@ -20,7 +20,6 @@ from orchestrator.doctor.probe import ASKED, LOCK, REPORT
 from orchestrator.doctor.report import read_report
 from orchestrator.doctor.wishes import wishes
 from orchestrator.errors import SchedulerError, SpecError
-from orchestrator.root import Root
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.limits import ask_controller
 from orchestrator.slurm.look import queue
@@ -28,6 +27,7 @@ from orchestrator.slurm.reasons import explain
 from orchestrator.slurm.submit import code_line, setup_lines
 from orchestrator.snapshot import take_snapshot
 from orchestrator.spec import Resources, Sweep, expand
+from orchestrator.store.root import Root
 
 _LIMIT_MIN = 10
 _LOOK_S, _ASK_S, _LATE_S = 0.2, 5.0, 15.0

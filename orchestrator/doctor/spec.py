@@ -3,9 +3,9 @@
 from orchestrator.doctor.finding import Finding, fail, ok
 from orchestrator.errors import SweepError
 from orchestrator.plan import Narrowing, make_plan
-from orchestrator.root import Root
 from orchestrator.spec import Sweep
-from orchestrator.states import Queue
+from orchestrator.store.root import Root
+from orchestrator.store.standing import Queue
 
 
 def check_spec(sweep: Sweep, root: Root) -> Finding:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors.interrupts import Interrupts
-from orchestrator.root import Root
 from orchestrator.slurm.bundle import run_bundle
 from orchestrator.slurm.distributed import rendezvous
 from orchestrator.slurm.requeue import come_back, job_id
+from orchestrator.store.root import Root
 from orchestrator.worker import Job, run_attempt
 
 

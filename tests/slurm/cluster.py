@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from orchestrator.root import Root
+from orchestrator.store.root import Root
 
 REPO = Path(__file__).parents[2]
 STUB = Path(__file__).parent / "stub"

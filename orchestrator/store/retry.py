@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from byol_core.files import RecordReader
-from orchestrator.root import AttemptFolder, RunFolder
-from orchestrator.states import Standing, State
+from orchestrator.store.root import AttemptFolder, RunFolder
+from orchestrator.store.standing import Standing, State
 
 
 @dataclass(frozen=True)

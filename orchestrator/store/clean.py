@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from byol_core.files import remove_tree
-from orchestrator.root import Root, RunFolder
-from orchestrator.states import Queue, State, standing
+from orchestrator.store.root import Root, RunFolder
+from orchestrator.store.standing import Queue, State, standing
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from byol_core.files import create_file
 from orchestrator.errors import RootLockedError, StoreError
-from orchestrator.root import Root
+from orchestrator.store.root import Root
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 
 from byol_core.files import RecordReader, read_json
 from orchestrator.machine.processes import Process, is_alive
-from orchestrator.root import AttemptFolder, RunFolder
+from orchestrator.store.root import AttemptFolder, RunFolder
 
 
 class State(StrEnum):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from byol_core.files import RecordLog, RecordReader, make_folder
 from orchestrator.errors import SchedulerError, SchedulerSilentError
-from orchestrator.root import Root
+from orchestrator.store.root import Root
 
 _LATE_S = 24 * 3600.0
 
