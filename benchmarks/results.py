@@ -25,7 +25,7 @@ from synthetic import NAMES, POINTS_A_STEP, make_root, metrics_at
 
 from orchestrator.collect import collect
 from orchestrator.database import open_database
-from orchestrator.provenance import versions
+from orchestrator.provenance.origin import versions
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.provenance import versions
+from orchestrator.provenance.origin import versions
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue

@@ -20,7 +20,7 @@ sys.path.insert(0, str(REPO / "tests"))
 
 from fake_slurm import FakeSlurm  # noqa: E402
 
-from orchestrator.provenance import versions  # noqa: E402
+from orchestrator.provenance.origin import versions  # noqa: E402
 from orchestrator.queued import look_at_queue  # noqa: E402
 from orchestrator.store.root import Root  # noqa: E402
 

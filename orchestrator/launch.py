@@ -14,7 +14,7 @@ from orchestrator.executors.local import find_slots, run_local
 from orchestrator.follow import Steps, follow
 from orchestrator.machine.processes import Process, is_alive
 from orchestrator.plan import Narrowing, Plan, PlannedRun, make_plan, write_plan
-from orchestrator.provenance import record_code
+from orchestrator.provenance.origin import record_code
 from orchestrator.queued import look_at_queue
 from orchestrator.slurm import submit
 from orchestrator.slurm.commands import has_slurm, inside_job

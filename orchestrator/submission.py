@@ -15,12 +15,12 @@ from pathlib import Path
 from orchestrator.asking import asked_of
 from orchestrator.errors import SchedulerError
 from orchestrator.plan import Plan
+from orchestrator.provenance.snapshot import take_snapshot
 from orchestrator.slurm import submit
 from orchestrator.slurm.job import work
 from orchestrator.slurm.limits import Charge, Room, ask_controller, ask_room
 from orchestrator.slurm.nodes import without
 from orchestrator.slurm.submit import Array
-from orchestrator.snapshot import take_snapshot
 from orchestrator.spec import Resources, resources_of
 from orchestrator.spec.clusters import choose_cluster, load_clusters
 from orchestrator.store import intents

@@ -16,10 +16,10 @@ from typing import Any
 
 from byol_core.config import TrainConfig
 from byol_core.files import RecordLog, claim_folder, create_file, make_folder, read_json, remove_tree, write_json
-from orchestrator import provenance
 from orchestrator.machine.processes import this_process
-from orchestrator.redact import redact
-from orchestrator.snapshot import check_code
+from orchestrator.provenance import origin
+from orchestrator.provenance.redact import redact
+from orchestrator.provenance.snapshot import check_code
 from orchestrator.store.root import AttemptFolder, Root, RunFolder, wait_until_visible
 from orchestrator.store.standing import State
 
@@ -237,8 +237,8 @@ class _Attempt:
 
     def started(self, step: int, total_steps: int, exact: bool) -> None:
         """Record where training starts and what it runs on."""
-        origin = provenance.origin(Root(self.run_folder.path.parents[1]))
-        about = {"step": step, "total_steps": total_steps, "exact": exact, "origin": origin}
+        facts = origin.gather_origin(Root(self.run_folder.path.parents[1]))
+        about = {"step": step, "total_steps": total_steps, "exact": exact, "origin": facts}
         self._write({"type": "start", **about}, durable=True)
 
     def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:

@@ -106,7 +106,7 @@ def test_the_manual_names_every_key_of_status_json():
 
 
 def test_the_manual_names_every_variable_that_is_recorded():
-    from orchestrator.provenance import _RECORDED
+    from orchestrator.provenance.origin import _RECORDED
 
     page = (REPO / "docs" / "results.md").read_text()
     assert not {name for name in _RECORDED if f"`{name}`" not in page}

@@ -16,7 +16,7 @@ from test_orchestrator_submit import SILENT, one_job_each
 from byol_core.files import many
 from orchestrator.launch import Request, launch
 from orchestrator.plan import Narrowing
-from orchestrator.snapshot import take_snapshot
+from orchestrator.provenance.snapshot import take_snapshot
 from orchestrator.spec import load_sweep
 from orchestrator.store.intents import submissions
 from orchestrator.store.root import Root

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from orchestrator import provenance
 from orchestrator.collect import collect
 from orchestrator.database import open_database
 from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.redact import REDACTED, is_secret_name, redact, redact_arguments, without_user
+from orchestrator.provenance import origin
+from orchestrator.provenance.redact import REDACTED, is_secret_name, redact, redact_arguments, without_user
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue, State, standing
@@ -205,26 +205,26 @@ def planted(tmp_path, monkeypatch):
     for name, value in PLANTED.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("sys.argv", ["sweep", "launch", "--password", PASSWORD, f"--set=x={GITHUB}"])
-    monkeypatch.setattr(provenance, "_CHECKOUT", checkout)
+    monkeypatch.setattr(origin, "_CHECKOUT", checkout)
     return checkout
 
 
 def test_what_is_recorded_says_enough_without_a_secret(planted, tmp_path):
-    origin = provenance.origin(Root(tmp_path))
-    assert origin["remote"] == "https://git.example/group/byol.git" and origin["dirty"] is True
-    assert origin["arguments"] == ["sweep", "launch", "--password", REDACTED, f"--set=x={REDACTED}"]
-    assert origin["environment"]["SLURM_JOB_PARTITION"] == "gpu" and origin["environment"]["CUDA_VISIBLE_DEVICES"] == ""
-    assert origin["environment"]["SLURM_JOB_COMMENT"] == f"notify {REDACTED}"
-    allowed = provenance._RECORDED | {name for name in os.environ if name.startswith("SLURM_")} - {"SLURM_JWT"}
-    assert set(origin["environment"]) <= allowed and len(origin["commit"]) == 40
+    facts = origin.gather_origin(Root(tmp_path))
+    assert facts["remote"] == "https://git.example/group/byol.git" and facts["dirty"] is True
+    assert facts["arguments"] == ["sweep", "launch", "--password", REDACTED, f"--set=x={REDACTED}"]
+    assert facts["environment"]["SLURM_JOB_PARTITION"] == "gpu" and facts["environment"]["CUDA_VISIBLE_DEVICES"] == ""
+    assert facts["environment"]["SLURM_JOB_COMMENT"] == f"notify {REDACTED}"
+    allowed = origin._RECORDED | {name for name in os.environ if name.startswith("SLURM_")} - {"SLURM_JWT"}
+    assert set(facts["environment"]) <= allowed and len(facts["commit"]) == 40
     assert is_secret_name("SLURM_JWT") and not is_secret_name("SLURM_JOB_ID")
 
 
 def test_the_diff_is_kept_without_secrets_and_says_where_it_was_cut(planted):
-    diff = provenance.changes().decode()
+    diff = origin.changes().decode()
     assert "+steps = 2" in diff and "-steps = 1" in diff and not [secret for secret in SECRETS if secret in diff]
     (planted / "byol_core" / "train.py").write_text("a = 1\n" * 200_000)
-    diff = provenance.changes()
+    diff = origin.changes()
     assert len(diff) < (256 << 10) + 100 and re.search(rb"\[cut here: 1,[\d,]+ characters in all\]", diff)
 
 
@@ -276,8 +276,8 @@ def test_a_gpu_is_recorded_with_its_driver_and_libraries(tmp_path, monkeypatch):
     tool.write_text("#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 570.86.15'\necho 'NVIDIA H100 80GB HBM3, 570.86.15'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    provenance.gpus.cache_clear()
-    found = provenance.gpus()
-    provenance.gpus.cache_clear()
+    origin.gpus.cache_clear()
+    found = origin.gpus()
+    origin.gpus.cache_clear()
     assert found["names"] == ["NVIDIA H100 80GB HBM3"] * 2 and found["driver"] == "570.86.15"
     assert {"cuda", "cudnn"} <= set(found)

@@ -9,8 +9,8 @@ import pytest
 from conftest import REPO
 
 from byol_core.files import RecordReader, write_json
-from orchestrator import snapshot
-from orchestrator.snapshot import code_digest, running_code, take_snapshot
+from orchestrator.provenance import snapshot
+from orchestrator.provenance.snapshot import code_digest, running_code, take_snapshot
 from orchestrator.store.root import Root
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.doctor.finding import Finding, fail, ok, warn
 from orchestrator.machine.gpus import gpu_count
-from orchestrator.provenance import versions
+from orchestrator.provenance.origin import versions
 
 _NOT_THERE = "not installed"
 

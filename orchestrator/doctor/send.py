@@ -20,12 +20,12 @@ from orchestrator.doctor.probe import ASKED, LOCK, REPORT
 from orchestrator.doctor.report import read_report
 from orchestrator.doctor.wishes import wishes
 from orchestrator.errors import SchedulerError, SpecError
+from orchestrator.provenance.snapshot import take_snapshot
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.limits import ask_controller
 from orchestrator.slurm.look import queue
 from orchestrator.slurm.reasons import explain
 from orchestrator.slurm.submit import code_line, setup_lines
-from orchestrator.snapshot import take_snapshot
 from orchestrator.spec import Resources, Sweep, expand
 from orchestrator.store.root import Root
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from byol_core.files import make_folder, read_json, write_atomic, write_json
-from orchestrator.redact import is_secret_name, redact, redact_arguments, without_user
-from orchestrator.snapshot import running_code
+from orchestrator.provenance.redact import is_secret_name, redact, redact_arguments, without_user
+from orchestrator.provenance.snapshot import running_code
 from orchestrator.store.root import Root
 
 _PACKAGES = ("byol-sweeps", "torch", "torchvision", "numpy", "scikit-learn", "submitit")
@@ -36,7 +36,7 @@ _RECORDED = frozenset(
 )
 """Variables that change how a run trains or where it finds its images; beside them, SLURM's own."""
 _CODE = ("byol_core", "orchestrator", "analysis")
-_CHECKOUT = Path(__file__).parent.parent
+_CHECKOUT = Path(__file__).parents[2]
 _CHANGES_BYTES, _READ_CHARACTERS = 256 << 10, 4 << 20
 _TIMEOUT_S = 5
 
@@ -101,7 +101,7 @@ def environment() -> dict[str, str]:
     return {name: redact(value) for name, value in sorted(found.items()) if not is_secret_name(name)}
 
 
-def origin(root: Root) -> dict[str, Any]:
+def gather_origin(root: Root) -> dict[str, Any]:
     """Return all of it, as an attempt on that root records it when it starts."""
     code = read_json(root.code_facts(running_code())) or record_code(root)
     told = {"versions": versions(), "gpus": gpus(), "machine": machine(), "environment": environment()}

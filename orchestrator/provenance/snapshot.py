@@ -14,7 +14,7 @@ from orchestrator.store.root import Root
 
 _PACKAGES = ("byol_core", "orchestrator", "analysis")
 _KINDS = frozenset({".py", ".yaml"})
-_HOME = Path(__file__).parent.parent
+_HOME = Path(__file__).parents[2]
 
 
 class CodeChangedError(Exception):
