@@ -14,7 +14,7 @@ from analysis.render.json_table import as_document
 from analysis.report import report
 from analysis.results.connect import reading
 from analysis.results.relations import ATTEMPTS, EVALUATIONS, RUNS, SWEEPS, Kind, Relation, Row, flattened, number
-from orchestrator import schema
+from orchestrator.database import schema
 
 DATABASE = "results.db"
 _TYPES: dict[Kind, str] = {"text": "string", "integer": "Int64", "number": "float64", "yes or no": "boolean"}

@@ -23,8 +23,8 @@ from pathlib import Path
 from rivals import RIVALS
 from synthetic import NAMES, POINTS_A_STEP, make_root, metrics_at
 
-from orchestrator.collect import collect
-from orchestrator.database import open_database
+from orchestrator.database.collect import collect
+from orchestrator.database.connect import open_database
 from orchestrator.provenance.origin import versions
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
-from orchestrator import schema
+from orchestrator.database import schema
 from orchestrator.pace import Kind, Measured, kind_of, measured_kinds
 from orchestrator.store.standing import State
 

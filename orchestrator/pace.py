@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from orchestrator import schema
+from orchestrator.database import schema
 
 # What a second of training depends on. Epochs are multiplied in.
 _DATA = ("dataset.name", "dataset.limit", "dataset.side")

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, func, select
 
-from orchestrator import schema
+from orchestrator.database import schema
 from orchestrator.errors import UsageError
 from orchestrator.forecast import NO_FORECAST, Forecast, forecast
 from orchestrator.slurm.reasons import explain

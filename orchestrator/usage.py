@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, case, func, select
 
-from orchestrator import schema
+from orchestrator.database import schema
 from orchestrator.store.standing import State
 
 

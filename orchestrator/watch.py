@@ -7,8 +7,8 @@ from sqlalchemy import Engine
 
 from orchestrator import screen
 from orchestrator.asking import Asking
-from orchestrator.collect import collect
 from orchestrator.cost import estimate
+from orchestrator.database.collect import collect
 from orchestrator.errors import StoreError
 from orchestrator.launch import Launch, Reporter
 from orchestrator.plan import Plan

@@ -14,7 +14,7 @@ OURS = {"byol_core", "orchestrator", "analysis"}
 ALLOWED = {
     "byol_core": {"byol_core"},
     "orchestrator": {"orchestrator", "byol_core.config", "byol_core.datasets", "byol_core.files"},
-    "analysis": {"analysis", "orchestrator.schema", "orchestrator", "byol_core.files"},
+    "analysis": {"analysis", "orchestrator.database.schema", "orchestrator", "byol_core.files"},
 }
 EXTRA = {
     "orchestrator.worker": {"byol_core.train"},
@@ -26,7 +26,7 @@ EXTRA = {
 LIGHT = {
     "byol_core.config",
     "byol_core.files",
-    "orchestrator.schema",
+    "orchestrator.database.schema",
     "analysis",
     "analysis.papers.rows",
     "analysis.tables.collapse",
@@ -64,7 +64,7 @@ def test_arrows_go_one_way(name, file):
             continue
         allowed = ALLOWED[package] | EXTRA.get(name, set())
         if package == "analysis" and target.split(".")[0] == "orchestrator":
-            assert target in ("orchestrator", "orchestrator.schema"), f"{name} imports {target}"
+            assert target in ("orchestrator", "orchestrator.database.schema"), f"{name} imports {target}"
         elif package == "orchestrator" and target == "byol_core":
             assert name in EXTRA, f"{name} imports {target}"
         else:

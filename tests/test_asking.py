@@ -8,9 +8,9 @@ import pytest
 
 from byol_core.files import RecordLog, write_json
 from orchestrator.asking import Asking
-from orchestrator.collect import collect
 from orchestrator.cost import estimate
-from orchestrator.database import open_database
+from orchestrator.database.collect import collect
+from orchestrator.database.connect import open_database
 from orchestrator.launch import Reporter, Request, launch
 from orchestrator.machine.processes import this_process
 from orchestrator.plan import Narrowing, make_plan

@@ -7,8 +7,8 @@ from conftest import REPO
 
 from analysis import load
 from byol_core.files import RecordReader
-from orchestrator.collect import collect
-from orchestrator.database import open_database
+from orchestrator.database.collect import collect
+from orchestrator.database.connect import open_database
 from orchestrator.store.standing import Queue
 
 

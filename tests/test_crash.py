@@ -15,10 +15,10 @@ from disk import DEAD, Disk
 
 from byol_core.files import RecordLog, RecordReader, write_json
 from byol_core.train.checkpoint import Checkpoints
-from orchestrator.collect import collect
-from orchestrator.database import open_database
+from orchestrator.database.collect import collect
+from orchestrator.database.connect import open_database
+from orchestrator.database.rebuild import verify
 from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.rebuild import verify
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue, State

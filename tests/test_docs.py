@@ -120,7 +120,7 @@ def test_the_page_on_reliability_names_tests_that_exist():
 
 
 def test_the_page_on_the_database_names_every_table_and_column():
-    from orchestrator.schema import metadata
+    from orchestrator.database.schema import metadata
 
     page = (REPO / "docs" / "database.md").read_text()
     for table in metadata.tables.values():

@@ -21,9 +21,9 @@ from analysis.results.connect import NoDatabaseError, reading
 from analysis.results.relations import RELATIONS
 from analysis.tables.build import UnknownSettingError
 from byol_core.files import RecordLog, RecordReader, claim_folder
-from orchestrator import schema
-from orchestrator.collect import collect
-from orchestrator.database import open_database
+from orchestrator.database import schema
+from orchestrator.database.collect import collect
+from orchestrator.database.connect import open_database
 from orchestrator.machine.processes import this_process
 from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.spec import load_sweep

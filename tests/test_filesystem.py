@@ -42,15 +42,15 @@ def test_this_machine_has_a_file_system(tmp_path):
 
 
 def test_a_database_on_a_network_file_system_keeps_a_rollback_journal_and_says_why(tmp_path, monkeypatch):
-    from orchestrator import database
+    from orchestrator.database import connect
 
-    assert database.shared_warning(str(tmp_path / "local.db")) is None
-    with database.open_database(str(tmp_path / "local.db")).connect() as connection:
+    assert connect.shared_warning(str(tmp_path / "local.db")) is None
+    with connect.open_database(str(tmp_path / "local.db")).connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-    monkeypatch.setattr(database, "filesystem_of", lambda _: FileSystem("nfs4", "/home"))
-    with database.open_database(str(tmp_path / "shared.db")).connect() as connection:
+    monkeypatch.setattr(connect, "filesystem_of", lambda _: FileSystem("nfs4", "/home"))
+    with connect.open_database(str(tmp_path / "shared.db")).connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "delete"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     assert not (tmp_path / "shared.db-wal").exists()
-    assert "network file system (nfs4)" in database.shared_warning(str(tmp_path / "shared.db"))
-    assert database.shared_warning("postgresql://host/results") is None
+    assert "network file system (nfs4)" in connect.shared_warning(str(tmp_path / "shared.db"))
+    assert connect.shared_warning("postgresql://host/results") is None

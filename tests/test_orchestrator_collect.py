@@ -14,9 +14,9 @@ from analysis.report import report
 from analysis.results.connect import reading
 from analysis.results.runs import read_runs, with_results
 from byol_core.files import RecordLog, claim_folder, read_json, write_json
-from orchestrator import schema
-from orchestrator.collect import collect
-from orchestrator.database import open_database
+from orchestrator.database import schema
+from orchestrator.database.collect import collect
+from orchestrator.database.connect import open_database
 from orchestrator.errors import StoreError
 from orchestrator.machine.processes import this_process
 from orchestrator.store.standing import Queue, State
@@ -78,7 +78,7 @@ def test_a_pass_that_dies_leaves_the_database_as_it_was(root, run, db, monkeypat
     before = dump(db)
     run_attempt(root.path, run.run_id, INLINE, go_on)
 
-    from orchestrator.writing import Writer
+    from orchestrator.database.write_rows import Writer
 
     monkeypatch.setattr(Writer, "_insert_points", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
     with pytest.raises(RuntimeError):
@@ -175,7 +175,7 @@ def test_what_has_long_been_as_it_is_is_not_read_again(root, run, db, monkeypatc
     for folder in (*times(run), run.path / "evaluations"):
         os.utime(folder, (1e9, 1e9))
     collect(root, db, Queue())
-    monkeypatch.setattr("orchestrator.collect.read_run", lambda *_: pytest.fail("it was read again"))
+    monkeypatch.setattr("orchestrator.database.collect.read_run", lambda *_: pytest.fail("it was read again"))
     collect(root, db, Queue())
     run_attempt(root.path, run.run_id, replace(INLINE, rerun=True), go_on)
     with pytest.raises(pytest.fail.Exception, match="read again"):

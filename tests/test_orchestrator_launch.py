@@ -14,12 +14,12 @@ from conftest import SPEC
 from sqlalchemy import func, select
 
 from byol_core.config import canonical
-from orchestrator import schema
 from orchestrator.asking import Asking
-from orchestrator.collect import collect
 from orchestrator.compare import difference
 from orchestrator.cost import estimate
-from orchestrator.database import open_database
+from orchestrator.database import schema
+from orchestrator.database.collect import collect
+from orchestrator.database.connect import open_database
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.spec import expand, load_sweep

@@ -9,17 +9,17 @@ import pytest
 from sqlalchemy import select, text
 
 from byol_core.files import RecordLog, write_json
-from orchestrator import schema
-from orchestrator.collect import collect
-from orchestrator.database import open_database, writing
-from orchestrator.digests import digests
+from orchestrator.database import schema
+from orchestrator.database.collect import collect
+from orchestrator.database.connect import open_database, writing
+from orchestrator.database.digests import digests
+from orchestrator.database.rebuild import rebuild, verify
+from orchestrator.database.write_rows import Writer
 from orchestrator.errors import OldSchemaError, StoreError
 from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.rebuild import rebuild, verify
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue
-from orchestrator.writing import Writer
 
 ORIGIN = {"commit": "c", "dirty": False, "versions": {"torch": "2"}}
 

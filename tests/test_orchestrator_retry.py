@@ -13,8 +13,8 @@ import pytest
 from byol_core.files import RecordLog, RecordReader, claim_folder, write_json
 from byol_core.train.checkpoint import Checkpoints
 from orchestrator import follow as following
-from orchestrator.collect import collect
-from orchestrator.database import open_database
+from orchestrator.database.collect import collect
+from orchestrator.database.connect import open_database
 from orchestrator.errors import BrokenSweepError, UsageError
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.launch import Reporter, Request, launch

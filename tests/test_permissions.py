@@ -22,7 +22,7 @@ from byol_core.files import (
     share,
     write_json,
 )
-from orchestrator.database import open_database
+from orchestrator.database.connect import open_database
 from orchestrator.slurm import submit
 from orchestrator.spec.resources import Resources
 

@@ -16,10 +16,10 @@ import sqlalchemy
 from test_orchestrator_rebuild import change, content, finished_root
 
 from analysis import load
-from orchestrator.collect import collect
-from orchestrator.database import open_database
+from orchestrator.database.collect import collect
+from orchestrator.database.connect import open_database
+from orchestrator.database.rebuild import rebuild, verify
 from orchestrator.errors import StoreError, UsageError
-from orchestrator.rebuild import rebuild, verify
 from orchestrator.store.standing import Queue
 
 PASSWORD = "quite-secret"
@@ -83,7 +83,7 @@ def test_a_server_is_rebuilt_in_one_transaction_and_keeps_what_is_not_ours(root,
     change(url, "UPDATE evaluations SET value = 0.25")
     changed = content(url)
     with monkeypatch.context() as dying:
-        dying.setattr("orchestrator.rebuild.collect_into", lambda *_: 1 / 0)
+        dying.setattr("orchestrator.database.rebuild.collect_into", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             rebuild(url, root, Queue())
     assert content(url) == changed != before

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from orchestrator.collect import collect
-from orchestrator.database import open_database
+from orchestrator.database.collect import collect
+from orchestrator.database.connect import open_database
 from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.provenance import origin
 from orchestrator.provenance.redact import REDACTED, is_secret_name, redact, redact_arguments, without_user

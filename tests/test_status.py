@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from orchestrator.collect import collect
-from orchestrator.database import open_database
+from orchestrator.database.collect import collect
+from orchestrator.database.connect import open_database
 from orchestrator.errors import UsageError
 from orchestrator.forecast import Forecast, makespan
 from orchestrator.plan import Narrowing, make_plan, write_plan

@@ -19,13 +19,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from byol_core.files import RecordReader, make_folder, read_json, write_json
 from byol_core.train import Result
-from orchestrator.collect import collect
-from orchestrator.database import open_database
+from orchestrator.database.collect import collect
+from orchestrator.database.connect import open_database
+from orchestrator.database.rebuild import verify
 from orchestrator.errors import RootLockedError, SchedulerError, SchedulerSilentError
 from orchestrator.machine.processes import Process
 from orchestrator.plan import Narrowing, make_plan, write_plan
 from orchestrator.queued import look_at_queue
-from orchestrator.rebuild import verify
 from orchestrator.spec import load_sweep
 from orchestrator.store import intents
 from orchestrator.store.locks import launcher_lock

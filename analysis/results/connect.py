@@ -9,7 +9,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, select
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
-from orchestrator import schema
+from orchestrator.database import schema
 
 
 class NoDatabaseError(Exception):

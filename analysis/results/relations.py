@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, select
 
-from orchestrator import schema
+from orchestrator.database import schema
 
 Kind = Literal["text", "integer", "number", "yes or no", "texts", "json", "record"]
 """`texts` is a list of them, `json` anything, `record` a flat mapping whose keys may become columns."""

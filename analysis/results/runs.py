@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from orchestrator.schema import attempts, evaluations, runs, summaries, sweep_runs, sweeps
+from orchestrator.database.schema import attempts, evaluations, runs, summaries, sweep_runs, sweeps
 
 Evaluation = tuple[str, int, str, str]
 """Protocol, version, network, name."""

@@ -28,7 +28,7 @@ def database_for(dry_run: bool) -> Engine | None:
 def opened() -> Engine:
     """Open the database, to the root's group as well; one that an older version made is made again first."""
     from byol_core.files import open_like
-    from orchestrator.database import named, open_database
+    from orchestrator.database.connect import named, open_database
 
     try:
         engine = open_database(Places.db)
@@ -43,9 +43,9 @@ def opened() -> Engine:
 
 def rebuilt() -> Iterator[str]:
     """Make the database again from the files; yield what to say about it."""
-    from orchestrator.database import named
+    from orchestrator.database.connect import named
+    from orchestrator.database.rebuild import rebuild
     from orchestrator.queued import look_at_queue
-    from orchestrator.rebuild import rebuild
 
     done = rebuild(Places.db, Places.root, look_at_queue(Places.root))
     yield f"made {named(Places.db)} again from the files: {done.runs} runs in {done.wall_s:.1f} s"
@@ -57,8 +57,8 @@ def rebuilt() -> Iterator[str]:
 
 def collected(wait: bool = False) -> Engine:
     """Bring the database up to date and return it."""
-    from orchestrator.collect import collect
-    from orchestrator.database import shared_warning
+    from orchestrator.database.collect import collect
+    from orchestrator.database.connect import shared_warning
     from orchestrator.queued import look_at_queue
 
     if not Places.root.path.exists() and "://" not in Places.db and not Path(Places.db).exists():

@@ -62,9 +62,9 @@ def rebuild(
         for line in rebuilt():
             print(line)
         return
-    from orchestrator.database import named
+    from orchestrator.database.connect import named
+    from orchestrator.database.rebuild import verify as compare
     from orchestrator.queued import look_at_queue
-    from orchestrator.rebuild import verify as compare
 
     compared, differences = compare(Places.db, Places.root, look_at_queue(Places.root))
     for one in differences[:_SHOWN]:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from orchestrator.database import named, open_database
+from orchestrator.database.connect import named, open_database
 from orchestrator.doctor.files import existing
 from orchestrator.doctor.finding import Finding, fail, ok, warn
 from orchestrator.errors import SweepError

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, Table, bindparam, delete, func, insert, select, update
 
-from orchestrator import schema
-from orchestrator.reading import Point, Row, RunRows
+from orchestrator.database import schema
+from orchestrator.database.read_run import Point, Row, RunRows
 
 _INSERT_POINTS = "INSERT OR IGNORE INTO points (run, metric, step, attempt, value, non_finite) VALUES (?, ?, ?, ?, ?, ?)"
 

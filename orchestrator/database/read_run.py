@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from byol_core.files import Cursor, RecordReader, read_json
-from orchestrator import schema
+from orchestrator.database import schema
 from orchestrator.store.root import AttemptFolder, RunFolder
 from orchestrator.store.standing import Queue, State, standing
 

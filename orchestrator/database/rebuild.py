@@ -16,10 +16,10 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from byol_core.files import create_file, remove_tree
-from orchestrator import schema
-from orchestrator.collect import collect, collect_into
-from orchestrator.database import cause, connect_unchecked, create_tables, named, open_database, version_in, writing
-from orchestrator.digests import digests
+from orchestrator.database import schema
+from orchestrator.database.collect import collect, collect_into
+from orchestrator.database.connect import cause, connect_unchecked, create_tables, named, open_database, version_in, writing
+from orchestrator.database.digests import digests
 from orchestrator.errors import StoreError
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue

@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from byol_core.files import create_file
-from orchestrator import schema
+from orchestrator.database import schema
 from orchestrator.errors import OldSchemaError, StoreError, UsageError
 from orchestrator.machine.filesystem import filesystem_of
 

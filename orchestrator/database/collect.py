@@ -17,14 +17,14 @@ from sqlalchemy import Connection, Engine, Table, delete, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from byol_core.files import DamagedFileError, read_json
-from orchestrator import schema
-from orchestrator.database import cause, writing
+from orchestrator.database import schema
+from orchestrator.database.connect import cause, writing
+from orchestrator.database.read_run import Row, RunRows, new_run, read_run
+from orchestrator.database.write_rows import Writer
 from orchestrator.errors import StoreError
-from orchestrator.reading import Row, RunRows, new_run, read_run
 from orchestrator.store.locks import open_lock
 from orchestrator.store.root import Root, RunFolder
 from orchestrator.store.standing import ACTIVE, Queue, State
-from orchestrator.writing import Writer
 
 _UNTOUCHED = "no attempt"
 _COARSEST_NS = 2_000_000_000

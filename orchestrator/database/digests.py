@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from orchestrator.schema import attempts, evaluations, metrics, points, runs, summaries, sweep_runs, sweeps, variants
+from orchestrator.database.schema import attempts, evaluations, metrics, points, runs, summaries, sweep_runs, sweeps, variants
 
 _BOOKKEEPING = {"id", "run", "sweep_id", "stamp"}
 
