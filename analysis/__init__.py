@@ -1,1 +1,3 @@
-"""Reads results.db and rebuilds the papers' tables: numbers beside the published ones, with statistics and figures."""
+"""Reads results.db and rebuilds the papers' tables: numbers beside the published ones, with
+statistics and figures.
+"""

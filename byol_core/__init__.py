@@ -1,4 +1,5 @@
 """BYOL and its ablations: trains one run. Knows no database, no scheduler and no sweep.
 
-Run one by hand with ``python -m byol_core --preset digits-tiny --out DIR``. Importing this package loads no torch.
+Run one by hand with ``python -m byol_core --preset digits-tiny --out DIR``. Importing this package
+loads no torch.
 """

@@ -1,1 +1,3 @@
-"""Three ways to run: ``local`` (processes on this machine), ``inline`` (in this process), ``slurm`` (job arrays)."""
+"""Three ways to run: ``local`` (processes on this machine), ``inline`` (in this process), ``slurm``
+(job arrays).
+"""

@@ -1,1 +1,3 @@
-"""Runs as SLURM jobs: ``commands`` speaks to SLURM, ``submit`` sends, ``look`` asks, ``job`` is what runs in a job."""
+"""Runs as SLURM jobs: ``commands`` speaks to SLURM, ``submit`` sends, ``look`` asks, ``job`` is
+what runs in a job.
+"""

@@ -1,7 +1,8 @@
-"""The spec: a YAML file, parsed strictly, with profiles and overrides applied and expanded into variants.
+"""The spec: a YAML file, parsed strictly, with profiles and overrides applied and expanded into
+variants.
 
-``strict_yaml`` reads, ``model`` and ``resources`` say what is allowed, ``explain`` puts file and line into errors, ``load``
-lays profile and overrides over it, ``expand`` makes variants.
+``strict_yaml`` reads, ``model`` and ``resources`` say what is allowed, ``explain`` puts file and
+line into errors, ``load`` lays profile and overrides over it, ``expand`` makes variants.
 """
 
 from orchestrator.spec.expand import Variant, expand, resources_of

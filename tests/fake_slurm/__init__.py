@@ -1,6 +1,8 @@
-"""A scripted SLURM for tests: ``slurm.py`` is its commands, `FakeSlurm` moves its jobs on and makes it fail.
+"""A scripted SLURM for tests: ``slurm.py`` is its commands, `FakeSlurm` moves its jobs on and makes
+it fail.
 
-``fake = FakeSlurm(folder)`` makes a cluster; where `fake.environment()` holds, `sbatch` and its like are the fake's.
+``fake = FakeSlurm(folder)`` makes a cluster; where `fake.environment()` holds, `sbatch` and its
+like are the fake's.
 """
 
 import fcntl
