@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from byol_core.files import RecordLog
+from orchestrator.executors.worker import Job, _Attempt, _claim
 from orchestrator.store.root import Root
-from orchestrator.worker import Job, _Attempt, _claim
 
 Log = Callable[[int, Mapping[str, float]], None]
 

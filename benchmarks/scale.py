@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from orchestrator.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.plan import Narrowing, make_plan, write_plan
 from orchestrator.provenance.origin import versions
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root

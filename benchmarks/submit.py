@@ -21,7 +21,7 @@ sys.path.insert(0, str(REPO / "tests"))
 from fake_slurm import FakeSlurm  # noqa: E402
 
 from orchestrator.provenance.origin import versions  # noqa: E402
-from orchestrator.queued import look_at_queue  # noqa: E402
+from orchestrator.slurm.queue import look_at_queue  # noqa: E402
 from orchestrator.store.root import Root  # noqa: E402
 
 RUNS = 10_000

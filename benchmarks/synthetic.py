@@ -14,11 +14,11 @@ from unittest import mock
 from byol_core.config import TrainConfig
 from byol_core.files import make_folder, write_json
 from byol_core.train import Observer, Options, Result
-from orchestrator.plan import Narrowing, make_plan, write_plan
+from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.launch.plan import Narrowing, make_plan, write_plan
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue
-from orchestrator.worker import Job, run_attempt
 
 NAMES = ("loss", "std_sqrt_d", "positive_cosine", "negative_cosine", "effective_rank", "retrieval", "lr", "tau")
 """The eight metrics of a logged step; the worker adds images_per_s."""

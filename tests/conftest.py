@@ -144,7 +144,7 @@ def command(*arguments):
 @pytest.fixture
 def root(tmp_path, spec_file):
     """A planned sweep of four runs; tests of other roots have a fixture of their own."""
-    from orchestrator.plan import Narrowing, make_plan, write_plan
+    from orchestrator.launch.plan import Narrowing, make_plan, write_plan
     from orchestrator.spec import load_sweep
     from orchestrator.store.root import Root
     from orchestrator.store.standing import Queue

@@ -17,11 +17,11 @@ ALLOWED = {
     "analysis": {"analysis", "orchestrator.database.schema", "orchestrator", "byol_core.files"},
 }
 EXTRA = {
-    "orchestrator.worker": {"byol_core.train"},
+    "orchestrator.executors.worker": {"byol_core.train"},
     "orchestrator.executors.warm": {"byol_core.train", "byol_core"},
     "orchestrator.cli.looking": {"analysis"},
     "orchestrator.cli.results": {"analysis"},
-    "orchestrator.plan": {"analysis.papers.rows"},
+    "orchestrator.launch.plan": {"analysis.papers.rows"},
 }
 LIGHT = {
     "byol_core.config",
@@ -73,8 +73,8 @@ def test_arrows_go_one_way(name, file):
 
 def test_the_walk_sees_imports_inside_functions(tmp_path):
     file = tmp_path / "hidden.py"
-    file.write_text("def f():\n    from orchestrator.plan import make_plan\n    return make_plan\n")
-    assert "orchestrator.plan" in set(imports(file))
+    file.write_text("def f():\n    from orchestrator.launch.plan import make_plan\n    return make_plan\n")
+    assert "orchestrator.launch.plan" in set(imports(file))
 
 
 HEAVY = ("torch", "pandas", "matplotlib", "sklearn", "scipy", "optuna", "submitit", "pyarrow")

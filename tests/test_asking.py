@@ -7,19 +7,19 @@ from dataclasses import asdict
 import pytest
 
 from byol_core.files import RecordLog, write_json
-from orchestrator.asking import Asking
-from orchestrator.cost import estimate
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
-from orchestrator.launch import Reporter, Request, launch
+from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.launch.cost import estimate
+from orchestrator.launch.launch import Reporter, Request, launch
+from orchestrator.launch.plan import Narrowing, make_plan
+from orchestrator.launch.requests import Asking
 from orchestrator.machine.processes import this_process
-from orchestrator.plan import Narrowing, make_plan
-from orchestrator.queued import look_at_queue
+from orchestrator.slurm.queue import look_at_queue
 from orchestrator.spec import load_sweep
-from orchestrator.status import sweep_statuses
+from orchestrator.status.sweep_status import sweep_statuses
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue
-from orchestrator.worker import Job, run_attempt
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 ASKED = "resources: {gpus: 0, cpus: 1, mem_gb: 1, timeout_min: 10}"

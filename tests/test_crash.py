@@ -18,11 +18,11 @@ from byol_core.train.checkpoint import Checkpoints
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.database.rebuild import verify
-from orchestrator.plan import Narrowing, make_plan, write_plan
+from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.launch.plan import Narrowing, make_plan, write_plan
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue, State
-from orchestrator.worker import Job, run_attempt
 
 JOB = Job("inline", capture=False, device="cpu", threads=1, log_every=1, checkpoint_every_s=0)
 SHORT = (("epochs: 2,", "epochs: 1,"), ("batch_size: 64", "batch_size: 128"), ("seeds: [0, 1]", "seeds: [0]"))

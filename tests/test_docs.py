@@ -99,7 +99,7 @@ def test_the_readme_shows_the_two_commands_on_top():
 
 
 def test_the_manual_names_every_key_of_status_json():
-    from orchestrator.status import RunStatus, SweepStatus
+    from orchestrator.status.sweep_status import RunStatus, SweepStatus
 
     keys = set(SweepStatus("x", 0.0).as_json()) | set(RunStatus.__dataclass_fields__) | {"progress", "group", "why"}
     assert not {key for key in keys if f"`{key}`" not in MANUAL}

@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from orchestrator import hooks
-from orchestrator.hooks import VARIABLE, fire, outcome
-from orchestrator.status import RunStatus, SweepStatus
+from orchestrator.launch import on_end
+from orchestrator.launch.on_end import VARIABLE, fire, outcome
+from orchestrator.status.sweep_status import RunStatus, SweepStatus
 from orchestrator.store.standing import State
 
 DONE = SweepStatus(
@@ -77,7 +77,7 @@ def test_a_hook_that_fails_is_one_warning_without_the_secret(name):
 
 
 def test_a_command_that_hangs_is_given_up(monkeypatch):
-    monkeypatch.setattr(hooks, "_COMMAND_S", 0.5)
+    monkeypatch.setattr(on_end, "_COMMAND_S", 0.5)
     (warning,) = fire(outcome(DONE, 0), "sleep 20", {})
     assert "did not end within 0.5 s" in warning
 

@@ -7,13 +7,13 @@ import time
 import pytest
 
 from byol_core.files import RecordLog
-from orchestrator import logs
-from orchestrator.logs import log_lines
-from orchestrator.plan import Narrowing, make_plan, write_plan
+from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.launch.plan import Narrowing, make_plan, write_plan
 from orchestrator.spec import load_sweep
+from orchestrator.status import logs
+from orchestrator.status.logs import log_lines
 from orchestrator.store.root import Root
 from orchestrator.store.standing import JobFacts, Queue
-from orchestrator.worker import Job, run_attempt
 
 
 @pytest.fixture

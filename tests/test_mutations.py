@@ -58,7 +58,7 @@ MUTATIONS = {
         "closed_log",
     ),
     "sync of the series before a checkpoint": (
-        "orchestrator/worker.py",
+        "orchestrator/executors/worker.py",
         "        self.log.sync()\n",
         "",
         POWER,
@@ -87,21 +87,21 @@ MUTATIONS = {
     ),
     "checksum": (RECORDS, "    if tail != b", "    if not tail and b", FILES, "flipped"),
     "the durable last word": (
-        "orchestrator/worker.py",
+        "orchestrator/executors/worker.py",
         '"reason": reason}, durable=True)',
         '"reason": reason})',
         POWER,
         "at_once",
     ),
     "the durable checkpoint record": (
-        "orchestrator/worker.py",
+        "orchestrator/executors/worker.py",
         '"step": step}, durable=True)',
         '"step": step})',
         POWER,
         "at_once",
     ),
     "the fence": (
-        "orchestrator/worker.py",
+        "orchestrator/executors/worker.py",
         "            raise OutrunError\n",
         "            pass\n",
         STORE,

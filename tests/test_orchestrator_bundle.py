@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from orchestrator.launch import Reporter, Request, launch
-from orchestrator.plan import Narrowing
-from orchestrator.queued import look_at_queue
+from orchestrator.launch.launch import Reporter, Request, launch
+from orchestrator.launch.plan import Narrowing
+from orchestrator.slurm.queue import look_at_queue
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root
 from orchestrator.store.standing import standing
@@ -42,9 +42,8 @@ def submitted(spec_file, root, fake_slurm):
 
 def start_job(root, runs, fake_slurm):
     """Start the job as SLURM does, in a process group of its own."""
-    call = (
-        f"from orchestrator.slurm.job import work; work({str(root.path)!r}, [{[run.run_id for run in runs]!r}], 1, False, {{}})"
-    )
+    bundles = [[run.run_id for run in runs]]
+    call = f"from orchestrator.executors.slurm_job import work; work({str(root.path)!r}, {bundles!r}, 1, False, {{}})"
     slurm = {"SLURM_JOB_ID": "1001", "SLURM_ARRAY_JOB_ID": "1001", "SLURM_ARRAY_TASK_ID": "0", "SLURM_CPUS_PER_TASK": "1"}
     fake_slurm.start("1001_0")
     return subprocess.Popen([sys.executable, "-c", call], env={**os.environ, **slurm}, start_new_session=True)

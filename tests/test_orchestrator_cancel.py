@@ -6,17 +6,17 @@ import time
 import pytest
 from conftest import command
 
-from orchestrator.cancel import Choice, cancel_runs, find
 from orchestrator.errors import UsageError
-from orchestrator.launch import Reporter, Request, launch
-from orchestrator.plan import Narrowing, make_plan
-from orchestrator.queued import look_at_queue
+from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.launch.cancel import Choice, cancel_runs, find
+from orchestrator.launch.launch import Reporter, Request, launch
+from orchestrator.launch.plan import Narrowing, make_plan
+from orchestrator.slurm.queue import look_at_queue
 from orchestrator.slurm.submit import cancel_jobs
 from orchestrator.spec import load_sweep
 from orchestrator.store.locks import launcher_lock
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue, State, standing
-from orchestrator.worker import Job, run_attempt
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 INLINE = Job("inline", capture=False, device="cpu", threads=1)

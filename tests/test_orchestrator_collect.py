@@ -18,9 +18,9 @@ from orchestrator.database import schema
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.errors import StoreError
+from orchestrator.executors.worker import run_attempt
 from orchestrator.machine.processes import this_process
 from orchestrator.store.standing import Queue, State
-from orchestrator.worker import run_attempt
 
 
 @pytest.fixture

@@ -14,22 +14,22 @@ from conftest import SPEC
 from sqlalchemy import func, select
 
 from byol_core.config import canonical
-from orchestrator.asking import Asking
-from orchestrator.compare import difference
-from orchestrator.cost import estimate
 from orchestrator.database import schema
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.errors import SpecError, UsageError
-from orchestrator.plan import Narrowing, make_plan, write_plan
+from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.launch.cost import estimate
+from orchestrator.launch.max_steps import try_out
+from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.requests import Asking
 from orchestrator.spec import expand, load_sweep
 from orchestrator.spec.derive import FormulaError, evaluate
+from orchestrator.status.diff import difference
 from orchestrator.store.clean import find
 from orchestrator.store.locks import is_held, launcher_lock
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue, State, standing
-from orchestrator.tries import try_out
-from orchestrator.worker import Job, run_attempt
 
 INLINE = Job("inline", capture=False, device="cpu", threads=1)
 VALUES = {"batch_size": 64, "optimizer.lr": 0.5, "method": "byol", "epochs": 3}

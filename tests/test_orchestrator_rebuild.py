@@ -16,7 +16,7 @@ from orchestrator.database.digests import digests
 from orchestrator.database.rebuild import rebuild, verify
 from orchestrator.database.write_rows import Writer
 from orchestrator.errors import OldSchemaError, StoreError
-from orchestrator.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.plan import Narrowing, make_plan, write_plan
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue

@@ -12,23 +12,23 @@ import pytest
 
 from byol_core.files import RecordLog, RecordReader, claim_folder, write_json
 from byol_core.train.checkpoint import Checkpoints
-from orchestrator import follow as following
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.errors import BrokenSweepError, UsageError
 from orchestrator.executors.interrupts import Interrupts
-from orchestrator.launch import Reporter, Request, launch
+from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.launch import wait as following
+from orchestrator.launch.launch import Reporter, Request, launch
+from orchestrator.launch.plan import Narrowing, make_plan, write_plan
 from orchestrator.machine.processes import this_process
-from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.queued import look_at_queue
 from orchestrator.slurm import requeue
 from orchestrator.slurm.distributed import rendezvous
 from orchestrator.slurm.nodes import without
+from orchestrator.slurm.queue import look_at_queue
 from orchestrator.slurm.submit import _lead_s
 from orchestrator.spec import load_sweep
 from orchestrator.store.retry import RULES, held_back, idle_attempts
 from orchestrator.store.standing import Queue, State, standing
-from orchestrator.worker import Job, run_attempt
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 

@@ -7,16 +7,16 @@ from types import SimpleNamespace
 import pytest
 
 from byol_core.files import RecordLog, write_json
-from orchestrator import queued
-from orchestrator.launch import Reporter, Request, launch
+from orchestrator.executors.worker import Job
+from orchestrator.launch.launch import Reporter, Request, launch
+from orchestrator.launch.plan import Narrowing
 from orchestrator.machine.processes import this_process
-from orchestrator.plan import Narrowing
-from orchestrator.queued import look_at_queue
+from orchestrator.slurm import queue
 from orchestrator.slurm.commands import ask
+from orchestrator.slurm.queue import look_at_queue
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root
 from orchestrator.store.standing import ENDED, State, standing
-from orchestrator.worker import Job
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 
@@ -27,7 +27,7 @@ def clock(monkeypatch):
     clock = SimpleNamespace(ahead_s=0.0)
     clock.time = lambda: time.time() + clock.ahead_s
     clock.passes = lambda seconds: setattr(clock, "ahead_s", clock.ahead_s + seconds)
-    monkeypatch.setattr(queued, "time", clock)
+    monkeypatch.setattr(queue, "time", clock)
     return clock
 
 
@@ -123,7 +123,7 @@ def test_submitit_1720_and_snakemake_38_without_accounting_a_job_is_gone_when_tw
 
 
 def test_snakemake_207_and_331_a_database_that_hangs_costs_one_wait_a_minute(root, go, fake_slurm, clock, monkeypatch):
-    monkeypatch.setattr("orchestrator.slurm.look._TIMEOUT_S", 2)
+    monkeypatch.setattr("orchestrator.slurm.listing._TIMEOUT_S", 2)
     job_ids = go()
     fake_slurm.end(*job_ids)
     fake_slurm.forget(*job_ids)

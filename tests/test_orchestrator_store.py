@@ -10,12 +10,12 @@ import pytest
 
 from byol_core.files import RecordLog, RecordReader, write_json
 from orchestrator.errors import UsageError
+from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.launch.plan import Narrowing, make_plan
 from orchestrator.machine.processes import Process, is_alive, this_process
-from orchestrator.plan import Narrowing, make_plan
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root
 from orchestrator.store.standing import JobFacts, Queue, State, standing
-from orchestrator.worker import Job, run_attempt
 
 INLINE = Job("inline", capture=False, device="cpu", threads=1, log_every=2)
 
@@ -58,7 +58,7 @@ def test_a_job_waits_for_files_that_show_up_late(root, run):
 
 
 def test_a_run_that_was_deleted_fails_with_its_reason(root, run, monkeypatch, capfd):
-    monkeypatch.setattr("orchestrator.worker._PATIENCE_S", 0.1)
+    monkeypatch.setattr("orchestrator.executors.worker._PATIENCE_S", 0.1)
     shutil.rmtree(run.path)
     assert run_attempt(root.path, run.run_id, INLINE, go_on) == State.FAILED
     assert "missing; launch the sweep again" in capfd.readouterr().err

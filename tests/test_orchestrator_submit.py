@@ -6,10 +6,10 @@ import re
 import pytest
 from conftest import SPEC
 
-from orchestrator import submission
 from orchestrator.errors import RootLockedError, SchedulerSilentError
-from orchestrator.launch import Reporter, Request, launch
-from orchestrator.plan import Narrowing
+from orchestrator.launch import send
+from orchestrator.launch.launch import Reporter, Request, launch
+from orchestrator.launch.plan import Narrowing
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.limits import ask_controller, ask_room
 from orchestrator.spec import load_sweep
@@ -106,7 +106,7 @@ def test_jobs_of_the_user_that_are_there_already_count(fake_slurm):
     ask("sbatch", "--array=0-2", "--wrap", "true")
     room = ask_room(ask_controller(), max_jobs=4)
     charge = (None, "normal")
-    assert [room.take(submission.Charge(*charge)) for _ in range(2)] == [None, "max_jobs in clusters.yaml is 4"]
+    assert [room.take(send.Charge(*charge)) for _ in range(2)] == [None, "max_jobs in clusters.yaml is 4"]
 
 
 def test_a_torn_answer_about_limits_is_no_limit(fake_slurm):

@@ -19,11 +19,11 @@ from byol_core.files import (
     write_json,
 )
 from byol_core.train.checkpoint import Checkpoints
-from orchestrator.plan import Narrowing, make_plan, write_plan
+from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.launch.plan import Narrowing, make_plan, write_plan
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue, last_word
-from orchestrator.worker import Job, run_attempt
 
 # One thread: a forked child must not wait for its parent's threads.
 JOB = Job("inline", capture=False, device="cpu", threads=1, log_every=1, checkpoint_every_s=0)

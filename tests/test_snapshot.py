@@ -34,10 +34,10 @@ def test_an_edited_checkout_gets_a_snapshot_of_its_own(root, tmp_path):
     for package in ("analysis", "byol_core", "orchestrator"):
         shutil.copytree(REPO / package, tmp_path / "checkout" / package)
     first = take_snapshot(root, tmp_path / "checkout")
-    loss = tmp_path / "checkout" / "byol_core" / "loss.py"
+    loss = tmp_path / "checkout" / "byol_core" / "streams.py"
     loss.write_text(loss.read_text() + "# edited\n")
     second = take_snapshot(root, tmp_path / "checkout")
-    assert first != second and "# edited" not in (first / "byol_core" / "loss.py").read_text()
+    assert first != second and "# edited" not in (first / "byol_core" / "streams.py").read_text()
     loss.rename(loss.with_name("lost.py"))
     assert take_snapshot(root, tmp_path / "checkout") not in (first, second)
 
@@ -56,8 +56,8 @@ def test_a_copy_cut_short_is_made_again(root, monkeypatch):
 def job_from(folder, root, run, sha):
     """Run an attempt as a job does: the code from `folder`, the working directory elsewhere."""
     program = (
-        "import sys; from pathlib import Path; from orchestrator.worker import Job, run_attempt; import orchestrator; "
-        "print(orchestrator.__file__); "
+        "import sys; from pathlib import Path; from orchestrator.executors.worker import Job, run_attempt; "
+        "import orchestrator; print(orchestrator.__file__); "
         f"print(run_attempt(Path({str(root.path)!r}), {run.run_id!r}, "
         f"Job('slurm', '7', device='cpu', threads=1, capture=False, code={sha!r}), lambda: None))"
     )
@@ -66,7 +66,7 @@ def job_from(folder, root, run, sha):
 
 
 def test_a_job_runs_the_copy_and_refuses_one_that_was_changed(root, spec_file):
-    from orchestrator.plan import Narrowing, make_plan, write_plan
+    from orchestrator.launch.plan import Narrowing, make_plan, write_plan
     from orchestrator.spec import load_sweep
     from orchestrator.store.standing import Queue
 
@@ -75,7 +75,7 @@ def test_a_job_runs_the_copy_and_refuses_one_that_was_changed(root, spec_file):
     (run,) = root.runs()
     write_json(run.description, {**run.describe(), "protocols": ["knn"]})
     folder = take_snapshot(root)
-    file = folder / "byol_core" / "loss.py"
+    file = folder / "byol_core" / "streams.py"
     text = file.read_text()
     file.write_text(text + "# edited while the job waited\n")
     refused = job_from(folder, root, run, folder.name)

@@ -10,18 +10,18 @@ from rich.console import Console
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.errors import UsageError
-from orchestrator.forecast import Forecast, makespan
-from orchestrator.plan import Narrowing, make_plan, write_plan
+from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.launch.plan import Narrowing, make_plan, write_plan
 from orchestrator.slurm.reasons import WORDS, explain
 from orchestrator.spec import load_sweep
-from orchestrator.status import RunStatus, SweepStatus, narrowed, sweep_statuses
-from orchestrator.status_screen import reason_lines, run_lines, status_view
+from orchestrator.status.forecast import Forecast, makespan
+from orchestrator.status.sweep_status import RunStatus, SweepStatus, narrowed, sweep_statuses
+from orchestrator.status.terminal import reason_lines, run_lines, status_view
+from orchestrator.status.usage import Usage
+from orchestrator.status.verdict import Word, summary, verdict
 from orchestrator.store.root import Root
 from orchestrator.store.standing import JobFacts, Queue, State
 from orchestrator.text import duration
-from orchestrator.usage import Usage
-from orchestrator.verdict import Word, summary, verdict
-from orchestrator.worker import Job, run_attempt
 
 
 def runs(*states, variant="byol", **values):

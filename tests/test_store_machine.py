@@ -23,15 +23,15 @@ from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.database.rebuild import verify
 from orchestrator.errors import RootLockedError, SchedulerError, SchedulerSilentError
+from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.launch.plan import Narrowing, make_plan, write_plan
 from orchestrator.machine.processes import Process
-from orchestrator.plan import Narrowing, make_plan, write_plan
-from orchestrator.queued import look_at_queue
+from orchestrator.slurm.queue import look_at_queue
 from orchestrator.spec import load_sweep
 from orchestrator.store import intents
 from orchestrator.store.locks import launcher_lock
 from orchestrator.store.root import Root
 from orchestrator.store.standing import ACTIVE, JobFacts, State
-from orchestrator.worker import Job, run_attempt
 
 TOTAL = 4
 RETRIED = frozenset(State) - ACTIVE - {State.COMPLETED}
@@ -98,11 +98,11 @@ class Store(RuleBasedStateMachine):
         time = types.SimpleNamespace(time=lambda: self.clock, monotonic=lambda: self.clock, sleep=lambda _: None)
         for module in ("intents", "queued", "worker", "plan"):
             self.patch.setattr(f"orchestrator.{module}.time", time)
-        self.patch.setattr("orchestrator.queued.has_slurm", lambda: True)
-        self.patch.setattr("orchestrator.queued.queue", self.slurm.listing)
-        self.patch.setattr("orchestrator.queued.account", lambda *_: None)
+        self.patch.setattr("orchestrator.slurm.queue.has_slurm", lambda: True)
+        self.patch.setattr("orchestrator.slurm.queue.queue", self.slurm.listing)
+        self.patch.setattr("orchestrator.slurm.queue.account", lambda *_: None)
         self.patch.setattr("orchestrator.slurm.requeue._look", lambda: ("RUNNING", None))  # no squeue is here to be waited for
-        self.patch.setattr("orchestrator.worker.this_process", lambda: Process("node", "boot", 1, 1))
+        self.patch.setattr("orchestrator.executors.worker.this_process", lambda: Process("node", "boot", 1, 1))
         self.patch.setattr("byol_core.train.train", self.train)
 
     # Launching

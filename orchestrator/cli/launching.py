@@ -15,10 +15,10 @@ from orchestrator.text import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.launch import Launch, Request
+    from orchestrator.launch.launch import Launch, Request
+    from orchestrator.launch.progress import Watch
     from orchestrator.spec import Sweep
-    from orchestrator.status import SweepStatus
-    from orchestrator.watch import Watch
+    from orchestrator.status.sweep_status import SweepStatus
 
 
 def launch(
@@ -55,17 +55,17 @@ def launch(
 
     Example: sweep launch sweeps/norm_ablation.yaml --profile quick --executor local
     """
-    from orchestrator.launch import Request, parse_retry
-    from orchestrator.plan import Narrowing
-    from orchestrator.screen import show_plan_runs
+    from orchestrator.launch.launch import Request, parse_retry
+    from orchestrator.launch.plan import Narrowing
+    from orchestrator.launch.progress import Watch
+    from orchestrator.launch.terminal import show_plan_runs
     from orchestrator.spec import load_sweep
-    from orchestrator.watch import Watch
 
     sweep = load_sweep(spec, profile, dict(assignment(text) for text in assign or []))
     narrowing = Narrowing(seed_numbers(seeds), table, names(only), parse_retry(retry))
     console = make_console()
     if max_steps is not None:
-        from orchestrator.tries import try_out
+        from orchestrator.launch.max_steps import try_out
 
         raise typer.Exit(try_out(sweep, Places.root, narrowing, max_steps, print))
     if controller:
@@ -84,7 +84,7 @@ def launch(
 
 
 def _start(request: "Request", watch: "Watch") -> "Launch":
-    from orchestrator.launch import launch as start
+    from orchestrator.launch.launch import launch as start
 
     try:
         return start(request, Places.root, watch.reporter())
@@ -96,8 +96,8 @@ def _start(request: "Request", watch: "Watch") -> "Launch":
 
 def _conclude(console: "Console", label: str, done: "Launch", on_end: str | None) -> int:
     """Say what came of a launch, to whoever asked to be told too; return the exit status."""
-    from orchestrator.status import sweep_statuses
-    from orchestrator.watch import show_outcome, show_sent
+    from orchestrator.launch.progress import show_outcome, show_sent
+    from orchestrator.status.sweep_status import sweep_statuses
 
     if not done.waited:
         show_sent(console, done.sent)
@@ -112,7 +112,7 @@ def _conclude(console: "Console", label: str, done: "Launch", on_end: str | None
 
 def _tell(status: "SweepStatus", done: "Launch", exit_status: int, on_end: str | None) -> None:
     """Tell the outside that the sweep has ended, where this launch has seen it end."""
-    from orchestrator.hooks import fire, outcome
+    from orchestrator.launch.on_end import fire, outcome
 
     if not done.interrupted:
         for warning in fire(outcome(status, exit_status, done.stopped), on_end):
@@ -121,7 +121,7 @@ def _tell(status: "SweepStatus", done: "Launch", exit_status: int, on_end: str |
 
 def _send_controller(sweep: "Sweep", executor: str, cluster: str | None) -> None:
     """Have this very command run as a job, waiting."""
-    from orchestrator.launch import choose_executor
+    from orchestrator.launch.launch import choose_executor
     from orchestrator.slurm.controller import submit_controller
     from orchestrator.slurm.limits import ask_controller
     from orchestrator.spec.clusters import choose_cluster, load_clusters

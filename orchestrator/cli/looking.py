@@ -18,7 +18,7 @@ from orchestrator.store.root import PREFIX, RunFolder
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from orchestrator.status import SweepStatus
+    from orchestrator.status.sweep_status import SweepStatus
 
 _WATCH_S = 2.0
 
@@ -31,8 +31,8 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Go on showing it, every two seconds, until Ctrl-C.")] = False,
 ) -> None:
     """Show whether the sweeps go well, how far they are, and why what waits or failed does. Changes no run and no job."""
-    from orchestrator.status import as_json as to_json
-    from orchestrator.status_screen import run_lines
+    from orchestrator.status.sweep_status import as_json as to_json
+    from orchestrator.status.terminal import run_lines
     from orchestrator.store.standing import State
 
     if state not in (None, "any", *(known.value.lower() for known in State)):
@@ -66,7 +66,7 @@ def _watch(console: Console, sweep: str | None, only: str | None) -> None:
 
 
 def _statuses(sweep: str | None, only: str | None) -> "list[SweepStatus]":
-    from orchestrator.status import narrowed, sweep_statuses
+    from orchestrator.status.sweep_status import narrowed, sweep_statuses
 
     statuses = sweep_statuses(collected(), sweep)
     return narrowed(statuses, names(only)) if only else statuses
@@ -74,7 +74,7 @@ def _statuses(sweep: str | None, only: str | None) -> "list[SweepStatus]":
 
 def _view(statuses: "list[SweepStatus]") -> "RenderableType":
     from analysis.tables.collapse import COLLAPSED_BELOW
-    from orchestrator.status_screen import status_view
+    from orchestrator.status.terminal import status_view
     from orchestrator.store.locks import is_held
 
     if not statuses:
@@ -91,9 +91,9 @@ def show(
     out: Annotated[Path, typer.Option(help="The PNG.")] = Path("plot.png"),
 ) -> None:
     """Show runs: settings, attempts, results; or plot a metric of them."""
-    from orchestrator.inspect_run import describe, unlike_preset
-    from orchestrator.queued import look_at_queue
-    from orchestrator.screen import show_run
+    from orchestrator.launch.terminal import show_run
+    from orchestrator.slurm.queue import look_at_queue
+    from orchestrator.status.show import describe, unlike_preset
     from orchestrator.store.standing import standing
 
     folders = [Places.root.find_run(run) for run in runs]
@@ -114,8 +114,8 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what two runs differ in: settings, data, results."""
-    from orchestrator.compare import difference
-    from orchestrator.screen import show_difference
+    from orchestrator.launch.terminal import show_difference
+    from orchestrator.status.diff import difference
 
     found = difference(Places.root.find_run(one), Places.root.find_run(other))
     if as_json:
@@ -129,8 +129,8 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False,
 ) -> None:
     """Print what a run's last attempt recorded and printed; before there is one, what its job printed."""
-    from orchestrator.logs import log_lines
-    from orchestrator.queued import look_at_queue
+    from orchestrator.slurm.queue import look_at_queue
+    from orchestrator.status.logs import log_lines
     from orchestrator.text import plain
 
     for line in log_lines(Places.root, Places.root.find_run(run), follow, lambda: look_at_queue(Places.root)):
@@ -140,7 +140,7 @@ def logs(
 def _plot(folders: Sequence[RunFolder], metric: str, out: Path) -> None:
     from analysis.figures.curves import draw
     from analysis.load import UnknownMetricError, UnknownRunError, series
-    from orchestrator.inspect_run import unlike_preset
+    from orchestrator.status.show import unlike_preset
 
     collected()
     labels = {}

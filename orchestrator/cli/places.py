@@ -45,7 +45,7 @@ def rebuilt() -> Iterator[str]:
     """Make the database again from the files; yield what to say about it."""
     from orchestrator.database.connect import named
     from orchestrator.database.rebuild import rebuild
-    from orchestrator.queued import look_at_queue
+    from orchestrator.slurm.queue import look_at_queue
 
     done = rebuild(Places.db, Places.root, look_at_queue(Places.root))
     yield f"made {named(Places.db)} again from the files: {done.runs} runs in {done.wall_s:.1f} s"
@@ -59,7 +59,7 @@ def collected(wait: bool = False) -> Engine:
     """Bring the database up to date and return it."""
     from orchestrator.database.collect import collect
     from orchestrator.database.connect import shared_warning
-    from orchestrator.queued import look_at_queue
+    from orchestrator.slurm.queue import look_at_queue
 
     if not Places.root.path.exists() and "://" not in Places.db and not Path(Places.db).exists():
         raise UsageError(

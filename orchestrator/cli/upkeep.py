@@ -18,8 +18,8 @@ def cancel(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be cancelled.")] = False,
 ) -> None:
     """Stop runs and their jobs, and start none of them again until a launch asks with --retry cancelled."""
-    from orchestrator.cancel import Choice, cancel_runs, find
-    from orchestrator.queued import look_at_queue
+    from orchestrator.launch.cancel import Choice, cancel_runs, find
+    from orchestrator.slurm.queue import look_at_queue
 
     queue = look_at_queue(Places.root)
     run_ids = [Places.root.find_run(prefix).run_id for text in run or [] for prefix in text.split(",")]
@@ -40,7 +40,7 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
 ) -> None:
     """Free space that no result needs; results, events and plans stay."""
-    from orchestrator.queued import look_at_queue
+    from orchestrator.slurm.queue import look_at_queue
     from orchestrator.store.clean import find, remove
     from orchestrator.store.locks import launcher_lock
 
@@ -64,7 +64,7 @@ def rebuild(
         return
     from orchestrator.database.connect import named
     from orchestrator.database.rebuild import verify as compare
-    from orchestrator.queued import look_at_queue
+    from orchestrator.slurm.queue import look_at_queue
 
     compared, differences = compare(Places.db, Places.root, look_at_queue(Places.root))
     for one in differences[:_SHOWN]:

@@ -23,7 +23,7 @@ from orchestrator.errors import SchedulerError, SpecError
 from orchestrator.provenance.snapshot import take_snapshot
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.limits import ask_controller
-from orchestrator.slurm.look import queue
+from orchestrator.slurm.listing import queue
 from orchestrator.slurm.reasons import explain
 from orchestrator.slurm.submit import code_line, setup_lines
 from orchestrator.spec import Resources, Sweep, expand

@@ -2,7 +2,7 @@
 
 from orchestrator.doctor.finding import Finding, fail, ok
 from orchestrator.errors import SweepError
-from orchestrator.plan import Narrowing, make_plan
+from orchestrator.launch.plan import Narrowing, make_plan
 from orchestrator.spec import Sweep
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator.executors.interrupts import Interrupts
-from orchestrator.worker import Job, run_attempt
+from orchestrator.executors.worker import Job, run_attempt
 
 
 def run_inline(root: Path, run_ids: Sequence[str], job: Job, interrupts: Interrupts, tick: Callable[[], None]) -> None:

@@ -18,8 +18,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from orchestrator.executors.interrupts import Interrupts
+from orchestrator.executors.worker import Job, run_attempt
 from orchestrator.machine.gpus import gpu_count
-from orchestrator.worker import Job, run_attempt
 
 _POLL_S = 0.25
 _LEAVE_S = 60.0

@@ -6,6 +6,6 @@ import sklearn.preprocessing
 import torch
 
 import byol_core.train
-import orchestrator.worker
+import orchestrator.executors.worker
 
 __all__ = ["byol_core", "orchestrator", "sklearn", "torch"]

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestrator.executors.bundle import run_bundle
 from orchestrator.executors.interrupts import Interrupts
-from orchestrator.slurm.bundle import run_bundle
+from orchestrator.executors.worker import Job, run_attempt
 from orchestrator.slurm.distributed import rendezvous
 from orchestrator.slurm.requeue import come_back, job_id
 from orchestrator.store.root import Root
-from orchestrator.worker import Job, run_attempt
 
 
 def work(root: str, bundles: list[list[str]], side_by_side: int, rerun: bool, asked: Mapping[str, Any]) -> None:

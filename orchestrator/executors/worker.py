@@ -44,7 +44,7 @@ class Job:
         capture: send standard output and error to the attempt's files.
         rerun: train again what is done already; once, and not what this very job has done.
         code: sha256 of the code that was submitted; None where the launcher's own is running.
-        asked: what the job asked SLURM for, as `orchestrator.asking` tells it; None without a job.
+        asked: what the job asked SLURM for, as `orchestrator.launch.requests` tells it; None without a job.
     """
 
     executor: str

@@ -3,7 +3,7 @@
 from collections import Counter
 from enum import StrEnum
 
-from orchestrator.status import DONE, FAILED, GROUPS, PENDING, RUNNING, SweepStatus
+from orchestrator.status.sweep_status import DONE, FAILED, GROUPS, PENDING, RUNNING, SweepStatus
 from orchestrator.text import duration
 
 

@@ -5,9 +5,9 @@ from statistics import median
 
 from sqlalchemy import Engine
 
-from orchestrator.asking import Asking
-from orchestrator.pace import kind_of, measured_kinds
-from orchestrator.plan import Plan
+from orchestrator.launch.plan import Plan
+from orchestrator.launch.requests import Asking
+from orchestrator.status.pace import kind_of, measured_kinds
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,19 @@ import time
 from rich.console import Console
 from sqlalchemy import Engine
 
-from orchestrator import screen
-from orchestrator.asking import Asking
-from orchestrator.cost import estimate
 from orchestrator.database.collect import collect
 from orchestrator.errors import StoreError
-from orchestrator.launch import Launch, Reporter
-from orchestrator.plan import Plan
-from orchestrator.status import SweepStatus, sweep_statuses
-from orchestrator.status_screen import reason_lines
+from orchestrator.launch import terminal
+from orchestrator.launch.cost import estimate
+from orchestrator.launch.launch import Launch, Reporter
+from orchestrator.launch.plan import Plan
+from orchestrator.launch.requests import Asking
+from orchestrator.launch.send import Sent
+from orchestrator.status.sweep_status import SweepStatus, sweep_statuses
+from orchestrator.status.terminal import reason_lines
+from orchestrator.status.verdict import summary
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue
-from orchestrator.submission import Sent
-from orchestrator.verdict import summary
 
 _PROGRESS_EVERY_S = 1.0
 _INTERRUPTED = 130
@@ -35,7 +35,7 @@ class Watch:
 
     def __init__(self, console: Console, label: str, root: Root, engine: Engine | None) -> None:
         self._console, self._label, self._root, self._engine = console, label, root, engine
-        self._live = screen.Live(console)
+        self._live = terminal.Live(console)
         self._next_s = 0.0
         self._complained = False
 
@@ -51,7 +51,7 @@ class Watch:
 
     def _plan(self, plan: Plan, asking: Asking) -> None:
         cost = estimate(self._engine, plan, asking) if self._engine is not None and plan.start else None
-        screen.show_plan(self._console, plan, asking.executor, cost)
+        terminal.show_plan(self._console, plan, asking.executor, cost)
 
     def _note(self, text: str) -> None:
         self._console.print(f"  {text}", highlight=False, markup=False)

@@ -9,8 +9,8 @@ from byol_core.config import SEMANTICS, DataIdentity, nearest, run_id_of
 from byol_core.datasets.errors import DataMissingError
 from byol_core.datasets.locate import data_identity
 from byol_core.files import make_folder, read_json, to_json, write_atomic, write_json, write_many
-from orchestrator.asking import Asking, has_more_memory
 from orchestrator.errors import MissingDataError, SpecError, UsageError
+from orchestrator.launch.requests import Asking, has_more_memory
 from orchestrator.spec import Sweep, Variant, expand
 from orchestrator.store.retry import is_due
 from orchestrator.store.root import Root, RunFolder

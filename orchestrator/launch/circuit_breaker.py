@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from orchestrator.plan import PlannedRun
+from orchestrator.launch.plan import PlannedRun
 from orchestrator.store.retry import took_a_step
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue, State, standing

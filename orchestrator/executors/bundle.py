@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.local import Slot, find_slots, run_local
-from orchestrator.worker import Job
+from orchestrator.executors.worker import Job
 
 
 def run_bundle(root: Path, run_ids: Sequence[str], job: Job, side_by_side: int, interrupts: Interrupts) -> None:

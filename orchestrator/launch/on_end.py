@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from orchestrator.status import GROUPS, SweepStatus
-from orchestrator.verdict import summary
+from orchestrator.status.sweep_status import GROUPS, SweepStatus
+from orchestrator.status.verdict import summary
 
 VARIABLE = "SWEEP_WEBHOOK"
 _COMMAND_S, _WEBHOOK_S = 60.0, 15.0

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from byol_core.files import read_json
 from orchestrator.slurm.commands import has_slurm
-from orchestrator.slurm.look import Listing, account, queue
-from orchestrator.slurm.memory import Memory, recall, remember
+from orchestrator.slurm.listing import Listing, account, queue
+from orchestrator.slurm.queue_memory import Memory, recall, remember
 from orchestrator.store.intents import Submission, submissions
 from orchestrator.store.root import Root, RunFolder
 from orchestrator.store.standing import ENDED, JobFacts, Queue, last_word

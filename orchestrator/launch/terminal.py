@@ -8,13 +8,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from orchestrator.cost import Cost
-from orchestrator.plan import Plan
-from orchestrator.status import SweepStatus
+from orchestrator.launch.cost import Cost
+from orchestrator.launch.plan import Plan
+from orchestrator.status.sweep_status import SweepStatus
+from orchestrator.status.verdict import summary
 from orchestrator.store.root import PREFIX
 from orchestrator.store.standing import State
 from orchestrator.text import assignments, plain
-from orchestrator.verdict import summary
 
 _LINE_EVERY_S = 10.0
 _LISTED_VARIANTS = 40

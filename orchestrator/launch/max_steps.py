@@ -4,11 +4,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator.plan import Narrowing, PlannedRun, make_plan
+from orchestrator.executors.worker import cut_run
+from orchestrator.launch.plan import Narrowing, PlannedRun, make_plan
 from orchestrator.spec import Sweep
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue
-from orchestrator.worker import cut_run
 
 _LINES = 10
 

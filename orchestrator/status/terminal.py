@@ -7,10 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.status import DONE, FAILED, PENDING, RUNNING, RunStatus, SweepStatus
+from orchestrator.status.sweep_status import DONE, FAILED, PENDING, RUNNING, RunStatus, SweepStatus
+from orchestrator.status.verdict import Word, summary, verdict
 from orchestrator.store.root import PREFIX
 from orchestrator.text import assignments, duration, plain
-from orchestrator.verdict import Word, summary, verdict
 
 _SHOWN_VARIANTS = 60
 _SHOWN_REASONS = 8

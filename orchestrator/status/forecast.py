@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select
 
 from orchestrator.database import schema
-from orchestrator.pace import Kind, Measured, kind_of, measured_kinds
+from orchestrator.status.pace import Kind, Measured, kind_of, measured_kinds
 from orchestrator.store.standing import State
 
 _ENOUGH = 3

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from orchestrator.breaker import broken
 from orchestrator.errors import SchedulerError
 from orchestrator.executors.interrupts import Interrupts
-from orchestrator.plan import Plan, PlannedRun
+from orchestrator.launch.circuit_breaker import broken
+from orchestrator.launch.plan import Plan, PlannedRun
+from orchestrator.launch.send import Sent
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue, State
-from orchestrator.submission import Sent
 
 _SHORTEST_S, _LONGEST_S, _GROWTH = 2.0, 60.0, 1.5
 _NAP_S = 0.2

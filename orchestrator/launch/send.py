@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchestrator.asking import asked_of
 from orchestrator.errors import SchedulerError
-from orchestrator.plan import Plan
+from orchestrator.executors.slurm_job import work
+from orchestrator.launch.plan import Plan
+from orchestrator.launch.requests import asked_of
 from orchestrator.provenance.snapshot import take_snapshot
 from orchestrator.slurm import submit
-from orchestrator.slurm.job import work
 from orchestrator.slurm.limits import Charge, Room, ask_controller, ask_room
 from orchestrator.slurm.nodes import without
 from orchestrator.slurm.submit import Array

@@ -4,28 +4,28 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from orchestrator.asking import Asking
-from orchestrator.breaker import Breaker, broken
-from orchestrator.cancel import cancel_runs
 from orchestrator.errors import BrokenSweepError, SchedulerError, UsageError
 from orchestrator.executors.inline import run_inline
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.local import find_slots, run_local
-from orchestrator.follow import Steps, follow
+from orchestrator.executors.worker import Job
+from orchestrator.launch.cancel import cancel_runs
+from orchestrator.launch.circuit_breaker import Breaker, broken
+from orchestrator.launch.plan import Narrowing, Plan, PlannedRun, make_plan, write_plan
+from orchestrator.launch.requests import Asking
+from orchestrator.launch.send import Sent, Wish, send
+from orchestrator.launch.wait import Steps, follow
 from orchestrator.machine.processes import Process, is_alive
-from orchestrator.plan import Narrowing, Plan, PlannedRun, make_plan, write_plan
 from orchestrator.provenance.origin import record_code
-from orchestrator.queued import look_at_queue
 from orchestrator.slurm import submit
 from orchestrator.slurm.commands import has_slurm, inside_job
+from orchestrator.slurm.queue import look_at_queue
 from orchestrator.spec import Sweep
 from orchestrator.store import intents
 from orchestrator.store.locks import launcher_lock
 from orchestrator.store.retry import RULES
 from orchestrator.store.root import Root
 from orchestrator.store.standing import Queue, State
-from orchestrator.submission import Sent, Wish, send
-from orchestrator.worker import Job
 
 EXECUTORS = ("auto", "slurm", "local", "inline")
 _LEAVING_S = 30.0
