@@ -12,7 +12,18 @@ from types import SimpleNamespace
 import pytest
 
 from byol_core.files import write_json
-from orchestrator.doctor import cluster, files, limits, machine, partitions, preemption, probe, report, send, wishes
+from orchestrator.doctor import (
+    cluster,
+    files,
+    judge_probe,
+    limits,
+    machine,
+    partitions,
+    preemption,
+    probe,
+    requests,
+    send_probe,
+)
 from orchestrator.doctor.database import check_database, disk
 from orchestrator.doctor.finding import Level
 from orchestrator.errors import SchedulerError
@@ -272,7 +283,7 @@ def test_the_probe_writes_what_it_finds(folder):
 
 def test_locks_that_hold_on_one_node_only_are_seen(folder):
     assert probe._lock_is_free(folder / probe.LOCK) is True  # held on the login node, but free here
-    assert [report.lock(free).level for free in (True, None, False)] == [Level.WARN, Level.WARN, Level.OK]
+    assert [judge_probe.lock(free).level for free in (True, None, False)] == [Level.WARN, Level.WARN, Level.OK]
 
 
 def good_report(**changes):
@@ -297,7 +308,7 @@ BITES = {
 def test_a_report_is_judged(tmp_path, name):
     changes, later_s, culprit, level = BITES[name]
     found = good_report(**changes, written_at=time.time() + later_s)
-    told = levels(report.read_report(found, "7", 1, time.time(), tmp_path))
+    told = levels(judge_probe.read_report(found, "7", 1, time.time(), tmp_path))
     assert {key: value for key, value in told.items() if value != Level.OK} == ({culprit: level} if culprit else {})
 
 
@@ -320,7 +331,7 @@ def play(fake, script):
 def test_a_probe_job_comes_back_and_leaves_nothing(fake_slurm, tmp_path, spec_file):
     notes, root = [], Root(tmp_path / "root")
     node = play(fake_slurm, fake_slurm.execute)
-    found = levels(send.probe_cluster(root, load_sweep(spec_file()), 60, notes.append))
+    found = levels(send_probe.probe_cluster(root, load_sweep(spec_file()), 60, notes.append))
     node.join(30)
     assert set(found.values()) == {Level.OK} and len(found) == 8, found
     assert notes[0].startswith("probe is SLURM job") and list((root.path / "doctor").iterdir()) == []
@@ -329,7 +340,7 @@ def test_a_probe_job_comes_back_and_leaves_nothing(fake_slurm, tmp_path, spec_fi
 
 
 def test_a_probe_job_that_never_starts_is_cancelled_and_says_why(fake_slurm, tmp_path):
-    (found,) = send.probe_cluster(Root(tmp_path / "root"), None, 1.0, lambda _: None)
+    (found,) = send_probe.probe_cluster(Root(tmp_path / "root"), None, 1.0, lambda _: None)
     assert found.level == Level.FAIL and "other jobs come first (Priority)" in found.found
     assert {job["state"] for job in fake_slurm.jobs().values()} == {"CANCELLED"}
 
@@ -338,19 +349,19 @@ def test_the_clusters_own_defaults_count_and_a_mistake_in_them_is_told(fake_slur
     file = tmp_path / "clusters.yaml"
     monkeypatch.setenv("SWEEP_CLUSTERS", str(file))
     file.write_text("clusters: {fake: {partition: high, setup: [echo prepared], account: lab}}\n")
-    (asked,) = wishes.wishes(load_sweep(spec_file()), "fake")
-    assert (asked.partition, asked.gpus) == ("high", 0) and "describes fake" in wishes.check_clusters("fake").found
-    assert "says nothing of other" in wishes.check_clusters("other").found
-    send.probe_cluster(Root(tmp_path / "root"), load_sweep(spec_file()), 0.5, lambda _: None)
+    (asked,) = requests.wishes(load_sweep(spec_file()), "fake")
+    assert (asked.partition, asked.gpus) == ("high", 0) and "describes fake" in requests.check_clusters("fake").found
+    assert "says nothing of other" in requests.check_clusters("other").found
+    send_probe.probe_cluster(Root(tmp_path / "root"), load_sweep(spec_file()), 0.5, lambda _: None)
     (submitted,) = fake_slurm.calls("sbatch")
     assert {"--partition=high", "--account=lab"} <= set(submitted)
     file.write_text("clusters: {fake: {partitoin: high}}\n")
-    found = wishes.check_clusters("fake")
+    found = requests.check_clusters("fake")
     assert found.level == Level.FAIL and "clusters.yaml:1" in found.found and "did you mean 'partition'" in found.found
 
 
 def test_a_probe_job_that_dies_shows_its_last_words(fake_slurm, tmp_path, monkeypatch):
-    monkeypatch.setattr(send, "_LATE_S", 0.5)
+    monkeypatch.setattr(send_probe, "_LATE_S", 0.5)
 
     def die(job_id):
         (output,) = [word.partition("=")[2] for word in fake_slurm.calls("sbatch")[0] if word.startswith("--output=")]
@@ -358,13 +369,13 @@ def test_a_probe_job_that_dies_shows_its_last_words(fake_slurm, tmp_path, monkey
         fake_slurm.end(job_id, state="FAILED", exit="127:0")
 
     play(fake_slurm, die)
-    (found,) = send.probe_cluster(Root(tmp_path / "root"), None, 30, lambda _: None)
+    (found,) = send_probe.probe_cluster(Root(tmp_path / "root"), None, 30, lambda _: None)
     assert found.level == Level.FAIL and "no such file" in found.found and "ended" in found.found
 
 
 def test_a_refused_probe_job_is_slurms_own_text(fake_slurm, tmp_path, spec_file):
     sweep = load_sweep(spec_file(("gpus: 0", "gpus: 0, partition: nowhere")))
-    (found,) = send.probe_cluster(Root(tmp_path / "root"), sweep, 5, lambda _: None)
+    (found,) = send_probe.probe_cluster(Root(tmp_path / "root"), sweep, 5, lambda _: None)
     assert found.level == Level.FAIL and "invalid partition specified: nowhere" in found.found
 
 

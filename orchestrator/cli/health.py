@@ -25,7 +25,7 @@ def doctor(
     """
     from orchestrator.doctor.examine import Subject, examine, passed, probed
     from orchestrator.doctor.examine import as_json as to_json
-    from orchestrator.doctor.screen import show_sum, show_topic
+    from orchestrator.doctor.terminal import show_sum, show_topic
     from orchestrator.spec import load_sweep
 
     subject = Subject(Places.root, Places.db, load_sweep(spec, profile) if spec else None)

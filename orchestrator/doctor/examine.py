@@ -12,9 +12,9 @@ from orchestrator.doctor.limits import check_limits
 from orchestrator.doctor.machine import check_machine
 from orchestrator.doctor.partitions import Partition, check_partitions, read_partitions, read_settings
 from orchestrator.doctor.preemption import check_preemption
-from orchestrator.doctor.send import probe_cluster
+from orchestrator.doctor.requests import check_clusters, wishes
+from orchestrator.doctor.send_probe import probe_cluster
 from orchestrator.doctor.spec import check_spec
-from orchestrator.doctor.wishes import check_clusters, wishes
 from orchestrator.errors import SchedulerError, SpecError
 from orchestrator.slurm.commands import has_slurm
 from orchestrator.slurm.limits import read_config

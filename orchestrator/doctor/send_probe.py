@@ -16,9 +16,9 @@ from typing import Any
 
 from byol_core.files import make_folder, read_json, remove_tree, umask_of, write_atomic, write_json
 from orchestrator.doctor.finding import Finding, fail
+from orchestrator.doctor.judge_probe import read_report
 from orchestrator.doctor.probe import ASKED, LOCK, REPORT
-from orchestrator.doctor.report import read_report
-from orchestrator.doctor.wishes import wishes
+from orchestrator.doctor.requests import wishes
 from orchestrator.errors import SchedulerError, SpecError
 from orchestrator.provenance.snapshot import take_snapshot
 from orchestrator.slurm.commands import ask
