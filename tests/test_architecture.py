@@ -19,7 +19,7 @@ ALLOWED = {
 EXTRA = {
     "orchestrator.executors.worker": {"byol_core.train"},
     "orchestrator.executors.warm": {"byol_core.train", "byol_core"},
-    "orchestrator.cli.looking": {"analysis"},
+    "orchestrator.cli.inspect": {"analysis"},
     "orchestrator.cli.results": {"analysis"},
     "orchestrator.launch.plan": {"analysis.papers.rows"},
 }

@@ -14,9 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from byol_core.files import DamagedFileError
-from orchestrator.cli import health, launching, looking, results, upkeep
-from orchestrator.cli.places import Places
-from orchestrator.cli.words import globals_first
+from orchestrator.cli import doctor, inspect, launch, maintenance, results
+from orchestrator.cli.arguments import globals_first
+from orchestrator.cli.context import Places
 from orchestrator.errors import SweepError, UsageError
 from orchestrator.store.root import Root
 
@@ -26,17 +26,17 @@ _NEW_OBJECTS_BEFORE_GC = 100_000
 
 _ParserError: Any = typer.BadParameter.__base__  # click's UsageError, wherever this typer has it from
 COMMANDS = (
-    launching.launch,
-    looking.status,
+    launch.launch,
+    inspect.status,
     results.report,
-    looking.show,
-    looking.diff,
-    looking.logs,
+    inspect.show,
+    inspect.diff,
+    inspect.logs,
     results.export,
-    upkeep.cancel,
-    upkeep.clean,
-    health.doctor,
-    upkeep.rebuild,
+    maintenance.cancel,
+    maintenance.clean,
+    doctor.doctor,
+    maintenance.rebuild,
 )
 
 app = typer.Typer(
@@ -51,7 +51,7 @@ data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 for command in COMMANDS:
     app.command()(command)
-data_app.command("fetch")(upkeep.fetch)
+data_app.command("fetch")(maintenance.fetch)
 
 
 @app.callback()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.places import Places, collected, near, write_out
+from orchestrator.cli.context import Places, collected, near, write_out
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:

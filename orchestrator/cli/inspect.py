@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from orchestrator.cli.arguments import names
 from orchestrator.cli.console import make_console
-from orchestrator.cli.places import Places, collected, near, write_out
-from orchestrator.cli.words import names
+from orchestrator.cli.context import Places, collected, near, write_out
 from orchestrator.errors import UsageError
 from orchestrator.store.root import PREFIX, RunFolder
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.places import Places, near, rebuilt
-from orchestrator.cli.words import names
+from orchestrator.cli.arguments import names
+from orchestrator.cli.context import Places, near, rebuilt
 from orchestrator.errors import StoreError, UsageError
 
 _SHOWN = 20

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.cli.arguments import assignment, names, seed_numbers
 from orchestrator.cli.console import make_console
-from orchestrator.cli.places import Places, collected, database_for, near, open_to_group
-from orchestrator.cli.words import assignment, names, seed_numbers
+from orchestrator.cli.context import Places, collected, database_for, near, open_to_group
 from orchestrator.errors import SchedulerError, UsageError
 from orchestrator.text import plain
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.console import make_console
-from orchestrator.cli.places import Places
+from orchestrator.cli.context import Places
 
 
 def doctor(
