@@ -26,8 +26,8 @@ from synthetic import NAMES, POINTS_A_STEP, make_root, metrics_at
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.provenance.origin import versions
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.plan_files import write_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.provenance.origin import versions
 from orchestrator.spec import load_sweep
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue
 
 REPEATS = 3
 SPEC = """\

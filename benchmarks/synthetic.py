@@ -15,10 +15,12 @@ from byol_core.config import TrainConfig
 from byol_core.files import make_folder, write_json
 from byol_core.train import Observer, Options, Result
 from orchestrator.executors.worker import Job, run_attempt
-from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.plan_files import write_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.spec import load_sweep
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue
 
 NAMES = ("loss", "std_sqrt_d", "positive_cosine", "negative_cosine", "effective_rank", "retrieval", "lr", "tau")
 """The eight metrics of a logged step; the worker adds images_per_s."""

@@ -2,4 +2,6 @@
 
 Run one by hand with ``python -m byol_core --preset digits-tiny --out DIR``. Importing this package
 loads no torch.
+
+* ``streams`` gives random numbers a name instead of a global generator.
 """

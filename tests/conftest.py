@@ -144,10 +144,12 @@ def command(*arguments):
 @pytest.fixture
 def root(tmp_path, spec_file):
     """A planned sweep of four runs; tests of other roots have a fixture of their own."""
-    from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+    from orchestrator.launch.plan import make_plan
+    from orchestrator.launch.plan_files import write_plan
+    from orchestrator.launch.selection import Narrowing
     from orchestrator.spec import load_sweep
+    from orchestrator.store.jobs import Queue
     from orchestrator.store.root import Root
-    from orchestrator.store.standing import Queue
 
     root = Root(tmp_path / "root")
     root.create()

@@ -11,15 +11,17 @@ from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.executors.worker import Job, run_attempt
 from orchestrator.launch.cost import estimate
-from orchestrator.launch.launch import Reporter, Request, launch
-from orchestrator.launch.plan import Narrowing, make_plan
+from orchestrator.launch.launch import Reporter, launch
+from orchestrator.launch.options import Request
+from orchestrator.launch.plan import make_plan
 from orchestrator.launch.requests import Asking
+from orchestrator.launch.selection import Narrowing
 from orchestrator.machine.processes import this_process
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.spec import load_sweep
 from orchestrator.status.sweep_status import sweep_statuses
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 ASKED = "resources: {gpus: 0, cpus: 1, mem_gb: 1, timeout_min: 10}"

@@ -9,7 +9,7 @@ from analysis import load
 from byol_core.files import RecordReader
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
-from orchestrator.store.standing import Queue
+from orchestrator.store.jobs import Queue
 
 
 @pytest.fixture

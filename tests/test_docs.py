@@ -75,7 +75,7 @@ def test_the_cluster_pages_clusters_file_is_valid(tmp_path, monkeypatch):
 
 def test_the_cluster_page_tells_the_rules_of_trying_again():
     from orchestrator.store.retry import AUTOMATIC, RULES
-    from orchestrator.store.standing import State
+    from orchestrator.store.state import State
 
     assert {State.STOPPED, State.PREEMPTED, State.LOST, State.TIMEOUT} == AUTOMATIC
     assert RULES[State.PREEMPTED].idle == RULES[State.LOST].idle == 3 and RULES[State.TIMEOUT].idle == 1

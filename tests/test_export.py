@@ -25,11 +25,13 @@ from orchestrator.database import schema
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.executors.worker import Job, run_attempt
-from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.plan_files import write_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.machine.processes import this_process
 from orchestrator.spec import load_sweep
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue
 
 ODD = {"loss": [0.1, math.nan, math.inf, -math.inf, 1e-300, 1 / 3], "=formula": [1.0] * 6}
 FORMULA = "=HYPERLINK(1)"

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.launch import on_end
 from orchestrator.launch.on_end import VARIABLE, fire, outcome
 from orchestrator.status.sweep_status import RunStatus, SweepStatus
-from orchestrator.store.standing import State
+from orchestrator.store.state import State
 
 DONE = SweepStatus(
     "demo", 0.0, runs=[RunStatus("a" * 64, "byol", 0, State.COMPLETED), RunStatus("b" * 64, "byol", 1, State.OOM)]

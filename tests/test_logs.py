@@ -8,12 +8,14 @@ import pytest
 
 from byol_core.files import RecordLog
 from orchestrator.executors.worker import Job, run_attempt
-from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.plan_files import write_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.spec import load_sweep
 from orchestrator.status import logs
 from orchestrator.status.logs import log_lines
+from orchestrator.store.jobs import JobFacts, Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import JobFacts, Queue
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import time
 
 import pytest
 
-from orchestrator.launch.launch import Reporter, Request, launch
-from orchestrator.launch.plan import Narrowing
+from orchestrator.launch.launch import Reporter, launch
+from orchestrator.launch.options import Request
+from orchestrator.launch.selection import Narrowing
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root

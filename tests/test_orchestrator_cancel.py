@@ -9,14 +9,18 @@ from conftest import command
 from orchestrator.errors import UsageError
 from orchestrator.executors.worker import Job, run_attempt
 from orchestrator.launch.cancel import Choice, cancel_runs, find
-from orchestrator.launch.launch import Reporter, Request, launch
-from orchestrator.launch.plan import Narrowing, make_plan
+from orchestrator.launch.launch import Reporter, launch
+from orchestrator.launch.options import Request
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.slurm.submit import cancel_jobs
 from orchestrator.spec import load_sweep
+from orchestrator.store.jobs import Queue
 from orchestrator.store.locks import launcher_lock
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue, State, standing
+from orchestrator.store.standing import standing
+from orchestrator.store.state import State
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 INLINE = Job("inline", capture=False, device="cpu", threads=1)

@@ -20,7 +20,8 @@ from orchestrator.database.connect import open_database
 from orchestrator.errors import StoreError
 from orchestrator.executors.worker import run_attempt
 from orchestrator.machine.processes import this_process
-from orchestrator.store.standing import Queue, State
+from orchestrator.store.jobs import Queue
+from orchestrator.store.state import State
 
 
 @pytest.fixture

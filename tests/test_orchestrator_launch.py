@@ -21,15 +21,19 @@ from orchestrator.errors import SpecError, UsageError
 from orchestrator.executors.worker import Job, run_attempt
 from orchestrator.launch.cost import estimate
 from orchestrator.launch.max_steps import try_out
-from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.plan_files import write_plan
 from orchestrator.launch.requests import Asking
+from orchestrator.launch.selection import Narrowing
 from orchestrator.spec import expand, load_sweep
 from orchestrator.spec.derive import FormulaError, evaluate
 from orchestrator.status.diff import difference
 from orchestrator.store.clean import find
+from orchestrator.store.jobs import Queue
 from orchestrator.store.locks import is_held, launcher_lock
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue, State, standing
+from orchestrator.store.standing import standing
+from orchestrator.store.state import State
 
 INLINE = Job("inline", capture=False, device="cpu", threads=1)
 VALUES = {"batch_size": 64, "optimizer.lr": 0.5, "method": "byol", "epochs": 3}

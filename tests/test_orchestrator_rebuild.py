@@ -16,10 +16,12 @@ from orchestrator.database.digests import digests
 from orchestrator.database.rebuild import rebuild, verify
 from orchestrator.database.write_rows import Writer
 from orchestrator.errors import OldSchemaError, StoreError
-from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.plan_files import write_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.spec import load_sweep
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue
 
 ORIGIN = {"commit": "c", "dirty": False, "versions": {"torch": "2"}}
 

@@ -18,8 +18,11 @@ from orchestrator.errors import BrokenSweepError, UsageError
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.worker import Job, run_attempt
 from orchestrator.launch import wait as following
-from orchestrator.launch.launch import Reporter, Request, launch
-from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.launch import Reporter, launch
+from orchestrator.launch.options import Request
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.plan_files import write_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.machine.processes import this_process
 from orchestrator.slurm import requeue
 from orchestrator.slurm.distributed import rendezvous
@@ -27,8 +30,10 @@ from orchestrator.slurm.nodes import without
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.slurm.submit import _lead_s
 from orchestrator.spec import load_sweep
+from orchestrator.store.jobs import Queue
 from orchestrator.store.retry import RULES, held_back, idle_attempts
-from orchestrator.store.standing import Queue, State, standing
+from orchestrator.store.standing import standing
+from orchestrator.store.state import State
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 

@@ -8,15 +8,18 @@ import pytest
 
 from byol_core.files import RecordLog, write_json
 from orchestrator.executors.worker import Job
-from orchestrator.launch.launch import Reporter, Request, launch
-from orchestrator.launch.plan import Narrowing
+from orchestrator.launch.launch import Reporter, launch
+from orchestrator.launch.options import Request
+from orchestrator.launch.selection import Narrowing
 from orchestrator.machine.processes import this_process
 from orchestrator.slurm import queue
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.spec import load_sweep
+from orchestrator.store.jobs import ENDED
 from orchestrator.store.root import Root
-from orchestrator.store.standing import ENDED, State, standing
+from orchestrator.store.standing import standing
+from orchestrator.store.state import State
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 

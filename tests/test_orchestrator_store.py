@@ -11,11 +11,14 @@ import pytest
 from byol_core.files import RecordLog, RecordReader, write_json
 from orchestrator.errors import UsageError
 from orchestrator.executors.worker import Job, run_attempt
-from orchestrator.launch.plan import Narrowing, make_plan
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.machine.processes import Process, is_alive, this_process
 from orchestrator.spec import load_sweep
+from orchestrator.store.jobs import JobFacts, Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import JobFacts, Queue, State, standing
+from orchestrator.store.standing import standing
+from orchestrator.store.state import State
 
 INLINE = Job("inline", capture=False, device="cpu", threads=1, log_every=2)
 

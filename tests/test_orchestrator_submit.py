@@ -8,8 +8,9 @@ from conftest import SPEC
 
 from orchestrator.errors import RootLockedError, SchedulerSilentError
 from orchestrator.launch import send
-from orchestrator.launch.launch import Reporter, Request, launch
-from orchestrator.launch.plan import Narrowing
+from orchestrator.launch.launch import Reporter, launch
+from orchestrator.launch.options import Request
+from orchestrator.launch.selection import Narrowing
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.limits import ask_controller, ask_room
 from orchestrator.spec import load_sweep

@@ -14,8 +14,9 @@ from disk import DEAD, Disk
 from test_orchestrator_submit import SILENT, one_job_each
 
 from byol_core.files import many
-from orchestrator.launch.launch import Request, launch
-from orchestrator.launch.plan import Narrowing
+from orchestrator.launch.launch import launch
+from orchestrator.launch.options import Request
+from orchestrator.launch.selection import Narrowing
 from orchestrator.provenance.snapshot import take_snapshot
 from orchestrator.spec import load_sweep
 from orchestrator.store.intents import submissions

@@ -20,7 +20,7 @@ from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.database.rebuild import rebuild, verify
 from orchestrator.errors import StoreError, UsageError
-from orchestrator.store.standing import Queue
+from orchestrator.store.jobs import Queue
 
 PASSWORD = "quite-secret"
 

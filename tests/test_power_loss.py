@@ -20,10 +20,13 @@ from byol_core.files import (
 )
 from byol_core.train.checkpoint import Checkpoints
 from orchestrator.executors.worker import Job, run_attempt
-from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.plan_files import write_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.spec import load_sweep
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue, last_word
+from orchestrator.store.standing import last_word
 
 # One thread: a forked child must not wait for its parent's threads.
 JOB = Job("inline", capture=False, device="cpu", threads=1, log_every=1, checkpoint_every_s=0)

@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.executors.worker import Job, run_attempt
-from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.plan_files import write_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.provenance import origin
 from orchestrator.provenance.redact import REDACTED, is_secret_name, redact, redact_arguments, without_user
 from orchestrator.spec import load_sweep
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue, State, standing
+from orchestrator.store.standing import standing
+from orchestrator.store.state import State
 
 WORD = string.ascii_letters + string.digits
 

@@ -34,11 +34,11 @@ def test_an_edited_checkout_gets_a_snapshot_of_its_own(root, tmp_path):
     for package in ("analysis", "byol_core", "orchestrator"):
         shutil.copytree(REPO / package, tmp_path / "checkout" / package)
     first = take_snapshot(root, tmp_path / "checkout")
-    loss = tmp_path / "checkout" / "byol_core" / "streams.py"
-    loss.write_text(loss.read_text() + "# edited\n")
+    module = tmp_path / "checkout" / "byol_core" / "streams.py"
+    module.write_text(module.read_text() + "# edited\n")
     second = take_snapshot(root, tmp_path / "checkout")
     assert first != second and "# edited" not in (first / "byol_core" / "streams.py").read_text()
-    loss.rename(loss.with_name("lost.py"))
+    module.rename(module.with_name("lost.py"))
     assert take_snapshot(root, tmp_path / "checkout") not in (first, second)
 
 
@@ -66,9 +66,11 @@ def job_from(folder, root, run, sha):
 
 
 def test_a_job_runs_the_copy_and_refuses_one_that_was_changed(root, spec_file):
-    from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+    from orchestrator.launch.plan import make_plan
+    from orchestrator.launch.plan_files import write_plan
+    from orchestrator.launch.selection import Narrowing
     from orchestrator.spec import load_sweep
-    from orchestrator.store.standing import Queue
+    from orchestrator.store.jobs import Queue
 
     spec = spec_file(("epochs: 2,", "epochs: 1,"))
     write_plan(make_plan(load_sweep(spec), root, Narrowing(seeds=[0], only=["byol"]), Queue()), root)

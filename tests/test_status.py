@@ -11,7 +11,9 @@ from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.errors import UsageError
 from orchestrator.executors.worker import Job, run_attempt
-from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.plan_files import write_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.slurm.reasons import WORDS, explain
 from orchestrator.spec import load_sweep
 from orchestrator.status.forecast import Forecast, makespan
@@ -19,8 +21,9 @@ from orchestrator.status.sweep_status import RunStatus, SweepStatus, narrowed, s
 from orchestrator.status.terminal import reason_lines, run_lines, status_view
 from orchestrator.status.usage import Usage
 from orchestrator.status.verdict import Word, summary, verdict
+from orchestrator.store.jobs import JobFacts, Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import JobFacts, Queue, State
+from orchestrator.store.state import State
 from orchestrator.text import duration
 
 

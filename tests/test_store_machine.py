@@ -24,14 +24,17 @@ from orchestrator.database.connect import open_database
 from orchestrator.database.rebuild import verify
 from orchestrator.errors import RootLockedError, SchedulerError, SchedulerSilentError
 from orchestrator.executors.worker import Job, run_attempt
-from orchestrator.launch.plan import Narrowing, make_plan, write_plan
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.plan_files import write_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.machine.processes import Process
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.spec import load_sweep
 from orchestrator.store import intents
+from orchestrator.store.jobs import JobFacts
 from orchestrator.store.locks import launcher_lock
 from orchestrator.store.root import Root
-from orchestrator.store.standing import ACTIVE, JobFacts, State
+from orchestrator.store.state import ACTIVE, State
 
 TOTAL = 4
 RETRIED = frozenset(State) - ACTIVE - {State.COMPLETED}

@@ -1,3 +1,5 @@
-"""results.db as files for other programs: ``files`` writes CSV and JSON, ``parquet`` writes
-Parquet.
+"""results.db as files for other programs.
+
+* ``files`` writes CSV and JSON.
+* ``parquet`` writes Parquet.
 """

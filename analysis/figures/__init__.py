@@ -1,1 +1,5 @@
-"""Figures, one file per kind: ``table`` draws a table's rows, ``curves`` a metric over training."""
+"""Figures, one file per kind.
+
+* ``table`` draws a table's rows with intervals, seeds and published values.
+* ``curves`` draws a metric over training.
+"""

@@ -1,1 +1,5 @@
-"""The published side as data: rows, tables, printed numbers. A light leaf."""
+"""The published side as data; loads nothing heavy. tables/*.yaml says which rows a table has,
+published/*.yaml what was printed.
+
+* ``rows`` reads both and finds the row that a run belongs to.
+"""

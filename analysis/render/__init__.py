@@ -1,6 +1,10 @@
-"""A table in each format: ``text``, ``markdown``, ``matrix`` (a table with two axes), ``csv_table``
-and ``json_table``.
+"""A table in every format, one file each.
 
-``cells`` makes the text of each cell, which all formats share; ``csv_cells`` that of cells in files
-for other programs.
+* ``cells`` makes the text of each cell, which formats for people share.
+* ``text`` prints for a terminal.
+* ``markdown`` prints Markdown.
+* ``matrix`` prints Table 1 as a matrix, as the paper does.
+* ``csv_table`` prints CSV.
+* ``csv_cells`` makes cells that a spreadsheet takes for what they are.
+* ``json_table`` prints the stable JSON form.
 """

@@ -1,5 +1,7 @@
 """Rebuilds one table: which runs are comparable, statistics, marks.
 
-``build`` fills the rows, ``settings`` tells runs of one setting from others, ``collapse`` judges
-collapse, ``stats`` counts.
+* ``build`` fills the rows of a table.
+* ``settings`` tells runs of one setting from others.
+* ``collapse`` judges when a run counts as collapsed.
+* ``stats`` computes means, intervals and differences.
 """

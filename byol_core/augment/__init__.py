@@ -1,5 +1,7 @@
 """From pixels to random views, every image with draws of its own.
 
-``views`` puts a view together, from ``geometry`` (crop, flip, turn, blur) and ``colour`` (jitter,
-grey, solarize). ``crops`` draws the crops of photos that are cut while they are decoded.
+* ``views`` puts a view together.
+* ``geometry`` crops, turns, mirrors and blurs.
+* ``colour`` changes brightness, contrast, saturation and hue.
+* ``crops`` draws the crops of photos that are cut while they are decoded.
 """

@@ -1,9 +1,11 @@
 """What a run is: its settings, the presets they start from, and the identity that names the run.
 Loads no torch.
 
-``train_config`` declares every key with its range; ``presets`` names base configs; ``resolve`` lays
-overrides over a preset; ``canonical`` gives settings that mean the same one form; ``identity``
-hashes that form together with the data.
+* ``train_config`` declares every setting with its range.
+* ``presets`` names base configs.
+* ``resolve`` lays overrides over a preset.
+* ``canonical`` gives settings that mean the same one form.
+* ``identity`` hashes that form together with the data.
 """
 
 from byol_core.config.canonical import canonical, flatten

@@ -1,5 +1,7 @@
 """How good a frozen encoder is: a protocol per file.
 
-``protocols`` runs one by its name; ``probe`` and ``knn`` are the protocols, ``features`` is what
-they judge.
+* ``protocols`` runs one by its name.
+* ``probe`` fits a logistic regression to features of augmented images.
+* ``knn`` lets the nearest training images vote.
+* ``features`` computes what they judge.
 """

@@ -1,8 +1,10 @@
 """Durable files: the one place where this system syncs, renames and appends.
 
-``durable`` writes whole files and claims folders, ``many`` many files at once; ``records`` keeps
-append-only logs of checksummed JSON lines; ``access`` says who may read them, ``outputs`` writes
-what a user asked for by its name.
+* ``durable`` writes whole files and claims folders.
+* ``many`` writes many files at once.
+* ``records`` keeps append-only logs of checksummed JSON lines.
+* ``access`` says who may read them.
+* ``outputs`` writes what a user asked for by its name.
 """
 
 from byol_core.files.access import GroupError, create_file, find_group, open_like, share, umask_of

@@ -1,5 +1,8 @@
 """From files to batches of pixels.
 
-``load`` reads a data set into a ``memory`` split or opens it as ``photos``, which ``decode`` turns
-into pixels on demand; both are a ``source``, which hands out batches.
+* ``load`` opens a data set.
+* ``memory`` holds images that fit into memory.
+* ``photos`` decodes photos ahead of the step that wants them.
+* ``decode`` turns one file into pixels.
+* ``source`` is what both have in common: batches, which give views.
 """

@@ -1,4 +1,5 @@
 """Losses: pure functions of vectors, each held against a float64 reference.
 
-``regression`` is BYOL's, ``contrastive`` holds InfoNCE with a queue and NT-Xent.
+* ``regression`` is BYOL's.
+* ``contrastive`` holds InfoNCE with a queue and NT-Xent.
 """

@@ -1,1 +1,4 @@
-"""What is measured while training, and not optimized."""
+"""What is measured while training, and not optimized.
+
+* ``collapse`` computes the signs of collapse of a batch.
+"""

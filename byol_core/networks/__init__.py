@@ -1,5 +1,8 @@
 """The networks, one file per kind of part.
 
-``norms`` makes a layer's norm, ``encoder`` the ResNets, ``heads`` projector and predictor; ``byol``
-puts them together as online and target network. ``init`` draws the initial weights.
+* ``norms`` makes a layer's norm.
+* ``encoder`` builds the ResNets.
+* ``heads`` builds projector and predictor.
+* ``byol`` puts them together as online and target network.
+* ``init`` draws the initial weights.
 """

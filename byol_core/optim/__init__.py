@@ -1,5 +1,6 @@
 """Optimizers, which parameters they touch, and schedules.
 
-``groups`` sorts a network's parameters and makes the optimizer; ``lars`` is LARS; ``schedules``
-gives the learning rate and τ of a step.
+* ``groups`` sorts a network's parameters and makes the optimizer.
+* ``lars`` is LARS as BYOL uses it.
+* ``schedules`` gives the learning rate and τ of a step.
 """

@@ -1,8 +1,12 @@
-"""Trains one run; this package is the door, `train` does it all.
+"""Trains one run. This package is the door: `train` takes a config to its results.
 
-``run`` goes from a config to results, ``loop`` through the epochs, ``step`` is the algorithm.
-``requests`` says which images a step wants, ``checkpoint`` keeps what it needs to go on,
-``observer`` is how a run speaks to its caller, ``device`` where it computes.
+* ``run`` is that way, from images to evaluations.
+* ``loop`` goes through the epochs: resume, step, measure, checkpoint.
+* ``step`` is BYOL's algorithm: the networks and one step.
+* ``requests`` says which images a step wants.
+* ``checkpoint`` keeps what a run needs to go on.
+* ``observer`` is how a run speaks to its caller.
+* ``device`` picks where it computes.
 """
 
 from byol_core.train.observer import Observer, Options, Result

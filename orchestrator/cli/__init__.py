@@ -1,1 +1,13 @@
-"""The command line; ``orchestrator.cli.main`` is its start."""
+"""The command line: one file per group of commands, named with a word that a user types. Parses,
+calls one function, prints.
+
+* ``main`` is the `sweep` command and turns errors into text and exit statuses.
+* ``arguments`` reads options that may stand anywhere, and arguments of several values.
+* ``context`` opens the root and the database that the global options name.
+* ``console`` decides how wide the output is.
+* ``launch`` holds `sweep launch`.
+* ``inspect`` holds `status`, `show`, `diff` and `logs`, which change nothing.
+* ``results`` holds `report` and `export`.
+* ``maintenance`` holds `cancel`, `clean`, `rebuild` and `data fetch`.
+* ``doctor`` holds `sweep doctor`.
+"""

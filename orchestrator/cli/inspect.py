@@ -33,7 +33,7 @@ def status(
     """Show whether the sweeps go well, how far they are, and why what waits or failed does. Changes no run and no job."""
     from orchestrator.status.sweep_status import as_json as to_json
     from orchestrator.status.terminal import run_lines
-    from orchestrator.store.standing import State
+    from orchestrator.store.state import State
 
     if state not in (None, "any", *(known.value.lower() for known in State)):
         raise UsageError(f"--state {state!r}; allowed: any, {', '.join(known.value.lower() for known in State)}")
@@ -91,9 +91,9 @@ def show(
     out: Annotated[Path, typer.Option(help="The PNG.")] = Path("plot.png"),
 ) -> None:
     """Show runs: settings, attempts, results; or plot a metric of them."""
-    from orchestrator.launch.terminal import show_run
     from orchestrator.slurm.queue import look_at_queue
     from orchestrator.status.show import describe, unlike_preset
+    from orchestrator.status.terminal import show_run
     from orchestrator.store.standing import standing
 
     folders = [Places.root.find_run(run) for run in runs]
@@ -114,8 +114,8 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what two runs differ in: settings, data, results."""
-    from orchestrator.launch.terminal import show_difference
     from orchestrator.status.diff import difference
+    from orchestrator.status.terminal import show_difference
 
     found = difference(Places.root.find_run(one), Places.root.find_run(other))
     if as_json:

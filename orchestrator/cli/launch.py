@@ -15,7 +15,8 @@ from orchestrator.text import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.launch.launch import Launch, Request
+    from orchestrator.launch.launch import Launch
+    from orchestrator.launch.options import Request
     from orchestrator.launch.progress import Watch
     from orchestrator.spec import Sweep
     from orchestrator.status.sweep_status import SweepStatus
@@ -55,9 +56,9 @@ def launch(
 
     Example: sweep launch sweeps/norm_ablation.yaml --profile quick --executor local
     """
-    from orchestrator.launch.launch import Request, parse_retry
-    from orchestrator.launch.plan import Narrowing
+    from orchestrator.launch.options import Request, parse_retry
     from orchestrator.launch.progress import Watch
+    from orchestrator.launch.selection import Narrowing
     from orchestrator.launch.terminal import show_plan_runs
     from orchestrator.spec import load_sweep
 
@@ -96,7 +97,7 @@ def _start(request: "Request", watch: "Watch") -> "Launch":
 
 def _conclude(console: "Console", label: str, done: "Launch", on_end: str | None) -> int:
     """Say what came of a launch, to whoever asked to be told too; return the exit status."""
-    from orchestrator.launch.progress import show_outcome, show_sent
+    from orchestrator.launch.terminal import show_outcome, show_sent
     from orchestrator.status.sweep_status import sweep_statuses
 
     if not done.waited:
@@ -121,7 +122,7 @@ def _tell(status: "SweepStatus", done: "Launch", exit_status: int, on_end: str |
 
 def _send_controller(sweep: "Sweep", executor: str, cluster: str | None) -> None:
     """Have this very command run as a job, waiting."""
-    from orchestrator.launch.launch import choose_executor
+    from orchestrator.launch.options import choose_executor
     from orchestrator.slurm.controller import submit_controller
     from orchestrator.slurm.limits import ask_controller
     from orchestrator.spec.clusters import choose_cluster, load_clusters

@@ -1,7 +1,10 @@
-"""results.db, an index of the run folders: its tables, opening, collecting, rebuilding. The only
-writer of the index.
+"""results.db, an index of the run folders. The only writer of the index.
 
-``schema`` declares the tables, ``connect`` opens a database. ``collect`` makes a pass: ``read_run``
-reads what is new, ``digests`` tells what changed, ``write_rows`` writes it. ``rebuild`` makes the
-database again, or proves that it is right.
+* ``schema`` declares the tables.
+* ``connect`` opens a database, or makes one.
+* ``collect`` makes one pass over the files: what is new goes into the index.
+* ``read_run`` reads what is new of a run.
+* ``write_rows`` writes it.
+* ``digests`` tells which sweeps have changed.
+* ``rebuild`` makes the database again, or proves that it is right.
 """

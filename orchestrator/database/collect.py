@@ -22,9 +22,10 @@ from orchestrator.database.connect import cause, writing
 from orchestrator.database.read_run import Row, RunRows, new_run, read_run
 from orchestrator.database.write_rows import Writer
 from orchestrator.errors import StoreError
+from orchestrator.store.jobs import Queue
 from orchestrator.store.locks import open_lock
 from orchestrator.store.root import Root, RunFolder
-from orchestrator.store.standing import ACTIVE, Queue, State
+from orchestrator.store.state import ACTIVE, State
 
 _UNTOUCHED = "no attempt"
 _COARSEST_NS = 2_000_000_000

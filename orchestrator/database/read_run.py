@@ -8,8 +8,10 @@ from typing import Any
 
 from byol_core.files import Cursor, RecordReader, read_json
 from orchestrator.database import schema
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import AttemptFolder, RunFolder
-from orchestrator.store.standing import Queue, State, standing
+from orchestrator.store.standing import standing
+from orchestrator.store.state import State
 
 Row = dict[str, Any]
 

@@ -21,8 +21,8 @@ from orchestrator.database.collect import collect, collect_into
 from orchestrator.database.connect import cause, connect_unchecked, create_tables, named, open_database, version_in, writing
 from orchestrator.database.digests import digests
 from orchestrator.errors import StoreError
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue
 
 _SQLITE_MAGIC = b"SQLite format 3\0"
 

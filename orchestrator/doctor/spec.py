@@ -2,10 +2,11 @@
 
 from orchestrator.doctor.finding import Finding, fail, ok
 from orchestrator.errors import SweepError
-from orchestrator.launch.plan import Narrowing, make_plan
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.spec import Sweep
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue
 
 
 def check_spec(sweep: Sweep, root: Root) -> Finding:

@@ -1,3 +1,11 @@
-"""Three ways to run: ``local`` (processes on this machine), ``inline`` (in this process), ``slurm``
-(job arrays).
+"""Who starts attempts, and the attempt itself. Three ways to run: slurm, local and inline.
+
+* ``worker`` makes one attempt at one run.
+* ``inline`` makes attempts in this process.
+* ``local`` makes them in processes of this machine.
+* ``warm`` loads torch once for all of these.
+* ``slurm_job`` is what runs in a SLURM job.
+* ``bundle`` makes the attempts of a job that has several runs.
+* ``interrupts`` turns signals into a flag.
+* ``cut`` trains the first steps of a run and keeps nothing.
 """

@@ -14,14 +14,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from byol_core.config import TrainConfig
 from byol_core.files import RecordLog, claim_folder, create_file, make_folder, read_json, remove_tree, write_json
 from orchestrator.machine.processes import this_process
 from orchestrator.provenance import origin
 from orchestrator.provenance.redact import redact
 from orchestrator.provenance.snapshot import check_code
 from orchestrator.store.root import AttemptFolder, Root, RunFolder, wait_until_visible
-from orchestrator.store.standing import State
+from orchestrator.store.state import State
 
 StopReason = Callable[[], str | None]
 _PATIENCE_S = 60.0
@@ -95,44 +94,6 @@ def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> S
             return _Attempt(run, attempt, job, log, stop_reason).run()
         except OutrunError:
             return None
-
-
-def cut_run(
-    config: TrainConfig, folder: Path, max_steps: int, log_every: int, show: Callable[[int, dict[str, float], float], None]
-) -> tuple[str, int]:
-    """Train the first steps of a run, without a claim and without a result.
-
-    Returns:
-        The outcome, `cut` for a run that would have gone on, and the step.
-    """
-    from byol_core.train import Options, train
-
-    result = train(config, folder, Options(log_every=log_every, max_steps=max_steps, protocols=()), _Shown(show))
-    return result.outcome, result.step
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """An observer that shows the series and nothing else."""
-
-    show: Callable[[int, dict[str, float], float], None]
-
-    def started(self, step: int, total_steps: int, exact: bool) -> None:
-        """Nothing to say."""
-
-    def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:
-        """Show a point."""
-        self.show(step, metrics, images_per_s)
-
-    def before_write(self) -> None:
-        """Nobody else writes here."""
-
-    def checkpointed(self, step: int) -> None:
-        """Nothing to say."""
-
-    def stop_reason(self) -> str | None:
-        """Go on."""
-        return None
 
 
 def _claim(run: RunFolder, job: Job) -> AttemptFolder:

@@ -1,9 +1,19 @@
 """`sweep launch`, from the options to the last word.
 
-``options`` says what is asked for, ``selection`` what it is limited to, ``plan`` compares the spec
-with what is there, ``plan_files`` writes it down, ``cost`` estimates it and ``requests`` says what
-its jobs ask for. ``launch`` carries a plan out: ``send`` to SLURM, or by an executor here;
-``leftovers`` waits for runs of a dead launcher, ``circuit_breaker`` stops a sweep whose first runs
-fail. ``wait`` follows it to its end, ``progress`` and ``terminal`` show it, ``on_end`` runs hooks.
-``cancel`` is `sweep cancel`, ``max_steps`` tries runs for a few steps.
+* ``options`` says what is asked of one launch.
+* ``selection`` chooses variants and seeds, and finds their images.
+* ``plan`` compares a spec with what is there.
+* ``plan_files`` writes a plan down.
+* ``requests`` says what the jobs of a run ask for.
+* ``cost`` estimates what a plan will cost.
+* ``launch`` carries a plan out.
+* ``leftovers`` waits for runs of a launcher that died.
+* ``send`` sends runs to SLURM.
+* ``wait`` follows a sweep to its end.
+* ``circuit_breaker`` stops a sweep whose first runs fail.
+* ``progress`` shows a launch while it goes on.
+* ``terminal`` prints its plan and its outcome.
+* ``on_end`` tells a command or a webhook how it ended.
+* ``max_steps`` trains runs for a few steps and keeps nothing.
+* ``cancel`` is `sweep cancel`.
 """

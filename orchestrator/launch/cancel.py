@@ -13,8 +13,10 @@ from byol_core.files import read_json, to_json, write_many
 from orchestrator.errors import UsageError
 from orchestrator.slurm import submit
 from orchestrator.store import intents
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue, State, standing
+from orchestrator.store.standing import standing
+from orchestrator.store.state import State
 
 _OVER = frozenset({State.COMPLETED, State.FAILED, State.OOM, State.CANCELLED})
 

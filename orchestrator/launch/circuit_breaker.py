@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.launch.plan import PlannedRun
+from orchestrator.store.jobs import Queue
 from orchestrator.store.retry import took_a_step
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue, State, standing
+from orchestrator.store.standing import standing
+from orchestrator.store.state import State
 
 _FIRST = 3
 

@@ -4,11 +4,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator.executors.worker import cut_run
-from orchestrator.launch.plan import Narrowing, PlannedRun, make_plan
+from orchestrator.executors.cut import cut_run
+from orchestrator.launch.plan import PlannedRun, make_plan
+from orchestrator.launch.selection import Narrowing
 from orchestrator.spec import Sweep
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue
 
 _LINES = 10
 

@@ -1,39 +1,19 @@
 """The difference between a spec and what is there: which runs to start, which to reuse, which to leave alone."""
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from byol_core.config import SEMANTICS, DataIdentity, nearest, run_id_of
-from byol_core.datasets.errors import DataMissingError
-from byol_core.datasets.locate import data_identity
-from byol_core.files import make_folder, read_json, to_json, write_atomic, write_json, write_many
-from orchestrator.errors import MissingDataError, SpecError, UsageError
+from byol_core.config import DataIdentity, run_id_of
+from byol_core.files import read_json
 from orchestrator.launch.requests import Asking, has_more_memory
+from orchestrator.launch.selection import Narrowing, check_tables, data_identities, named_variants, rows_of_table
 from orchestrator.spec import Sweep, Variant, expand
+from orchestrator.store.jobs import Queue
 from orchestrator.store.retry import is_due
 from orchestrator.store.root import Root, RunFolder
-from orchestrator.store.standing import ACTIVE, Queue, Standing, State, standing
-
-PROTOCOLS = ("probe", "knn")
-
-
-@dataclass(frozen=True)
-class Narrowing:
-    """What one launch is limited to.
-
-    Attributes:
-        seeds: instead of the spec's.
-        table: only variants that are rows of this table.
-        only: only these variants.
-        retry: states to try again, besides those that always are.
-    """
-
-    seeds: Sequence[int] | None = None
-    table: str | None = None
-    only: Sequence[str] = ()
-    retry: frozenset[State] = frozenset()
+from orchestrator.store.standing import Standing, standing
+from orchestrator.store.state import ACTIVE, State
 
 
 @dataclass(frozen=True)
@@ -93,10 +73,10 @@ def make_plan(sweep: Sweep, root: Root, narrowing: Narrowing, queue: Queue, aski
         MissingDataError: images are missing; the text says how to get them, and which profile needs none.
     """
     variants = expand(sweep)
-    _check_tables(sweep)
-    chosen = _of_table(sweep, variants, narrowing.table) if narrowing.table else variants
-    chosen = _named(sweep, chosen, narrowing.only) if narrowing.only else chosen
-    identities = _identities(sweep, chosen)
+    check_tables(sweep)
+    chosen = rows_of_table(sweep, variants, narrowing.table) if narrowing.table else variants
+    chosen = named_variants(sweep, chosen, narrowing.only) if narrowing.only else chosen
+    identities = data_identities(sweep, chosen)
     there = {run.run_id for run in root.runs()}  # one listing, instead of a look at every run
     standings: dict[str, Standing] = {}
     runs = []
@@ -146,80 +126,6 @@ def _sort(sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], root: R
     )
 
 
-def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:
-    """Write the sweep's spec and plan, and run.json of every run; once pruned, what left is forgotten."""
-    folder = root.sweep(plan.sweep.label)
-    make_folder(folder.launches)
-    _write_descriptions(plan, root)
-    for run in plan.start:
-        if run.standing.state == State.CANCELLED:  # asked for again
-            root.run(run.run_id).cancelled.unlink(missing_ok=True)
-    write_atomic(folder.path / "spec.yaml", plan.sweep.document.file.read_bytes())
-    record = _plan_record(plan, read_json(folder.plan) or {})
-    write_json(folder.plan, {**record, "left": [] if pruned else plan.left})
-
-
-def _write_descriptions(plan: Plan, root: Root) -> None:
-    """Write run.json of every run that has none, of one that is done and lost it too; it never changes."""
-    there = {run.run_id for run in root.runs() if run.description.exists()}
-    new = [run for run in plan.runs if run.run_id not in there]
-    write_many({root.run(run.run_id).description: to_json(_describe(run, plan.sweep)) for run in new})
-
-
-def _check_tables(sweep: Sweep) -> None:
-    from analysis.papers.rows import table_ids
-
-    for i, name in enumerate(sweep.spec.tables):
-        if name not in table_ids():
-            where = sweep.document.where(("tables", i))
-            raise SpecError(f"{where}: tables: {name!r} does not exist; {nearest(name, table_ids())}")
-
-
-def _named(sweep: Sweep, variants: Sequence[Variant], names: Sequence[str]) -> list[Variant]:
-    known = {variant.name: variant for variant in variants}
-    for name in names:
-        if name not in known:
-            raise UsageError(f"--only {name}: {sweep.document.file} has no such variant; {nearest(name, known)}")
-    return [known[name] for name in names]
-
-
-def _of_table(sweep: Sweep, variants: Sequence[Variant], table: str) -> list[Variant]:
-    from analysis.papers.rows import UnknownTableError, load_table
-
-    try:
-        rows = load_table(table)
-    except UnknownTableError as error:
-        raise UsageError(str(error)) from None
-    chosen = [variant for variant in variants if rows.row_of(variant.settings()) is not None]
-    if not chosen:
-        raise UsageError(f"--table {table}: no variant of {sweep.document.file} is a row of it; tables: {sweep.spec.tables}")
-    return chosen
-
-
-def _identities(sweep: Sweep, variants: Sequence[Variant]) -> dict[str, DataIdentity]:
-    known: dict[Any, DataIdentity] = {}
-    try:
-        for variant in variants:
-            key = variant.config.dataset
-            known[key] = known.get(key) or data_identity(key)
-    except DataMissingError as error:
-        raise MissingDataError(f"{error}{_way_out(sweep)}") from None
-    return {variant.name: known[variant.config.dataset] for variant in variants}
-
-
-def _way_out(sweep: Sweep) -> str:
-    """Name a profile whose data is always there."""
-    from byol_core.config import resolve
-
-    for name, profile in sweep.spec.profiles.items():
-        preset = profile.base.get("preset")
-        if name == sweep.profile or any(key.startswith("dataset.") for key in sweep.overrides):
-            continue  # it would want the same images
-        if preset is not None and resolve(preset, {}).dataset.name == "digits":
-            return f"; or use --profile {name}, which needs no download. Nothing was submitted"
-    return ". Nothing was submitted"
-
-
 def _left(root: Root, sweep: Sweep, variants: Sequence[Variant], runs: Sequence[PlannedRun]) -> list[dict[str, Any]]:
     """Return the runs of variants that are gone or mean something else now, this time or earlier, until they are pruned."""
     before = read_json(root.sweep(sweep.label).plan) or {"variants": [], "runs": [], "left": []}
@@ -234,38 +140,3 @@ def _left(root: Root, sweep: Sweep, variants: Sequence[Variant], runs: Sequence[
 def _wanted_elsewhere(root: Root, sweep: Sweep) -> set[str]:
     others = [read_json(other.plan) or {"runs": []} for other in root.sweeps() if other.path.name != sweep.label]
     return {run["run_id"] for other in others for run in other["runs"]}
-
-
-def _describe(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
-    config = run.variant.at_seed(run.seed)
-    return {
-        "run_id": run.run_id,
-        "config": config.model_dump(mode="json"),
-        "canonical": run.variant.settings(run.seed),
-        "data": vars(run.data),
-        "semantics": SEMANTICS,
-        "protocols": list(PROTOCOLS),
-        "keep": sweep.spec.keep,
-        "planned_at": time.time(),
-    }
-
-
-def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
-    spec = plan.sweep.spec
-    configs = {variant.name: variant.settings() for variant in plan.variants}
-    unchanged = {old["name"] for old in before.get("variants", []) if configs.get(old["name"]) == old["config"]}
-    runs = {(run["variant"], run["seed"]): run for run in before.get("runs", []) if run["variant"] in unchanged}
-    for run in plan.runs:
-        runs[run.variant.name, run.seed] = {"run_id": run.run_id, "variant": run.variant.name, "seed": run.seed}
-    return {
-        "label": plan.sweep.label,
-        "name": spec.name,
-        "profile": plan.sweep.profile,
-        "overrides": plan.sweep.overrides,
-        "question": spec.question,
-        "baseline": spec.baseline,
-        "tables": spec.tables,
-        "variants": [{"name": v.name, "overrides": v.overrides, "config": configs[v.name]} for v in plan.variants],
-        "runs": [*runs.values()],
-        "launched_at": time.time(),
-    }

@@ -1,26 +1,25 @@
-"""A launch as people see it: the plan first, then progress, then how it ended. The database follows along."""
+"""A launch while it goes on: shows the plan first, then progress; the database follows along."""
 
 import time
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 from sqlalchemy import Engine
 
 from orchestrator.database.collect import collect
 from orchestrator.errors import StoreError
 from orchestrator.launch import terminal
 from orchestrator.launch.cost import estimate
-from orchestrator.launch.launch import Launch, Reporter
+from orchestrator.launch.launch import Reporter
 from orchestrator.launch.plan import Plan
 from orchestrator.launch.requests import Asking
-from orchestrator.launch.send import Sent
 from orchestrator.status.sweep_status import SweepStatus, sweep_statuses
-from orchestrator.status.terminal import reason_lines
 from orchestrator.status.verdict import summary
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue
+from orchestrator.store.state import State
 
 _PROGRESS_EVERY_S = 1.0
-_INTERRUPTED = 130
 
 
 class Watch:
@@ -35,7 +34,7 @@ class Watch:
 
     def __init__(self, console: Console, label: str, root: Root, engine: Engine | None) -> None:
         self._console, self._label, self._root, self._engine = console, label, root, engine
-        self._live = terminal.Live(console)
+        self._live = Live(console)
         self._next_s = 0.0
         self._complained = False
 
@@ -69,26 +68,32 @@ class Watch:
             self._complained = True
 
 
-def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
-    """Print how a sweep ended that was waited for; return the exit status."""
-    console.print(f"{status.label}: {summary(status)}", highlight=False, markup=False, soft_wrap=True)
-    if done.interrupted:
-        jobs = "the jobs go on without it, and " if done.executor == "slurm" else ""
-        console.print(f"{done.interrupted}; {jobs}the same launch goes on from here", highlight=False)
-        return _INTERRUPTED
-    if done.stopped:
-        console.print(done.stopped, highlight=False, markup=False, soft_wrap=True)
-        return 1
-    for line in reason_lines(status.runs):
-        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
-    return 0 if status.all_done() else 1
+_LINE_EVERY_S = 10.0
 
 
-def show_sent(console: Console, sent: Sent) -> None:
-    """Print what went to SLURM, and what did not."""
-    arrays = ", ".join(dict.fromkeys(job_id.partition("_")[0] for job_id in sent.job_ids))
-    runs = "" if sent.run_count == len(sent.job_ids) else f" of {sent.run_count} runs"
-    text = f"submitted {len(sent.job_ids)} jobs{runs} (SLURM {arrays})" if sent.job_ids else "nothing to submit"
-    if sent.held_back:
-        text += f"; {sent.held_back} runs not submitted yet ({sent.limit}): run the same launch again"
-    console.print(f"{text}; see `sweep status`", highlight=False, soft_wrap=True)
+class Live:
+    """Progress while runs run here: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), console=console
+        )
+        self._task = self._progress.add_task("training", total=1.0, text="starting")
+        self._last: tuple[float, int] = (float("-inf"), -1)
+
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        if self._progress.live.is_started:
+            self._progress.stop()
+
+    def update(self, status: SweepStatus) -> None:
+        """Show where the sweep stands."""
+        done = status.counts()[State.COMPLETED.value]
+        share = sum(run.progress for run in status.runs) / max(1, len(status.runs))
+        if self._console.is_terminal:
+            self._progress.start()
+            self._progress.update(self._task, completed=share, text=summary(status))
+        elif time.monotonic() - self._last[0] > _LINE_EVERY_S or (done != self._last[1] and done == len(status.runs)):
+            self._last = (time.monotonic(), done)
+            self._console.print(f"  {share:4.0%}  {summary(status)}", highlight=False)

@@ -1,22 +1,19 @@
-"""What people see in a terminal: plans, runs and progress; status has its own module. A pipe gets the same as plain text."""
-
-import time
-from typing import Any
+"""What a launch prints: its plan, what it sent, how it ended. A pipe gets the same as plain text."""
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 
 from orchestrator.launch.cost import Cost
+from orchestrator.launch.launch import Launch
 from orchestrator.launch.plan import Plan
+from orchestrator.launch.send import Sent
 from orchestrator.status.sweep_status import SweepStatus
+from orchestrator.status.terminal import reason_lines
 from orchestrator.status.verdict import summary
 from orchestrator.store.root import PREFIX
-from orchestrator.store.standing import State
-from orchestrator.text import assignments, plain
+from orchestrator.store.state import State
+from orchestrator.text import assignments
 
-_LINE_EVERY_S = 10.0
 _LISTED_VARIANTS = 40
 
 
@@ -71,71 +68,33 @@ def _cost(cost: Cost | None) -> str:
     return f"cost about {hours} and {kept}, told from {cost.measured} earlier runs{rest}"
 
 
-def show_run(console: Console, known: dict[str, Any], preset: str, unlike: dict[str, Any]) -> None:
-    """Print one run: where it stands, what it is, how it went."""
-    state = " ".join(str(part) for part in (known["state"], known["outcome"], known["reason"]) if part)
-    lines = [
-        f"run      {known['run_id']}",
-        f"state    {state}",
-        f"folder   {known['folder']}",
-        f"seed     {known['config']['seed']}",
-    ]
-    changes = ", ".join(f"{key}={value}" for key, value in unlike.items() if key != "seed") or "nothing changed"
-    lines.append(f"config   {preset}: {changes}")
-    for attempt in known["attempts"]:
-        claim = attempt["claim"] or {"process": {"host": "?"}, "job": {"executor": "?", "device": "?"}}
-        job = f"{claim['job']['executor']} on {claim['process']['host']}, {claim['job']['device']}"
-        inexact = "" if attempt["exact"] in (True, None) else ", resumed inexactly"
-        ended = f"{attempt['state'] or 'no last word'}{inexact}"
-        lines.append(f"attempt  {attempt['number']}: {job}, {_from(attempt['first_step'])}, {ended}")
-    for one in known["evaluations"]:
-        found = ", ".join(f"{one[network]['accuracy']:.4f} {network}" for network in ("online", "target") if network in one)
-        lines.append(f"{one['protocol']:<8} {found} (version {one['version']})")
-    for name, value in ((known["result"] or {}).get("final") or {}).items():
-        lines.append(f"{name:<16} {float(value):.4f} (mean over the last epoch)")  # text where it is not finite
-    for line in lines:
-        console.print(escape(plain(line)), highlight=False, soft_wrap=True)
-
-
-def _from(step: int | None) -> str:
-    return "before its first step" if step is None else f"from step {step}"
-
-
-def show_difference(console: Console, found: dict[str, tuple[Any, Any]]) -> None:
-    """Print a line per key that differs."""
-    table = Table("key", "one", "other", box=None, pad_edge=False)
-    for key, values in found.items():
-        table.add_row(escape(key), *(escape(plain("–" if value is None else str(value))) for value in values))
-    console.print(table if found else "no difference")
-
-
-class Live:
-    """Progress while runs run here: a bar on a terminal, a line now and then elsewhere."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), console=console
-        )
-        self._task = self._progress.add_task("training", total=1.0, text="starting")
-        self._last: tuple[float, int] = (float("-inf"), -1)
-
-    def stop(self) -> None:
-        """Leave the terminal as it was."""
-        if self._progress.live.is_started:
-            self._progress.stop()
-
-    def update(self, status: SweepStatus) -> None:
-        """Show where the sweep stands."""
-        done = status.counts()[State.COMPLETED.value]
-        share = sum(run.progress for run in status.runs) / max(1, len(status.runs))
-        if self._console.is_terminal:
-            self._progress.start()
-            self._progress.update(self._task, completed=share, text=summary(status))
-        elif time.monotonic() - self._last[0] > _LINE_EVERY_S or (done != self._last[1] and done == len(status.runs)):
-            self._last = (time.monotonic(), done)
-            self._console.print(f"  {share:4.0%}  {summary(status)}", highlight=False)
-
-
 def _name(variant: str, seed: int, run_id: str) -> str:
     return f"{variant} seed {seed} ({run_id[:PREFIX]})"
+
+
+_INTERRUPTED = 130
+
+
+def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
+    """Print how a sweep ended that was waited for; return the exit status."""
+    console.print(f"{status.label}: {summary(status)}", highlight=False, markup=False, soft_wrap=True)
+    if done.interrupted:
+        jobs = "the jobs go on without it, and " if done.executor == "slurm" else ""
+        console.print(f"{done.interrupted}; {jobs}the same launch goes on from here", highlight=False)
+        return _INTERRUPTED
+    if done.stopped:
+        console.print(done.stopped, highlight=False, markup=False, soft_wrap=True)
+        return 1
+    for line in reason_lines(status.runs):
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+    return 0 if status.all_done() else 1
+
+
+def show_sent(console: Console, sent: Sent) -> None:
+    """Print what went to SLURM, and what did not."""
+    arrays = ", ".join(dict.fromkeys(job_id.partition("_")[0] for job_id in sent.job_ids))
+    runs = "" if sent.run_count == len(sent.job_ids) else f" of {sent.run_count} runs"
+    text = f"submitted {len(sent.job_ids)} jobs{runs} (SLURM {arrays})" if sent.job_ids else "nothing to submit"
+    if sent.held_back:
+        text += f"; {sent.held_back} runs not submitted yet ({sent.limit}): run the same launch again"
+    console.print(f"{text}; see `sweep status`", highlight=False, soft_wrap=True)

@@ -13,8 +13,9 @@ from orchestrator.executors.interrupts import Interrupts
 from orchestrator.launch.circuit_breaker import broken
 from orchestrator.launch.plan import Plan, PlannedRun
 from orchestrator.launch.send import Sent
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import Queue, State
+from orchestrator.store.state import State
 
 _SHORTEST_S, _LONGEST_S, _GROWTH = 2.0, 60.0, 1.5
 _NAP_S = 0.2

@@ -1,3 +1,6 @@
-"""Facts about this machine, told without torch: its ``gpus``, its ``processes`` and the
-``filesystem`` under a path.
+"""Facts about this machine, told without torch.
+
+* ``gpus`` counts the GPUs that this process may use.
+* ``processes`` names a process for good and tells whether it lives.
+* ``filesystem`` tells on which file system a path lies.
 """

@@ -1,5 +1,6 @@
 """What code ran, where, with which versions; without secrets.
 
-``origin`` records it, ``snapshot`` keeps a copy of the code that jobs run, ``redact`` takes secrets
-out.
+* ``origin`` records commit, versions, machine and command line.
+* ``snapshot`` copies the code that jobs run.
+* ``redact`` takes secrets out of text.
 """

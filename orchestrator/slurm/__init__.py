@@ -1,3 +1,15 @@
-"""Runs as SLURM jobs: ``commands`` speaks to SLURM, ``submit`` sends, ``look`` asks, ``job`` is
-what runs in a job.
+"""A client of SLURM and nothing else: it imports no worker and no launch code.
+
+* ``commands`` calls SLURM's commands, with typed errors.
+* ``submit`` sends an array of held jobs, releases and cancels it.
+* ``arrays`` writes its batch script, by submitit.
+* ``queue`` tells what SLURM says of the runs of a root.
+* ``listing`` reads `squeue` and `sacct`.
+* ``queue_memory`` remembers what earlier looks have found.
+* ``reasons`` explains why a job waits.
+* ``limits`` asks how much a cluster takes at once.
+* ``nodes`` names nodes to be avoided.
+* ``requeue`` has a job queue itself again.
+* ``distributed`` says where the tasks of a job meet.
+* ``controller`` sends a waiting launcher as a job.
 """

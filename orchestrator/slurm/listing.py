@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from orchestrator.errors import SchedulerError
 from orchestrator.slurm.commands import ask
-from orchestrator.store.standing import JobFacts
+from orchestrator.store.jobs import JobFacts
 
 _TIMEOUT_S = 10
 _QUEUE = "%i|%j|%T|%V|%N|%r"

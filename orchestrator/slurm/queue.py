@@ -12,8 +12,9 @@ from orchestrator.slurm.commands import has_slurm
 from orchestrator.slurm.listing import Listing, account, queue
 from orchestrator.slurm.queue_memory import Memory, recall, remember
 from orchestrator.store.intents import Submission, submissions
+from orchestrator.store.jobs import ENDED, JobFacts, Queue
 from orchestrator.store.root import Root, RunFolder
-from orchestrator.store.standing import ENDED, JobFacts, Queue, last_word
+from orchestrator.store.standing import last_word
 
 _BELIEVED_AFTER_S = 15.0
 _ACCOUNT_PAUSE_S = 60.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from byol_core.files import DamagedFileError, read_json, write_json
-from orchestrator.store.standing import JobFacts
+from orchestrator.store.jobs import JobFacts
 
 _FILE = "slurm.json"
 

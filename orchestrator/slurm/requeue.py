@@ -14,7 +14,8 @@ from orchestrator.errors import SchedulerError
 from orchestrator.slurm.commands import ask
 from orchestrator.store.retry import held_back
 from orchestrator.store.root import RunFolder
-from orchestrator.store.standing import COMES_BACK, State, last_word
+from orchestrator.store.standing import last_word
+from orchestrator.store.state import COMES_BACK, State
 
 _NEAR_LIMIT_S = 180.0  # the longest lead we ask for, and SLURM's minute of freedom with it
 _TRIES, _PAUSE_S, _TIMEOUT_S = 3, 2.0, 10.0

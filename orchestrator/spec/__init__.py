@@ -1,8 +1,15 @@
 """The spec: a YAML file, parsed strictly, with profiles and overrides applied and expanded into
 variants.
 
-``strict_yaml`` reads, ``model`` and ``resources`` say what is allowed, ``explain`` puts file and
-line into errors, ``load`` lays profile and overrides over it, ``expand`` makes variants.
+* ``strict_yaml`` reads YAML 1.2 without surprises.
+* ``model`` declares what a spec may say.
+* ``resources`` declares what jobs may ask for.
+* ``parts`` holds what the models have in common.
+* ``load`` lays profile and overrides over a file.
+* ``derive`` computes settings from others.
+* ``expand`` makes variants.
+* ``explain`` puts file and line into errors.
+* ``clusters`` reads the defaults of each cluster, clusters.yaml.
 """
 
 from orchestrator.spec.expand import Variant, expand, resources_of

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import RunFolder
-from orchestrator.store.standing import Queue, standing
+from orchestrator.store.standing import standing
 
 
 def difference(one: RunFolder, other: RunFolder) -> dict[str, tuple[Any, Any]]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, select
 
 from orchestrator.database import schema
 from orchestrator.status.pace import Kind, Measured, kind_of, measured_kinds
-from orchestrator.store.standing import State
+from orchestrator.store.state import State
 
 _ENOUGH = 3
 """Measured runs from which a spread can be told."""

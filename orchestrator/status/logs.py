@@ -12,8 +12,10 @@ from typing import Any
 
 from byol_core.files import RecordReader
 from orchestrator.store.intents import submissions
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import AttemptFolder, Root, RunFolder
-from orchestrator.store.standing import ACTIVE, Queue, standing
+from orchestrator.store.standing import standing
+from orchestrator.store.state import ACTIVE
 
 _FOLLOW_S = 0.5
 _ASK_S = 15.0

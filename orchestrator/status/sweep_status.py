@@ -18,7 +18,7 @@ from orchestrator.slurm.reasons import explain
 from orchestrator.status.forecast import NO_FORECAST, Forecast, forecast
 from orchestrator.status.usage import NO_USAGE, Usage, usage
 from orchestrator.store.retry import AUTOMATIC
-from orchestrator.store.standing import ACTIVE, State
+from orchestrator.store.state import ACTIVE, State
 
 _COLUMNS = ("run_id", "outcome", "reason", "step", "total_steps", "wall_s", "job_id", "queue_reason", "node", "submitted_at")
 

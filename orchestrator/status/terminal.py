@@ -1,9 +1,11 @@
-"""Status as people see it: how it goes, a line per variant, then the reasons. Short for any number of runs, 80 columns wide."""
+"""What `status`, `show` and `diff` print, 80 columns wide. Status stays short for any number of runs."""
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -128,3 +130,41 @@ def _results(runs: Sequence[RunStatus], collapsed_below: float) -> tuple[str, st
     spreads = [run.spread for run in runs if run.spread is not None]
     probe = f"{sum(probes) / len(probes):.3f}" if probes else "–"
     return probe, f"{sum(value < collapsed_below for value in spreads)}/{len(spreads)}" if spreads else "–"
+
+
+def show_run(console: Console, known: dict[str, Any], preset: str, unlike: dict[str, Any]) -> None:
+    """Print one run: where it stands, what it is, how it went."""
+    state = " ".join(str(part) for part in (known["state"], known["outcome"], known["reason"]) if part)
+    lines = [
+        f"run      {known['run_id']}",
+        f"state    {state}",
+        f"folder   {known['folder']}",
+        f"seed     {known['config']['seed']}",
+    ]
+    changes = ", ".join(f"{key}={value}" for key, value in unlike.items() if key != "seed") or "nothing changed"
+    lines.append(f"config   {preset}: {changes}")
+    for attempt in known["attempts"]:
+        claim = attempt["claim"] or {"process": {"host": "?"}, "job": {"executor": "?", "device": "?"}}
+        job = f"{claim['job']['executor']} on {claim['process']['host']}, {claim['job']['device']}"
+        inexact = "" if attempt["exact"] in (True, None) else ", resumed inexactly"
+        ended = f"{attempt['state'] or 'no last word'}{inexact}"
+        lines.append(f"attempt  {attempt['number']}: {job}, {_from(attempt['first_step'])}, {ended}")
+    for one in known["evaluations"]:
+        found = ", ".join(f"{one[network]['accuracy']:.4f} {network}" for network in ("online", "target") if network in one)
+        lines.append(f"{one['protocol']:<8} {found} (version {one['version']})")
+    for name, value in ((known["result"] or {}).get("final") or {}).items():
+        lines.append(f"{name:<16} {float(value):.4f} (mean over the last epoch)")  # text where it is not finite
+    for line in lines:
+        console.print(escape(plain(line)), highlight=False, soft_wrap=True)
+
+
+def _from(step: int | None) -> str:
+    return "before its first step" if step is None else f"from step {step}"
+
+
+def show_difference(console: Console, found: dict[str, tuple[Any, Any]]) -> None:
+    """Print a line per key that differs."""
+    table = Table("key", "one", "other", box=None, pad_edge=False)
+    for key, values in found.items():
+        table.add_row(escape(key), *(escape(plain("–" if value is None else str(value))) for value in values))
+    console.print(table if found else "no difference")

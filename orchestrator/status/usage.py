@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, case, func, select
 
 from orchestrator.database import schema
-from orchestrator.store.standing import State
+from orchestrator.store.state import State
 
 
 @dataclass(frozen=True)

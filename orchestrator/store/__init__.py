@@ -1,6 +1,11 @@
 """The run folders, which are the truth: layout, states, intents, locks, rules of retrying.
 
-``root`` knows the layout. ``standing`` tells the state of a run from its files and its ``jobs``;
-``retry`` says which runs are due. ``intents`` logs submissions, ``locks`` lets one launcher at a
-time write, ``clean`` frees space.
+* ``root`` knows where every file lies.
+* ``state`` lists the states of a run.
+* ``jobs`` holds what SLURM says of a run's job.
+* ``standing`` tells the state of a run from both.
+* ``retry`` says which runs are due again.
+* ``intents`` logs a submission before SLURM hears of it.
+* ``locks`` lets one launcher at a time write.
+* ``clean`` frees space that no result needs.
 """

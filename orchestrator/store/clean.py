@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from byol_core.files import remove_tree
+from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root, RunFolder
-from orchestrator.store.standing import Queue, State, standing
+from orchestrator.store.standing import standing
+from orchestrator.store.state import State
 
 
 @dataclass(frozen=True)

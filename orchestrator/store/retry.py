@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from byol_core.files import RecordReader
 from orchestrator.store.root import AttemptFolder, RunFolder
-from orchestrator.store.standing import Standing, State
+from orchestrator.store.standing import Standing
+from orchestrator.store.state import State
 
 
 @dataclass(frozen=True)

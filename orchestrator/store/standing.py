@@ -8,54 +8,14 @@ SLURM's that is not listed here means that the job is still there.
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from typing import Any
 
 from byol_core.files import RecordReader, read_json
 from orchestrator.machine.processes import Process, is_alive
+from orchestrator.store.jobs import ENDED, WAITING, JobFacts, Queue
 from orchestrator.store.root import AttemptFolder, RunFolder
-
-
-class State(StrEnum):
-    """Run states; COMPLETED has an outcome, `ok` or `diverged`."""
-
-    PLANNED = "PLANNED"
-    SUBMITTED = "SUBMITTED"
-    RUNNING = "RUNNING"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    OOM = "OOM"
-    TIMEOUT = "TIMEOUT"
-    PREEMPTED = "PREEMPTED"
-    STOPPED = "STOPPED"
-    CANCELLED = "CANCELLED"
-    LOST = "LOST"
-
-
-ACTIVE = frozenset({State.SUBMITTED, State.RUNNING})
-COMES_BACK = frozenset({State.PREEMPTED, State.TIMEOUT})
-"""Last words of workers that ask SLURM to queue their job again."""
-
-WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"})
-"""Words for jobs that wait, some of them held."""
-
-ENDED = {
-    "BOOT_FAIL": State.LOST,
-    "CANCELLED": State.CANCELLED,
-    "COMPLETED": State.FAILED,  # and yet without a result
-    "DEADLINE": State.TIMEOUT,
-    "FAILED": State.FAILED,
-    "LAUNCH_FAILED": State.LOST,
-    "NODE_FAIL": State.LOST,
-    "OUT_OF_MEMORY": State.OOM,
-    "PREEMPTED": State.PREEMPTED,
-    "RECONFIG_FAIL": State.LOST,
-    "REVOKED": State.LOST,
-    "TIMEOUT": State.TIMEOUT,
-    "": State.LOST,
-}
-"""Words for jobs that have ended, and what a run without a last word of its own is then; any other word: it is still there."""
+from orchestrator.store.state import ACTIVE, COMES_BACK, State
 
 _WARNINGS = frozenset({signal.SIGUSR2, signal.SIGTERM})
 """Signals by which SLURM warns before a time limit or a preemption."""
@@ -64,48 +24,6 @@ _IN_SIGHT_AFTER_S = 120.0
 """NFS remembers for up to a minute that a file was not there."""
 
 _NODE_FAILED = frozenset({"NODE_FAIL", "BOOT_FAIL", "LAUNCH_FAILED"})
-
-
-@dataclass(frozen=True)
-class JobFacts:
-    """What SLURM says of one job.
-
-    Attributes:
-        job_id: as SLURM prints it, "123_4" for a task of an array.
-        word: its state; empty where SLURM knows the job no longer, or did not answer.
-        submitted_at: seconds since 1970; a requeue counts as a submission.
-        reason: why it waits or ended, in SLURM's word or ours; for a cancelled job by whom.
-        node: where it runs or ran, may be several.
-        exit_code: "1:0" is exit status 1, "0:9" is signal 9; empty where it is not known.
-    """
-
-    job_id: str
-    word: str
-    submitted_at: float = 0.0
-    reason: str = ""
-    node: str = ""
-    exit_code: str = ""
-
-
-@dataclass(frozen=True)
-class Queue:
-    """What SLURM says of runs that may have a job: of each run's newest one.
-
-    Attributes:
-        live: run id → its job, where that waits or runs.
-        ended: run id → its job, where that has ended.
-        silent: run id → its job, where nothing can be told of it now; `reason` says why.
-        answered_at: when SLURM last answered, in seconds since 1970; None if it was never asked, or never did.
-    """
-
-    live: Mapping[str, JobFacts] = field(default_factory=dict)
-    ended: Mapping[str, JobFacts] = field(default_factory=dict)
-    silent: Mapping[str, JobFacts] = field(default_factory=dict)
-    answered_at: float | None = None
-
-    def knows(self, run_id: str) -> bool:
-        """Tell whether the run has, or had, a job that may say something of its state."""
-        return run_id in self.live or run_id in self.ended or run_id in self.silent
 
 
 @dataclass(frozen=True)

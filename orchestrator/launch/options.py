@@ -1,0 +1,81 @@
+"""What is asked of one launch, and which executor carries it out."""
+
+from dataclasses import dataclass
+
+from orchestrator.errors import SchedulerError, UsageError
+from orchestrator.launch.selection import Narrowing
+from orchestrator.slurm.commands import has_slurm, inside_job
+from orchestrator.spec import Sweep
+from orchestrator.store.retry import RULES
+from orchestrator.store.state import State
+
+EXECUTORS = ("auto", "slurm", "local", "inline")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of one launch.
+
+    Attributes:
+        sweep: what to bring closer to its spec.
+        narrowing: what this launch is limited to.
+        executor: one of `EXECUTORS`.
+        slots: how many runs at once; None for the executor's choice.
+        cluster: whose defaults in clusters.yaml count; None for the one that SLURM names.
+        rerun: train again what is done already.
+        prune: cancel the jobs of what left the spec.
+        dry_run: plan only.
+        wait: follow the sweep to its end; None for the executor's way: slurm returns, the others wait.
+    """
+
+    sweep: Sweep
+    narrowing: Narrowing
+    executor: str = "auto"
+    slots: int | None = None
+    cluster: str | None = None
+    rerun: bool = False
+    prune: bool = False
+    dry_run: bool = False
+    wait: bool | None = None
+
+
+def choose_executor(name: str) -> str:
+    """Return the executor meant by `name`; `auto` is slurm on a login node and local elsewhere, inside a job too.
+
+    Raises:
+        UsageError: no such executor.
+        SchedulerError: slurm is asked for and not here.
+    """
+    if name not in EXECUTORS:
+        raise UsageError(f"--executor {name!r} does not exist; allowed: {', '.join(EXECUTORS)}")
+    if name == "auto":
+        return "slurm" if has_slurm() and not inside_job() else "local"
+    if name == "slurm" and not has_slurm():
+        raise SchedulerError("--executor slurm: sbatch is not on this machine; use --executor local, or a login node")
+    return name
+
+
+def check_wait(request: Request, executor: str) -> None:
+    """Refuse --wait and --no-wait where the executor cannot do it.
+
+    Raises:
+        UsageError: says what it can do.
+    """
+    if executor != "slurm" and request.wait is False:
+        raise UsageError(f"--no-wait: {executor} runs end with their launcher; use --executor slurm, or leave it out")
+    if executor == "slurm" and request.wait and request.rerun:
+        raise UsageError("--wait does not go with --rerun: runs have a result all the time; follow them with `sweep status`")
+
+
+def parse_retry(text: str) -> frozenset[State]:
+    """Return the states of `--retry failed,oom`.
+
+    Raises:
+        UsageError: a word is no state that can be retried.
+    """
+    allowed = {state.value.lower(): state for state in RULES}
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    for word in words:
+        if word not in allowed:
+            raise UsageError(f"--retry {word!r} is no state to retry; allowed: {', '.join(sorted(allowed))}")
+    return frozenset(allowed[word] for word in words)

@@ -1,0 +1,69 @@
+"""A plan on the disk: the sweep's spec.yaml and plan.json, and run.json of each of its runs."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from byol_core.config import SEMANTICS
+from byol_core.files import make_folder, read_json, to_json, write_atomic, write_json, write_many
+from orchestrator.launch.plan import Plan, PlannedRun
+from orchestrator.spec import Sweep
+from orchestrator.store.root import Root
+from orchestrator.store.state import State
+
+PROTOCOLS = ("probe", "knn")
+
+
+def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:
+    """Write the sweep's spec and plan, and run.json of every run; once pruned, what left is forgotten."""
+    folder = root.sweep(plan.sweep.label)
+    make_folder(folder.launches)
+    _write_descriptions(plan, root)
+    for run in plan.start:
+        if run.standing.state == State.CANCELLED:  # asked for again
+            root.run(run.run_id).cancelled.unlink(missing_ok=True)
+    write_atomic(folder.path / "spec.yaml", plan.sweep.document.file.read_bytes())
+    record = _plan_record(plan, read_json(folder.plan) or {})
+    write_json(folder.plan, {**record, "left": [] if pruned else plan.left})
+
+
+def _write_descriptions(plan: Plan, root: Root) -> None:
+    """Write run.json of every run that has none, of one that is done and lost it too; it never changes."""
+    there = {run.run_id for run in root.runs() if run.description.exists()}
+    new = [run for run in plan.runs if run.run_id not in there]
+    write_many({root.run(run.run_id).description: to_json(_describe(run, plan.sweep)) for run in new})
+
+
+def _describe(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
+    config = run.variant.at_seed(run.seed)
+    return {
+        "run_id": run.run_id,
+        "config": config.model_dump(mode="json"),
+        "canonical": run.variant.settings(run.seed),
+        "data": vars(run.data),
+        "semantics": SEMANTICS,
+        "protocols": list(PROTOCOLS),
+        "keep": sweep.spec.keep,
+        "planned_at": time.time(),
+    }
+
+
+def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
+    spec = plan.sweep.spec
+    configs = {variant.name: variant.settings() for variant in plan.variants}
+    unchanged = {old["name"] for old in before.get("variants", []) if configs.get(old["name"]) == old["config"]}
+    runs = {(run["variant"], run["seed"]): run for run in before.get("runs", []) if run["variant"] in unchanged}
+    for run in plan.runs:
+        runs[run.variant.name, run.seed] = {"run_id": run.run_id, "variant": run.variant.name, "seed": run.seed}
+    return {
+        "label": plan.sweep.label,
+        "name": spec.name,
+        "profile": plan.sweep.profile,
+        "overrides": plan.sweep.overrides,
+        "question": spec.question,
+        "baseline": spec.baseline,
+        "tables": spec.tables,
+        "variants": [{"name": v.name, "overrides": v.overrides, "config": configs[v.name]} for v in plan.variants],
+        "runs": [*runs.values()],
+        "launched_at": time.time(),
+    }

@@ -1,0 +1,103 @@
+"""Which variants and seeds a launch is limited to, and which images they need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from byol_core.config import DataIdentity, nearest
+from byol_core.datasets.errors import DataMissingError
+from byol_core.datasets.locate import data_identity
+from orchestrator.errors import MissingDataError, SpecError, UsageError
+from orchestrator.spec import Sweep, Variant
+from orchestrator.store.state import State
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """What one launch is limited to.
+
+    Attributes:
+        seeds: instead of the spec's.
+        table: only variants that are rows of this table.
+        only: only these variants.
+        retry: states to try again, besides those that always are.
+    """
+
+    seeds: Sequence[int] | None = None
+    table: str | None = None
+    only: Sequence[str] = ()
+    retry: frozenset[State] = frozenset()
+
+
+def check_tables(sweep: Sweep) -> None:
+    """Check that the tables which the spec feeds exist.
+
+    Raises:
+        SpecError: one does not.
+    """
+    from analysis.papers.rows import table_ids
+
+    for i, name in enumerate(sweep.spec.tables):
+        if name not in table_ids():
+            where = sweep.document.where(("tables", i))
+            raise SpecError(f"{where}: tables: {name!r} does not exist; {nearest(name, table_ids())}")
+
+
+def named_variants(sweep: Sweep, variants: Sequence[Variant], names: Sequence[str]) -> list[Variant]:
+    """Return the variants of these names.
+
+    Raises:
+        UsageError: there is no variant of a name.
+    """
+    known = {variant.name: variant for variant in variants}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--only {name}: {sweep.document.file} has no such variant; {nearest(name, known)}")
+    return [known[name] for name in names]
+
+
+def rows_of_table(sweep: Sweep, variants: Sequence[Variant], table: str) -> list[Variant]:
+    """Return the variants that are rows of a table.
+
+    Raises:
+        UsageError: the table does not exist, or none is.
+    """
+    from analysis.papers.rows import UnknownTableError, load_table
+
+    try:
+        rows = load_table(table)
+    except UnknownTableError as error:
+        raise UsageError(str(error)) from None
+    chosen = [variant for variant in variants if rows.row_of(variant.settings()) is not None]
+    if not chosen:
+        raise UsageError(f"--table {table}: no variant of {sweep.document.file} is a row of it; tables: {sweep.spec.tables}")
+    return chosen
+
+
+def data_identities(sweep: Sweep, variants: Sequence[Variant]) -> dict[str, DataIdentity]:
+    """Return variant name → the content of the images that it trains on.
+
+    Raises:
+        MissingDataError: images are missing; the text says how to get them, and which profile needs none.
+    """
+    known: dict[Any, DataIdentity] = {}
+    try:
+        for variant in variants:
+            key = variant.config.dataset
+            known[key] = known.get(key) or data_identity(key)
+    except DataMissingError as error:
+        raise MissingDataError(f"{error}{_way_out(sweep)}") from None
+    return {variant.name: known[variant.config.dataset] for variant in variants}
+
+
+def _way_out(sweep: Sweep) -> str:
+    """Name a profile whose data is always there."""
+    from byol_core.config import resolve
+
+    for name, profile in sweep.spec.profiles.items():
+        preset = profile.base.get("preset")
+        if name == sweep.profile or any(key.startswith("dataset.") for key in sweep.overrides):
+            continue  # it would want the same images
+        if preset is not None and resolve(preset, {}).dataset.name == "digits":
+            return f"; or use --profile {name}, which needs no download. Nothing was submitted"
+    return ". Nothing was submitted"
