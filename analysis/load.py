@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from analysis.render.json_table import as_document
 from analysis.report import report
 from analysis.results.connect import reading
-from analysis.results.relations import ATTEMPTS, EVALUATIONS, RUNS, SWEEPS, Kind, Relation, Row, flattened, number
+from analysis.results.relations import ATTEMPTS, EVALUATIONS, RUNS, SWEEPS, Kind, Record, Relation, flattened, number
 from orchestrator.database import schema
 
 DATABASE = "results.db"
@@ -110,7 +110,7 @@ def _frame(relation: Relation, db: str | Path) -> pd.DataFrame:
         return _typed(columns, rows)
 
 
-def _typed(columns: dict[str, Kind], rows: Iterable[Row]) -> pd.DataFrame:
+def _typed(columns: dict[str, Kind], rows: Iterable[Record]) -> pd.DataFrame:
     frame = pd.DataFrame([*rows], columns=[*columns], dtype=object)
     return frame.astype({name: _TYPES.get(kind, "object") for name, kind in columns.items()})
 
@@ -126,7 +126,7 @@ def _points(connection: Connection, metric: str, run_ids: Sequence[str] | None) 
     points, of_run, metrics = schema.points.c, schema.runs.c, schema.metrics
     query = (
         select(of_run.run_id, points.step, points.attempt, points.value, points.non_finite)
-        .join_from(schema.runs, schema.points, of_run.id == points.run)
+        .join_from(schema.runs, schema.points, of_run.run_number == points.run_number)
         .where(points.metric == select(metrics.c.id).where(metrics.c.name == metric).scalar_subquery())
         .order_by(of_run.run_id, points.step, points.attempt)
     )

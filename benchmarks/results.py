@@ -132,7 +132,9 @@ def _collect(root: Root, database: Path) -> float:
 
 def _copy(database: Path, copy: Path) -> float:
     """Insert the same rows into a bare table; that is as fast as Python's sqlite3 can be."""
-    rows = sqlite3.connect(database).execute("SELECT run, metric, step, attempt, value, non_finite FROM points").fetchall()
+    rows = (
+        sqlite3.connect(database).execute("SELECT run_number, metric, step, attempt, value, non_finite FROM points").fetchall()
+    )
     connection = sqlite3.connect(copy)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(

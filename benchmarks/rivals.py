@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from byol_core.files import RecordLog
-from orchestrator.executors.worker import Job, _Attempt, _claim
+from orchestrator.executors.worker import AttemptContext, _Attempt, _claim
 from orchestrator.store.root import Root
 
 Log = Callable[[int, Mapping[str, float]], None]
@@ -21,7 +21,7 @@ Log = Callable[[int, Mapping[str, float]], None]
 def ours(folder: Path) -> Iterator[Log]:
     """The worker's observer: one checksummed line a step, synced every few seconds."""
     run = Root(folder).run("0" * 64)
-    job = Job("inline")
+    job = AttemptContext("inline")
     attempt = _claim(run, job)
     with RecordLog(attempt.events) as log:
         observer = _Attempt(run, attempt, job, log, lambda: None)

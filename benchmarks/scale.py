@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.provenance.origin import versions
 from orchestrator.spec import load_sweep
 from orchestrator.store.jobs import Queue
@@ -42,7 +42,7 @@ def main() -> None:
         root = Root(folder / "sweep-runs")
         root.create()
         started = time.perf_counter()
-        write_plan(make_plan(load_sweep(folder / "big.yaml"), root, Narrowing(), Queue()), root)
+        write_plan(make_plan(load_sweep(folder / "big.yaml"), root, Selection(), Queue()), root)
         print(f"{time.perf_counter() - started:8.2f} s  write plan.json and 10,000 run.json, each synced")
         report("status, 10,000 runs (the first makes the database)", folder, "status")
 

@@ -14,10 +14,10 @@ from unittest import mock
 from byol_core.config import TrainConfig
 from byol_core.files import make_folder, write_json
 from byol_core.train import Observer, Options, Result
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.spec import load_sweep
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
@@ -53,9 +53,9 @@ def make_root(folder: Path, runs: int, points: int) -> Root:
     root = Root(folder / "sweep-runs")
     with _no_sync(), mock.patch("byol_core.train.train", _pretend(points // POINTS_A_STEP)):
         root.create()
-        write_plan(make_plan(load_sweep(folder / "big.yaml"), root, Narrowing(), Queue()), root)
+        write_plan(make_plan(load_sweep(folder / "big.yaml"), root, Selection(), Queue()), root)
         for run in root.runs():
-            run_attempt(root.path, run.run_id, Job("local", device="cpu", threads=1, capture=False), lambda: None)
+            run_attempt(root.path, run.run_id, AttemptContext("local", device="cpu", threads=1, capture=False), lambda: None)
     return root
 
 

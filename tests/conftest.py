@@ -146,14 +146,14 @@ def root(tmp_path, spec_file):
     """A planned sweep of four runs; tests of other roots have a fixture of their own."""
     from orchestrator.launch.plan import make_plan
     from orchestrator.launch.plan_files import write_plan
-    from orchestrator.launch.selection import Narrowing
+    from orchestrator.launch.selection import Selection
     from orchestrator.spec import load_sweep
     from orchestrator.store.jobs import Queue
     from orchestrator.store.root import Root
 
     root = Root(tmp_path / "root")
     root.create()
-    write_plan(make_plan(load_sweep(spec_file()), root, Narrowing(), Queue()), root)
+    write_plan(make_plan(load_sweep(spec_file()), root, Selection(), Queue()), root)
     return root
 
 

@@ -75,7 +75,7 @@ def run(row, seed, value=0.5, **changes):
     spread = None if row == "random" else changes.pop("spread", 0.8)
     config = canonical(resolve("digits-tiny", overrides))
     line = {
-        "number": 1,
+        "run_number": 1,
         "run_id": f"{row}-{seed}-{json.dumps(overrides, sort_keys=True)}",
         "seed": seed,
         "state": "COMPLETED",

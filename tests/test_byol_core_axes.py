@@ -17,7 +17,7 @@ from byol_core.networks.init import initialize
 from byol_core.networks.norms import Affine, StandardizedConv2d, StandardizedLinear, standardized
 from byol_core.streams import stream
 from byol_core.train import Options, train
-from byol_core.train.step import Moment, Trainer
+from byol_core.train.step import StepIndex, Trainer
 
 AFFINE = {f"{part}__norm": "affine" for part in ("encoder", "projector", "predictor")}
 CPU = torch.device("cpu")
@@ -121,7 +121,7 @@ def after_steps(config, steps=3):
     start = {name: value.clone() for name, value in trainer.online.named_parameters()}
     pixels = load(config.dataset).pretrain.images[:64]
     for step in range(steps):
-        trainer.step(Whole(pixels), Moment(step, 0, step), measure=False)
+        trainer.step(Whole(pixels), StepIndex(step, 0, step), measure=False)
     return start, dict(trainer.online.named_parameters())
 
 
@@ -146,7 +146,7 @@ def test_a_target_of_its_own_draw_differs_everywhere_and_stays_at_tau_one(tiny):
     online = dict(trainer.online.named_parameters())
     drawn = {name: value.clone() for name, value in trainer.target.named_parameters()}
     assert all(not torch.equal(value, online[name]) for name, value in drawn.items() if value.ndim > 1)
-    trainer.step(Whole(load(config.dataset).pretrain.images[:64]), Moment(0, 0, 0), measure=False)
+    trainer.step(Whole(load(config.dataset).pretrain.images[:64]), StepIndex(0, 0, 0), measure=False)
     assert all(torch.equal(value, drawn[name]) for name, value in trainer.target.named_parameters())
 
 

@@ -17,7 +17,7 @@ from byol_core.evaluation.knn import knn
 from byol_core.evaluation.probe import probe
 from byol_core.evaluation.protocols import evaluate
 from byol_core.images.load import load
-from byol_core.images.memory import Images, Split
+from byol_core.images.memory import Dataset, Split
 
 
 def test_digits_are_scikit_learns_split_once_for_ever():
@@ -157,7 +157,7 @@ def test_a_result_names_protocol_and_version():
 def test_unlabelled_images_are_no_part_of_evaluation():
     images = load(DatasetConfig(limit=100))
     unlabelled = Split(images.pretrain.images, torch.full((100,), -1))
-    assert knn(Flat(), Images(unlabelled, images.train, images.test), PLAIN) == knn(Flat(), images, PLAIN)
+    assert knn(Flat(), Dataset(unlabelled, images.train, images.test), PLAIN) == knn(Flat(), images, PLAIN)
 
 
 def test_images_are_read_from_a_copy_on_the_node(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from byol_core.config import OptimizerConfig, resolve
 from byol_core.losses.contrastive import contrastive_loss, nt_xent
 from byol_core.losses.regression import l2_normalize, regression_loss
-from byol_core.metrics.collapse import collapse_metrics, effective_rank, spread
+from byol_core.metrics.collapse import collapse_metrics, effective_rank, std_sqrt_d
 from byol_core.networks.byol import Online
 from byol_core.optim.groups import make_optimizer
 from byol_core.optim.lars import LARS
@@ -130,7 +130,7 @@ def test_spread_is_one_minus_the_mean_cosine_of_different_images(vectors):
     unit = F.normalize(vectors, dim=1)
     cosines = unit @ unit.T
     different = cosines[~torch.eye(6, dtype=torch.bool)]
-    assert float(spread(unit)) == pytest.approx(math.sqrt(1 - float(different.mean())), rel=1e-5)
+    assert float(std_sqrt_d(unit)) == pytest.approx(math.sqrt(1 - float(different.mean())), rel=1e-5)
 
 
 def test_signs_of_a_collapsed_batch():

@@ -14,7 +14,7 @@ from torchvision import transforms
 from torchvision.transforms import functional as tv
 
 from byol_core.augment.crops import draw_crops
-from byol_core.augment.views import toned
+from byol_core.augment.views import colour_and_noise
 from byol_core.config import DatasetConfig, resolve
 from byol_core.datasets.errors import DataError
 from byol_core.evaluation.features import clean_features
@@ -28,7 +28,7 @@ from byol_core.streams import stream
 from byol_core.train import Options, train
 from byol_core.train.checkpoint import load_state
 from byol_core.train.requests import view_request
-from byol_core.train.step import Moment
+from byol_core.train.step import StepIndex
 
 BICUBIC = transforms.InterpolationMode.BICUBIC
 PAPER = resolve("imagenet-r50-300ep", {}).augment
@@ -142,8 +142,8 @@ def test_each_view_of_each_step_has_crops_of_its_own(photos):
         wanted = view_request(small(photos, seed=seed), torch.arange(4), at, views=(1, 2))
         return tuple(draw_crops(PAPER, wanted.crops[view - 1], 4)[2].at)
 
-    places = [(0, Moment(5, 1, 2), 1), (0, Moment(5, 1, 2), 2), (1, Moment(5, 1, 2), 1), (0, Moment(6, 1, 3), 1)]
-    places.append((0, Moment(8, 2, 2), 1))
+    places = [(0, StepIndex(5, 1, 2), 1), (0, StepIndex(5, 1, 2), 2), (1, StepIndex(5, 1, 2), 1), (0, StepIndex(6, 1, 3), 1)]
+    places.append((0, StepIndex(8, 2, 2), 1))
     assert len({drawn(*place) for place in places}) == 5
     assert [drawn(*place) for place in places] == [drawn(*place) for place in places]
 
@@ -151,7 +151,7 @@ def test_each_view_of_each_step_has_crops_of_its_own(photos):
 def test_a_view_of_a_batch_is_its_crop_toned_on_the_device(photos):
     (batch,) = of(photos).train.read([request([3, 1])])
     ours = batch.view(2, PAPER, stream(0, "tone"), CPU)
-    torch.testing.assert_close(ours, toned(batch.pixels[1].float() / 255, PAPER, stream(0, "tone"), 2))
+    torch.testing.assert_close(ours, colour_and_noise(batch.pixels[1].float() / 255, PAPER, stream(0, "tone"), 2))
     assert ours.shape == (2, 3, 64, 64)
 
 

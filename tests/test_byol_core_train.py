@@ -11,7 +11,7 @@ from byol_core.images.load import batches, load
 from byol_core.images.source import Whole
 from byol_core.train import Options, train
 from byol_core.train.checkpoint import Checkpoints, load_state
-from byol_core.train.step import Moment, Trainer
+from byol_core.train.step import StepIndex, Trainer
 
 OPTIONS = Options(device="cpu", threads=1, log_every=1)
 
@@ -133,7 +133,7 @@ def test_log_interval_changes_no_result(tmp_path, tiny, silent):
 
 
 def step_of(trainer, images, step=0):
-    return trainer.step(Whole(images.pretrain.images[:64]), Moment(step, 0, step), measure=True)
+    return trainer.step(Whole(images.pretrain.images[:64]), StepIndex(step, 0, step), measure=True)
 
 
 def test_the_target_follows_by_tau_and_gets_no_gradient(tiny):
@@ -180,8 +180,8 @@ def test_the_moco_queue_holds_the_newest_keys_first(tiny):
 def test_variants_see_the_same_images_and_views(tiny):
     one, other = (Trainer(tiny(projector__norm=norm), 1, 4, torch.device("cpu")) for norm in ("bn", "none"))
     images = Whole(load(tiny().dataset).pretrain.images[:8])
-    assert torch.equal(one._view(images, Moment(5, 1, 1), 2), other._view(images, Moment(5, 1, 1), 2))
-    assert not torch.equal(one._view(images, Moment(5, 1, 1), 1), one._view(images, Moment(5, 1, 1), 2))
+    assert torch.equal(one._view(images, StepIndex(5, 1, 1), 2), other._view(images, StepIndex(5, 1, 1), 2))
+    assert not torch.equal(one._view(images, StepIndex(5, 1, 1), 1), one._view(images, StepIndex(5, 1, 1), 2))
 
 
 def test_an_epoch_visits_each_image_at_most_once_in_an_order_of_its_own():

@@ -18,16 +18,16 @@ from byol_core.train.checkpoint import Checkpoints
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.database.rebuild import verify
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.spec import load_sweep
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
 from orchestrator.store.state import State
 
-JOB = Job("inline", capture=False, device="cpu", threads=1, log_every=1, checkpoint_every_s=0)
+JOB = AttemptContext("inline", capture=False, device="cpu", threads=1, log_every=1, checkpoint_every_s=0)
 SHORT = (("epochs: 2,", "epochs: 1,"), ("batch_size: 64", "batch_size: 128"), ("seeds: [0, 1]", "seeds: [0]"))
 FAULTS = {"die": "die", "power": "power"} | {name: getattr(errno, name) for name in ("ENOSPC", "EIO", "EDQUOT", "EROFS")}
 _DAYS = 32
@@ -77,9 +77,9 @@ def planned(tmp_path, spec_file):
     """Make a root with one short run, judged by k nearest neighbours alone: the probe would take most of the time."""
     root = Root(tmp_path / "template")
     root.create()
-    write_plan(make_plan(load_sweep(spec_file(*SHORT)), root, Narrowing(only=["byol"]), Queue()), root)
+    write_plan(make_plan(load_sweep(spec_file(*SHORT)), root, Selection(only=["byol"]), Queue()), root)
     run = root.runs()[0]
-    write_json(run.description, {**run.describe(), "protocols": ["knn"]})
+    write_json(run.description, {**run.read_description(), "protocols": ["knn"]})
 
     def make(name):
         shutil.rmtree(tmp_path / name, ignore_errors=True)

@@ -349,7 +349,7 @@ def test_the_clusters_own_defaults_count_and_a_mistake_in_them_is_told(fake_slur
     file = tmp_path / "clusters.yaml"
     monkeypatch.setenv("SWEEP_CLUSTERS", str(file))
     file.write_text("clusters: {fake: {partition: high, setup: [echo prepared], account: lab}}\n")
-    (asked,) = requests.wishes(load_sweep(spec_file()), "fake")
+    (asked,) = requests.requests_of_sweep(load_sweep(spec_file()), "fake")
     assert (asked.partition, asked.gpus) == ("high", 0) and "describes fake" in requests.check_clusters("fake").found
     assert "says nothing of other" in requests.check_clusters("other").found
     send_probe.probe_cluster(Root(tmp_path / "root"), load_sweep(spec_file()), 0.5, lambda _: None)

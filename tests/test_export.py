@@ -24,10 +24,10 @@ from byol_core.files import RecordLog, RecordReader, claim_folder
 from orchestrator.database import schema
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.machine.processes import this_process
 from orchestrator.spec import load_sweep
 from orchestrator.store.jobs import Queue
@@ -44,10 +44,10 @@ def place(tmp_path_factory):
     (folder / "tiny.yaml").write_text(SPEC)
     root = Root(folder / "root")
     root.create()
-    write_plan(make_plan(load_sweep(folder / "tiny.yaml"), root, Narrowing(), Queue()), root)
+    write_plan(make_plan(load_sweep(folder / "tiny.yaml"), root, Selection(), Queue()), root)
     done, failed = root.runs()[:2]
     asked = iter(range(3))
-    job = Job("inline", capture=False, device="cpu", threads=1, log_every=1)
+    job = AttemptContext("inline", capture=False, device="cpu", threads=1, log_every=1)
     run_attempt(root.path, done.run_id, job, lambda: None if next(asked, None) is not None else "asked to")
     run_attempt(root.path, done.run_id, job, lambda: None)
     fail(failed, job)

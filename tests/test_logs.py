@@ -7,10 +7,10 @@ import time
 import pytest
 
 from byol_core.files import RecordLog
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.spec import load_sweep
 from orchestrator.status import logs
 from orchestrator.status.logs import log_lines
@@ -23,7 +23,7 @@ def run(tmp_path, spec_file):
     """A planned run and its root."""
     root = Root(tmp_path / "sweep-runs")
     root.create()
-    plan = make_plan(load_sweep(spec_file()), root, Narrowing(), Queue())
+    plan = make_plan(load_sweep(spec_file()), root, Selection(), Queue())
     write_plan(plan, root)
     return root, root.run(plan.start[0].run_id)
 
@@ -44,7 +44,7 @@ def say(log, step):
 
 def test_a_finished_run_is_printed_and_that_is_all(run):
     root, folder = run
-    run_attempt(root.path, folder.run_id, Job("inline", capture=False), lambda: None)
+    run_attempt(root.path, folder.run_id, AttemptContext("inline", capture=False), lambda: None)
     lines = list(log_lines(root, folder, True, Queue))
     assert lines[0] == "attempt 1" and any("step 0 " in line for line in lines) and "COMPLETED" in lines[-1]
 

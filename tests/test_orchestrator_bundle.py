@@ -10,8 +10,8 @@ import time
 import pytest
 
 from orchestrator.launch.launch import Reporter, launch
-from orchestrator.launch.options import Request
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.options import LaunchOptions
+from orchestrator.launch.selection import Selection
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.spec import load_sweep
 from orchestrator.store.root import Root
@@ -34,7 +34,7 @@ def submitted(spec_file, root, fake_slurm):
     def submit(*replacements, side_by_side=1):
         bundled = f"cpus: 2, timeout_min: 10, runs_per_job: 4, side_by_side: {side_by_side}"
         file = spec_file(("cpus: 1, mem_gb: 1, timeout_min: 10", bundled), *replacements)
-        done = launch(Request(load_sweep(file), Narrowing(), "slurm"), root, SILENT)
+        done = launch(LaunchOptions(load_sweep(file), Selection(), "slurm"), root, SILENT)
         assert done.sent.job_ids == ["1001_0"] and done.sent.run_count == 4
         return [root.run(run.run_id) for run in done.plan.start]
 
@@ -79,7 +79,7 @@ def test_nni_938_runs_go_side_by_side_and_the_job_is_submitits(submitted, root, 
 
 def test_guildai_251_a_crash_of_one_run_takes_no_other_down(submitted, root, fake_slurm):
     runs = submitted()
-    description = runs[1].describe()
+    description = runs[1].read_description()
     description["config"]["epochs"] = 4000
     runs[1].description.write_text(json.dumps(description))
     job = start_job(root, runs, fake_slurm)

@@ -7,12 +7,12 @@ import pytest
 from conftest import command
 
 from orchestrator.errors import UsageError
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.cancel import Choice, cancel_runs, find
 from orchestrator.launch.launch import Reporter, launch
-from orchestrator.launch.options import Request
+from orchestrator.launch.options import LaunchOptions
 from orchestrator.launch.plan import make_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.slurm.submit import cancel_jobs
 from orchestrator.spec import load_sweep
@@ -23,7 +23,7 @@ from orchestrator.store.standing import standing
 from orchestrator.store.state import State
 
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
-INLINE = Job("inline", capture=False, device="cpu", threads=1)
+INLINE = AttemptContext("inline", capture=False, device="cpu", threads=1)
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def root(tmp_path):
 
 @pytest.fixture
 def go(root, fake_slurm):
-    def start(file, **narrowing):
-        return launch(Request(load_sweep(file), Narrowing(**narrowing), "slurm"), root, SILENT)
+    def start(file, **selection):
+        return launch(LaunchOptions(load_sweep(file), Selection(**selection), "slurm"), root, SILENT)
 
     return start
 
@@ -134,7 +134,7 @@ def test_a_run_on_this_machine_stops_behind_a_checkpoint_and_goes_on_when_asked(
     begun = [run for run in root.runs() if run.attempts()]
     assert len(begun) == 1 and list((begun[0].path / "checkpoints").iterdir())  # the other was not started any more
     assert [standing(run, Queue()).state for run in root.runs()] == [State.CANCELLED] * 2
-    plan = make_plan(load_sweep(file), root, Narrowing(retry=frozenset({State.CANCELLED})), Queue())
+    plan = make_plan(load_sweep(file), root, Selection(retry=frozenset({State.CANCELLED})), Queue())
     assert len(plan.start) == 2
 
 

@@ -18,13 +18,13 @@ from orchestrator.database import schema
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.errors import SpecError, UsageError
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.cost import estimate
-from orchestrator.launch.max_steps import try_out
+from orchestrator.launch.max_steps import train_few_steps
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
-from orchestrator.launch.requests import Asking
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.requests import ResourceRequests
+from orchestrator.launch.selection import Selection
 from orchestrator.spec import expand, load_sweep
 from orchestrator.spec.derive import FormulaError, evaluate
 from orchestrator.status.diff import difference
@@ -35,7 +35,7 @@ from orchestrator.store.root import Root
 from orchestrator.store.standing import standing
 from orchestrator.store.state import State
 
-INLINE = Job("inline", capture=False, device="cpu", threads=1)
+INLINE = AttemptContext("inline", capture=False, device="cpu", threads=1)
 VALUES = {"batch_size": 64, "optimizer.lr": 0.5, "method": "byol", "epochs": 3}
 
 
@@ -132,7 +132,7 @@ def test_a_bad_spec_is_refused_and_its_twin_is_not(spec_file, name):
 
 def test_a_table_that_does_not_exist_is_refused(spec_file, tmp_path):
     with pytest.raises(SpecError, match=r"tiny.yaml:9: tables: 'mlpnorm' does not exist; did you mean 'mlp_norm'"):
-        make_plan(load_sweep(spec_file(("[mlp_norm]", "[mlpnorm]"))), Root(tmp_path), Narrowing(), Queue())
+        make_plan(load_sweep(spec_file(("[mlp_norm]", "[mlpnorm]"))), Root(tmp_path), Selection(), Queue())
 
 
 # What a launch does
@@ -145,8 +145,8 @@ def root(tmp_path):
     return made
 
 
-def plan_of(root, file, **narrowing):
-    plan = make_plan(load_sweep(file), root, Narrowing(**narrowing), Queue())
+def plan_of(root, file, **selection):
+    plan = make_plan(load_sweep(file), root, Selection(**selection), Queue())
     write_plan(plan, root)
     return plan
 
@@ -165,7 +165,7 @@ def test_rerun_trains_again_keeps_the_earlier_result_and_counts_the_new_one(done
     assert run_attempt(root.path, done.run_id, replace(INLINE, rerun=True), lambda: None) == State.COMPLETED
     assert standing(done, Queue()).attempt == 2 and list(done.evaluations()) == before
     assert (done.attempt(1).path / "evaluations" / "probe-v1.json").exists() and (done.path / "encoder").exists()
-    plan = make_plan(load_sweep(spec_file()), root, Narrowing(retry=frozenset({State.COMPLETED})), Queue())
+    plan = make_plan(load_sweep(spec_file()), root, Selection(retry=frozenset({State.COMPLETED})), Queue())
     assert done.run_id in {run.run_id for run in plan.start} and plan.reuse == []
 
 
@@ -185,19 +185,19 @@ def test_pruned_are_runs_that_left_and_that_no_other_sweep_asks_for(root, spec_f
     first = plan_of(root, spec_file())
     plan_of(root, spec_file(("name: tiny", "name: other"), ("seeds: [0, 1]", "seeds: [0]"), name="other.yaml"))
     smaller = spec_file(("  no_norm: {projector.norm: none, predictor.norm: none}\n", ""))
-    plan = make_plan(load_sweep(smaller), root, Narrowing(), Queue())
+    plan = make_plan(load_sweep(smaller), root, Selection(), Queue())
     of_no_norm = {run.seed: run.run_id for run in first.runs if run.variant.name == "no_norm"}
-    assert plan.left_the_spec == ["no_norm"] and plan.pruned == [of_no_norm[1]]
+    assert plan.removed_variants == ["no_norm"] and plan.to_cancel == [of_no_norm[1]]
     write_plan(plan, root)
-    again = make_plan(load_sweep(smaller), root, Narrowing(), Queue())
-    assert again.pruned == plan.pruned  # remembered until it is pruned
+    again = make_plan(load_sweep(smaller), root, Selection(), Queue())
+    assert again.to_cancel == plan.to_cancel  # remembered until it is pruned
     write_plan(again, root, pruned=True)
-    assert make_plan(load_sweep(smaller), root, Narrowing(), Queue()).left_the_spec == []
+    assert make_plan(load_sweep(smaller), root, Selection(), Queue()).removed_variants == []
 
 
 def test_a_try_prints_and_keeps_nothing(root, spec_file):
     lines = []
-    status = try_out(load_sweep(spec_file()), root, Narrowing(only=["byol"], seeds=[0]), 3, lines.append)
+    status = train_few_steps(load_sweep(spec_file()), root, Selection(only=["byol"], seeds=[0]), 3, lines.append)
     assert status == 0 and any("step 2" in line for line in lines) and "nothing is kept" in lines[-1]
     assert root.runs() == [] and root.sweeps() == []
 
@@ -208,7 +208,9 @@ def test_cost_is_told_from_runs_of_the_same_kind(done, root, spec_file, tmp_path
     result = json.loads(done.attempt(1).done.read_text())
 
     def priced(*changes):
-        return estimate(engine, make_plan(load_sweep(spec_file(*changes)), root, Narrowing(), Queue()), Asking("local"))
+        return estimate(
+            engine, make_plan(load_sweep(spec_file(*changes)), root, Selection(), Queue()), ResourceRequests("local")
+        )
 
     same = priced()
     assert same.unknown == 0 and same.measured == 1

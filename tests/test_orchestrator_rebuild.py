@@ -18,7 +18,7 @@ from orchestrator.database.write_rows import Writer
 from orchestrator.errors import OldSchemaError, StoreError
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.spec import load_sweep
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
@@ -53,7 +53,7 @@ def root(tmp_path, spec_file):
 def finished_root(path, spec):
     root = Root(path)
     root.create()
-    write_plan(make_plan(load_sweep(spec), root, Narrowing(), Queue()), root)
+    write_plan(make_plan(load_sweep(spec), root, Selection(), Queue()), root)
     for run in root.runs():
         finish(run)
     return root
@@ -95,7 +95,7 @@ def test_a_rebuilt_database_holds_what_the_collected_one_held(root, db):
         "DELETE FROM summaries",
         "UPDATE attempts SET job_id = '7'",
         "UPDATE variants SET overrides = '{}'",
-        "DELETE FROM runs WHERE id = 1",
+        "DELETE FROM runs WHERE run_number = 1",
     ],
 )
 def test_verify_finds_any_change_and_rebuild_mends_it(root, db, statement):
@@ -111,7 +111,7 @@ def test_verify_finds_any_change_and_rebuild_mends_it(root, db, statement):
 
 def test_verify_names_the_runs_that_only_one_side_knows(root, db):
     collect(root, open_database(db), Queue())
-    change(db, "UPDATE runs SET run_id = 'f' || substr(run_id, 2), root = '/elsewhere' WHERE id = 1")
+    change(db, "UPDATE runs SET run_id = 'f' || substr(run_id, 2), root = '/elsewhere' WHERE run_number = 1")
     _, differences = verify(db, root, Queue())
     # The database's own copy of a run on another root cannot be compared with files that are not there.
     assert [one.kind for one in differences] == ["only in the database"]

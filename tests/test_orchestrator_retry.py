@@ -16,13 +16,13 @@ from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.errors import BrokenSweepError, UsageError
 from orchestrator.executors.interrupts import Interrupts
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch import wait as following
 from orchestrator.launch.launch import Reporter, launch
-from orchestrator.launch.options import Request
+from orchestrator.launch.options import LaunchOptions
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.machine.processes import this_process
 from orchestrator.slurm import requeue
 from orchestrator.slurm.distributed import rendezvous
@@ -41,7 +41,7 @@ SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 def attempt(run, *records, job_id=None, executor="local"):
     """Leave what a worker leaves, and as a worker does it: the folder appears with its claim, since others look on."""
     made = run.attempt(len(run.attempts()) + 1)
-    claim = {"process": asdict(this_process()), "job": asdict(Job(executor, job_id)), "claimed_at": time.time()}
+    claim = {"process": asdict(this_process()), "job": asdict(AttemptContext(executor, job_id)), "claimed_at": time.time()}
     assert claim_folder(made.path, made.claim.name, claim)
     with RecordLog(made.events) as log:
         for record in records:
@@ -93,10 +93,10 @@ def test_whoever_makes_progress_is_tried_again_for_ever(run):
 
 def test_a_plan_starts_what_the_rules_allow_and_what_is_asked_for(root, run, spec_file):
     attempt(run, start(5), end("TIMEOUT"))
-    plan = make_plan(load_sweep(spec_file()), root, Narrowing(), Queue())
-    assert [one.run_id for one in plan.leave] == [run.run_id] and len(plan.start) == 3
-    asked = make_plan(load_sweep(spec_file()), root, Narrowing(retry=frozenset({State.TIMEOUT})), Queue())
-    assert asked.leave == [] and len(asked.start) == 4
+    plan = make_plan(load_sweep(spec_file()), root, Selection(), Queue())
+    assert [one.run_id for one in plan.held_back] == [run.run_id] and len(plan.start) == 3
+    asked = make_plan(load_sweep(spec_file()), root, Selection(retry=frozenset({State.TIMEOUT})), Queue())
+    assert asked.held_back == [] and len(asked.start) == 4
 
 
 def test_a_failed_node_is_avoided_unless_it_is_the_only_one(fake_slurm):
@@ -107,11 +107,11 @@ def test_a_failed_node_is_avoided_unless_it_is_the_only_one(fake_slurm):
 
 
 def test_nextflow_3422_a_lost_run_is_sent_away_from_the_node_that_failed(root, spec_file, fake_slurm):
-    request = Request(load_sweep(spec_file()), Narrowing(), "slurm")
-    first = launch(request, root, SILENT).sent.job_ids
+    options = LaunchOptions(load_sweep(spec_file()), Selection(), "slurm")
+    first = launch(options, root, SILENT).sent.job_ids
     fake_slurm.start(*first, node="node7")
     fake_slurm.end(*first, state="NODE_FAIL")
-    again = launch(request, root, SILENT).sent.job_ids
+    again = launch(options, root, SILENT).sent.job_ids
     assert len(again) == 4 and fake_slurm.jobs()[again[0]]["asked"]["exclude"] == "node7"
 
 
@@ -224,7 +224,7 @@ def test_submitit_1617_repeated_signals_during_a_checkpoint_are_harmless(root, r
         return save(*arguments, **kwargs)
 
     monkeypatch.setattr(Checkpoints, "save", stormy)
-    job = Job("local", capture=False, device="cpu", threads=1)
+    job = AttemptContext("local", capture=False, device="cpu", threads=1)
     with Interrupts(signal.SIGUSR2, signal.SIGTERM) as interrupts:
         os.kill(os.getpid(), signal.SIGUSR2)
         assert run_attempt(root.path, run.run_id, job, interrupts.reason) == State.STOPPED
@@ -278,9 +278,9 @@ class Workers(threading.Thread):
         self.join()
 
 
-def follow(root, file, notes=None, **narrowing):
+def follow(root, file, notes=None, **selection):
     reporter = replace(SILENT, note=(notes if notes is not None else []).append)
-    return launch(Request(load_sweep(file), Narrowing(**narrowing), "slurm", wait=True), root, reporter)
+    return launch(LaunchOptions(load_sweep(file), Selection(**selection), "slurm", wait=True), root, reporter)
 
 
 def test_waiting_sends_what_limits_refused_and_ends_with_the_sweep(root, spec_file, fake_slurm, quick):
@@ -322,11 +322,11 @@ def test_wandb_1655_a_sweep_whose_first_runs_fail_before_they_train_is_stopped(r
 def test_a_launch_starts_nothing_of_a_broken_sweep_unless_asked(root, spec_file, fake_slurm):
     for run in root.runs()[:3]:
         attempt(run, end("FAILED", "ImportError: no module"))
-    request = Request(load_sweep(spec_file()), Narrowing(), "slurm")
+    options = LaunchOptions(load_sweep(spec_file()), Selection(), "slurm")
     with pytest.raises(BrokenSweepError, match="--retry failed,cancelled"):
-        launch(request, root, SILENT)
+        launch(options, root, SILENT)
     assert fake_slurm.jobs() == {}
-    asked = replace(request, narrowing=Narrowing(retry=frozenset({State.FAILED})))
+    asked = replace(options, selection=Selection(retry=frozenset({State.FAILED})))
     assert launch(asked, root, SILENT).sent.run_count == 4
 
 
@@ -334,7 +334,7 @@ def test_one_run_that_trained_makes_a_sweep_sound(root, spec_file, fake_slurm):
     for run in root.runs()[:3]:
         attempt(run, end("FAILED"))
     attempt(root.runs()[0], start(0), checkpoint(3), end("FAILED"))
-    assert launch(Request(load_sweep(spec_file()), Narrowing(), "slurm"), root, SILENT).sent.run_count == 1
+    assert launch(LaunchOptions(load_sweep(spec_file()), Selection(), "slurm"), root, SILENT).sent.run_count == 1
 
 
 def test_on_this_machine_a_broken_sweep_is_stopped_too(root, spec_file, monkeypatch):
@@ -342,7 +342,7 @@ def test_on_this_machine_a_broken_sweep_is_stopped_too(root, spec_file, monkeypa
         raise ImportError("no module")
 
     monkeypatch.setattr("byol_core.train.train", explode)
-    done = launch(Request(load_sweep(spec_file()), Narrowing(), "inline"), root, SILENT)
+    done = launch(LaunchOptions(load_sweep(spec_file()), Selection(), "inline"), root, SILENT)
     assert "no module" in done.stopped and done.interrupted is None
     assert [len(run.attempts()) for run in root.runs()].count(0) == 1
 
@@ -352,7 +352,7 @@ def test_an_error_that_names_a_file_which_is_no_text_still_ends_its_run(root, ru
         raise OSError(5, "Input/output error", os.fsdecode(b"caf\xe9.png"))
 
     monkeypatch.setattr("byol_core.train.train", read_photo)
-    assert run_attempt(root.path, run.run_id, Job("inline", capture=False), lambda: None) == State.FAILED
+    assert run_attempt(root.path, run.run_id, AttemptContext("inline", capture=False), lambda: None) == State.FAILED
     collect(root, open_database(str(tmp_path / "results.db")), Queue())
     with sqlite3.connect(tmp_path / "results.db") as connection:
         [(state, reason)] = connection.execute("SELECT state, reason FROM runs WHERE attempt = 1")
@@ -363,7 +363,7 @@ def test_an_error_that_names_a_file_which_is_no_text_still_ends_its_run(root, ru
 def test_a_result_that_is_not_there_is_late_and_then_lost(root, run, spec_file, age_s, state):
     attempt(run, start(0), {**end("COMPLETED", "ok"), "t": time.time() - age_s})
     assert standing(run, Queue()).state == state
-    plan = make_plan(load_sweep(spec_file()), root, Narrowing(), Queue())
+    plan = make_plan(load_sweep(spec_file()), root, Selection(), Queue())
     assert (run.run_id in {one.run_id for one in plan.start}) is (state == State.LOST)
 
 
@@ -371,7 +371,7 @@ def test_a_description_that_was_lost_is_written_again_and_its_result_counts(root
     write_json(attempt(run, start(0), end("COMPLETED")).done, {"outcome": "ok", "step": 4})
     description = run.description.read_bytes()
     run.description.unlink()
-    plan = make_plan(load_sweep(spec_file()), root, Narrowing(), Queue())
+    plan = make_plan(load_sweep(spec_file()), root, Selection(), Queue())
     assert len(plan.reuse) == 1
     write_plan(plan, root)
     assert json.loads(run.description.read_bytes())["config"] == json.loads(description)["config"]
@@ -381,16 +381,16 @@ def test_a_description_that_was_lost_is_written_again_and_its_result_counts(root
 
 
 def test_options_that_make_no_sense_together_are_refused(root, spec_file, fake_slurm):
-    request = Request(load_sweep(spec_file()), Narrowing(), "slurm", wait=True, rerun=True)
+    options = LaunchOptions(load_sweep(spec_file()), Selection(), "slurm", wait=True, rerun=True)
     with pytest.raises(UsageError, match="--wait does not go with --rerun"):
-        launch(request, root, SILENT)
+        launch(options, root, SILENT)
     with pytest.raises(UsageError, match="--no-wait: local runs end with their launcher"):
-        launch(replace(request, executor="local", wait=False), root, SILENT)
+        launch(replace(options, executor="local", wait=False), root, SILENT)
 
 
 def test_silence_sends_nothing_and_ends_nothing(root, spec_file, fake_slurm, quick):
     """While squeue fails, the loop goes on waiting: neither a second submission nor an early end."""
-    launch(Request(load_sweep(spec_file()), Narrowing(), "slurm"), root, SILENT)
+    launch(LaunchOptions(load_sweep(spec_file()), Selection(), "slurm"), root, SILENT)
     fake_slurm.fail("squeue", stderr="Socket timed out", times=5)
     looks = []
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from byol_core.files import RecordLog, write_json
-from orchestrator.executors.worker import Job
+from orchestrator.executors.worker import AttemptContext
 from orchestrator.launch.launch import Reporter, launch
-from orchestrator.launch.options import Request
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.options import LaunchOptions
+from orchestrator.launch.selection import Selection
 from orchestrator.machine.processes import this_process
 from orchestrator.slurm import queue
 from orchestrator.slurm.commands import ask
@@ -44,7 +44,7 @@ def go(root, fake_slurm, spec_file):
     """Launch a sweep of four runs on the fake; return what was started."""
 
     def start(**asked):
-        return launch(Request(load_sweep(spec_file()), Narrowing(**asked), "slurm"), root, SILENT).sent.job_ids
+        return launch(LaunchOptions(load_sweep(spec_file()), Selection(**asked), "slurm"), root, SILENT).sent.job_ids
 
     return start
 
@@ -62,7 +62,7 @@ def states(root):
 def run_of(root, job_id):
     """Return the run of a job of the only launch."""
     queue = look_at_queue(root)
-    known = {**queue.live, **queue.ended, **queue.silent}
+    known = {**queue.live, **queue.ended, **queue.unknown}
     return root.run(next(run_id for run_id, facts in known.items() if facts.job_id == job_id))
 
 
@@ -71,7 +71,7 @@ def attempt(run, job_id, *records, number=1, executor="slurm", host="node17"):
     made = run.attempt(number)
     made.path.mkdir(parents=True)
     process = {**asdict(this_process()), "host": host}
-    write_json(made.claim, {"process": process, "job": asdict(Job(executor, job_id)), "claimed_at": time.time()})
+    write_json(made.claim, {"process": process, "job": asdict(AttemptContext(executor, job_id)), "claimed_at": time.time()})
     with RecordLog(made.events) as log:
         for record in records:
             log.append({"t": time.time(), **record})

@@ -10,9 +10,9 @@ import pytest
 
 from byol_core.files import RecordLog, RecordReader, write_json
 from orchestrator.errors import UsageError
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.plan import make_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.machine.processes import Process, is_alive, this_process
 from orchestrator.spec import load_sweep
 from orchestrator.store.jobs import JobFacts, Queue
@@ -20,7 +20,7 @@ from orchestrator.store.root import Root
 from orchestrator.store.standing import standing
 from orchestrator.store.state import State
 
-INLINE = Job("inline", capture=False, device="cpu", threads=1, log_every=2)
+INLINE = AttemptContext("inline", capture=False, device="cpu", threads=1, log_every=2)
 
 
 def go_on():
@@ -145,7 +145,7 @@ def claim(run, number=1, process=None, executor="local", job_id=None):
     attempt = run.attempt(number)
     attempt.path.mkdir(parents=True)
     process = process or this_process()
-    write_json(attempt.claim, {"process": asdict(process), "job": asdict(Job(executor, job_id)), "claimed_at": 0.0})
+    write_json(attempt.claim, {"process": asdict(process), "job": asdict(AttemptContext(executor, job_id)), "claimed_at": 0.0})
     return attempt
 
 
@@ -168,7 +168,7 @@ def jobs(run, word):
         (gone_here, None, "", State.LOST),
         (elsewhere, None, "", State.RUNNING),
         (elsewhere, "live", "RUNNING", State.RUNNING),
-        (elsewhere, "silent", "", State.RUNNING),
+        (elsewhere, "unknown", "", State.RUNNING),
         (elsewhere, "ended", "", State.LOST),
         (gone_here, "live", "PENDING", State.SUBMITTED),
     ],
@@ -183,7 +183,7 @@ def test_a_claim_without_a_last_word(run, process, where, word, state):
     [
         (None, "", State.PLANNED),
         ("live", "PENDING", State.SUBMITTED),
-        ("silent", "", State.SUBMITTED),
+        ("unknown", "", State.SUBMITTED),
         ("ended", "", State.LOST),
     ],
 )
@@ -217,29 +217,29 @@ def test_a_pid_that_came_back_is_another_process():
 
 def test_variants_that_mean_the_same_share_one_run(tmp_path, spec_file):
     text_ = ("no_norm: {projector.norm: none, predictor.norm: none}", "same: {projector.norm: bn, projector.gn_groups: 4}")
-    plan = make_plan(load_sweep(spec_file(text_)), Root(tmp_path / "r"), Narrowing(), Queue())
+    plan = make_plan(load_sweep(spec_file(text_)), Root(tmp_path / "r"), Selection(), Queue())
     assert len(plan.runs) == 4 and len(plan.start) == 2
 
 
 def test_two_sweeps_share_runs(root, spec_file):
     run_attempt(root.path, root.runs()[0].run_id, INLINE, go_on)
     other = load_sweep(spec_file(("name: tiny", "name: other"), name="other.yaml"))
-    plan = make_plan(other, root, Narrowing(), Queue())
+    plan = make_plan(other, root, Selection(), Queue())
     assert len(plan.reuse) == 1 and len(plan.start) == 3
 
 
 def test_runs_go_out_seed_by_seed(tmp_path, spec_file):
-    plan = make_plan(load_sweep(spec_file()), Root(tmp_path / "r"), Narrowing(), Queue())
+    plan = make_plan(load_sweep(spec_file()), Root(tmp_path / "r"), Selection(), Queue())
     assert [(run.seed, run.variant.name) for run in plan.start] == [(0, "byol"), (0, "no_norm"), (1, "byol"), (1, "no_norm")]
 
 
 def test_a_table_narrows_to_its_rows(tmp_path, spec_file):
     groups = ("no_norm: {projector.norm: none, predictor.norm: none}", "gn: {projector.norm: gn, predictor.norm: gn}")
     sweep = load_sweep(spec_file(groups))
-    plan = make_plan(sweep, Root(tmp_path / "r"), Narrowing(table="mlp_norm"), Queue())
+    plan = make_plan(sweep, Root(tmp_path / "r"), Selection(table="mlp_norm"), Queue())
     assert {run.variant.name for run in plan.start} == {"byol"}
     with pytest.raises(UsageError, match="did you mean 'mlp_norm'"):
-        make_plan(sweep, Root(tmp_path / "r"), Narrowing(table="mlp_nrm"), Queue())
+        make_plan(sweep, Root(tmp_path / "r"), Selection(table="mlp_nrm"), Queue())
 
 
 def test_failed_runs_wait_for_retry_and_lost_ones_do_not(root, spec_file):
@@ -249,16 +249,16 @@ def test_failed_runs_wait_for_retry_and_lost_ones_do_not(root, spec_file):
             log.append({"type": "end", "state": state, "reason": "x"})
     claim(lost, process=gone_here())
     sweep = load_sweep(spec_file())
-    plan = make_plan(sweep, root, Narrowing(), Queue())
-    assert {run.run_id for run in plan.leave} == {failed.run_id, cancelled.run_id}
+    plan = make_plan(sweep, root, Selection(), Queue())
+    assert {run.run_id for run in plan.held_back} == {failed.run_id, cancelled.run_id}
     assert lost.run_id in {run.run_id for run in plan.start}
-    again = make_plan(sweep, root, Narrowing(retry=frozenset({State.FAILED})), Queue())
+    again = make_plan(sweep, root, Selection(retry=frozenset({State.FAILED})), Queue())
     assert failed.run_id in {run.run_id for run in again.start} and cancelled.run_id not in {run.run_id for run in again.start}
 
 
 def test_what_left_the_spec_is_named(root, spec_file):
     smaller = spec_file(("  no_norm: {projector.norm: none, predictor.norm: none}\n", ""))
-    assert make_plan(load_sweep(smaller), root, Narrowing(), Queue()).left_the_spec == ["no_norm"]
+    assert make_plan(load_sweep(smaller), root, Selection(), Queue()).removed_variants == ["no_norm"]
 
 
 def test_a_run_is_found_by_its_first_digits(root):

@@ -9,8 +9,8 @@ from conftest import SPEC
 from orchestrator.errors import RootLockedError, SchedulerSilentError
 from orchestrator.launch import send
 from orchestrator.launch.launch import Reporter, launch
-from orchestrator.launch.options import Request
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.options import LaunchOptions
+from orchestrator.launch.selection import Selection
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.limits import ask_controller, ask_room
 from orchestrator.spec import load_sweep
@@ -30,7 +30,7 @@ def go(root, fake_slurm):
     """Launch a spec on the fake; return what was sent."""
 
     def start(file, **asked):
-        return launch(Request(load_sweep(file), Narrowing(), "slurm", **asked), root, SILENT).sent
+        return launch(LaunchOptions(load_sweep(file), Selection(), "slurm", **asked), root, SILENT).sent
 
     return start
 

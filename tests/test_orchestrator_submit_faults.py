@@ -15,8 +15,8 @@ from test_orchestrator_submit import SILENT, one_job_each
 
 from byol_core.files import many
 from orchestrator.launch.launch import launch
-from orchestrator.launch.options import Request
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.options import LaunchOptions
+from orchestrator.launch.selection import Selection
 from orchestrator.provenance.snapshot import take_snapshot
 from orchestrator.spec import load_sweep
 from orchestrator.store.intents import submissions
@@ -53,7 +53,7 @@ class LaunchersDisk(Disk):
 
 
 def start(root, file):
-    return launch(Request(load_sweep(file), Narrowing(), "slurm"), root, SILENT).sent
+    return launch(LaunchOptions(load_sweep(file), Selection(), "slurm"), root, SILENT).sent
 
 
 def start_on(root, file, k, fault, count):

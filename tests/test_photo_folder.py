@@ -10,7 +10,7 @@ from byol_core.config import DatasetConfig
 from byol_core.datasets import fingerprint
 from byol_core.datasets.errors import DataMissingError
 from byol_core.datasets.locate import data_identity
-from byol_core.datasets.node_copy import nearby_photos
+from byol_core.datasets.node_copy import copy_photos_to_node
 from byol_core.datasets.photo_folder import list_photos
 
 NAMES = ("train/a/1.jpeg", "train/a/2.JPG", "train/b/1.png", "val/a/1.jpeg", "val/b/9.jpeg")
@@ -162,11 +162,11 @@ def test_photos_are_read_from_a_copy_on_the_node(root, node, monkeypatch):
     copy = shutil.copy2
     monkeypatch.setattr(shutil, "copy2", lambda *names: copies.append(names) or copy(*names))
     with ThreadPoolExecutor(4) as jobs:
-        found = list(jobs.map(nearby_photos, [list_photos(root)] * 4))
+        found = list(jobs.map(copy_photos_to_node, [list_photos(root)] * 4))
     assert len(copies) == len(NAMES) and all(content(one) == whole and node in one.train.folder.parents for one in found)
     put(root / NAMES[0], "another photo")
     (root / NAMES[3]).unlink()
-    assert content(nearby_photos(list_photos(root))) == content(list_photos(root)) != whole
+    assert content(copy_photos_to_node(list_photos(root))) == content(list_photos(root)) != whole
 
 
 def test_a_copy_that_broke_off_goes_on(root, node, monkeypatch):
@@ -180,11 +180,11 @@ def test_a_copy_that_broke_off_goes_on(root, node, monkeypatch):
 
     monkeypatch.setattr(shutil, "copy2", fill_up)
     with pytest.raises(OSError, match="No space left"):
-        nearby_photos(list_photos(root))
+        copy_photos_to_node(list_photos(root))
     left[0] = len(NAMES) - 3
-    assert content(nearby_photos(list_photos(root))) == content(list_photos(root))
+    assert content(copy_photos_to_node(list_photos(root))) == content(list_photos(root))
 
 
 def test_without_a_folder_on_the_node_photos_are_read_where_they_lie(root, monkeypatch):
     monkeypatch.delenv("SWEEP_DATA_COPY", raising=False)
-    assert nearby_photos(list_photos(root)) == list_photos(root)
+    assert copy_photos_to_node(list_photos(root)) == list_photos(root)

@@ -19,17 +19,17 @@ from byol_core.files import (
     write_json,
 )
 from byol_core.train.checkpoint import Checkpoints
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.spec import load_sweep
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
 from orchestrator.store.standing import last_word
 
 # One thread: a forked child must not wait for its parent's threads.
-JOB = Job("inline", capture=False, device="cpu", threads=1, log_every=1, checkpoint_every_s=0)
+JOB = AttemptContext("inline", capture=False, device="cpu", threads=1, log_every=1, checkpoint_every_s=0)
 
 
 def lose_power_after(folder, action, at_effect=0):
@@ -144,10 +144,10 @@ def test_a_result_that_was_reported_is_there_with_its_last_word(tmp_path, spec_f
     root = Root(tmp_path / "root")
     root.create()
     spec = spec_file(("epochs: 2,", "epochs: 1,"))
-    write_plan(make_plan(load_sweep(spec), root, Narrowing(seeds=[0], only=["byol"]), Queue()), root)
+    write_plan(make_plan(load_sweep(spec), root, Selection(seeds=[0], only=["byol"]), Queue()), root)
     (run,) = root.runs()
-    write_json(run.description, {**run.describe(), "protocols": ["knn"]})
-    job = Job("inline", capture=False, device="cpu", threads=1)
+    write_json(run.description, {**run.read_description(), "protocols": ["knn"]})
+    job = AttemptContext("inline", capture=False, device="cpu", threads=1)
     lose_power_after(root.path, lambda: run_attempt(root.path, run.run_id, job, lambda: None))
     (attempt,) = run.attempts()
     assert read_json(attempt.done)["outcome"] == "ok" and last_word(attempt)["state"] == "COMPLETED"
@@ -159,7 +159,7 @@ def test_starts_checkpoints_and_ends_are_on_the_disk_at_once(tmp_path, spec_file
     """The power goes as soon as the record is written; what a resume and a requeue lean on must be there."""
     root = Root(tmp_path / "root")
     root.create()
-    write_plan(make_plan(load_sweep(spec_file()), root, Narrowing(seeds=[0], only=["byol"]), Queue()), root)
+    write_plan(make_plan(load_sweep(spec_file()), root, Selection(seeds=[0], only=["byol"]), Queue()), root)
     (run,) = root.runs()
     append = RecordLog.append
     disks = []
@@ -183,7 +183,7 @@ def test_the_series_before_a_checkpoint_is_on_the_disk_when_the_checkpoint_is(tm
     """The power goes when the checkpoint is there and its record is not: the next attempt starts behind those points."""
     root = Root(tmp_path / "root")
     root.create()
-    write_plan(make_plan(load_sweep(spec_file()), root, Narrowing(seeds=[0], only=["byol"]), Queue()), root)
+    write_plan(make_plan(load_sweep(spec_file()), root, Selection(seeds=[0], only=["byol"]), Queue()), root)
     (run,) = root.runs()
     save = Checkpoints.save
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.provenance import origin
 from orchestrator.provenance.redact import REDACTED, is_secret_name, redact, redact_arguments, without_user
 from orchestrator.spec import load_sweep
@@ -246,9 +246,9 @@ def test_a_failure_full_of_secrets_leaves_none_in_root_database_export_or_report
     monkeypatch.setattr("byol_core.train.train", explode)
     root = Root(tmp_path / "root")
     root.create()
-    write_plan(make_plan(load_sweep(spec_file()), root, Narrowing(), Queue()), root)
+    write_plan(make_plan(load_sweep(spec_file()), root, Selection(), Queue()), root)
     run = root.runs()[0]
-    assert run_attempt(root.path, run.run_id, Job("inline", capture=False), lambda: None) == State.FAILED
+    assert run_attempt(root.path, run.run_id, AttemptContext("inline", capture=False), lambda: None) == State.FAILED
     assert "RuntimeError: cannot log in" in standing(run, Queue()).reason
     (root.path / "printed").write_text("".join(capfd.readouterr()))
     assert {name: seen[name] for name in PLANTED} == PLANTED  # the job itself still has its whole environment

@@ -56,10 +56,10 @@ def test_a_copy_cut_short_is_made_again(root, monkeypatch):
 def job_from(folder, root, run, sha):
     """Run an attempt as a job does: the code from `folder`, the working directory elsewhere."""
     program = (
-        "import sys; from pathlib import Path; from orchestrator.executors.worker import Job, run_attempt; "
+        "import sys; from pathlib import Path; from orchestrator.executors.worker import AttemptContext, run_attempt; "
         "import orchestrator; print(orchestrator.__file__); "
         f"print(run_attempt(Path({str(root.path)!r}), {run.run_id!r}, "
-        f"Job('slurm', '7', device='cpu', threads=1, capture=False, code={sha!r}), lambda: None))"
+        f"AttemptContext('slurm', '7', device='cpu', threads=1, capture=False, code={sha!r}), lambda: None))"
     )
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
     return subprocess.run([sys.executable, "-c", program], cwd=root.path, env=environment, capture_output=True, text=True)
@@ -68,14 +68,14 @@ def job_from(folder, root, run, sha):
 def test_a_job_runs_the_copy_and_refuses_one_that_was_changed(root, spec_file):
     from orchestrator.launch.plan import make_plan
     from orchestrator.launch.plan_files import write_plan
-    from orchestrator.launch.selection import Narrowing
+    from orchestrator.launch.selection import Selection
     from orchestrator.spec import load_sweep
     from orchestrator.store.jobs import Queue
 
     spec = spec_file(("epochs: 2,", "epochs: 1,"))
-    write_plan(make_plan(load_sweep(spec), root, Narrowing(seeds=[0], only=["byol"]), Queue()), root)
+    write_plan(make_plan(load_sweep(spec), root, Selection(seeds=[0], only=["byol"]), Queue()), root)
     (run,) = root.runs()
-    write_json(run.description, {**run.describe(), "protocols": ["knn"]})
+    write_json(run.description, {**run.read_description(), "protocols": ["knn"]})
     folder = take_snapshot(root)
     file = folder / "byol_core" / "streams.py"
     text = file.read_text()

@@ -10,17 +10,17 @@ from rich.console import Console
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.errors import UsageError
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.slurm.reasons import WORDS, explain
 from orchestrator.spec import load_sweep
 from orchestrator.status.forecast import Forecast, makespan
 from orchestrator.status.sweep_status import RunStatus, SweepStatus, narrowed, sweep_statuses
 from orchestrator.status.terminal import reason_lines, run_lines, status_view
 from orchestrator.status.usage import Usage
-from orchestrator.status.verdict import Word, summary, verdict
+from orchestrator.status.verdict import Health, summary, verdict
 from orchestrator.store.jobs import JobFacts, Queue
 from orchestrator.store.root import Root
 from orchestrator.store.state import State
@@ -44,14 +44,14 @@ def text_of(status, width=80):
 # Is it going well?
 
 VERDICTS = {
-    "all done": (["COMPLETED"] * 3, Word.DONE),
-    "some run": (["COMPLETED", "RUNNING", "PLANNED"], Word.WELL),
-    "all in the queue": (["SUBMITTED", "SUBMITTED"], Word.QUEUED),
-    "some in the queue, some planned": (["SUBMITTED", "PLANNED"], Word.QUEUED),
-    "nothing will happen by itself": (["COMPLETED", "PLANNED", "LOST"], Word.WAITS),
-    "one failed while others run": (["RUNNING", "FAILED"], Word.TROUBLE),
-    "out of memory": (["COMPLETED", "OOM"], Word.TROUBLE),
-    "cancelled": (["CANCELLED"], Word.TROUBLE),
+    "all done": (["COMPLETED"] * 3, Health.DONE),
+    "some run": (["COMPLETED", "RUNNING", "PLANNED"], Health.WELL),
+    "all in the queue": (["SUBMITTED", "SUBMITTED"], Health.QUEUED),
+    "some in the queue, some planned": (["SUBMITTED", "PLANNED"], Health.QUEUED),
+    "nothing will happen by itself": (["COMPLETED", "PLANNED", "LOST"], Health.WAITS),
+    "one failed while others run": (["RUNNING", "FAILED"], Health.TROUBLE),
+    "out of memory": (["COMPLETED", "OOM"], Health.TROUBLE),
+    "cancelled": (["CANCELLED"], Health.TROUBLE),
 }
 
 
@@ -63,7 +63,7 @@ def test_the_first_line_says_whether_it_goes_well(name):
 
 
 def test_with_a_launcher_at_work_what_is_planned_is_no_trouble():
-    assert verdict(sweep_of("PLANNED"), launcher_at_work=True) == Word.WELL
+    assert verdict(sweep_of("PLANNED"), launcher_at_work=True) == Health.WELL
 
 
 def test_counts_name_the_states_behind_them():
@@ -133,7 +133,7 @@ def test_ten_thousand_runs_fit_on_a_screen_or_two_and_lines_fit_in_80_columns():
 
 
 def test_a_done_sweep_shows_no_empty_columns():
-    lines = text_of(sweep_of("COMPLETED", "COMPLETED", probe=0.5, spread=0.02)).splitlines()
+    lines = text_of(sweep_of("COMPLETED", "COMPLETED", probe=0.5, std_sqrt_d=0.02)).splitlines()
     assert lines[2].split() == ["variant", "done", "probe", "collapsed"] and lines[3].split() == ["byol", "2/2", "0.500", "2/2"]
 
 
@@ -179,7 +179,7 @@ def place(tmp_path, spec_file):
     """A root with the tiny spec planned, and its database."""
     root = Root(tmp_path / "root")
     root.create()
-    plan = make_plan(load_sweep(spec_file()), root, Narrowing(), Queue())
+    plan = make_plan(load_sweep(spec_file()), root, Selection(), Queue())
     write_plan(plan, root)
     return root, plan, open_database(str(tmp_path / "results.db"))
 
@@ -194,10 +194,10 @@ def look(place, queue=None):
 def test_the_forecast_counts_the_evaluation_of_runs_that_are_done(place):
     root, plan, _ = place
     for run in plan.start[:3]:
-        run_attempt(root.path, run.run_id, Job("inline", capture=False), lambda: None)
+        run_attempt(root.path, run.run_id, AttemptContext("inline", capture=False), lambda: None)
     last = plan.start[3].run_id
     asked = iter([None, None])
-    run_attempt(root.path, last, Job("inline", capture=False), lambda: next(asked, "stop"))
+    run_attempt(root.path, last, AttemptContext("inline", capture=False), lambda: next(asked, "stop"))
     events = root.run(last).attempt(1).events
     events.write_text("".join(line for line in events.read_text().splitlines(True) if '"end"' not in line))  # still at it
     status = look(place)
@@ -227,7 +227,7 @@ def test_what_slurm_says_of_a_job_is_kept_and_told_in_words(place):
     assert "your QOS" in found[first].why and "other jobs" in found[second].why
     assert status.slurm_answered_at == 123.0
     silent = Queue(
-        silent={run: replace(facts, reason="SLURM does not answer") for run, facts in live.items()}, answered_at=123.0
+        unknown={run: replace(facts, reason="SLURM does not answer") for run, facts in live.items()}, answered_at=123.0
     )
     status = look(place, silent)
     assert {run.why for run in status.runs if run.run_id in live} == {"SLURM does not answer"}

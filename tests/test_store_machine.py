@@ -23,10 +23,10 @@ from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.database.rebuild import verify
 from orchestrator.errors import RootLockedError, SchedulerError, SchedulerSilentError
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.machine.processes import Process
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.spec import load_sweep
@@ -116,7 +116,7 @@ class Store(RuleBasedStateMachine):
             with pytest.raises(RootLockedError), launcher_lock(self.root):
                 pass  # a second launcher
             intents.recover(self.root, self.slurm.cancel, self.slurm.release)
-            plan = make_plan(self.sweep, self.root, Narrowing(retry=RETRIED), look_at_queue(self.root))
+            plan = make_plan(self.sweep, self.root, Selection(retry=RETRIED), look_at_queue(self.root))
             write_plan(plan, self.root)
             run_ids = [run.run_id for run in plan.start]
             if run_ids:
@@ -177,7 +177,7 @@ class Store(RuleBasedStateMachine):
     def attempt(self, run_id, job_id, script):
         self.scripts.append((run_id, script))
         with suppress(Death):
-            run_attempt(self.root.path, run_id, Job("slurm", job_id, capture=False), lambda: None)
+            run_attempt(self.root.path, run_id, AttemptContext("slurm", job_id, capture=False), lambda: None)
         self.scripts = [entry for entry in self.scripts if entry[1] is not script]
 
     def train(self, config, folder, options, observer, writer):
@@ -233,7 +233,7 @@ class Store(RuleBasedStateMachine):
     @invariant()
     def results_are_right_and_stay(self):
         for run in self.root.runs():
-            seed = run.describe()["config"]["seed"]
+            seed = run.read_description()["config"]["seed"]
             for attempt in run.attempts():
                 for record in RecordReader(attempt.events):
                     if record["type"] == "metrics":

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from analysis.export.parquet import write_parquet
 from analysis.render.csv_cells import write_csv
 from analysis.results.connect import reading
-from analysis.results.relations import RELATIONS, Kind, Relation, Row, flattened
+from analysis.results.relations import RELATIONS, Kind, Record, Relation, flattened
 from byol_core.files import output
 
 
@@ -70,7 +70,7 @@ def _as_csv(relation: Relation, connection: Connection, file: BinaryIO) -> None:
     text.detach()
 
 
-def _in_cells(row: Row, kinds: Sequence[Kind]) -> Iterator[Any]:
+def _in_cells(row: Record, kinds: Sequence[Kind]) -> Iterator[Any]:
     for value, kind in zip(row, kinds, strict=True):
         if kind == "texts":
             yield "; ".join(value)

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection
 
-from analysis.results.relations import Kind, Relation, Row, fields_of
+from analysis.results.relations import Kind, Record, Relation, fields_of
 
 _ROWS_AT_ONCE = 1 << 16
 _Fields = Mapping[str, Kind]
@@ -18,7 +18,7 @@ def write_parquet(relation: Relation, connection: Connection, file: BinaryIO) ->
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
-    rows: Iterable[Row] = relation.rows(connection)
+    rows: Iterable[Record] = relation.rows(connection)
     fields: dict[str, _Fields] = {}
     if "record" in relation.columns.values():
         rows = [*rows]  # the keys of all must be known before the first is written
@@ -36,7 +36,7 @@ def write_parquet(relation: Relation, connection: Connection, file: BinaryIO) ->
             writer.write_batch(pa.record_batch(arrays, schema=schema))
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _batches(rows: Iterable[Record]) -> Iterator[list[Record]]:
     waiting = iter(rows)
     while batch := [*islice(waiting, _ROWS_AT_ONCE)]:
         yield batch

@@ -53,7 +53,7 @@ def _draw_line(axes, height: int, line: Line) -> None:  # type: ignore[no-untype
 def _legend(figure, table: Table) -> None:  # type: ignore[no-untyped-def]
     from matplotlib.lines import Line2D
 
-    ours = table.setting.describe() if table.setting else "no runs yet"
+    ours = table.setting.summary_text() if table.setting else "no runs yet"
     handles = [
         Line2D([], [], marker="o", color=_OURS, label=f"ours, mean, 95% interval, seeds: {ours}"),
         Line2D([], [], marker="o", color=_COLLAPSED, label="ours, all runs collapsed"),

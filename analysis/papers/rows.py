@@ -30,7 +30,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One row of a table.
 
     Attributes:
@@ -67,13 +67,13 @@ class TableRows:
     metric: str
     axes: tuple[str, ...]
     baselines: tuple[str, ...]
-    rows: Mapping[str, Row]
+    rows: Mapping[str, TableRow]
     published_source: str
     published_setting: str
     published_like: Mapping[str, Any]
     notes: Mapping[str, str] = field(default_factory=dict)
 
-    def row_of(self, config: Mapping[str, Any]) -> Row | None:
+    def row_of(self, config: Mapping[str, Any]) -> TableRow | None:
         """Return the row of a canonical config, None where it has none in this table."""
         return next((row for row in self.rows.values() if all(config.get(k) == v for k, v in row.match.items())), None)
 
@@ -81,7 +81,7 @@ class TableRows:
         """Return the keys in which a setting differs from the published one: key → (ours, theirs)."""
         return {key: (setting.get(key), value) for key, value in self.published_like.items() if setting.get(key) != value}
 
-    def baseline_of(self, row: Row) -> Row | None:
+    def baseline_of(self, row: TableRow) -> TableRow | None:
         """Return the baseline of the row's own method."""
         return next((self.rows[key] for key in self.baselines if self.rows[key].method == row.method), None)
 
@@ -127,7 +127,7 @@ def _notes(rows: Mapping[str, Any], printed: Mapping[str, Any]) -> dict[str, str
     return {label: note for label, note in noted.items() if note}
 
 
-def _row(key: str, row: Mapping[str, Any], printed: Mapping[str, Any]) -> Row:
+def _row(key: str, row: Mapping[str, Any], printed: Mapping[str, Any]) -> TableRow:
     published = Published(
         value=_fraction(printed.get("acc")),
         pm=_fraction(printed.get("pm")),
@@ -135,7 +135,7 @@ def _row(key: str, row: Mapping[str, Any], printed: Mapping[str, Any]) -> Row:
         negative_cosine=printed.get("neg"),
         cosines_printed=printed.get("printed", False),
     )
-    return Row(key, row["label"], row["match"], tuple(row.get("companions", ())), published)
+    return TableRow(key, row["label"], row["match"], tuple(row.get("companions", ())), published)
 
 
 def _fraction(percent: float | None) -> float | None:

@@ -33,7 +33,7 @@ def _setting(setting: Setting) -> dict[str, Any]:
         "id": setting.id,
         "sweep": setting.sweep,
         "launched_at": setting.launched_at,
-        "description": setting.describe(),
+        "description": setting.summary_text(),
         "values": dict(setting.values),
     }
 

@@ -24,7 +24,7 @@ def title(table: Table) -> list[str]:
     else:
         ids = ", ".join(one.id for one in table.others[:5])
         others = f"; others with --setting: {ids}" if table.others else ""
-        ours = f"{table.setting.describe()} ({table.setting.sweep}, {table.when}, setting {table.setting.id}{others})"
+        ours = f"{table.setting.summary_text()} ({table.setting.sweep}, {table.when}, setting {table.setting.id}{others})"
     return [
         f"{rows.id}: {rows.title}",
         f"  published  {rows.published_setting}: {rows.published_source}",

@@ -14,7 +14,7 @@ from orchestrator.database import schema
 
 Kind = Literal["text", "integer", "number", "yes or no", "texts", "json", "record"]
 """`texts` is a list of them, `json` anything, `record` a flat mapping whose keys may become columns."""
-Row = tuple[Any, ...]
+Record = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,16 @@ class Relation:
 
     name: str
     columns: Mapping[str, Kind]
-    rows: Callable[[Connection], Iterator[Row]]
+    rows: Callable[[Connection], Iterator[Record]]
 
 
-def flattened(relation: Relation, connection: Connection) -> tuple[dict[str, Kind], Iterable[Row]]:
+def flattened(relation: Relation, connection: Connection) -> tuple[dict[str, Kind], Iterable[Record]]:
     """Return columns and rows with every record spread over a column per key."""
     if "record" not in relation.columns.values():
         return dict(relation.columns), relation.rows(connection)
     rows = [*relation.rows(connection)]
     columns: dict[str, Kind] = {}
-    cells: list[Callable[[Row], Any]] = []
+    cells: list[Callable[[Record], Any]] = []
     for place, (name, kind) in enumerate(relation.columns.items()):
         fields = fields_of([row[place] for row in rows]) if kind == "record" else {name: kind}
         columns |= fields
@@ -59,11 +59,11 @@ def _kind_of(types: set[type]) -> Kind:
     return "text" if types <= {str} else "json"
 
 
-def _cell(place: int) -> Callable[[Row], Any]:
+def _cell(place: int) -> Callable[[Record], Any]:
     return lambda row: row[place]
 
 
-def _field(place: int, key: str) -> Callable[[Row], Any]:
+def _field(place: int, key: str) -> Callable[[Record], Any]:
     return lambda row: row[place].get(key)
 
 
@@ -75,10 +75,10 @@ def number(value: float | None, non_finite: str | None) -> float | None:
 # Where the rows come from
 
 
-def _runs(connection: Connection) -> Iterator[Row]:
+def _runs(connection: Connection) -> Iterator[Record]:
     asked, results = _asked_by(connection), _results(connection)
     plain = [schema.runs.c[name] for name in _RUN_COLUMNS]
-    query = select(schema.runs.c.id, schema.runs.c.config, *plain).order_by(schema.runs.c.run_id)
+    query = select(schema.runs.c.run_number, schema.runs.c.config, *plain).order_by(schema.runs.c.run_id)
     for id_, config, *facts in connection.execute(query):
         settings = {key: value for key, value in json.loads(config).items() if key != "seed"}
         sweeps, variants = asked.get(facts[0], (set(), set()))
@@ -101,13 +101,13 @@ def _results(connection: Connection) -> dict[int, dict[str, float]]:
     """Return run → ``probe_v1.online.accuracy``, ``final.std_sqrt_d`` and the like → value."""
     found: dict[int, dict[str, float]] = {}
     for row in connection.execute(select(schema.evaluations)):
-        found.setdefault(row.run, {})[f"{row.protocol}_v{row.version}.{row.network}.{row.name}"] = row.value
+        found.setdefault(row.run_number, {})[f"{row.protocol}_v{row.version}.{row.network}.{row.name}"] = row.value
     for row in connection.execute(select(schema.summaries)):
-        found.setdefault(row.run, {})[f"{row.moment}.{row.name}"] = row.value
+        found.setdefault(row.run_number, {})[f"{row.moment}.{row.name}"] = row.value
     return found
 
 
-def _sweeps(connection: Connection) -> Iterator[Row]:
+def _sweeps(connection: Connection) -> Iterator[Record]:
     sweeps, variants, cells = schema.sweeps, schema.variants, schema.sweep_runs
     same = (variants.c.sweep_id == cells.c.sweep_id) & (variants.c.name == cells.c.variant)
     query = (
@@ -120,32 +120,34 @@ def _sweeps(connection: Connection) -> Iterator[Row]:
         yield (*facts, json.loads(overrides or "{}"), seed, run_id)
 
 
-def _attempts(connection: Connection) -> Iterator[Row]:
+def _attempts(connection: Connection) -> Iterator[Record]:
     plain = [schema.attempts.c[name] for name in _ATTEMPT_COLUMNS]
-    query = _of_runs(select(schema.runs.c.run_id, *plain, schema.attempts.c.origin), schema.attempts.c.run)
+    query = _of_runs(select(schema.runs.c.run_id, *plain, schema.attempts.c.origin), schema.attempts.c.run_number)
     for *facts, origin in connection.execute(query.order_by(schema.runs.c.run_id, schema.attempts.c.number)):
         yield (*facts, json.loads(origin) if origin else None)
 
 
-def _evaluations(connection: Connection) -> Iterator[Row]:
+def _evaluations(connection: Connection) -> Iterator[Record]:
     table = schema.evaluations
     columns = [table.c[name] for name in ("protocol", "version", "network", "name", "value")]
-    query = _of_runs(select(schema.runs.c.run_id, *columns), table.c.run).order_by(schema.runs.c.run_id, *columns[:-1])
+    query = _of_runs(select(schema.runs.c.run_id, *columns), table.c.run_number).order_by(schema.runs.c.run_id, *columns[:-1])
     yield from (tuple(row) for row in connection.execute(query))
 
 
-def _series(connection: Connection) -> Iterator[Row]:
+def _series(connection: Connection) -> Iterator[Record]:
     """Yield the points run by run, so that nothing grows with their number."""
     points, metrics = schema.points.c, schema.metrics.c
     chosen = select(points.attempt, points.step, metrics.name, points.value, points.non_finite)
     of_metric = chosen.join(schema.metrics, metrics.id == points.metric).order_by(metrics.name, points.step, points.attempt)
-    for id_, run_id in connection.execute(select(schema.runs.c.id, schema.runs.c.run_id).order_by(schema.runs.c.run_id)).all():
-        for attempt, step, name, value, non_finite in connection.execute(of_metric.where(points.run == id_)):
+    for id_, run_id in connection.execute(
+        select(schema.runs.c.run_number, schema.runs.c.run_id).order_by(schema.runs.c.run_id)
+    ).all():
+        for attempt, step, name, value, non_finite in connection.execute(of_metric.where(points.run_number == id_)):
             yield run_id, attempt, step, name, number(value, non_finite)
 
 
 def _of_runs(query: Select[Any], run: Any) -> Select[Any]:
-    return query.join(schema.runs, schema.runs.c.id == run)
+    return query.join(schema.runs, schema.runs.c.run_number == run)
 
 
 _RUN_COLUMNS: dict[str, Kind] = {

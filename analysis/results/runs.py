@@ -22,7 +22,7 @@ class Run:
     """What the tables ask of one run.
 
     Attributes:
-        number: of its row.
+        run_number: of its row.
         run_id: the whole id.
         seed: of the run.
         state: COMPLETED, RUNNING, …
@@ -37,7 +37,7 @@ class Run:
         origin: commit, device and versions of the attempt that counts; empty before it started.
     """
 
-    number: int
+    run_number: int
     run_id: str
     seed: int
     state: str
@@ -57,7 +57,7 @@ def read_runs(connection: Connection) -> list[Run]:
     asked = _asked(connection)
     return [
         Run(
-            row.id,
+            row.run_number,
             row.run_id,
             row.seed,
             row.state,
@@ -66,7 +66,7 @@ def read_runs(connection: Connection) -> list[Run]:
             (row.data_fingerprint, row.data_split, row.semantics),
             **asked.get(row.run_id, {}),
         )
-        for row in connection.execute(select(runs).order_by(runs.c.id)).all()
+        for row in connection.execute(select(runs).order_by(runs.c.run_number)).all()
     ]
 
 
@@ -74,14 +74,14 @@ def with_results(connection: Connection, some: Sequence[Run]) -> list[Run]:
     """Return the same runs with what came of them."""
     found: list[Run] = []
     for start in range(0, len(some), _AT_ONCE):
-        numbers = [run.number for run in some[start : start + _AT_ONCE]]
+        numbers = [run.run_number for run in some[start : start + _AT_ONCE]]
         measured, final, origins = _evaluations(connection, numbers), _final(connection, numbers), _origins(connection, numbers)
         found += [
             replace(
                 run,
-                evaluations=measured.get(run.number, {}),
-                final=final.get(run.number, {}),
-                origin=origins.get(run.number, {}),
+                evaluations=measured.get(run.run_number, {}),
+                final=final.get(run.run_number, {}),
+                origin=origins.get(run.run_number, {}),
             )
             for run in some[start : start + _AT_ONCE]
         ]
@@ -90,16 +90,16 @@ def with_results(connection: Connection, some: Sequence[Run]) -> list[Run]:
 
 def _evaluations(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[Evaluation, float]]:
     table, found = evaluations.c, dict[int, dict[Evaluation, float]]()
-    query = select(table.run, table.protocol, table.version, table.network, table.name, table.value)
-    for run, protocol, version, network, name, value in connection.execute(query.where(table.run.in_(numbers))).all():
+    query = select(table.run_number, table.protocol, table.version, table.network, table.name, table.value)
+    for run, protocol, version, network, name, value in connection.execute(query.where(table.run_number.in_(numbers))).all():
         found.setdefault(run, {})[protocol, version, network, name] = _number(value)
     return found
 
 
 def _final(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, float]]:
     table, found = summaries.c, dict[int, dict[str, float]]()
-    query = select(table.run, table.name, table.value).where(table.moment == "final")
-    for run, name, value in connection.execute(query.where(table.run.in_(numbers))).all():
+    query = select(table.run_number, table.name, table.value).where(table.moment == "final")
+    for run, name, value in connection.execute(query.where(table.run_number.in_(numbers))).all():
         found.setdefault(run, {})[name] = _number(value)
     return found
 
@@ -112,9 +112,9 @@ def _number(stored: float | None) -> float:
 def _origins(connection: Connection, numbers: Sequence[int]) -> dict[int, Mapping[str, Any]]:
     """Return where the attempt that counts came from."""
     query = (
-        select(attempts.c.run, attempts.c.origin, attempts.c.device)
-        .join(runs, (runs.c.id == attempts.c.run) & (runs.c.attempt == attempts.c.number))
-        .where(attempts.c.origin.is_not(None) & attempts.c.run.in_(numbers))
+        select(attempts.c.run_number, attempts.c.origin, attempts.c.device)
+        .join(runs, (runs.c.run_number == attempts.c.run_number) & (runs.c.attempt == attempts.c.number))
+        .where(attempts.c.origin.is_not(None) & attempts.c.run_number.in_(numbers))
     )
     return {run: _place(origin, device) for run, origin, device in connection.execute(query).all()}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from analysis.papers.rows import Row, TableRows
+from analysis.papers.rows import TableRow, TableRows
 from analysis.results.runs import Run
 from analysis.tables.collapse import is_collapsed
 from analysis.tables.settings import Setting, differing_keys, find_settings
@@ -48,7 +48,7 @@ class Line:
         own: the row's companion keys and the values it ran with.
     """
 
-    row: Row
+    row: TableRow
     values: Mapping[int, float] = field(default_factory=dict)
     run_ids: Sequence[str] = ()
     summary: Summary = field(default_factory=lambda: summarize([]))
@@ -128,11 +128,11 @@ def _choose(rows: TableRows, settings: Sequence[Setting], wanted: str | None) ->
     for one in settings:
         if one.id.startswith(wanted):
             return one
-    known = "; ".join(f"{one.id} ({one.describe()})" for one in settings) or "none yet"
+    known = "; ".join(f"{one.id} ({one.summary_text()})" for one in settings) or "none yet"
     raise UnknownSettingError(f"table {rows.id} has no setting {wanted!r}; settings: {known}")
 
 
-def _line(table: TableRows, row: Row, runs: Sequence[Run]) -> Line:
+def _line(table: TableRows, row: TableRow, runs: Sequence[Run]) -> Line:
     if not runs:
         return Line(row)
     differing = differing_keys([run.config for run in runs])

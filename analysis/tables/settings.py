@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from analysis.papers.rows import Row, TableRows
+from analysis.papers.rows import TableRow, TableRows
 from analysis.results.runs import Run
 
 Values = Mapping[str, Any]
@@ -54,7 +54,7 @@ class Setting:
         """A short name, stable while the values are."""
         return hashlib.sha256(json.dumps(self.values, sort_keys=True).encode()).hexdigest()[:8]
 
-    def describe(self) -> str:
+    def summary_text(self) -> str:
         """Return the values that people look for first."""
         shown = [(key, self.values.get(key)) for key in _DESCRIBED]
         return ", ".join(_phrase(key, value) for key, value in shown if value not in (None, 0))
@@ -144,7 +144,7 @@ def _compared(one: _Shape, other: _Shape) -> list[str]:
     return sorted((one[0] | other[0]) - one[1] - other[1])
 
 
-def values_of(table: TableRows, row: Row, run: Run) -> dict[str, Any]:
+def values_of(table: TableRows, row: TableRow, run: Run) -> dict[str, Any]:
     """Return a run's setting in this table."""
     values = {**run.config, **dict.fromkeys(run.config.keys() & row.companions)}
     for key in (*table.axes, "seed"):

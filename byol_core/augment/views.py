@@ -40,10 +40,10 @@ def random_view(images: Tensor, how: Augment, rng: np.random.Generator, which: i
     Returns:
         (B, C, H, W) float32, normalized.
     """
-    return toned(crop_and_flip(images, how, rng), how, rng, which)
+    return colour_and_noise(crop_and_flip(images, how, rng), how, rng, which)
 
 
-def toned(view: Tensor, how: Augment, rng: np.random.Generator, which: int = 1) -> Tensor:
+def colour_and_noise(view: Tensor, how: Augment, rng: np.random.Generator, which: int = 1) -> Tensor:
     """Draw what follows crop and flip; arguments and result as of `random_view`."""
     if how.jitter_p:
         view = jitter(view, how, rng)

@@ -34,7 +34,7 @@ def run_id(config: TrainConfig, data: DataIdentity) -> str:
     return run_id_of(canonical(config), data)
 
 
-def run_id_of(settings: Mapping[str, Any], data: DataIdentity) -> str:
+def run_id_of(canonical_config: Mapping[str, Any], data: DataIdentity) -> str:
     """Return the run id of canonical settings."""
-    what = {"config": settings, "data": asdict(data), "semantics": SEMANTICS}
+    what = {"config": canonical_config, "data": asdict(data), "semantics": SEMANTICS}
     return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -17,7 +17,7 @@ _READERS = 16
 """Photos on their way at a time: over a network each of them waits more than it is read."""
 
 
-def nearby(files: Sequence[Path]) -> list[Path]:
+def copy_to_node(files: Sequence[Path]) -> list[Path]:
     """Return the same files as they lie on the node's disk, copied there if they are not yet; without $SWEEP_DATA_COPY, as is.
 
     Jobs that start together on a node wait for one copy. A file that has changed since, by size or time, is copied anew.
@@ -26,10 +26,10 @@ def nearby(files: Sequence[Path]) -> list[Path]:
         OSError: the folder cannot be written, or is full.
     """
     target = _target()
-    return list(files) if target is None else [_copy_nearby(file, target) for file in files]
+    return list(files) if target is None else [_copy_file_to_node(file, target) for file in files]
 
 
-def nearby_photos(listing: PhotoFolder) -> PhotoFolder:
+def copy_photos_to_node(listing: PhotoFolder) -> PhotoFolder:
     """Return the same photos as they lie on the node's disk; each listing has a copy of its own, which is looked through once.
 
     Raises:
@@ -73,7 +73,7 @@ def _copy_split(split: PhotoSplit, folder: Path) -> None:
             pass  # an error of a copy is raised here
 
 
-def _copy_nearby(file: Path, target: Path) -> Path:
+def _copy_file_to_node(file: Path, target: Path) -> Path:
     folder = target / hashlib.sha256(str(file.parent).encode()).hexdigest()[:16] / file.parent.name
     with _one_at_a_time(folder, file.name):
         return _copy(file, folder / file.name)

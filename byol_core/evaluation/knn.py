@@ -6,12 +6,12 @@ from torch import nn
 
 from byol_core.config import Augment
 from byol_core.evaluation.features import BATCH, clean_features
-from byol_core.images.memory import Images
+from byol_core.images.memory import Dataset
 
 _NEIGHBOURS, _KNN_TEMPERATURE = 20, 0.07
 
 
-def knn(encoder: nn.Module, images: Images, how: Augment) -> float:
+def knn(encoder: nn.Module, images: Dataset, how: Augment) -> float:
     """Return the accuracy of a cosine-weighted vote (Wu et al. 2018, section 3.4) on clean images."""
     train, test = (F.normalize(clean_features(encoder, source, how), dim=1) for source in (images.train, images.test))
     classes = int(images.train.labels.max()) + 1

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from byol_core.config import Augment
 from byol_core.evaluation.features import BATCH, device_of, features
-from byol_core.images.memory import Images
+from byol_core.images.memory import Dataset
 from byol_core.images.source import Request, Source
 from byol_core.streams import stream
 
@@ -23,7 +23,7 @@ _PROBE_IMAGES = 50_000  # what fits into memory and an hour; a larger set gives 
 _PROBE_L2 = 1.0  # scikit-learn's C
 
 
-def probe(encoder: nn.Module, images: Images, how: Augment) -> float:
+def probe(encoder: nn.Module, images: Dataset, how: Augment) -> float:
     """Return the accuracy of a logistic regression on augmented, standardized features."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

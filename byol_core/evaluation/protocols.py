@@ -8,13 +8,13 @@ from torch import nn
 from byol_core.config import Augment
 from byol_core.evaluation.knn import knn
 from byol_core.evaluation.probe import probe
-from byol_core.images.memory import Images
+from byol_core.images.memory import Dataset
 
 VERSIONS = {"probe": 1, "knn": 1}
 """Raised when a protocol would give other numbers for the same encoder."""
 
 
-def evaluate(protocol: str, encoders: dict[str, nn.Module], images: Images, how: Augment) -> dict[str, Any]:
+def evaluate(protocol: str, encoders: dict[str, nn.Module], images: Dataset, how: Augment) -> dict[str, Any]:
     """Judge encoders by one protocol; they are left in eval mode, their statistics untouched.
 
     Args:
@@ -26,6 +26,6 @@ def evaluate(protocol: str, encoders: dict[str, nn.Module], images: Images, how:
     Returns:
         protocol, version and for each encoder its accuracy on the test images.
     """
-    judge: Callable[[nn.Module, Images, Augment], float] = {"probe": probe, "knn": knn}[protocol]
+    judge: Callable[[nn.Module, Dataset, Augment], float] = {"probe": probe, "knn": knn}[protocol]
     accuracies = {name: {"accuracy": judge(encoder.eval(), images, how)} for name, encoder in encoders.items()}
     return {"protocol": protocol, "version": VERSIONS[protocol], **accuracies}

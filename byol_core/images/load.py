@@ -1,6 +1,6 @@
 """Data sets: what BYOL trains on, and what its encoder is judged on. Small ones lie in memory as uint8 tensors.
 
-Every data set becomes an `Images` of sources; the trainer knows no other form. Where the files lie: ``config.locate``;
+Every data set becomes an `Dataset` of sources; the trainer knows no other form. Where the files lie: ``config.locate``;
 photos that are decoded on demand: ``photos``.
 """
 
@@ -17,8 +17,8 @@ from torch import Tensor
 from byol_core.config import DatasetConfig
 from byol_core.datasets.errors import DataError
 from byol_core.datasets.locate import locate, locate_photos
-from byol_core.datasets.node_copy import nearby, nearby_photos
-from byol_core.images.memory import Images, Split
+from byol_core.datasets.node_copy import copy_photos_to_node, copy_to_node
+from byol_core.images.memory import Dataset, Split
 from byol_core.images.photos import in_stable_order
 from byol_core.streams import stream
 
@@ -26,7 +26,7 @@ DIGITS_TRAIN = 1400
 DIGITS_SIDE_PX = 16
 
 
-def load(dataset: DatasetConfig, threads: int = 0) -> Images:
+def load(dataset: DatasetConfig, threads: int = 0) -> Dataset:
     """Read a data set, or list it where it is decoded on demand.
 
     Args:
@@ -38,13 +38,13 @@ def load(dataset: DatasetConfig, threads: int = 0) -> Images:
         DataError: they do not hold what they should.
     """
     if dataset.name == "folder":
-        photos, test_photos = in_stable_order(nearby_photos(locate_photos(dataset)), dataset.side, threads)
+        photos, test_photos = in_stable_order(copy_photos_to_node(locate_photos(dataset)), dataset.side, threads)
         some = photos.first(dataset.limit)
-        return Images(some, some, test_photos)
+        return Dataset(some, some, test_photos)
     readers: dict[str, Callable[[list[Path]], tuple[Split, Split, Split]]]
     readers = {"digits": _digits, "arrays": _arrays, "stl10": _stl10}
-    pretrain, train, test = readers[dataset.name](nearby(locate(dataset)))
-    return Images(pretrain.first(dataset.limit), train.first(dataset.limit), test)
+    pretrain, train, test = readers[dataset.name](copy_to_node(locate(dataset)))
+    return Dataset(pretrain.first(dataset.limit), train.first(dataset.limit), test)
 
 
 def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:

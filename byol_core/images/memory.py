@@ -39,7 +39,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Images:
+class Dataset:
     """A data set: `pretrain` without regard to labels, `train` and `test` for evaluation."""
 
     pretrain: Source

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from byol_core.augment.views import normalized, random_view, to_float, toned
+from byol_core.augment.views import colour_and_noise, normalized, random_view, to_float
 from byol_core.config import Augment
 
 
@@ -90,7 +90,7 @@ class Cut:
 
     def view(self, which: int, how: Augment, rng: np.random.Generator, device: torch.device) -> Tensor:
         """As `Batch.view`."""
-        return toned(to_float(self.pixels[which - 1].to(device)), how, rng, which)
+        return colour_and_noise(to_float(self.pixels[which - 1].to(device)), how, rng, which)
 
     def clean(self, how: Augment, device: torch.device) -> Tensor:
         """As `Batch.clean`."""

@@ -35,7 +35,7 @@ def _one_way(online: Tensor, target: Tensor) -> dict[str, Tensor]:
     cosines = online @ target.T
     positives = cosines.diagonal()
     return {
-        "std_sqrt_d": spread(online),
+        "std_sqrt_d": std_sqrt_d(online),
         "positive_cosine": positives.mean(),
         "negative_cosine": (cosines.sum() - positives.sum()) / (n * (n - 1)),
         "effective_rank": effective_rank(online),
@@ -43,7 +43,7 @@ def _one_way(online: Tensor, target: Tensor) -> dict[str, Tensor]:
     }
 
 
-def spread(normalized: Tensor) -> Tensor:
+def std_sqrt_d(normalized: Tensor) -> Tensor:
     """std·√d of (B, D) unit vectors: the root of the summed variances; equals √(1 − mean cosine of different images)."""
     return normalized.var(dim=0, correction=1).sum().clamp_min(0).sqrt()
 

@@ -11,12 +11,12 @@ from typing import Any
 from torch import Tensor
 
 from byol_core.images.load import batches
-from byol_core.images.memory import Images
+from byol_core.images.memory import Dataset
 from byol_core.images.source import Batch
 from byol_core.train.checkpoint import Checkpoint, Checkpoints, numerics
 from byol_core.train.observer import Observer, Options, Result
 from byol_core.train.requests import view_request
-from byol_core.train.step import Moment, Trainer
+from byol_core.train.step import StepIndex, Trainer
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Loop:
     """The training loop of one call: resume, step, measure, checkpoint."""
 
     def __init__(
-        self, trainer: Trainer, images: Images, checkpoints: Checkpoints, options: Options, observer: Observer
+        self, trainer: Trainer, images: Dataset, checkpoints: Checkpoints, options: Options, observer: Observer
     ) -> None:
         self.trainer, self.images, self.checkpoints = trainer, images, checkpoints
         self.options, self.observer = options, observer
@@ -67,7 +67,7 @@ class Loop:
             self._checkpoint(end)  # so that an evaluation that is cut short does not cost the training
         return Result("ok", end, self.last_epoch.initial, self.last_epoch.means())
 
-    def _pass(self, at: Moment, images: Batch) -> Result | None:
+    def _pass(self, at: StepIndex, images: Batch) -> Result | None:
         """Take a step and return None, or return why the run ends before or at it."""
         reason = self.observer.stop_reason()
         if reason is not None:
@@ -91,16 +91,16 @@ class Loop:
         self.observer.started(step, total, exact=_is_exact(found, self.numerics))
         return step
 
-    def _moments(self) -> Iterator[tuple[Moment, Tensor]]:
+    def _moments(self) -> Iterator[tuple[StepIndex, Tensor]]:
         """Yield each step that is still to take, and the rows of its images."""
         config, per_epoch, n = self.trainer.config, self.trainer.steps_per_epoch, len(self.images.pretrain)
         for epoch in range(self.first_step // per_epoch, self.epochs):
             for batch, rows in enumerate(batches(n, config.batch_size, config.seed, epoch)):
                 step = epoch * per_epoch + batch
                 if step >= self.first_step:
-                    yield Moment(step, epoch, batch), rows
+                    yield StepIndex(step, epoch, batch), rows
 
-    def _step(self, at: Moment, images: Batch) -> bool:
+    def _step(self, at: StepIndex, images: Batch) -> bool:
         """Take a step; false where the loss is not finite."""
         logs = at.step % self.options.log_every == 0
         is_last_epoch = at.epoch == self.epochs - 1
@@ -115,7 +115,7 @@ class Loop:
             self._log(at, metrics)
         return finite
 
-    def _log(self, at: Moment, metrics: dict[str, float]) -> None:
+    def _log(self, at: StepIndex, metrics: dict[str, float]) -> None:
         now_s, steps = time.monotonic(), at.step + 1 - self.logged_step
         images_per_s = steps * self.trainer.config.batch_size / max(now_s - self.logged_at_s, 1e-9)
         self.logged_at_s, self.logged_step = now_s, at.step + 1

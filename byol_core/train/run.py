@@ -14,7 +14,7 @@ from byol_core.datasets.errors import DataError
 from byol_core.evaluation.protocols import VERSIONS, evaluate
 from byol_core.files import make_folder, read_json, write_json
 from byol_core.images.load import load
-from byol_core.images.memory import Images
+from byol_core.images.memory import Dataset
 from byol_core.networks.encoder import Encoder
 from byol_core.train.checkpoint import Checkpoints, load_state, save_state
 from byol_core.train.device import limited_threads, pick_device
@@ -83,7 +83,7 @@ def _keep_encoders(trainer: Trainer, path: Path) -> None:
         save_state(path, {name: encoder.state_dict() for name, encoder in _encoders(trainer).items()}, {})
 
 
-def _evaluate_once(protocol: str, encoders: dict[str, Encoder], images: Images, config: TrainConfig, folder: Path) -> None:
+def _evaluate_once(protocol: str, encoders: dict[str, Encoder], images: Dataset, config: TrainConfig, folder: Path) -> None:
     file = folder / f"{protocol}-v{VERSIONS[protocol]}.json"
     if read_json(file) is None:
         modules: dict[str, nn.Module] = dict(encoders)

@@ -24,7 +24,7 @@ from byol_core.streams import normal, stream
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepIndex:
     """Where in training a step stands. `step` counts from 0 over all epochs."""
 
     step: int
@@ -64,7 +64,7 @@ class Trainer:
             self.online.predictor(self.online.project(view))
         self._start_target()
 
-    def step(self, images: Batch, at: Moment, measure: bool) -> dict[str, Tensor]:
+    def step(self, images: Batch, at: StepIndex, measure: bool) -> dict[str, Tensor]:
         """Take one training step.
 
         Args:
@@ -92,7 +92,7 @@ class Trainer:
         self._enqueue(target1, target2)
         return {"loss": loss.detach(), **measured}
 
-    def _simclr_step(self, view1: Tensor, view2: Tensor, at: Moment, measure: bool) -> dict[str, Tensor]:
+    def _simclr_step(self, view1: Tensor, view2: Tensor, at: StepIndex, measure: bool) -> dict[str, Tensor]:
         """One step of SimCLR: no predictor and no target; the other view stands in for the target when measuring."""
         online1, online2 = self.online.project(view1), self.online.project(view2)
         loss = self.config.loss_scale * nt_xent(online1, online2, self.config.contrastive.temperature).mean()
@@ -137,7 +137,7 @@ class Trainer:
                 layer.reset_running_stats()
                 layer.momentum = None  # a plain average over the batches
         for batch, images in enumerate(batches):
-            view = self._view(images, Moment(batch, 0, batch), 1)
+            view = self._view(images, StepIndex(batch, 0, batch), 1)
             for network in networks:
                 network.project(view)
 
@@ -147,7 +147,7 @@ class Trainer:
         if self.config.target.start == "draw":
             initialize(self.target, self.config.init, self.config.seed, draw="target")
 
-    def _view(self, images: Batch, at: Moment, which: int) -> Tensor:
+    def _view(self, images: Batch, at: StepIndex, which: int) -> Tensor:
         rng = stream(self.config.seed, "view", which, at.epoch, at.batch)
         return images.view(which, self.config.augment, rng, self.device)
 

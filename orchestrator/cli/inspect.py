@@ -92,7 +92,7 @@ def show(
 ) -> None:
     """Show runs: settings, attempts, results; or plot a metric of them."""
     from orchestrator.slurm.queue import look_at_queue
-    from orchestrator.status.show import describe, unlike_preset
+    from orchestrator.status.show import difference_from_preset, run_details
     from orchestrator.status.terminal import show_run
     from orchestrator.store.standing import standing
 
@@ -100,12 +100,12 @@ def show(
     if plot is not None:
         return _plot(folders, plot, out)
     queue = look_at_queue(Places.root)
-    known = [describe(folder, standing(folder, queue)) for folder in folders]
+    known = [run_details(folder, standing(folder, queue)) for folder in folders]
     if as_json:
         print(json.dumps(known[0] if len(known) == 1 else known, indent=1))
         return
     for folder, one in zip(folders, known, strict=True):
-        show_run(make_console(), one, *unlike_preset(folder))
+        show_run(make_console(), one, *difference_from_preset(folder))
 
 
 def diff(
@@ -140,12 +140,12 @@ def logs(
 def _plot(folders: Sequence[RunFolder], metric: str, out: Path) -> None:
     from analysis.figures.curves import draw
     from analysis.load import UnknownMetricError, UnknownRunError, series
-    from orchestrator.status.show import unlike_preset
+    from orchestrator.status.show import difference_from_preset
 
     collected()
     labels = {}
     for folder in folders:
-        preset, unlike = unlike_preset(folder)
+        preset, unlike = difference_from_preset(folder)
         changes = ", ".join(f"{key}={value}" for key, value in unlike.items()) or "as it is"
         labels[folder.run_id] = f"{folder.run_id[:PREFIX]} {preset}: {changes}"
     try:

@@ -15,9 +15,9 @@ from orchestrator.text import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.launch.launch import Launch
-    from orchestrator.launch.options import Request
-    from orchestrator.launch.progress import Watch
+    from orchestrator.launch.launch import LaunchResult
+    from orchestrator.launch.options import LaunchOptions
+    from orchestrator.launch.progress import LaunchView
     from orchestrator.spec import Sweep
     from orchestrator.status.sweep_status import SweepStatus
 
@@ -56,26 +56,26 @@ def launch(
 
     Example: sweep launch sweeps/norm_ablation.yaml --profile quick --executor local
     """
-    from orchestrator.launch.options import Request, parse_retry
-    from orchestrator.launch.progress import Watch
-    from orchestrator.launch.selection import Narrowing
+    from orchestrator.launch.options import LaunchOptions, parse_retry
+    from orchestrator.launch.progress import LaunchView
+    from orchestrator.launch.selection import Selection
     from orchestrator.launch.terminal import show_plan_runs
     from orchestrator.spec import load_sweep
 
     sweep = load_sweep(spec, profile, dict(assignment(text) for text in assign or []))
-    narrowing = Narrowing(seed_numbers(seeds), table, names(only), parse_retry(retry))
+    selection = Selection(seed_numbers(seeds), table, names(only), parse_retry(retry))
     console = make_console()
     if max_steps is not None:
-        from orchestrator.launch.max_steps import try_out
+        from orchestrator.launch.max_steps import train_few_steps
 
-        raise typer.Exit(try_out(sweep, Places.root, narrowing, max_steps, print))
+        raise typer.Exit(train_few_steps(sweep, Places.root, selection, max_steps, print))
     if controller:
         return _send_controller(sweep, executor, cluster)
     if group is not None and not dry_run:
         open_to_group(group)
-    request = Request(sweep, narrowing, executor, slots, cluster, rerun, prune, dry_run, wait)
-    with Watch(console, sweep.label, Places.root, database_for(dry_run)) as watch:
-        done = _start(request, watch)
+    options = LaunchOptions(sweep, selection, executor, slots, cluster, rerun, prune, dry_run, wait)
+    with LaunchView(console, sweep.label, Places.root, database_for(dry_run)) as watch:
+        done = _start(options, watch)
     if dry_run:
         return show_plan_runs(console, done.plan)
     exit_status = _conclude(console, sweep.label, done, on_end)
@@ -84,18 +84,18 @@ def launch(
     raise typer.Exit(exit_status)
 
 
-def _start(request: "Request", watch: "Watch") -> "Launch":
+def _start(options: "LaunchOptions", watch: "LaunchView") -> "LaunchResult":
     from orchestrator.launch.launch import launch as start
 
     try:
-        return start(request, Places.root, watch.reporter())
+        return start(options, Places.root, watch.reporter())
     except SchedulerError as error:
-        if request.executor != "auto":
+        if options.executor != "auto":
             raise
         raise SchedulerError(f"{error}; to run on this machine instead: --executor local") from None
 
 
-def _conclude(console: "Console", label: str, done: "Launch", on_end: str | None) -> int:
+def _conclude(console: "Console", label: str, done: "LaunchResult", on_end: str | None) -> int:
     """Say what came of a launch, to whoever asked to be told too; return the exit status."""
     from orchestrator.launch.terminal import show_outcome, show_sent
     from orchestrator.status.sweep_status import sweep_statuses
@@ -111,7 +111,7 @@ def _conclude(console: "Console", label: str, done: "Launch", on_end: str | None
     return exit_status
 
 
-def _tell(status: "SweepStatus", done: "Launch", exit_status: int, on_end: str | None) -> None:
+def _tell(status: "SweepStatus", done: "LaunchResult", exit_status: int, on_end: str | None) -> None:
     """Tell the outside that the sweep has ended, where this launch has seen it end."""
     from orchestrator.launch.on_end import fire, outcome
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from byol_core.files import DamagedFileError, read_json
 from orchestrator.database import schema
 from orchestrator.database.connect import cause, writing
-from orchestrator.database.read_run import Row, RunRows, new_run, read_run
+from orchestrator.database.read_run import DatabaseRow, RunRows, new_run, read_run
 from orchestrator.database.write_rows import Writer
 from orchestrator.errors import StoreError
 from orchestrator.store.jobs import Queue
@@ -86,7 +86,7 @@ def _not_written(error: DatabaseError) -> StoreError:
 class _Known:
     """A run as the database knows it."""
 
-    number: int
+    run_number: int
     state: str
     attempt: int
     stamp: str
@@ -118,7 +118,7 @@ class _Pass:
             self.writer.insert(schema.runs, new)
             known = self._known_runs()
         changed = [
-            (run, known[run.run_id].number)
+            (run, known[run.run_id].run_number)
             for run in runs
             if run.run_id in known and self._may_have_changed(run, known[run.run_id])
         ]
@@ -127,10 +127,11 @@ class _Pass:
 
     def _forget_all_but(self, table: Table, name: str, there: set[str]) -> None:
         """Drop what the database has of this root and whose folder was deleted: the files are the truth."""
-        ours = select(table.c.id, table.c[name]).where(table.c.root == str(self.root.path))
+        (key,) = table.primary_key
+        ours = select(key, table.c[name]).where(table.c.root == str(self.root.path))
         gone = [number for number, known in self.connection.execute(ours).all() if known not in there]
         for number in gone:
-            self.connection.execute(delete(table).where(table.c.id == number))
+            self.connection.execute(delete(table).where(key == number))
 
     def _read(self, file: Path) -> Any | None:
         try:
@@ -155,7 +156,9 @@ class _Pass:
         return (known.state, known.job_id, known.queue_reason) == (State.SUBMITTED, facts.job_id, facts.reason or None)
 
     def _known_runs(self) -> dict[str, _Known]:
-        columns = (schema.runs.c[name] for name in ("run_id", "id", "state", "attempt", "stamp", "job_id", "queue_reason"))
+        columns = (
+            schema.runs.c[name] for name in ("run_id", "run_number", "state", "attempt", "stamp", "job_id", "queue_reason")
+        )
         return {run_id: _Known(*facts) for run_id, *facts in self.connection.execute(select(*columns)).all()}
 
     def _sweep(self, plan: dict[str, Any]) -> None:
@@ -176,7 +179,7 @@ class _Pass:
         self.writer.insert(schema.variants, variants)
         self.writer.insert(schema.sweep_runs, [{"sweep_id": sweep_id, **run} for run in plan["runs"]])
 
-    def _new_run(self, run: RunFolder) -> Row | None:
+    def _new_run(self, run: RunFolder) -> DatabaseRow | None:
         """Return the row of a run that is seen for the first time; one with attempts gets its results in the same pass."""
         stamp, description = _stamp(run, 0), self._read(run.description)
         if description is None:
@@ -184,12 +187,12 @@ class _Pass:
         return new_run(description, str(self.root.path), stamp if stamp == _UNTOUCHED else "")
 
     def _look_at(self, runs: Sequence[tuple[RunFolder, int]]) -> None:
-        known = self._known_attempts([number for _, number in runs])
+        known = self._known_attempts([run_number for _, run_number in runs])
         read: list[RunRows] = []
-        for run, number in runs:
+        for run, run_number in runs:
             stamp = _stamp(run, max((attempt.number for attempt in run.attempts()), default=0))  # before what it stands for
             try:
-                rows = read_run(run, number, known.get(number, {}), self.queue, self.writer.metrics)
+                rows = read_run(run, run_number, known.get(run_number, {}), self.queue, self.writer.metrics)
             except DamagedFileError as error:  # the other runs are none the worse
                 self.damaged.append(str(error))
             else:
@@ -200,11 +203,11 @@ class _Pass:
                 read = []
         self.writer.write(read)
 
-    def _known_attempts(self, numbers: Sequence[int]) -> dict[int, dict[int, Row]]:
-        known: dict[int, dict[int, Row]] = {}
-        rows = self.connection.execute(select(schema.attempts).where(schema.attempts.c.run.in_(numbers))).mappings()
+    def _known_attempts(self, numbers: Sequence[int]) -> dict[int, dict[int, DatabaseRow]]:
+        known: dict[int, dict[int, DatabaseRow]] = {}
+        rows = self.connection.execute(select(schema.attempts).where(schema.attempts.c.run_number.in_(numbers))).mappings()
         for row in rows:
-            known.setdefault(row["run"], {})[row["number"]] = dict(row)
+            known.setdefault(row["run_number"], {})[row["number"]] = dict(row)
         return known
 
 

@@ -11,37 +11,37 @@ from sqlalchemy import Connection, Table, select
 
 from orchestrator.database.schema import attempts, evaluations, metrics, points, runs, summaries, sweep_runs, sweeps, variants
 
-_BOOKKEEPING = {"id", "run", "sweep_id", "stamp"}
+_BOOKKEEPING = {"id", "run_number", "sweep_id", "stamp"}
 
 
 def digests(connection: Connection) -> dict[str, str]:
     """Return "run <id>" or "sweep <label>" → sha256 of its rows."""
     names = {number: name for name, number in connection.execute(select(metrics.c.name, metrics.c.id))}
     found = {}
-    for number, run_id in connection.execute(select(runs.c.id, runs.c.run_id)).all():
-        found[f"run {run_id}"] = _digest(_run_rows(connection, number, names))
-    for number, label in connection.execute(select(sweeps.c.id, sweeps.c.label)).all():
-        found[f"sweep {label}"] = _digest(_sweep_rows(connection, number))
+    for run_number, run_id in connection.execute(select(runs.c.run_number, runs.c.run_id)).all():
+        found[f"run {run_id}"] = _digest(_run_rows(connection, run_number, names))
+    for sweep_id, label in connection.execute(select(sweeps.c.id, sweeps.c.label)).all():
+        found[f"sweep {label}"] = _digest(_sweep_rows(connection, sweep_id))
     return found
 
 
-def _run_rows(connection: Connection, number: int, names: dict[int, str]) -> Iterator[Any]:
-    yield from _rows(connection, runs, runs.c.id == number)
+def _run_rows(connection: Connection, run_number: int, names: dict[int, str]) -> Iterator[Any]:
+    yield from _rows(connection, runs, runs.c.run_number == run_number)
     for table in (attempts, summaries, evaluations):
-        yield from _rows(connection, table, table.c.run == number)
+        yield from _rows(connection, table, table.c.run_number == run_number)
     series = (points.c.step, points.c.attempt, points.c.value, points.c.non_finite)
     for metric, name in sorted(names.items(), key=lambda item: item[1]):
-        of_metric = (points.c.run == number) & (points.c.metric == metric)
+        of_metric = (points.c.run_number == run_number) & (points.c.metric == metric)
         rows = connection.execute(select(*series).where(of_metric).order_by(points.c.step, points.c.attempt)).all()
         if rows:
             yield name
             yield from rows
 
 
-def _sweep_rows(connection: Connection, number: int) -> Iterator[Any]:
-    yield from _rows(connection, sweeps, sweeps.c.id == number)
+def _sweep_rows(connection: Connection, sweep_id: int) -> Iterator[Any]:
+    yield from _rows(connection, sweeps, sweeps.c.id == sweep_id)
     for table in (variants, sweep_runs):
-        yield from _rows(connection, table, table.c.sweep_id == number)
+        yield from _rows(connection, table, table.c.sweep_id == sweep_id)
 
 
 def _rows(connection: Connection, table: Table, of_one: Any) -> Iterator[Any]:

@@ -6,7 +6,7 @@ in [0, 1]; JSON columns hold text. A value that is not finite is stored as null 
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
 
-VERSION = 3
+VERSION = 4
 
 metadata = MetaData()
 
@@ -46,7 +46,7 @@ variants = Table(
 runs = Table(
     "runs",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("run_number", Integer, primary_key=True),
     Column("run_id", Text, unique=True, nullable=False),
     Column("root", Text, nullable=False),
     Column("seed", Integer, nullable=False),
@@ -83,7 +83,7 @@ sweep_runs = Table(
 attempts = Table(
     "attempts",
     metadata,
-    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("run_number", ForeignKey("runs.run_number", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("executor", Text),
     Column("job_id", Text),
@@ -110,7 +110,7 @@ metrics = Table("metrics", metadata, Column("id", Integer, primary_key=True), Co
 points = Table(
     "points",
     metadata,
-    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("run_number", ForeignKey("runs.run_number", ondelete="CASCADE"), primary_key=True),
     Column("metric", ForeignKey("metrics.id"), primary_key=True),
     Column("step", Integer, primary_key=True),
     Column("attempt", Integer, primary_key=True),
@@ -122,7 +122,7 @@ points = Table(
 summaries = Table(
     "summaries",
     metadata,
-    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("run_number", ForeignKey("runs.run_number", ondelete="CASCADE"), primary_key=True),
     Column("moment", Text, primary_key=True, comment="initial: before the first update; final: mean over the last epoch"),
     Column("name", Text, primary_key=True),
     Column("value", Float),
@@ -131,7 +131,7 @@ summaries = Table(
 evaluations = Table(
     "evaluations",
     metadata,
-    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("run_number", ForeignKey("runs.run_number", ondelete="CASCADE"), primary_key=True),
     Column("protocol", Text, primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("network", Text, primary_key=True, comment="online or target"),

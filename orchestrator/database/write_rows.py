@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Executable, Table, bindparam, delete, func, insert, select, update
 
 from orchestrator.database import schema
-from orchestrator.database.read_run import Point, Row, RunRows
+from orchestrator.database.read_run import DatabaseRow, Point, RunRows
 
-_INSERT_POINTS = "INSERT OR IGNORE INTO points (run, metric, step, attempt, value, non_finite) VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_POINTS = "INSERT OR IGNORE INTO points (run_number, metric, step, attempt, value, non_finite) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 @dataclass
@@ -28,21 +28,21 @@ class Writer:
             return
         self.connection.execute(_UPDATE_RUN, [one.run for one in runs])
         self.upsert(schema.attempts, [row for one in runs for row in one.attempts])
-        numbers = [{"number": one.run["number"]} for one in runs]
+        numbers = [{"of_run": one.run["of_run"]} for one in runs]
         for table, rows in (
             (schema.summaries, [row for one in runs for row in one.summaries]),
             (schema.evaluations, [row for one in runs for row in one.evaluations]),
         ):
-            self.connection.execute(delete(table).where(table.c.run == bindparam("number")), numbers)
+            self.connection.execute(delete(table).where(table.c.run_number == bindparam("of_run")), numbers)
             self.insert(table, rows)
         self._insert_points([point for one in runs for point in one.points])
 
-    def insert(self, table: Table, rows: list[Row]) -> None:
+    def insert(self, table: Table, rows: list[DatabaseRow]) -> None:
         """Insert new rows."""
         if rows:
             self.connection.execute(insert(table), rows)
 
-    def insert_one(self, table: Table, row: Row) -> int:
+    def insert_one(self, table: Table, row: DatabaseRow) -> int:
         """Insert one row; return its number."""
         return int(self.connection.execute(insert(table).values(**row).returning(table.c.id)).scalar_one())
 
@@ -55,7 +55,7 @@ class Writer:
             names = [column.name for column in schema.points.columns]
             self.upsert(schema.points, [dict(zip(names, point, strict=True)) for point in points])
 
-    def upsert(self, table: Table, rows: list[Row]) -> None:
+    def upsert(self, table: Table, rows: list[DatabaseRow]) -> None:
         """Insert rows, or replace those of the same key."""
         if rows:
             self.connection.execute(_upsert_into(table, self.connection.dialect.name), rows)
@@ -87,7 +87,7 @@ _OF_JOB = ("job_id", "queue_reason", "node", "submitted_at")
 _CHANGING = ("state", "reason", "outcome", "attempt", "step", "wall_s", "disk_bytes", "stamp", *_OF_JOB)
 _UPDATE_RUN = (
     update(schema.runs)
-    .where(schema.runs.c.id == bindparam("number"))
+    .where(schema.runs.c.run_number == bindparam("of_run"))
     .values({name: bindparam(name) for name in _CHANGING})
     .values(total_steps=func.coalesce(bindparam("total_steps"), schema.runs.c.total_steps))
 )

@@ -12,7 +12,7 @@ from orchestrator.doctor.limits import check_limits
 from orchestrator.doctor.machine import check_machine
 from orchestrator.doctor.partitions import Partition, check_partitions, read_partitions, read_settings
 from orchestrator.doctor.preemption import check_preemption
-from orchestrator.doctor.requests import check_clusters, wishes
+from orchestrator.doctor.requests import check_clusters, requests_of_sweep
 from orchestrator.doctor.send_probe import probe_cluster
 from orchestrator.doctor.spec import check_spec
 from orchestrator.errors import SchedulerError, SpecError
@@ -78,6 +78,6 @@ def _slurm(subject: Subject) -> Iterator[Finding]:
 def _requests(sweep: Sweep | None, cluster: str | None, partitions: Sequence[Partition]) -> Iterator[Finding]:
     yield check_clusters(cluster)
     try:
-        yield from check_partitions(partitions, wishes(sweep, cluster))
+        yield from check_partitions(partitions, requests_of_sweep(sweep, cluster))
     except SpecError as error:
         yield fail("resources", str(error), "change clusters.yaml or the spec")

@@ -19,7 +19,7 @@ def check_clusters(name: str | None) -> Finding:
     return ok("clusters.yaml", f"{clusters_file()} says nothing of {name}: the spec's resources count alone")
 
 
-def wishes(sweep: Sweep | None, cluster: str | None) -> list[Resources]:
+def requests_of_sweep(sweep: Sweep | None, cluster: str | None) -> list[Resources]:
     """Return the different requests that jobs of a sweep would make.
 
     Raises:

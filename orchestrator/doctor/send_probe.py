@@ -18,7 +18,7 @@ from byol_core.files import make_folder, read_json, remove_tree, umask_of, write
 from orchestrator.doctor.finding import Finding, fail
 from orchestrator.doctor.judge_probe import read_report
 from orchestrator.doctor.probe import ASKED, LOCK, REPORT
-from orchestrator.doctor.requests import wishes
+from orchestrator.doctor.requests import requests_of_sweep
 from orchestrator.errors import SchedulerError, SpecError
 from orchestrator.provenance.snapshot import take_snapshot
 from orchestrator.slurm.commands import ask
@@ -53,7 +53,7 @@ def probe_cluster(root: Root, sweep: Sweep | None, wait_s: float, note: Callable
         datasets = {one.config.dataset for one in expand(sweep)} if sweep else set()
         write_json(folder / ASKED, [one.model_dump(mode="json") for one in datasets])
         try:
-            wanted = (wishes(sweep, ask_controller().cluster) or [_NOTHING_MUCH])[0]
+            wanted = (requests_of_sweep(sweep, ask_controller().cluster) or [_NOTHING_MUCH])[0]
             job_id = _submit(folder, wanted, take_snapshot(root))
         except (SchedulerError, SpecError) as error:
             return [fail("probe job", str(error), "the text is SLURM's: change resources, or ask your site")]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.local import Slot, find_slots, run_local
-from orchestrator.executors.worker import Job
+from orchestrator.executors.worker import AttemptContext
 
 
-def run_bundle(root: Path, run_ids: Sequence[str], job: Job, side_by_side: int, interrupts: Interrupts) -> None:
+def run_bundle(root: Path, run_ids: Sequence[str], job: AttemptContext, side_by_side: int, interrupts: Interrupts) -> None:
     """Make an attempt at each run, in order; once there is a reason to stop, what is left stays for a later job.
 
     Args:

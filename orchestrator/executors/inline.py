@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator.executors.interrupts import Interrupts
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 
 
-def run_inline(root: Path, run_ids: Sequence[str], job: Job, interrupts: Interrupts, tick: Callable[[], None]) -> None:
+def run_inline(
+    root: Path, run_ids: Sequence[str], job: AttemptContext, interrupts: Interrupts, tick: Callable[[], None]
+) -> None:
     """Make an attempt at each run; after an interrupt, none is started any more."""
     for run_id in run_ids:
         if interrupts.reason() is not None:

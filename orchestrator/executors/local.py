@@ -18,7 +18,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from orchestrator.executors.interrupts import Interrupts
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.machine.gpus import gpu_count
 
 _POLL_S = 0.25
@@ -52,7 +52,12 @@ def find_slots(wanted: int | None) -> list[Slot]:
 
 
 def run_local(
-    root: Path, run_ids: Sequence[str], job: Job, slots: Sequence[Slot], interrupts: Interrupts, tick: Callable[[], None]
+    root: Path,
+    run_ids: Sequence[str],
+    job: AttemptContext,
+    slots: Sequence[Slot],
+    interrupts: Interrupts,
+    tick: Callable[[], None],
 ) -> None:
     """Run all, in order, `len(slots)` at a time.
 
@@ -103,7 +108,7 @@ def _fork_server() -> mp.context.ForkServerContext:
     return context
 
 
-def _start(context: mp.context.ForkServerContext, root: Path, run_id: str, job: Job, slot: Slot) -> _Worker:
+def _start(context: mp.context.ForkServerContext, root: Path, run_id: str, job: AttemptContext, slot: Slot) -> _Worker:
     from_launcher, to_worker = context.Pipe(duplex=False)
     here = replace(job, device=slot.device, threads=slot.threads)
     process = context.Process(target=_work, args=(root, run_id, here, from_launcher), name=f"run-{run_id[:10]}")
@@ -112,7 +117,7 @@ def _start(context: mp.context.ForkServerContext, root: Path, run_id: str, job: 
     return _Worker(slot, process, to_worker)
 
 
-def _work(root: Path, run_id: str, job: Job, from_launcher: Connection) -> None:
+def _work(root: Path, run_id: str, job: AttemptContext, from_launcher: Connection) -> None:
     """The process of one run."""
     with Interrupts(*_WARNINGS) as interrupts:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WARNINGS)

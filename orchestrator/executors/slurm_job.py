@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.executors.bundle import run_bundle
 from orchestrator.executors.interrupts import Interrupts
-from orchestrator.executors.worker import Job, run_attempt
+from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.slurm.distributed import rendezvous
 from orchestrator.slurm.requeue import come_back, job_id
 from orchestrator.store.root import Root
@@ -25,7 +25,7 @@ def work(root: str, bundles: list[list[str]], side_by_side: int, rerun: bool, as
         return
     run_ids = bundles[int(os.environ["SLURM_ARRAY_TASK_ID"])]
     threads = int(os.environ.get("SLURM_CPUS_PER_TASK", "0"))
-    job = Job("slurm", job_id(), threads=threads, rerun=rerun, code=os.environ.get("SWEEP_CODE"), asked=asked)
+    job = AttemptContext("slurm", job_id(), threads=threads, rerun=rerun, code=os.environ.get("SWEEP_CODE"), asked=asked)
     with Interrupts(signal.SIGUSR2, signal.SIGTERM) as interrupts:
         if len(run_ids) == 1:
             run_attempt(Path(root), run_ids[0], job, interrupts.reason)

@@ -30,7 +30,7 @@ _LOOK_EVERY_S = 2.0
 
 
 @dataclass(frozen=True)
-class Job:
+class AttemptContext:
     """How an attempt came to run.
 
     Attributes:
@@ -62,7 +62,7 @@ class OutrunError(Exception):
     """A higher attempt exists; this one must not publish anything more."""
 
 
-def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> State | None:
+def run_attempt(root: Path, run_id: str, job: AttemptContext, stop_reason: StopReason) -> State | None:
     """Make one attempt at a run.
 
     Args:
@@ -96,7 +96,7 @@ def run_attempt(root: Path, run_id: str, job: Job, stop_reason: StopReason) -> S
             return None
 
 
-def _claim(run: RunFolder, job: Job) -> AttemptFolder:
+def _claim(run: RunFolder, job: AttemptContext) -> AttemptFolder:
     """Claim the next number; where others claim too, each gets one of its own and the highest counts."""
     make_folder(run.path / "attempts")
     claim = {"process": asdict(this_process()), "job": asdict(job), "claimed_at": time.time()}
@@ -107,7 +107,7 @@ def _claim(run: RunFolder, job: Job) -> AttemptFolder:
             return mine
 
 
-def _is_mine(attempt: AttemptFolder, job: Job) -> bool:
+def _is_mine(attempt: AttemptFolder, job: AttemptContext) -> bool:
     """Tell whether this job, requeued by SLURM, has made the attempt itself."""
     claim = read_json(attempt.claim)
     return claim is not None and job.job_id is not None and claim["job"]["job_id"] == job.job_id
@@ -134,7 +134,7 @@ class _Attempt:
 
     run_folder: RunFolder
     folder: AttemptFolder
-    job: Job
+    job: AttemptContext
     log: RecordLog
     asked_to_stop: StopReason
     started_s: float = field(default_factory=time.monotonic)
@@ -162,7 +162,7 @@ class _Attempt:
 
         if self.job.code is not None:
             check_code(self.job.code)
-        description = self.run_folder.describe()
+        description = self.run_folder.read_description()
         options = Options(
             device=self.job.device,
             threads=self.job.threads,
@@ -230,7 +230,7 @@ class _Attempt:
         return self.asked_to_stop()
 
 
-def _stopped_as(job: Job) -> State:
+def _stopped_as(job: AttemptContext) -> State:
     """Return the state of a run that was asked to stop."""
     if job.executor != "slurm":
         return State.STOPPED

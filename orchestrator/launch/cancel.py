@@ -100,7 +100,7 @@ def cancel_runs(root: Root, run_ids: Collection[str], queue: Queue) -> int:
     """
     note = to_json({"cancelled_at": time.time()})
     write_many({root.run(run_id).cancelled: note for run_id in run_ids})
-    active = queue.live.keys() | queue.silent.keys()
+    active = queue.live.keys() | queue.unknown.keys()
     jobs = {run_id: job_id for run_id, job_id in intents.newest_jobs(root).items() if run_id in active}
     needed = {job_id for run_id, job_id in jobs.items() if _is_wanted(root, run_id, queue)}
     idle = {jobs[run_id] for run_id in run_ids if run_id in jobs} - needed

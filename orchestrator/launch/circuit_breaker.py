@@ -13,7 +13,7 @@ from orchestrator.store.state import State
 _FIRST = 3
 
 
-def broken(runs: Sequence[PlannedRun], root: Root) -> str | None:
+def failure_of_first_runs(runs: Sequence[PlannedRun], root: Root) -> str | None:
     """Tell whether a sweep is to be stopped.
 
     Args:
@@ -35,7 +35,7 @@ def broken(runs: Sequence[PlannedRun], root: Root) -> str | None:
     )
 
 
-class Breaker:
+class CircuitBreaker:
     """The same for runs on this machine, asked several times a second.
 
     Args:
@@ -51,11 +51,11 @@ class Breaker:
         self._is_sound = False
         self.reason: str | None = None
 
-    def trips(self) -> bool:
+    def is_open(self) -> bool:
         """Tell whether the sweep is to be stopped; once a run has trained it is sound for good."""
         if not self._is_sound and self.reason is None:
             folders = [self._root.run(run.run_id) for run in self._runs]
             self._is_sound = any(took_a_step(folder) for folder in folders)
             now = [replace(run, standing=standing(folder, Queue())) for run, folder in zip(self._runs, folders, strict=True)]
-            self.reason = broken(now, self._root)
+            self.reason = failure_of_first_runs(now, self._root)
         return self.reason is not None

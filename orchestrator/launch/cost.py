@@ -6,7 +6,7 @@ from statistics import median
 from sqlalchemy import Engine
 
 from orchestrator.launch.plan import Plan
-from orchestrator.launch.requests import Asking
+from orchestrator.launch.requests import ResourceRequests
 from orchestrator.status.pace import kind_of, measured_kinds
 
 
@@ -29,14 +29,14 @@ class Cost:
     unknown: int
 
 
-def estimate(engine: Engine, plan: Plan, asking: Asking) -> Cost:
+def estimate(engine: Engine, plan: Plan, requests: ResourceRequests) -> Cost:
     """Price what a plan starts by the median step time, and time beside the steps, of completed runs of the same kind."""
     with engine.connect() as connection:
         kinds = measured_kinds(connection)
     run_hours = gpu_hours = disk_bytes = 0.0
     told_from, unknown = set(), 0
     for run in plan.start:
-        config = run.variant.settings()
+        config = run.variant.canonical()
         kind = kind_of(config, run.data.fingerprint)
         if kind not in kinds:
             unknown += 1
@@ -44,7 +44,7 @@ def estimate(engine: Engine, plan: Plan, asking: Asking) -> Cost:
         measured = kinds[kind]
         hours = (median(measured.epoch_s) * (config["epochs"] or 0) + median(measured.rest_s)) / 3600
         run_hours += hours
-        gpu_hours += hours * asking.of(plan.sweep, run.variant)["gpus"]
+        gpu_hours += hours * requests.for_variant(plan.sweep, run.variant)["gpus"]
         disk_bytes += median(measured.disk_bytes)
         told_from.add(kind)
     return Cost(run_hours, gpu_hours, disk_bytes, sum(len(kinds[kind].epoch_s) for kind in told_from), unknown)

@@ -7,17 +7,17 @@ from orchestrator.errors import BrokenSweepError
 from orchestrator.executors.inline import run_inline
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.local import find_slots, run_local
-from orchestrator.executors.worker import Job
+from orchestrator.executors.worker import AttemptContext
 from orchestrator.launch.cancel import cancel_runs
-from orchestrator.launch.circuit_breaker import Breaker, broken
+from orchestrator.launch.circuit_breaker import CircuitBreaker, failure_of_first_runs
 from orchestrator.launch.leftovers import settled_plan
-from orchestrator.launch.options import Request, check_wait, choose_executor
+from orchestrator.launch.options import LaunchOptions, check_wait, choose_executor
 from orchestrator.launch.plan import Plan, make_plan
 from orchestrator.launch.plan_files import write_plan
-from orchestrator.launch.requests import Asking
-from orchestrator.launch.selection import Narrowing
-from orchestrator.launch.send import Sent, Wish, send
-from orchestrator.launch.wait import Steps, follow
+from orchestrator.launch.requests import ResourceRequests
+from orchestrator.launch.selection import Selection
+from orchestrator.launch.send import SendOptions, Sent, send
+from orchestrator.launch.wait import WaitActions, wait
 from orchestrator.provenance.origin import record_code
 from orchestrator.slurm import submit
 from orchestrator.slurm.queue import look_at_queue
@@ -29,7 +29,7 @@ from orchestrator.store.state import State
 
 
 @dataclass(frozen=True)
-class Launch:
+class LaunchResult:
     """What was done.
 
     Attributes:
@@ -53,12 +53,12 @@ class Launch:
 class Reporter:
     """Who is told: of the plan before anything starts, of repairs, and, while runs run, of every moment and what SLURM says."""
 
-    planned: Callable[[Plan, Asking], None]
+    planned: Callable[[Plan, ResourceRequests], None]
     note: Callable[[str], None]
     tick: Callable[[Queue], None]
 
 
-def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
+def launch(options: LaunchOptions, root: Root, reporter: Reporter) -> LaunchResult:
     """Bring a sweep closer to its spec.
 
     Raises:
@@ -67,55 +67,55 @@ def launch(request: Request, root: Root, reporter: Reporter) -> Launch:
     Side effects:
         Files below the root; processes or jobs. The database is the caller's.
     """
-    executor = choose_executor(request.executor)
-    asking = Asking(executor, request.cluster)
-    check_wait(request, executor)
-    narrowing = request.narrowing
-    if request.rerun:
-        narrowing = replace(narrowing, retry=narrowing.retry | {State.COMPLETED})
-    if request.dry_run:
-        plan = make_plan(request.sweep, root, narrowing, look_at_queue(root), asking)
-        reporter.planned(plan, asking)
-        return Launch(plan, executor, Sent())
+    executor = choose_executor(options.executor)
+    requests = ResourceRequests(executor, options.cluster)
+    check_wait(options, executor)
+    selection = options.selection
+    if options.rerun:
+        selection = replace(selection, retry=selection.retry | {State.COMPLETED})
+    if options.dry_run:
+        plan = make_plan(options.sweep, root, selection, look_at_queue(root), requests)
+        reporter.planned(plan, requests)
+        return LaunchResult(plan, executor, Sent())
     root.create()
     with launcher_lock(root):
         for repair in intents.recover(root, submit.cancel, submit.release):
             reporter.note(repair)
-        plan = settled_plan(request.sweep, root, narrowing, asking)
-        reporter.planned(plan, asking)
-        if request.prune:
+        plan = settled_plan(options.sweep, root, selection, requests)
+        reporter.planned(plan, requests)
+        if options.prune:
             reporter.note(_prune(plan, root))
-        write_plan(plan, root, request.prune)
-        _refuse_if_broken(plan, root, narrowing)
+        write_plan(plan, root, options.prune)
+        _refuse_if_broken(plan, root, selection)
         record_code(root)
         if executor != "slurm":
-            return _run_here(plan, root, executor, request, reporter)
-        sent = send(plan, root, _wish(request, plan))
-        if not request.wait:
-            return Launch(plan, executor, sent, waited=False)
-        followed = follow(root, _steps(request, root, reporter, asking), sent)
-        return Launch(plan, executor, followed.sent, True, followed.interrupted, followed.stopped)
+            return _run_here(plan, root, executor, options, reporter)
+        sent = send(plan, root, _send_options(options, plan))
+        if not options.wait:
+            return LaunchResult(plan, executor, sent, waited=False)
+        result = wait(root, _wait_actions(options, root, reporter, requests), sent)
+        return LaunchResult(plan, executor, result.sent, True, result.interrupted, result.stopped)
 
 
-def _wish(request: Request, plan: Plan) -> Wish:
+def _send_options(options: LaunchOptions, plan: Plan) -> SendOptions:
     avoid = frozenset(run.standing.failed_node for run in plan.start) - {""}
-    return Wish(request.slots, request.rerun, request.cluster, avoid)
+    return SendOptions(options.slots, options.rerun, options.cluster, avoid)
 
 
-def _refuse_if_broken(plan: Plan, root: Root, narrowing: Narrowing) -> None:
+def _refuse_if_broken(plan: Plan, root: Root, selection: Selection) -> None:
     """Start nothing of a sweep whose first runs failed before they trained, unless they are to be tried again."""
-    why = broken(plan.runs, root) if plan.start and State.FAILED not in narrowing.retry else None
+    why = failure_of_first_runs(plan.runs, root) if plan.start and State.FAILED not in selection.retry else None
     if why is not None:
         raise BrokenSweepError(why)
 
 
-def _steps(request: Request, root: Root, reporter: Reporter, asking: Asking) -> Steps:
+def _wait_actions(options: LaunchOptions, root: Root, reporter: Reporter, requests: ResourceRequests) -> WaitActions:
     """Return what following a sweep takes; what was asked to be tried again was, once."""
-    narrowing = replace(request.narrowing, retry=frozenset())
-    return Steps(
+    selection = replace(options.selection, retry=frozenset())
+    return WaitActions(
         look=lambda: look_at_queue(root),
-        plan=lambda queue: make_plan(request.sweep, root, narrowing, queue, asking),
-        submit=lambda plan: send(plan, root, _wish(request, plan)),
+        plan=lambda queue: make_plan(options.sweep, root, selection, queue, requests),
+        submit=lambda plan: send(plan, root, _send_options(options, plan)),
         cancel=lambda run_ids: cancel_runs(root, run_ids, look_at_queue(root)),
         tick=reporter.tick,
         note=reporter.note,
@@ -124,24 +124,26 @@ def _steps(request: Request, root: Root, reporter: Reporter, asking: Asking) -> 
 
 def _prune(plan: Plan, root: Root) -> str:
     """Cancel runs that left the spec and that no other sweep asks for."""
-    jobs = cancel_runs(root, plan.pruned, look_at_queue(root))
-    return f"pruned {len(plan.pruned)} runs that left the spec, {jobs} jobs cancelled; what they computed is kept"
+    jobs = cancel_runs(root, plan.to_cancel, look_at_queue(root))
+    return f"pruned {len(plan.to_cancel)} runs that left the spec, {jobs} jobs cancelled; what they computed is kept"
 
 
-def _run_here(plan: Plan, root: Root, executor: str, request: Request, reporter: Reporter) -> Launch:
+def _run_here(plan: Plan, root: Root, executor: str, options: LaunchOptions, reporter: Reporter) -> LaunchResult:
     run_ids = [run.run_id for run in plan.start]
-    breaker = Breaker(plan.runs, root)
+    breaker = CircuitBreaker(plan.runs, root)
     with Interrupts() as interrupts:
 
         def tick() -> None:
             reporter.tick(Queue())
-            if breaker.trips():
+            if breaker.is_open():
                 interrupts.stop(str(breaker.reason))
 
         if executor == "inline":
-            run_inline(root.path, run_ids, Job("inline", capture=False, rerun=request.rerun), interrupts, tick)
+            run_inline(root.path, run_ids, AttemptContext("inline", capture=False, rerun=options.rerun), interrupts, tick)
         elif run_ids:
-            run_local(root.path, run_ids, Job("local", rerun=request.rerun), find_slots(request.slots), interrupts, tick)
+            run_local(
+                root.path, run_ids, AttemptContext("local", rerun=options.rerun), find_slots(options.slots), interrupts, tick
+            )
     if breaker.reason is not None:
-        return Launch(plan, executor, Sent(), stopped=breaker.reason)
-    return Launch(plan, executor, Sent(), interrupted=interrupts.reason())
+        return LaunchResult(plan, executor, Sent(), stopped=breaker.reason)
+    return LaunchResult(plan, executor, Sent(), interrupted=interrupts.reason())

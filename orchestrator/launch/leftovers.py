@@ -4,8 +4,8 @@ import time
 from dataclasses import replace
 
 from orchestrator.launch.plan import Plan, PlannedRun, make_plan
-from orchestrator.launch.requests import Asking
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.requests import ResourceRequests
+from orchestrator.launch.selection import Selection
 from orchestrator.machine.processes import Process, is_alive
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.spec import Sweep
@@ -14,11 +14,11 @@ from orchestrator.store.root import Root
 _LEAVING_S = 30.0
 
 
-def settled_plan(sweep: Sweep, root: Root, narrowing: Narrowing, asking: Asking) -> Plan:
+def settled_plan(sweep: Sweep, root: Root, selection: Selection, requests: ResourceRequests) -> Plan:
     """Plan; where runs of a launcher that died on this machine are just leaving, wait for their checkpoints first."""
     deadline_s = time.monotonic() + _LEAVING_S
     while True:
-        plan = make_plan(sweep, root, narrowing, look_at_queue(root), asking)
+        plan = make_plan(sweep, root, selection, look_at_queue(root), requests)
         if not any(_is_leaving(root, run) for run in plan.active):
             return plan
         if time.monotonic() > deadline_s:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.executors.cut import cut_run
 from orchestrator.launch.plan import PlannedRun, make_plan
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.spec import Sweep
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
@@ -14,13 +14,13 @@ from orchestrator.store.root import Root
 _LINES = 10
 
 
-def try_out(sweep: Sweep, root: Root, narrowing: Narrowing, max_steps: int, say: Callable[[str], None]) -> int:
+def train_few_steps(sweep: Sweep, root: Root, selection: Selection, max_steps: int, say: Callable[[str], None]) -> int:
     """Train each chosen run for `max_steps` steps and print what is measured; keep nothing.
 
     Returns:
         0; 1 where a loss was not finite.
     """
-    plan = make_plan(sweep, root, narrowing, Queue())
+    plan = make_plan(sweep, root, selection, Queue())
     runs = [*{run.run_id: run for run in plan.runs}.values()]
     outcomes = [_try_one(run, max_steps, say) for run in runs]
     say(f"tried {len(runs)} runs for {max_steps} steps; nothing is kept and no table takes it")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator.errors import SchedulerError, UsageError
-from orchestrator.launch.selection import Narrowing
+from orchestrator.launch.selection import Selection
 from orchestrator.slurm.commands import has_slurm, inside_job
 from orchestrator.spec import Sweep
 from orchestrator.store.retry import RULES
@@ -13,12 +13,12 @@ EXECUTORS = ("auto", "slurm", "local", "inline")
 
 
 @dataclass(frozen=True)
-class Request:
+class LaunchOptions:
     """What is asked of one launch.
 
     Attributes:
         sweep: what to bring closer to its spec.
-        narrowing: what this launch is limited to.
+        selection: what this launch is limited to.
         executor: one of `EXECUTORS`.
         slots: how many runs at once; None for the executor's choice.
         cluster: whose defaults in clusters.yaml count; None for the one that SLURM names.
@@ -29,7 +29,7 @@ class Request:
     """
 
     sweep: Sweep
-    narrowing: Narrowing
+    selection: Selection
     executor: str = "auto"
     slots: int | None = None
     cluster: str | None = None
@@ -55,15 +55,15 @@ def choose_executor(name: str) -> str:
     return name
 
 
-def check_wait(request: Request, executor: str) -> None:
+def check_wait(options: LaunchOptions, executor: str) -> None:
     """Refuse --wait and --no-wait where the executor cannot do it.
 
     Raises:
         UsageError: says what it can do.
     """
-    if executor != "slurm" and request.wait is False:
+    if executor != "slurm" and options.wait is False:
         raise UsageError(f"--no-wait: {executor} runs end with their launcher; use --executor slurm, or leave it out")
-    if executor == "slurm" and request.wait and request.rerun:
+    if executor == "slurm" and options.wait and options.rerun:
         raise UsageError("--wait does not go with --rerun: runs have a result all the time; follow them with `sweep status`")
 
 

@@ -24,7 +24,7 @@ def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:
             root.run(run.run_id).cancelled.unlink(missing_ok=True)
     write_atomic(folder.path / "spec.yaml", plan.sweep.document.file.read_bytes())
     record = _plan_record(plan, read_json(folder.plan) or {})
-    write_json(folder.plan, {**record, "left": [] if pruned else plan.left})
+    write_json(folder.plan, {**record, "left": [] if pruned else plan.removed})
 
 
 def _write_descriptions(plan: Plan, root: Root) -> None:
@@ -39,7 +39,7 @@ def _describe(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "config": config.model_dump(mode="json"),
-        "canonical": run.variant.settings(run.seed),
+        "canonical": run.variant.canonical(run.seed),
         "data": vars(run.data),
         "semantics": SEMANTICS,
         "protocols": list(PROTOCOLS),
@@ -50,7 +50,7 @@ def _describe(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
 
 def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
     spec = plan.sweep.spec
-    configs = {variant.name: variant.settings() for variant in plan.variants}
+    configs = {variant.name: variant.canonical() for variant in plan.variants}
     unchanged = {old["name"] for old in before.get("variants", []) if configs.get(old["name"]) == old["config"]}
     runs = {(run["variant"], run["seed"]): run for run in before.get("runs", []) if run["variant"] in unchanged}
     for run in plan.runs:

@@ -12,7 +12,7 @@ from orchestrator.launch import terminal
 from orchestrator.launch.cost import estimate
 from orchestrator.launch.launch import Reporter
 from orchestrator.launch.plan import Plan
-from orchestrator.launch.requests import Asking
+from orchestrator.launch.requests import ResourceRequests
 from orchestrator.status.sweep_status import SweepStatus, sweep_statuses
 from orchestrator.status.verdict import summary
 from orchestrator.store.jobs import Queue
@@ -22,7 +22,7 @@ from orchestrator.store.state import State
 _PROGRESS_EVERY_S = 1.0
 
 
-class Watch:
+class LaunchView:
     """Shows a launch while it goes on.
 
     Args:
@@ -34,7 +34,7 @@ class Watch:
 
     def __init__(self, console: Console, label: str, root: Root, engine: Engine | None) -> None:
         self._console, self._label, self._root, self._engine = console, label, root, engine
-        self._live = Live(console)
+        self._live = ProgressBar(console)
         self._next_s = 0.0
         self._complained = False
 
@@ -42,15 +42,15 @@ class Watch:
         """Return what a launch reports to."""
         return Reporter(self._plan, self._note, self._tick)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "LaunchView":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def _plan(self, plan: Plan, asking: Asking) -> None:
-        cost = estimate(self._engine, plan, asking) if self._engine is not None and plan.start else None
-        terminal.show_plan(self._console, plan, asking.executor, cost)
+    def _plan(self, plan: Plan, requests: ResourceRequests) -> None:
+        cost = estimate(self._engine, plan, requests) if self._engine is not None and plan.start else None
+        terminal.show_plan(self._console, plan, requests.executor, cost)
 
     def _note(self, text: str) -> None:
         self._console.print(f"  {text}", highlight=False, markup=False)
@@ -71,7 +71,7 @@ class Watch:
 _LINE_EVERY_S = 10.0
 
 
-class Live:
+class ProgressBar:
     """Progress while runs run here: a bar on a terminal, a line now and then elsewhere."""
 
     def __init__(self, console: Console) -> None:

@@ -17,7 +17,7 @@ _KINDS = ("gpu_type", "partition", "constraint", "nodelist")
 
 
 @dataclass(frozen=True)
-class Asking:
+class ResourceRequests:
     """What the runs of one launch ask for.
 
     Attributes:
@@ -29,15 +29,15 @@ class Asking:
     cluster: str | None = None
     _told: dict[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)
 
-    def of(self, sweep: Sweep, variant: Variant) -> Mapping[str, Any]:
-        """Return what a variant's runs ask for, as `asked_of` does; on this machine a GPU each, where it has one.
+    def for_variant(self, sweep: Sweep, variant: Variant) -> Mapping[str, Any]:
+        """Return what a variant's runs ask for, as `request_of` does; on this machine a GPU each, where it has one.
 
         Raises:
             SchedulerError: SLURM does not answer, so it is not known which cluster's defaults count.
             SpecError: clusters.yaml is not valid, or contradicts the spec.
         """
         if variant.name not in self._told:
-            self._told[variant.name] = asked_of(resources_of(sweep, variant, self._defaults)) if self._sends else self._here
+            self._told[variant.name] = request_of(resources_of(sweep, variant, self._defaults)) if self._sends else self._here
         return self._told[variant.name]
 
     @property
@@ -53,7 +53,7 @@ class Asking:
         return {"gpus": float(gpu_count() > 0)}
 
 
-def asked_of(resources: Resources) -> dict[str, Any]:
+def request_of(resources: Resources) -> dict[str, Any]:
     """Return what goes into the claim of an attempt: what one run has of its job.
 
     Args:
@@ -70,7 +70,7 @@ def has_more_memory(now: Mapping[str, Any], run: RunFolder) -> bool:
     """Tell whether a run would get more memory than its last attempt had, or another machine and no less.
 
     Args:
-        now: what it would ask for, as `asked_of` returns it.
+        now: what it would ask for, as `request_of` returns it.
         run: its folder; False where its last attempt was not made by a job.
     """
     attempts = run.attempts()

@@ -13,7 +13,7 @@ from orchestrator.store.state import State
 
 
 @dataclass(frozen=True)
-class Narrowing:
+class Selection:
     """What one launch is limited to.
 
     Attributes:
@@ -68,7 +68,7 @@ def rows_of_table(sweep: Sweep, variants: Sequence[Variant], table: str) -> list
         rows = load_table(table)
     except UnknownTableError as error:
         raise UsageError(str(error)) from None
-    chosen = [variant for variant in variants if rows.row_of(variant.settings()) is not None]
+    chosen = [variant for variant in variants if rows.row_of(variant.canonical()) is not None]
     if not chosen:
         raise UsageError(f"--table {table}: no variant of {sweep.document.file} is a row of it; tables: {sweep.spec.tables}")
     return chosen

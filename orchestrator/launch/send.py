@@ -15,7 +15,7 @@ from pathlib import Path
 from orchestrator.errors import SchedulerError
 from orchestrator.executors.slurm_job import work
 from orchestrator.launch.plan import Plan
-from orchestrator.launch.requests import asked_of
+from orchestrator.launch.requests import request_of
 from orchestrator.provenance.snapshot import take_snapshot
 from orchestrator.slurm import submit
 from orchestrator.slurm.limits import Charge, Room, ask_controller, ask_room
@@ -28,7 +28,7 @@ from orchestrator.store.root import Root
 
 
 @dataclass(frozen=True)
-class Wish:
+class SendOptions:
     """How runs are to be sent.
 
     Attributes:
@@ -80,7 +80,7 @@ class _Bundle:
         return len(self.run_ids) == self.resources.runs_per_job
 
 
-def send(plan: Plan, root: Root, wish: Wish) -> Sent:
+def send(plan: Plan, root: Root, options: SendOptions) -> Sent:
     """Submit the runs that a plan starts, as far as the cluster takes them; call it under the launcher lock.
 
     Raises:
@@ -91,15 +91,15 @@ def send(plan: Plan, root: Root, wish: Wish) -> Sent:
     if not plan.start:
         return Sent()
     controller = ask_controller()
-    cluster = choose_cluster(load_clusters(), controller.cluster, wish.cluster)
-    bundles = _bundles(plan, cluster, without(wish.avoid))
+    cluster = choose_cluster(load_clusters(), controller.cluster, options.cluster)
+    bundles = _bundles(plan, cluster, without(options.avoid))
     fitting, limit = _fitting(bundles, ask_room(controller, cluster.max_jobs))
     sent = Sent(held_back=sum(len(bundle.run_ids) for bundle in bundles[len(fitting) :]), limit=limit)
     launcher = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(4)
     folder = root.sweep(plan.sweep.label).launches / launcher
-    arrays = _arrays(fitting, launcher, wish.slots, controller.array_size, take_snapshot(root))
+    arrays = _arrays(fitting, launcher, options.slots, controller.array_size, take_snapshot(root))
     try:
-        _send_arrays(arrays, folder, root.path, wish, sent)
+        _send_arrays(arrays, folder, root.path, options, sent)
     except SchedulerError as error:
         sent.refusal = str(error)
     return sent
@@ -148,16 +148,16 @@ def _arrays(bundles: Iterable[_Bundle], launcher: str, slots: int | None, size: 
             yield Array(f"sweep-{launcher}-{next(numbers)}", run_ids, resources, parallel, code=code)
 
 
-def _send_arrays(arrays: Iterable[Array], folder: Path, root: Path, wish: Wish, sent: Sent) -> None:
+def _send_arrays(arrays: Iterable[Array], folder: Path, root: Path, options: SendOptions, sent: Sent) -> None:
     """Submit arrays one by one, each with its intent, and note in `sent` what SLURM has."""
     log = folder.with_suffix(".jsonl")
     before: str | None = None
     for array in arrays:
-        job_ids = _send_array(replace(array, after=before), log, folder, root, wish.rerun)
+        job_ids = _send_array(replace(array, after=before), log, folder, root, options.rerun)
         sent.job_ids += job_ids
         sent.run_count += sum(map(len, array.bundles))
         intents.release(log, array.key, job_ids, submit.release)
-        before = job_ids[0].partition("_")[0] if wish.slots else None
+        before = job_ids[0].partition("_")[0] if options.slots else None
 
 
 def _send_array(array: Array, log: Path, folder: Path, root: Path, rerun: bool) -> list[str]:
@@ -166,7 +166,7 @@ def _send_array(array: Array, log: Path, folder: Path, root: Path, rerun: bool) 
     run_ids = [run_id for bundle in bundles for run_id in bundle]
 
     def submit_held() -> list[str]:
-        arguments = (str(root), bundles, array.resources.side_by_side, rerun, asked_of(array.resources))
+        arguments = (str(root), bundles, array.resources.side_by_side, rerun, request_of(array.resources))
         job_ids = submit.submit_held(folder, array, work, *arguments)
         return [job_id for job_id, bundle in zip(job_ids, array.bundles, strict=True) for _ in bundle]
 

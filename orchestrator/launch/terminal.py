@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from orchestrator.launch.cost import Cost
-from orchestrator.launch.launch import Launch
+from orchestrator.launch.launch import LaunchResult
 from orchestrator.launch.plan import Plan
 from orchestrator.launch.send import Sent
 from orchestrator.status.sweep_status import SweepStatus
@@ -28,28 +28,28 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
         console.print(f"  with {escape(assignments(plan.sweep.overrides))}", highlight=False, soft_wrap=True)
     if plan.start:
         console.print(f"  {_cost(cost)}", highlight=False)
-    if plan.leave:
-        states = sorted({run.standing.state.value.lower() for run in plan.leave})
-        console.print(f"  {len(plan.leave)} ended without a result; --retry {','.join(states)} tries them again")
-        for run in plan.leave[:3]:
+    if plan.held_back:
+        states = sorted({run.standing.state.value.lower() for run in plan.held_back})
+        console.print(f"  {len(plan.held_back)} ended without a result; --retry {','.join(states)} tries them again")
+        for run in plan.held_back[:3]:
             console.print(
                 f"  {_name(run.variant.name, run.seed, run.run_id)}: {escape(run.standing.reason or '')}", highlight=False
             )
-    if executor == "slurm" and any(run.standing.state == State.OOM for run in plan.leave):
+    if executor == "slurm" and any(run.standing.state == State.OOM for run in plan.held_back):
         console.print(
             "  what ran out of memory is tried again by itself once it asks for more: resources.mem_gb, gpu_type",
             highlight=False,
         )
-    if plan.left_the_spec:
-        left = escape(", ".join(plan.left_the_spec))
-        console.print(f"  no longer in the spec, or changed: {left} (--prune cancels their jobs)", highlight=False)
+    if plan.removed_variants:
+        removed = escape(", ".join(plan.removed_variants))
+        console.print(f"  no longer in the spec, or changed: {removed} (--prune cancels their jobs)", highlight=False)
 
 
 def show_plan_runs(console: Console, plan: Plan) -> None:
     """Print a line per variant: which seeds would start, which are done."""
     for variant in plan.variants[:_LISTED_VARIANTS]:
         parts = []
-        for what, runs in (("run", plan.start), ("reuse", plan.reuse), ("active", plan.active), ("leave", plan.leave)):
+        for what, runs in (("run", plan.start), ("reuse", plan.reuse), ("active", plan.active), ("held back", plan.held_back)):
             ids = {run.run_id for run in runs}
             seeds = [str(run.seed) for run in plan.runs if run.variant is variant and run.run_id in ids]
             parts += [f"{what} seed {', '.join(seeds)}"] if seeds else []
@@ -75,7 +75,7 @@ def _name(variant: str, seed: int, run_id: str) -> str:
 _INTERRUPTED = 130
 
 
-def show_outcome(console: Console, status: SweepStatus, done: Launch) -> int:
+def show_outcome(console: Console, status: SweepStatus, done: LaunchResult) -> int:
     """Print how a sweep ended that was waited for; return the exit status."""
     console.print(f"{status.label}: {summary(status)}", highlight=False, markup=False, soft_wrap=True)
     if done.interrupted:

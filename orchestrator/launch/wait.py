@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.errors import SchedulerError
 from orchestrator.executors.interrupts import Interrupts
-from orchestrator.launch.circuit_breaker import broken
+from orchestrator.launch.circuit_breaker import failure_of_first_runs
 from orchestrator.launch.plan import Plan, PlannedRun
 from orchestrator.launch.send import Sent
 from orchestrator.store.jobs import Queue
@@ -23,7 +23,7 @@ _TRIES = 3
 
 
 @dataclass(frozen=True)
-class Steps:
+class WaitActions:
     """What the loop can do.
 
     Attributes:
@@ -44,7 +44,7 @@ class Steps:
 
 
 @dataclass
-class Followed:
+class WaitResult:
     """How it ended.
 
     Attributes:
@@ -58,23 +58,23 @@ class Followed:
     stopped: str | None = None
 
 
-def follow(root: Root, steps: Steps, sent: Sent) -> Followed:
+def wait(root: Root, actions: WaitActions, sent: Sent) -> WaitResult:
     """Follow a sweep until each of its runs has ended and none may be tried again, or until Ctrl-C, which leaves jobs alone.
 
     Args:
         root: where the runs are.
-        steps: what can be done.
+        actions: what can be done.
         sent: what went to SLURM already.
     """
-    done, sender, pause = Followed(sent), _Sender(steps), _Pause()
+    done, sender, pause = WaitResult(sent), _Sender(actions), _Pause()
     with Interrupts() as interrupts:
         while True:
-            queue = steps.look()
-            steps.tick(queue)
-            plan = steps.plan(queue)
-            done.stopped = broken(plan.runs, root)
+            queue = actions.look()
+            actions.tick(queue)
+            plan = actions.plan(queue)
+            done.stopped = failure_of_first_runs(plan.runs, root)
             if done.stopped is not None:
-                steps.cancel([run.run_id for run in plan.active])
+                actions.cancel([run.run_id for run in plan.active])
                 return done
             more = sender.send(plan)
             done.sent = done.sent.and_then(more)
@@ -89,8 +89,8 @@ def follow(root: Root, steps: Steps, sent: Sent) -> Followed:
 class _Sender:
     """Sends what is to start. A run that comes back again and again without ever having begun is given up."""
 
-    def __init__(self, steps: Steps) -> None:
-        self._steps = steps
+    def __init__(self, actions: WaitActions) -> None:
+        self._actions = actions
         self._tries: Counter[tuple[str, int]] = Counter()
         self._said: str | None = None
 
@@ -101,7 +101,7 @@ class _Sender:
             return Sent()
         sent = self._send(replace(plan, start=start))
         if sent.refusal is not None and sent.refusal != self._said:
-            self._steps.note(sent.refusal)
+            self._actions.note(sent.refusal)
         self._said = sent.refusal
         if sent.run_count == len(start):
             self._tries.update(_try(run) for run in start if run.standing.state != State.PLANNED)
@@ -109,7 +109,7 @@ class _Sender:
 
     def _send(self, plan: Plan) -> Sent:
         try:
-            return self._steps.submit(plan)
+            return self._actions.submit(plan)
         except SchedulerError as error:  # it does not even tell its limits
             return Sent(refusal=str(error))
 

@@ -29,13 +29,13 @@ def look_at_queue(root: Root) -> Queue:
     jobs = _newest_jobs(root)
     if not jobs:
         return Queue()
-    look = _Look(root, jobs, recall(root.path))
-    found = look.tell()
-    remember(root.path, look.memory)
+    reader = QueueReader(root, jobs, recall(root.path))
+    found = reader.read()
+    remember(root.path, reader.memory)
     return found
 
 
-class _Look:
+class QueueReader:
     """One look.
 
     Args:
@@ -51,7 +51,7 @@ class _Look:
         self.ended: dict[str, JobFacts] = {}
         self.unknown: dict[str, JobFacts] = {}
 
-    def tell(self) -> Queue:
+    def read(self) -> Queue:
         """Return what is known of every run."""
         listed = queue({one.key for one, _ in self.jobs.values() if one.released}) if has_slurm() else None
         self.memory.answered_at = self.memory.answered_at if listed is None else self.now

@@ -38,7 +38,7 @@ class Variant:
     def _settings(self) -> dict[str, Any]:
         return canonical(self.config)
 
-    def settings(self, seed: int = 0) -> dict[str, Any]:
+    def canonical(self, seed: int = 0) -> dict[str, Any]:
         """Return the canonical settings of one run."""
         return {**self._settings, "seed": seed}
 

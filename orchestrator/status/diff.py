@@ -14,7 +14,7 @@ def difference(one: RunFolder, other: RunFolder) -> dict[str, tuple[Any, Any]]:
 
 
 def _facts(run: RunFolder) -> dict[str, Any]:
-    description = run.describe()
+    description = run.read_description()
     where = standing(run, Queue())
     facts = dict(description["canonical"])
     facts |= {f"data.{key}": value for key, value in description["data"].items()} | {"semantics": description["semantics"]}

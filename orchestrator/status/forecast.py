@@ -108,7 +108,10 @@ def _one(run: _Left, pace: tuple[float, float] | None) -> float | None:
 
 def _any_runs(connection: Connection) -> bool:
     """Tell whether anything runs: without that, and without a measured run, there is no pace."""
-    return connection.scalar(select(schema.runs.c.id).where(schema.runs.c.state == State.RUNNING.value).limit(1)) is not None
+    return (
+        connection.scalar(select(schema.runs.c.run_number).where(schema.runs.c.state == State.RUNNING.value).limit(1))
+        is not None
+    )
 
 
 def _left(connection: Connection, sweep_id: int, run_ids: Collection[str]) -> list[_Left]:
@@ -117,7 +120,7 @@ def _left(connection: Connection, sweep_id: int, run_ids: Collection[str]) -> li
     query = (
         select(cells.c.variant, *of_run, attempts.c.images_per_s)
         .join(runs, runs.c.run_id == cells.c.run_id)
-        .join(attempts, (attempts.c.run == runs.c.id) & (attempts.c.number == runs.c.attempt), isouter=True)
+        .join(attempts, (attempts.c.run_number == runs.c.run_number) & (attempts.c.number == runs.c.attempt), isouter=True)
         .where(cells.c.sweep_id == sweep_id)
         .order_by(cells.c.seed)
     )

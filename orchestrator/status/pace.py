@@ -38,10 +38,12 @@ def measured_kinds(connection: Connection) -> dict[Kind, Measured]:
     """Return what the newest completed runs took, by kind; a resumed run is left out, since it tells of its end alone."""
     runs, attempts = schema.runs, schema.attempts
     of_run = (runs.c[name] for name in ("config", "data_fingerprint", "total_steps", "wall_s", "disk_bytes"))
-    this_attempt = (attempts.c.run == runs.c.id) & (attempts.c.number == runs.c.attempt) & (attempts.c.first_step == 0)
+    this_attempt = (
+        (attempts.c.run_number == runs.c.run_number) & (attempts.c.number == runs.c.attempt) & (attempts.c.first_step == 0)
+    )
     query = select(*of_run, attempts.c.images_per_s).join(attempts, this_attempt).where(runs.c.wall_s.is_not(None))
     kinds: dict[Kind, Measured] = {}
-    for row in connection.execute(query.order_by(runs.c.id.desc()).limit(_NEWEST)):
+    for row in connection.execute(query.order_by(runs.c.run_number.desc()).limit(_NEWEST)):
         config = json.loads(row.config)
         found = kinds.setdefault(kind_of(config, row.data_fingerprint), Measured())
         steps_s = row.total_steps * config["batch_size"] / row.images_per_s if row.images_per_s else 0.0

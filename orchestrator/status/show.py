@@ -8,9 +8,9 @@ from orchestrator.store.root import AttemptFolder, RunFolder
 from orchestrator.store.standing import Standing
 
 
-def describe(run: RunFolder, where: Standing) -> dict[str, Any]:
+def run_details(run: RunFolder, where: Standing) -> dict[str, Any]:
     """Return all that is known of a run, as `sweep show --json` prints it."""
-    description = run.describe()
+    description = run.read_description()
     done = read_json(run.attempt(where.attempt).done) if where.attempt else None
     return {
         "run_id": run.run_id,
@@ -27,7 +27,7 @@ def describe(run: RunFolder, where: Standing) -> dict[str, Any]:
     }
 
 
-def unlike_preset(run: RunFolder) -> tuple[str, dict[str, Any]]:
+def difference_from_preset(run: RunFolder) -> tuple[str, dict[str, Any]]:
     """Return the preset closest to the run's config, and what differs from it."""
     config = canonical(run.config())
     differences = {}

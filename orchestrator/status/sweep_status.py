@@ -46,11 +46,16 @@ class RunStatus:
     total_steps: int | None = None
     wall_s: float | None = None
     probe: float | None = None
-    spread: float | None = None
+    std_sqrt_d: float | None = None
     job_id: str | None = None
     queue_reason: str | None = None
     node: str | None = None
     submitted_at: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the run as `status --json` prints it, where std·√d has been called `spread` from the first."""
+        known = {name: value for name, value in vars(self).items() if name != "std_sqrt_d"}
+        return {**known, "spread": self.std_sqrt_d, "progress": self.progress, "group": self.group, "why": self.why}
 
     @property
     def progress(self) -> float:
@@ -115,7 +120,7 @@ class SweepStatus:
 
     def as_json(self) -> dict[str, Any]:
         """Return the stable form that --json prints."""
-        runs = [{**vars(run), "progress": run.progress, "group": run.group, "why": run.why} for run in self.runs]
+        runs = [run.as_json() for run in self.runs]
         return {
             "sweep": self.label,
             "launched_at": self.launched_at,
@@ -171,7 +176,7 @@ def narrowed(statuses: Sequence[SweepStatus], variants: Sequence[str]) -> list[S
 def _status(connection: Connection, sweep: RowMapping) -> SweepStatus:
     cells, runs, variants = schema.sweep_runs, schema.runs, schema.variants
     query = (
-        select(cells.c.variant, cells.c.seed, cells.c.run_id.label("wanted"), runs.c.id, runs.c.state)
+        select(cells.c.variant, cells.c.seed, cells.c.run_id.label("wanted"), runs.c.run_number, runs.c.state)
         .add_columns(*(runs.c[name] for name in _COLUMNS))
         .join(runs, runs.c.run_id == cells.c.run_id, isouter=True)
         .join(variants, (variants.c.sweep_id == cells.c.sweep_id) & (variants.c.name == cells.c.variant))
@@ -195,7 +200,7 @@ def _status(connection: Connection, sweep: RowMapping) -> SweepStatus:
 def _run(row: RowMapping, probes: dict[int, float], spreads: dict[int, float]) -> RunStatus:
     known = {key: row[key] for key in ("variant", "seed", *_COLUMNS)} | {"run_id": row["wanted"]}
     state = State(row["state"] or State.PLANNED)
-    return RunStatus(**known, state=state, probe=probes.get(row["id"]), spread=spreads.get(row["id"]))
+    return RunStatus(**known, state=state, probe=probes.get(row["run_number"]), std_sqrt_d=spreads.get(row["run_number"]))
 
 
 def _answered_at(connection: Connection, root: str) -> float | None:
@@ -206,7 +211,7 @@ def _skipped(connection: Connection, sweep_id: int) -> int:
     cells, runs, attempts = schema.sweep_runs, schema.runs, schema.attempts
     query = (
         select(func.sum(attempts.c.skipped_lines))
-        .join(runs, runs.c.id == attempts.c.run)
+        .join(runs, runs.c.run_number == attempts.c.run_number)
         .join(cells, cells.c.run_id == runs.c.run_id)
         .where(cells.c.sweep_id == sweep_id)
     )
@@ -216,13 +221,13 @@ def _skipped(connection: Connection, sweep_id: int) -> int:
 def _probes(connection: Connection) -> dict[int, float]:
     table = schema.evaluations
     wanted = (table.c.protocol == "probe") & (table.c.network == "online") & (table.c.name == "accuracy")
-    return dict(connection.execute(select(table.c.run, table.c.value).where(wanted)).all())
+    return dict(connection.execute(select(table.c.run_number, table.c.value).where(wanted)).all())
 
 
 def _spreads(connection: Connection) -> dict[int, float]:
     table = schema.summaries
     wanted = (table.c.moment == "final") & (table.c.name == "std_sqrt_d")
-    return dict(connection.execute(select(table.c.run, table.c.value).where(wanted)).all())
+    return dict(connection.execute(select(table.c.run_number, table.c.value).where(wanted)).all())
 
 
 def as_json(statuses: Sequence[SweepStatus]) -> str:

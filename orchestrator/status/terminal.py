@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.status.sweep_status import DONE, FAILED, PENDING, RUNNING, RunStatus, SweepStatus
-from orchestrator.status.verdict import Word, summary, verdict
+from orchestrator.status.verdict import Health, summary, verdict
 from orchestrator.store.root import PREFIX
 from orchestrator.text import assignments, duration, plain
 
@@ -18,7 +18,7 @@ _SHOWN_VARIANTS = 60
 _SHOWN_REASONS = 8
 _SHOWN_SEEDS = 5
 _STALE_S = 60.0
-_WORDS = {Word.DONE: "green", Word.WELL: "green", Word.QUEUED: "cyan", Word.WAITS: "yellow", Word.TROUBLE: "red"}
+_WORDS = {Health.DONE: "green", Health.WELL: "green", Health.QUEUED: "cyan", Health.WAITS: "yellow", Health.TROUBLE: "red"}
 _GROUPS = {RUNNING: "cyan", PENDING: "yellow", FAILED: "red"}
 
 
@@ -127,7 +127,7 @@ def _table(by_variant: dict[str, list[RunStatus]], collapsed_below: float) -> Ta
 
 def _results(runs: Sequence[RunStatus], collapsed_below: float) -> tuple[str, str]:
     probes = [run.probe for run in runs if run.probe is not None]
-    spreads = [run.spread for run in runs if run.spread is not None]
+    spreads = [run.std_sqrt_d for run in runs if run.std_sqrt_d is not None]
     probe = f"{sum(probes) / len(probes):.3f}" if probes else "–"
     return probe, f"{sum(value < collapsed_below for value in spreads)}/{len(spreads)}" if spreads else "–"
 

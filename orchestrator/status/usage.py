@@ -46,6 +46,6 @@ def usage(connection: Connection, sweep_id: int, now: float) -> Usage:
     end = case((still_runs, now), else_=func.coalesce(attempts.c.ended_at, attempts.c.last_at, attempts.c.claimed_at))
     hours = (end - attempts.c.claimed_at) / 3600
     gpus = func.coalesce(attempts.c.gpus, case((attempts.c.device.startswith("cuda"), 1), else_=0))
-    query = select(func.sum(hours), func.sum(hours * gpus)).join(runs, runs.c.id == attempts.c.run)
+    query = select(func.sum(hours), func.sum(hours * gpus)).join(runs, runs.c.run_number == attempts.c.run_number)
     run_hours, gpu_hours = (float(total or 0) for total in connection.execute(query.where(runs.c.run_id.in_(wanted))).one())
     return Usage(gpu_hours, "GPU-hours", run_hours) if gpu_hours else Usage(run_hours, "core-hours", run_hours)

@@ -7,7 +7,7 @@ from orchestrator.status.sweep_status import DONE, FAILED, GROUPS, PENDING, RUNN
 from orchestrator.text import duration
 
 
-class Word(StrEnum):
+class Health(StrEnum):
     """How a sweep stands, from best to worst."""
 
     DONE = "done"
@@ -17,7 +17,7 @@ class Word(StrEnum):
     TROUBLE = "trouble"
 
 
-def verdict(status: SweepStatus, launcher_at_work: bool = False) -> Word:
+def verdict(status: SweepStatus, launcher_at_work: bool = False) -> Health:
     """Judge a sweep by where its runs are.
 
     Args:
@@ -26,12 +26,12 @@ def verdict(status: SweepStatus, launcher_at_work: bool = False) -> Word:
     """
     groups = status.groups()
     if groups[FAILED]:
-        return Word.TROUBLE
+        return Health.TROUBLE
     if status.all_done():
-        return Word.DONE
+        return Health.DONE
     if groups[RUNNING] or launcher_at_work:
-        return Word.WELL
-    return Word.QUEUED if groups[PENDING] > status.waiting() else Word.WAITS
+        return Health.WELL
+    return Health.QUEUED if groups[PENDING] > status.waiting() else Health.WAITS
 
 
 def summary(status: SweepStatus) -> str:

@@ -36,7 +36,7 @@ def remove(found: Freed) -> None:
 
 
 def _of_completed(run: RunFolder, encoders: bool) -> Iterator[Freed]:
-    if run.describe()["keep"] != "checkpoints":
+    if run.read_description()["keep"] != "checkpoints":
         yield from _sized(run.path / "checkpoints", "checkpoints of a completed run")
     if encoders:
         yield from _sized(run.path / "encoder", "kept encoder")

@@ -54,15 +54,15 @@ class Queue:
     Attributes:
         live: run id → its job, where that waits or runs.
         ended: run id → its job, where that has ended.
-        silent: run id → its job, where nothing can be told of it now; `reason` says why.
+        unknown: run id → its job, where nothing can be told of it now; `reason` says why.
         answered_at: when SLURM last answered, in seconds since 1970; None if it was never asked, or never did.
     """
 
     live: Mapping[str, JobFacts] = field(default_factory=dict)
     ended: Mapping[str, JobFacts] = field(default_factory=dict)
-    silent: Mapping[str, JobFacts] = field(default_factory=dict)
+    unknown: Mapping[str, JobFacts] = field(default_factory=dict)
     answered_at: float | None = None
 
     def knows(self, run_id: str) -> bool:
         """Tell whether the run has, or had, a job that may say something of its state."""
-        return run_id in self.live or run_id in self.ended or run_id in self.silent
+        return run_id in self.live or run_id in self.ended or run_id in self.unknown

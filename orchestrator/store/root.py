@@ -85,7 +85,7 @@ class RunFolder:
             return []
         return [self.attempt(number) for number in numbers]
 
-    def describe(self) -> dict[str, Any]:
+    def read_description(self) -> dict[str, Any]:
         """Return run.json.
 
         Raises:
@@ -100,7 +100,7 @@ class RunFolder:
         """Return the run's config."""
         from byol_core.config import TrainConfig  # what only looks at runs does not wait for pydantic's models
 
-        return TrainConfig.model_validate_json(json.dumps(self.describe()["config"]))
+        return TrainConfig.model_validate_json(json.dumps(self.read_description()["config"]))
 
     def evaluations(self) -> Iterator[dict[str, Any]]:
         """Yield the results of each protocol."""

@@ -82,8 +82,8 @@ def last_word(attempt: AttemptFolder) -> dict[str, Any] | None:
 def _unclaimed(run_id: str, queue: Queue) -> Standing:
     if run_id in queue.live:
         return Standing(State.SUBMITTED, _said(queue.live[run_id]))
-    if run_id in queue.silent:
-        return Standing(State.SUBMITTED, queue.silent[run_id].reason)
+    if run_id in queue.unknown:
+        return Standing(State.SUBMITTED, queue.unknown[run_id].reason)
     if run_id in queue.ended:
         return _verdict(queue.ended[run_id], "before it began; `sweep logs` shows its output")
     return Standing(State.PLANNED)
@@ -91,7 +91,7 @@ def _unclaimed(run_id: str, queue: Queue) -> Standing:
 
 def _claimed(run_id: str, attempt: AttemptFolder, claim: Mapping[str, Any], queue: Queue) -> Standing:
     """An attempt without a result."""
-    facts = queue.live.get(run_id) or queue.silent.get(run_id) or queue.ended.get(run_id)
+    facts = queue.live.get(run_id) or queue.unknown.get(run_id) or queue.ended.get(run_id)
     end = last_word(attempt)
     if facts is None or _is_older(facts, claim):
         return _by_itself(end, claim)
@@ -102,7 +102,7 @@ def _claimed(run_id: str, attempt: AttemptFolder, claim: Mapping[str, Any], queu
         return _by_itself(end, claim)
     if run_id in queue.live:  # it runs, or was requeued and comes back
         return Standing(State.SUBMITTED if facts.word in WAITING else State.RUNNING, _said(facts))
-    if run_id in queue.silent:
+    if run_id in queue.unknown:
         return Standing(State.SUBMITTED if end else State.RUNNING, facts.reason)
     if end is not None and ENDED[facts.word] != State.CANCELLED:
         return _by_itself(end, claim)
