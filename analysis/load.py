@@ -1,4 +1,5 @@
-"""results.db in a notebook: ``from analysis import load`` gives DataFrames. Reads only; nothing here changes the database.
+"""results.db in a notebook: ``from analysis import load`` gives DataFrames. Reads only; nothing
+here changes the database.
 
 Columns are typed: string, Int64, float64, boolean; a value that is not finite stays what it was.
 """
@@ -13,11 +14,26 @@ from sqlalchemy import Connection, select
 from analysis.render.json_table import as_document
 from analysis.report import report
 from analysis.results.connect import reading
-from analysis.results.relations import ATTEMPTS, EVALUATIONS, RUNS, SWEEPS, Kind, Record, Relation, flattened, number
+from analysis.results.relations import (
+    ATTEMPTS,
+    EVALUATIONS,
+    RUNS,
+    SWEEPS,
+    Kind,
+    Record,
+    Relation,
+    flattened,
+    number,
+)
 from orchestrator.database import schema
 
 DATABASE = "results.db"
-_TYPES: dict[Kind, str] = {"text": "string", "integer": "Int64", "number": "float64", "yes or no": "boolean"}
+_TYPES: dict[Kind, str] = {
+    "text": "string",
+    "integer": "Int64",
+    "number": "float64",
+    "yes or no": "boolean",
+}
 
 
 class UnknownMetricError(Exception):
@@ -35,9 +51,10 @@ def runs(db: str | Path = DATABASE) -> pd.DataFrame:
         db: path or SQLAlchemy URL.
 
     Returns:
-        Facts (`run_id`, `seed`, `state`, `outcome`, `wall_s`, …), `sweeps` and `variants` that ask for it (lists), then a
-        column per setting (`optimizer.lr`, …; null where it has no effect) and per result: evaluations such as
-        `probe_v1.online.accuracy` and signs of collapse such as `final.std_sqrt_d`. Fractions are in [0, 1].
+        Facts (`run_id`, `seed`, `state`, `outcome`, `wall_s`, …), `sweeps` and `variants` that ask
+        for it (lists), then a column per setting (`optimizer.lr`, …; null where it has no effect)
+        and per result: evaluations such as `probe_v1.online.accuracy` and signs of collapse such as
+        `final.std_sqrt_d`. Fractions are in [0, 1].
 
     Raises:
         NoDatabaseError: missing, or of another version.
@@ -46,21 +63,29 @@ def runs(db: str | Path = DATABASE) -> pd.DataFrame:
 
 
 def sweeps(db: str | Path = DATABASE) -> pd.DataFrame:
-    """Return a line per sweep, variant and seed: which run each of them is; arguments and errors as `runs`."""
+    """Return a line per sweep, variant and seed: which run each of them is; arguments and errors as
+    `runs`.
+    """
     return _frame(SWEEPS, db)
 
 
 def attempts(db: str | Path = DATABASE) -> pd.DataFrame:
-    """Return a line per attempt: job, host, times, state, and where its code came from; arguments and errors as `runs`."""
+    """Return a line per attempt: job, host, times, state, and where its code came from; arguments
+    and errors as `runs`.
+    """
     return _frame(ATTEMPTS, db)
 
 
 def evaluations(db: str | Path = DATABASE) -> pd.DataFrame:
-    """Return a line per run, protocol, version, network and measure; arguments and errors as `runs`."""
+    """Return a line per run, protocol, version, network and measure; arguments and errors as
+    `runs`.
+    """
     return _frame(EVALUATIONS, db)
 
 
-def series(metric: str, run_ids: Sequence[str] | None = None, db: str | Path = DATABASE) -> pd.DataFrame:
+def series(
+    metric: str, run_ids: Sequence[str] | None = None, db: str | Path = DATABASE
+) -> pd.DataFrame:
     """Return a metric as it was logged while training.
 
     Args:
@@ -69,8 +94,8 @@ def series(metric: str, run_ids: Sequence[str] | None = None, db: str | Path = D
         db: path or SQLAlchemy URL.
 
     Returns:
-        Columns `run_id`, `step`, `attempt`, `value`, in the order of steps. Where several attempts logged a step, the
-        highest counts.
+        Columns `run_id`, `step`, `attempt`, `value`, in the order of steps. Where several attempts
+        logged a step, the highest counts.
 
     Raises:
         NoDatabaseError: missing, or of another version.
@@ -82,12 +107,16 @@ def series(metric: str, run_ids: Sequence[str] | None = None, db: str | Path = D
         _check_known(connection, wanted or ())
         points = _points(connection, metric, wanted)
         if points.empty:
-            known = ", ".join(sorted(connection.scalars(select(schema.metrics.c.name)))) or "none yet"
+            known = (
+                ", ".join(sorted(connection.scalars(select(schema.metrics.c.name)))) or "none yet"
+            )
             raise UnknownMetricError(f"no series {metric!r} in these runs; metrics: {known}")
     return points.drop_duplicates(["run_id", "step"], keep="last", ignore_index=True)
 
 
-def table(name: str, setting: str | None = None, sweeps: Sequence[str] = (), db: str | Path = DATABASE) -> pd.DataFrame:
+def table(
+    name: str, setting: str | None = None, sweeps: Sequence[str] = (), db: str | Path = DATABASE
+) -> pd.DataFrame:
     """Return a paper's table as `sweep report --format json` gives its rows, indexed by label.
 
     Args:
@@ -119,7 +148,9 @@ def _check_known(connection: Connection, run_ids: Sequence[str]) -> None:
     known = set(connection.scalars(select(schema.runs.c.run_id))) if run_ids else set()
     for run_id in run_ids:
         if run_id not in known:
-            raise UnknownRunError(f"no run has the id {run_id!r}; ids are whole, 64 digits: see load.runs()['run_id']")
+            raise UnknownRunError(
+                f"no run has the id {run_id!r}; ids are whole, 64 digits: see load.runs()['run_id']"
+            )
 
 
 def _points(connection: Connection, metric: str, run_ids: Sequence[str] | None) -> pd.DataFrame:
@@ -127,10 +158,16 @@ def _points(connection: Connection, metric: str, run_ids: Sequence[str] | None) 
     query = (
         select(of_run.run_id, points.step, points.attempt, points.value, points.non_finite)
         .join_from(schema.runs, schema.points, of_run.run_number == points.run_number)
-        .where(points.metric == select(metrics.c.id).where(metrics.c.name == metric).scalar_subquery())
+        .where(
+            points.metric == select(metrics.c.id).where(metrics.c.name == metric).scalar_subquery()
+        )
         .order_by(of_run.run_id, points.step, points.attempt)
     )
     if run_ids is not None:
         query = query.where(of_run.run_id.in_(run_ids))
-    rows: Any = ((*key, number(value, non_finite)) for *key, value, non_finite in connection.execute(query))
-    return _typed({"run_id": "text", "step": "integer", "attempt": "integer", "value": "number"}, rows)
+    rows: Any = (
+        (*key, number(value, non_finite)) for *key, value, non_finite in connection.execute(query)
+    )
+    return _typed(
+        {"run_id": "text", "step": "integer", "attempt": "integer", "value": "number"}, rows
+    )

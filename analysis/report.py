@@ -28,4 +28,6 @@ def report(db: str, name: str, setting: str | None = None, sweeps: Sequence[str]
     """
     rows = load_table(name)
     with reading(db) as connection:
-        return build(rows, read_runs(connection), partial(with_results, connection), setting, sweeps)
+        return build(
+            rows, read_runs(connection), partial(with_results, connection), setting, sweeps
+        )

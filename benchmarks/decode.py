@@ -1,9 +1,10 @@
-"""Decoding photos: ours beside torchvision's ImageFolder and DataLoader, in turn, on the same files, two crops a photo.
+"""Decoding photos: ours beside torchvision's ImageFolder and DataLoader, in turn, on the same
+files, two crops a photo.
 
     python benchmarks/decode.py DIR [--side 224] [--batch 128] [--workers 2] [--rounds 3]
 
-DIR holds train/<class>/*.jpeg and val/<class>/*.jpeg. Prints photos per second; each gives both views of each photo, cropped,
-resized bicubically and mirrored, as uint8.
+DIR holds train/<class>/*.jpeg and val/<class>/*.jpeg. Prints photos per second; each gives both
+views of each photo, cropped, resized bicubically and mirrored, as uint8.
 """
 
 import argparse
@@ -28,7 +29,9 @@ class TwoCrops:
     def __init__(self, side):
         bicubic = transforms.InterpolationMode.BICUBIC
         crop = transforms.RandomResizedCrop(side, (0.08, 1.0), interpolation=bicubic)
-        self.view = transforms.Compose([crop, transforms.RandomHorizontalFlip(), transforms.PILToTensor()])
+        self.view = transforms.Compose(
+            [crop, transforms.RandomHorizontalFlip(), transforms.PILToTensor()]
+        )
 
     def __call__(self, photo):
         """Return two crops."""
@@ -40,14 +43,19 @@ def ours(folder, side, batch, workers, epoch) -> Iterable:
     how = resolve("imagenet-r50-300ep", {}).augment
     streams = ((stream(epoch, i, 1), stream(epoch, i, 2)) for i in range(len(photos)))
     return photos.read(
-        Request(rows, how, crops) for rows, crops in zip(batches(len(photos), batch, 0, epoch), streams, strict=False)
+        Request(rows, how, crops)
+        for rows, crops in zip(batches(len(photos), batch, 0, epoch), streams, strict=False)
     )
 
 
 def theirs(folder, side, batch, workers, epoch) -> Iterable:
     torch.manual_seed(epoch)
     return DataLoader(
-        ImageFolder(str(folder / "train"), TwoCrops(side)), batch, shuffle=True, num_workers=workers, drop_last=True
+        ImageFolder(str(folder / "train"), TwoCrops(side)),
+        batch,
+        shuffle=True,
+        num_workers=workers,
+        drop_last=True,
     )
 
 
@@ -59,14 +67,22 @@ def rate(make, *arguments) -> float:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     for name, default in (("side", 224), ("batch", 128), ("workers", 2), ("rounds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
     for epoch in range(given.rounds):
-        rates = [rate(make, given.folder, given.side, given.batch, given.workers, epoch) for make in (ours, theirs)]
-        print(f"round {epoch}: ours {rates[0]:.0f} photos/s, ImageFolder + DataLoader {rates[1]:.0f} photos/s", flush=True)
+        rates = [
+            rate(make, given.folder, given.side, given.batch, given.workers, epoch)
+            for make in (ours, theirs)
+        ]
+        print(
+            f"round {epoch}: ours {rates[0]:.0f} photos/s, ImageFolder + DataLoader {rates[1]:.0f} photos/s",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Speed of everything between a logged step and a report: ``python benchmarks/results.py [--small] [--rivals wandb,aim,…]``.
+"""Speed of everything between a logged step and a report: ``python benchmarks/results.py [--small]
+[--rivals wandb,aim,…]``.
 
-Logging a step of eight metrics, against the rivals that are installed, in turn; points from event logs into SQLite, beside
-what plain sqlite3 does; then status, report and rebuild from the shell as roots grow. Prints machine, versions and tables.
+Logging a step of eight metrics, against the rivals that are installed, in turn; points from event
+logs into SQLite, beside what plain sqlite3 does; then status, report and rebuild from the shell as
+roots grow. Prints machine, versions and tables.
 """
 
 import argparse
@@ -53,12 +55,23 @@ SMALL = Sizes(1_000, 2, (20, 900), ((20, 180), (40, 180)))
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", action="store_true", help="a minute, to see that it runs; the figures mean nothing")
-    parser.add_argument("--rivals", help="modules, e.g. wandb,aim; all that are installed where left out")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--small",
+        action="store_true",
+        help="a minute, to see that it runs; the figures mean nothing",
+    )
+    parser.add_argument(
+        "--rivals", help="modules, e.g. wandb,aim; all that are installed where left out"
+    )
     arguments = parser.parse_args()
     sizes = SMALL if arguments.small else FULL
-    print(f"{platform.processor() or platform.machine()}, {platform.platform()}, {versions()}, SQLite {sqlite3.sqlite_version}")
+    print(
+        f"{platform.processor() or platform.machine()}, {platform.platform()}, {versions()}, "
+        f"SQLite {sqlite3.sqlite_version}"
+    )
     log_steps(sizes, arguments.rivals.split(",") if arguments.rivals is not None else None)
     collect_points(sizes)
     for runs, points in sizes.grown:
@@ -66,26 +79,43 @@ def main() -> None:
 
 
 def log_steps(sizes: Sizes, modules: Sequence[str] | None) -> None:
-    """Print the time of one step: what the caller waits, and with closing, when all is in the store."""
-    names = [name for name, (_, module, _) in RIVALS.items() if modules is None or module in {*modules, "byol_core"}]
+    """Print the time of one step: what the caller waits, and with closing, when all is in the
+    store.
+    """
+    names = [
+        name
+        for name, (_, module, _) in RIVALS.items()
+        if modules is None or module in {*modules, "byol_core"}
+    ]
     missing = [name for name in names if find_spec(RIVALS[name][1]) is None]
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in names if name not in missing}
+    times: dict[str, list[tuple[float, float]]] = {
+        name: [] for name in names if name not in missing
+    }
     for _ in range(sizes.repeats):
         for name, found in times.items():  # in turn, so that a busy moment hits all alike
             found.append(_log(name, sizes.steps))
-    print(f"\nlogging a step of {len(NAMES)} metrics, median of {sizes.repeats}: µs a step, µs with closing, points a second")
+    print(
+        f"\nlogging a step of {len(NAMES)} metrics, median of {sizes.repeats}: µs a step, µs with "
+        f"closing, points a second"
+    )
     for name, found in times.items():
         waited, closed = (statistics.median(column) for column in zip(*found, strict=True))
         print(
-            f"{name:16} {_version(RIVALS[name][1]):12} {1e6 * waited:10,.1f} {1e6 * closed:10,.1f} {len(NAMES) / closed:12,.0f}"
+            f"{name:16} {_version(RIVALS[name][1]):12} {1e6 * waited:10,.1f} "
+            f"{1e6 * closed:10,.1f} {len(NAMES) / closed:12,.0f}"
         )
     if missing:
         print(f"not installed: {', '.join(missing)}; pip install 'byol-sweeps[bench]'")
 
 
 def _log(name: str, steps: int) -> tuple[float, float]:
-    """Return seconds a step, without and with closing the store, in a process that leaves nothing to the next."""
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, get_context("spawn")) as own_process:
+    """Return seconds a step, without and with closing the store, in a process that leaves nothing
+    to the next.
+    """
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(1, get_context("spawn")) as own_process,
+    ):
         return own_process.submit(_log_here, name, steps // RIVALS[name][2], Path(folder)).result()
 
 
@@ -108,7 +138,9 @@ def _version(module: str) -> str:
 def collect_points(sizes: Sizes) -> None:
     """Print how fast event logs move into a database, beside plain inserts of the same rows."""
     runs, points = sizes.collected
-    print(f"\npoints into SQLite, {runs} runs of {points:,} points, median of {sizes.repeats}: points a second")
+    print(
+        f"\npoints into SQLite, {runs} runs of {points:,} points, median of {sizes.repeats}: points a second"
+    )
     with tempfile.TemporaryDirectory() as name:
         root = make_root(Path(name), runs, points)
         found: dict[str, list[float]] = {"collect": [], "plain sqlite3": []}
@@ -133,7 +165,9 @@ def _collect(root: Root, database: Path) -> float:
 def _copy(database: Path, copy: Path) -> float:
     """Insert the same rows into a bare table; that is as fast as Python's sqlite3 can be."""
     rows = (
-        sqlite3.connect(database).execute("SELECT run_number, metric, step, attempt, value, non_finite FROM points").fetchall()
+        sqlite3.connect(database)
+        .execute("SELECT run_number, metric, step, attempt, value, non_finite FROM points")
+        .fetchall()
     )
     connection = sqlite3.connect(copy)
     connection.execute("PRAGMA journal_mode=WAL")
@@ -154,7 +188,9 @@ def use_commands(runs: int, points: int, repeats: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         make_root(Path(name), runs, points)
         real = points // POINTS_A_STEP * POINTS_A_STEP
-        print(f"\n{runs:,} runs of {real:,} points, {runs * real:,} in all: seconds, median of {repeats} (all)")
+        print(
+            f"\n{runs:,} runs of {real:,} points, {runs * real:,} in all: seconds, median of {repeats} (all)"
+        )
         _command(Path(name), 1, "rebuild")
         for words in (["status"], ["report", "--table", "mlp_norm"]):
             _command(Path(name), repeats, *words)
@@ -165,9 +201,16 @@ def _command(folder: Path, repeats: int, *words: str) -> None:
     wall_s = []
     for _ in range(repeats):
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "orchestrator.cli", *words], cwd=folder, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "orchestrator.cli", *words],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+        )
         wall_s.append(time.perf_counter() - started)
-    print(f"{' '.join(words):28} {statistics.median(wall_s):8.2f}  ({'  '.join(f'{one:.2f}' for one in wall_s)})")
+    print(
+        f"{' '.join(words):28} {statistics.median(wall_s):8.2f}  ({'  '.join(f'{one:.2f}' for one in wall_s)})"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""Loggers of metrics side by side: each opens a fresh store in a folder and gives a function that logs one step.
+"""Loggers of metrics side by side: each opens a fresh store in a folder and gives a function that
+logs one step.
 
-Ours is the worker's observer on an event log. The others come with the extra: pip install 'byol-sweeps[bench]'.
+Ours is the worker's observer on an event log. The others come with the extra: pip install
+'byol-sweeps[bench]'.
 """
 
 import logging
@@ -79,7 +81,9 @@ def _mlflow(store: str) -> Iterator[Log]:
 
     def log(step: int, metrics: Mapping[str, float]) -> None:
         now_ms = int(time.time() * 1000)
-        client.log_batch(run, [Metric(name, value, now_ms, step) for name, value in metrics.items()])
+        client.log_batch(
+            run, [Metric(name, value, now_ms, step) for name, value in metrics.items()]
+        )
 
     yield log
     client.set_terminated(run)
@@ -119,4 +123,6 @@ RIVALS: Mapping[str, tuple[Callable[[Path], AbstractContextManager[Log]], str, i
     "Aim": (aim, "aim", 20),
     "Optuna, SQLite": (optuna_sqlite, "optuna", 200),
 }
-"""Name → how to open it, the module it needs, and by how much fewer steps it gets, since it is slower."""
+"""Name → how to open it, the module it needs, and by how much fewer steps it gets, since it is
+slower.
+"""

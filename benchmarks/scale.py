@@ -1,4 +1,5 @@
-"""Plan and status of 10,000 runs, from the shell: ``python benchmarks/scale.py``. Prints machine, versions and seconds.
+"""Plan and status of 10,000 runs, from the shell: ``python benchmarks/scale.py``. Prints machine,
+versions and seconds.
 
 Makes a root of its own in a temporary folder; nothing is trained.
 """
@@ -38,12 +39,22 @@ def main() -> None:
         folder = Path(name)
         rates, taus = [0.1 + i / 100 for i in range(50)], [0.5 + i / 100 for i in range(20)]
         (folder / "big.yaml").write_text(SPEC.format(seeds=list(range(10)), rates=rates, taus=taus))
-        report("launch --dry-run, 10,000 runs", folder, "launch", "big.yaml", "--dry-run", "--executor", "local")
+        report(
+            "launch --dry-run, 10,000 runs",
+            folder,
+            "launch",
+            "big.yaml",
+            "--dry-run",
+            "--executor",
+            "local",
+        )
         root = Root(folder / "sweep-runs")
         root.create()
         started = time.perf_counter()
         write_plan(make_plan(load_sweep(folder / "big.yaml"), root, Selection(), Queue()), root)
-        print(f"{time.perf_counter() - started:8.2f} s  write plan.json and 10,000 run.json, each synced")
+        print(
+            f"{time.perf_counter() - started:8.2f} s  write plan.json and 10,000 run.json, each synced"
+        )
         report("status, 10,000 runs (the first makes the database)", folder, "status")
 
 
@@ -52,7 +63,12 @@ def report(what: str, folder: Path, *arguments: str) -> None:
     seconds = []
     for _ in range(REPEATS):
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "orchestrator.cli", *arguments], cwd=folder, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "orchestrator.cli", *arguments],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+        )
         seconds.append(time.perf_counter() - started)
     print("  ".join(f"{one:6.2f} s" for one in seconds), what)
 

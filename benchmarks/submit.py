@@ -1,8 +1,9 @@
-"""10,000 runs sent to a scripted SLURM (tests/fake_slurm) and asked for: ``python benchmarks/submit.py [--hydra PYTHON]``.
+"""10,000 runs sent to a scripted SLURM (tests/fake_slurm) and asked for: ``python
+benchmarks/submit.py [--hydra PYTHON]``.
 
-Prints machine, versions, seconds, calls of sbatch, files and peak memory, and the time of a poll; nothing is trained and no
-real SLURM is asked. With --hydra, an interpreter that has hydra-core and hydra-submitit-launcher, a thousand jobs go through
-Hydra's launcher.
+Prints machine, versions, seconds, calls of sbatch, files and peak memory, and the time of a poll;
+nothing is trained and no real SLURM is asked. With --hydra, an interpreter that has hydra-core and
+hydra-submitit-launcher, a thousand jobs go through Hydra's launcher.
 """
 
 import argparse
@@ -50,14 +51,28 @@ main()
 def main() -> None:
     """Time `sweep launch`, and Hydra's launcher where it is given."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hydra", metavar="PYTHON", help="interpreter with hydra-submitit-launcher")
+    parser.add_argument(
+        "--hydra", metavar="PYTHON", help="interpreter with hydra-submitit-launcher"
+    )
     hydra = parser.parse_args().hydra
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.platform()}, {versions()}")
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.platform()}, {versions()}"
+    )
     with tempfile.TemporaryDirectory() as name:
         fake = FakeSlurm(Path(name) / "slurm", MaxJobCount=20_000)
         rates = [0.1 + i / 100 for i in range(100)]
-        (Path(name) / "big.yaml").write_text(SPEC.format(seeds=list(range(RUNS // 100)), rates=rates))
-        launch = [sys.executable, "-m", "orchestrator.cli", "launch", "big.yaml", "--executor", "slurm"]
+        (Path(name) / "big.yaml").write_text(
+            SPEC.format(seeds=list(range(RUNS // 100)), rates=rates)
+        )
+        launch = [
+            sys.executable,
+            "-m",
+            "orchestrator.cli",
+            "launch",
+            "big.yaml",
+            "--executor",
+            "slurm",
+        ]
         report("sweep launch, 10,000 runs", fake, launch)
         report("the same again: nothing to submit", fake, launch)
         poll(fake)
@@ -65,12 +80,25 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             fake = FakeSlurm(Path(name) / "slurm")
             (Path(name) / "app.py").write_text(HYDRA_APP)
-            multirun = [hydra, "app.py", "--multirun", "hydra/launcher=submitit_slurm", f"+seed=range({HYDRA_JOBS})"]
-            report("Hydra's submitit launcher, 1,000 jobs: it sends one array, so more are refused", fake, multirun, HYDRA_JOBS)
+            multirun = [
+                hydra,
+                "app.py",
+                "--multirun",
+                "hydra/launcher=submitit_slurm",
+                f"+seed=range({HYDRA_JOBS})",
+            ]
+            report(
+                "Hydra's submitit launcher, 1,000 jobs: it sends one array, so more are refused",
+                fake,
+                multirun,
+                HYDRA_JOBS,
+            )
 
 
 def poll(fake: FakeSlurm) -> None:
-    """Print how long it takes to ask the fake about every job, in this process, and how much of it the fake's squeue takes."""
+    """Print how long it takes to ask the fake about every job, in this process, and how much of it
+    the fake's squeue takes.
+    """
     os.environ.update(fake.environment())
     root, seconds = Root(fake.folder.parent / "sweep-runs"), []
     for _ in range(POLLS):
@@ -80,19 +108,33 @@ def poll(fake: FakeSlurm) -> None:
     started = time.perf_counter()
     subprocess.run(["squeue", *SQUEUE], stdout=subprocess.DEVNULL, check=True)
     alone_s = time.perf_counter() - started
-    print(f"{statistics.median(seconds):7.2f} s  a poll of {len(waiting):,} waiting runs, median of {POLLS}", end="; ")
+    print(
+        f"{statistics.median(seconds):7.2f} s  a poll of {len(waiting):,} waiting runs, median of {POLLS}",
+        end="; ",
+    )
     print(f"{alone_s:.2f} s of it the scripted squeue")
 
 
 def report(what: str, fake: FakeSlurm, command: list[str], until: int = 0) -> None:
-    """Run a command on a fake cluster; print what it cost. One that waits for its jobs is ended once `until` jobs are in."""
+    """Run a command on a fake cluster; print what it cost. One that waits for its jobs is ended
+    once `until` jobs are in.
+    """
     place = fake.folder.parent
     before = len(fake.calls("sbatch"))
     started = time.perf_counter()
-    environment = {**os.environ, **fake.environment(), "PYTHONPATH": str(REPO), "XDG_CONFIG_HOME": str(place)}
+    environment = {
+        **os.environ,
+        **fake.environment(),
+        "PYTHONPATH": str(REPO),
+        "XDG_CONFIG_HOME": str(place),
+    }
     quiet = subprocess.DEVNULL if until else None
-    process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=quiet)
-    while until and process.poll() is None and sum(1 for _ in place.rglob("*_submitted.pkl")) < until:
+    process = subprocess.Popen(
+        command, cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=quiet
+    )
+    while (
+        until and process.poll() is None and sum(1 for _ in place.rglob("*_submitted.pkl")) < until
+    ):
         time.sleep(0.5)
     seconds = time.perf_counter() - started
     if until:

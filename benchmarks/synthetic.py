@@ -1,4 +1,5 @@
-"""Roots as workers leave them, without training: the worker runs as it is, and only `train` makes up its numbers.
+"""Roots as workers leave them, without training: the worker runs as it is, and only `train` makes
+up its numbers.
 
 Syncing is switched off while a root is made: the bytes are the same, and a benchmark reads them.
 """
@@ -22,7 +23,16 @@ from orchestrator.spec import load_sweep
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
 
-NAMES = ("loss", "std_sqrt_d", "positive_cosine", "negative_cosine", "effective_rank", "retrieval", "lr", "tau")
+NAMES = (
+    "loss",
+    "std_sqrt_d",
+    "positive_cosine",
+    "negative_cosine",
+    "effective_rank",
+    "retrieval",
+    "lr",
+    "tau",
+)
 """The eight metrics of a logged step; the worker adds images_per_s."""
 POINTS_A_STEP = len(NAMES) + 1
 SEEDS, VARIANTS = 10, 2
@@ -55,7 +65,12 @@ def make_root(folder: Path, runs: int, points: int) -> Root:
         root.create()
         write_plan(make_plan(load_sweep(folder / "big.yaml"), root, Selection(), Queue()), root)
         for run in root.runs():
-            run_attempt(root.path, run.run_id, AttemptContext("local", device="cpu", threads=1, capture=False), lambda: None)
+            run_attempt(
+                root.path,
+                run.run_id,
+                AttemptContext("local", device="cpu", threads=1, capture=False),
+                lambda: None,
+            )
     return root
 
 
@@ -65,7 +80,13 @@ def metrics_at(step: int) -> dict[str, float]:
 
 
 def _pretend(steps: int) -> Any:
-    def train(config: TrainConfig, folder: Path, options: Options, observer: Observer, writer: str = "0001") -> Result:
+    def train(
+        config: TrainConfig,
+        folder: Path,
+        options: Options,
+        observer: Observer,
+        writer: str = "0001",
+    ) -> Result:
         observer.started(0, steps, True)
         for step in range(steps):
             observer.measured(step, 0, metrics_at(step), 1234.5)

@@ -1,4 +1,5 @@
-"""Train one run by hand, without a sweep: ``python -m byol_core --preset digits-tiny --set projector.norm=none --out DIR``.
+"""Train one run by hand, without a sweep: ``python -m byol_core --preset digits-tiny --set
+projector.norm=none --out DIR``.
 
 Called again with the same arguments, it goes on where it stopped.
 """
@@ -29,10 +30,14 @@ class Printer:
         note = "" if exact else " (another machine or version: the last bits may differ)"
         print(f"step {step} of {total_steps}{note}", flush=True)
 
-    def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:
+    def measured(
+        self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float
+    ) -> None:
         """Print one line."""
         values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        print(f"step {step:>6}  epoch {epoch:>4}  {values}  {images_per_s:,.0f} images/s", flush=True)
+        print(
+            f"step {step:>6}  epoch {epoch:>4}  {values}  {images_per_s:,.0f} images/s", flush=True
+        )
 
     def before_write(self) -> None:
         """Nobody else writes here."""
@@ -64,13 +69,21 @@ def main() -> int:
     try:
         config = resolve(arguments.preset, dict(_assignment(text) for text in arguments.set))
         _own(out, run_id(config, data_identity(config.dataset)))
-        result = train(config, out, Options(device=arguments.device, threads=arguments.threads), printer)
+        result = train(
+            config, out, Options(device=arguments.device, threads=arguments.threads), printer
+        )
     except (ConfigError, DataMissingError, DataError, DeviceError, OtherRunError) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"{error.filename or out}: {error.strerror}; choose another --out")
-    evaluations = {file.stem: json.loads(file.read_text()) for file in sorted(out.glob("evaluations/*.json"))}
-    print(json.dumps({"outcome": result.outcome, "final": result.final, "evaluations": evaluations}, indent=1))
+    evaluations = {
+        file.stem: json.loads(file.read_text()) for file in sorted(out.glob("evaluations/*.json"))
+    }
+    print(
+        json.dumps(
+            {"outcome": result.outcome, "final": result.final, "evaluations": evaluations}, indent=1
+        )
+    )
     return {"ok": 0, "stopped": 130}.get(result.outcome, 1)
 
 
@@ -85,7 +98,9 @@ def _own(out: Path, name: str) -> None:
     if known is None:
         write_json(out / "run.json", {"run_id": name})
     elif known["run_id"] != name:
-        raise OtherRunError(f"{out}: holds another run, of other settings or images; choose another --out")
+        raise OtherRunError(
+            f"{out}: holds another run, of other settings or images; choose another --out"
+        )
 
 
 def _fail(text: str) -> int:
@@ -95,12 +110,25 @@ def _fail(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m byol_core", description=__doc__)
-    parser.add_argument("--preset", default="digits-tiny", help="base config: " + ", ".join(PRESETS))
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. optimizer.lr=0.5")
+    parser.add_argument(
+        "--preset", default="digits-tiny", help="base config: " + ", ".join(PRESETS)
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override, e.g. optimizer.lr=0.5",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of this run")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument(
-        "--threads", type=int, choices=range(0, 1025), default=0, metavar="N", help="CPU threads; 0 = torch's choice"
+        "--threads",
+        type=int,
+        choices=range(0, 1025),
+        default=0,
+        metavar="N",
+        help="CPU threads; 0 = torch's choice",
     )
     return parser
 
@@ -108,7 +136,9 @@ def _parser() -> argparse.ArgumentParser:
 def _assignment(text: str) -> tuple[str, object]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(text, f"--set {text!r} is no assignment; write KEY=VALUE, e.g. optimizer.lr=0.5")
+        raise ConfigError(
+            text, f"--set {text!r} is no assignment; write KEY=VALUE, e.g. optimizer.lr=0.5"
+        )
     try:
         return key, json.loads(value)
     except ValueError:

@@ -1,5 +1,5 @@
-"""What can go wrong, as types. Each error's text names the value, what is allowed and the next step; only the command
-line turns errors into text and exit statuses.
+"""What can go wrong, as types. Each error's text names the value, what is allowed and the next
+step; only the command line turns errors into text and exit statuses.
 """
 
 

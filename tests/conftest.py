@@ -1,4 +1,6 @@
-"""Shared by all tests: real images where they are, a tiny config that trains in a second, and a root to run in."""
+"""Shared by all tests: real images where they are, a tiny config that trains in a second, and a
+root to run in.
+"""
 
 import subprocess
 import sys
@@ -33,18 +35,24 @@ def cifar_npz(tmp_path):
     if not source.exists():
         pytest.skip("the real CIFAR-10 file is not here")
     out = tmp_path / "cifar.npz"
-    subprocess.run([sys.executable, unpack, source, out, "--as", "arrays", "--limit", "300"], check=True)
+    subprocess.run(
+        [sys.executable, unpack, source, out, "--as", "arrays", "--limit", "300"], check=True
+    )
     return out
 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory):
-    """Real photos of ten classes as a folder, 300 to train on and 300 to judge on; they are only read."""
+    """Real photos of ten classes as a folder, 300 to train on and 300 to judge on; they are only
+    read.
+    """
     source, unpack = REAL_IMAGES / "imagenette96_full_jpegbytes.npz", REAL_IMAGES / "unpack.py"
     if not source.exists():
         pytest.skip("the real Imagenette file is not here")
     out = tmp_path_factory.mktemp("photos")
-    subprocess.run([sys.executable, unpack, source, out, "--as", "folder", "--limit", "300"], check=True)
+    subprocess.run(
+        [sys.executable, unpack, source, out, "--as", "folder", "--limit", "300"], check=True
+    )
     return out
 
 
@@ -52,7 +60,13 @@ class Silent:
     """An observer that keeps what it is told and stops where it is asked to."""
 
     def __init__(self, stop_at=None):
-        self.points, self.checkpoints, self.starts, self.stop_at, self.asked = [], [], [], stop_at, 0
+        self.points, self.checkpoints, self.starts, self.stop_at, self.asked = (
+            [],
+            [],
+            [],
+            stop_at,
+            0,
+        )
 
     def started(self, step, total_steps, exact):
         self.starts.append((step, total_steps, exact))
@@ -108,7 +122,9 @@ def spec_file(tmp_path):
 
 @pytest.fixture
 def sweep(tmp_path):
-    """Run the `sweep` command as a user does, in a process of its own, with root and database in the test's folder."""
+    """Run the `sweep` command as a user does, in a process of its own, with root and database in
+    the test's folder.
+    """
 
     def run(*arguments, check=None, timeout=120, **kwargs):
         done = subprocess.run(
@@ -120,7 +136,9 @@ def sweep(tmp_path):
             stdin=subprocess.DEVNULL,
             **kwargs,
         )
-        assert check is None or done.returncode == check, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert check is None or done.returncode == check, (
+            f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
         return done
 
     return run
@@ -128,12 +146,16 @@ def sweep(tmp_path):
 
 @pytest.fixture
 def fake_slurm(tmp_path, monkeypatch):
-    """Make a scripted SLURM the machine's own, for this process and those it starts; see tests/fake_slurm."""
+    """Make a scripted SLURM the machine's own, for this process and those it starts; see
+    tests/fake_slurm.
+    """
     fake = FakeSlurm(tmp_path / "fake-slurm")
     for name, value in fake.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))  # no clusters.yaml but the test's
+    monkeypatch.setenv(
+        "XDG_CONFIG_HOME", str(tmp_path / "config")
+    )  # no clusters.yaml but the test's
     return fake
 
 

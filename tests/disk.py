@@ -1,8 +1,10 @@
-"""A disk that fails on cue: at the k-th effect of this process below a folder it dies, loses power, or gives an error.
+"""A disk that fails on cue: at the k-th effect of this process below a folder it dies, loses power,
+or gives an error.
 
-Effects are opening for writing, writing, syncing, renaming, making and deleting. Losing power drops what was not synced:
-bytes of a file since its last fsync, and names made, changed or deleted in a folder since that folder's last fsync. This is
-the harshest state that POSIX allows; dying keeps all of it, the mildest. `Disk` is installed in a child, which it ends.
+Effects are opening for writing, writing, syncing, renaming, making and deleting. Losing power drops
+what was not synced: bytes of a file since its last fsync, and names made, changed or deleted in a
+folder since that folder's last fsync. This is the harshest state that POSIX allows; dying keeps all
+of it, the mildest. `Disk` is installed in a child, which it ends.
 """
 
 import os
@@ -17,7 +19,9 @@ DEAD = 9
 
 @dataclass
 class Undo:
-    """A change of a name in a folder that is not on the disk yet, and how to take it back, given the path."""
+    """A change of a name in a folder that is not on the disk yet, and how to take it back, given
+    the path.
+    """
 
     folder: str
     name: str

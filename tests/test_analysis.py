@@ -1,4 +1,6 @@
-"""Tables from stored runs: statistics against SciPy, settings that may not mix, every state of a line, text and JSON."""
+"""Tables from stored runs: statistics against SciPy, settings that may not mix, every state of a
+line, text and JSON.
+"""
 
 import io
 import json
@@ -28,7 +30,12 @@ MLP_NORM = load_table("mlp_norm")
 ROWS = {
     "byol": {},
     "no_norm": {"projector.norm": "none", "predictor.norm": "none"},
-    "contrastive": {"method": "moco", "projector.norm": "none", "predictor.norm": "none", "optimizer.lr": 0.02},
+    "contrastive": {
+        "method": "moco",
+        "projector.norm": "none",
+        "predictor.norm": "none",
+        "optimizer.lr": 0.02,
+    },
     "random": {"method": "random"},
 }
 
@@ -40,7 +47,9 @@ def test_summary_equals_scipys():
     values = [*VALUES.values()]
     summary = summarize(values)
     low, high = scipy_stats.t.interval(0.95, 2, loc=np.mean(values), scale=scipy_stats.sem(values))
-    assert summary.mean == pytest.approx(np.mean(values)) and summary.std == pytest.approx(np.std(values, ddof=1))
+    assert summary.mean == pytest.approx(np.mean(values)) and summary.std == pytest.approx(
+        np.std(values, ddof=1)
+    )
     assert summary.ci95 == pytest.approx((low, high)) and summary.half_range == pytest.approx(0.04)
 
 
@@ -48,7 +57,9 @@ def test_paired_difference_equals_scipys_t_test():
     difference = paired_difference(VALUES, BASE)
     reference = scipy_stats.ttest_rel([*VALUES.values()], [*BASE.values()])
     interval = reference.confidence_interval(0.95)
-    assert difference.p == pytest.approx(reference.pvalue) and difference.ci95 == pytest.approx((interval.low, interval.high))
+    assert difference.p == pytest.approx(reference.pvalue) and difference.ci95 == pytest.approx(
+        (interval.low, interval.high)
+    )
 
 
 def test_pairs_are_made_by_seed_and_odd_seeds_left_out():
@@ -63,7 +74,9 @@ def test_one_value_has_no_spread_and_none_has_nothing():
 
 
 def test_holm_equals_rs_p_adjust():
-    assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx(
+        {"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02}
+    )
 
 
 # Tables
@@ -83,7 +96,9 @@ def run(row, seed, value=0.5, **changes):
         "config": config,
         "data": ("f" * 64, "as stored", 1),
         "evaluations": {("probe", 1, "online", "accuracy"): value},
-        "final": {} if spread is None else {"std_sqrt_d": spread, "positive_cosine": 0.9, "negative_cosine": 0.2},
+        "final": {}
+        if spread is None
+        else {"std_sqrt_d": spread, "positive_cosine": 0.9, "negative_cosine": 0.2},
         "origin": {"commit": "c0ffee", "dirty": False, "device": "cpu", "torch": "2"},
         "sweeps": ["norm_ablation@quick"],
         "launched_at": 1000.0,
@@ -123,8 +138,16 @@ def test_values_differences_and_collapse_stand_in_their_line():
 def test_the_random_encoder_belongs_to_every_setting_with_its_images_and_is_never_collapsed():
     short, long = ({"epochs": 10}, {"epochs": 20})
     built = [
-        table(run("byol", 0, overrides=short), run("byol", 0, overrides=long), run("random", 0), setting=one.id)
-        for one in find_settings(MLP_NORM, [run("byol", 0, overrides=short), run("byol", 0, overrides=long), run("random", 0)])
+        table(
+            run("byol", 0, overrides=short),
+            run("byol", 0, overrides=long),
+            run("random", 0),
+            setting=one.id,
+        )
+        for one in find_settings(
+            MLP_NORM,
+            [run("byol", 0, overrides=short), run("byol", 0, overrides=long), run("random", 0)],
+        )
     ]
     assert [line(one, "random").state for one in built] == ["done 1/1"] * 2
     assert all(line(one, "random").collapsed is None and len(one.others) == 1 for one in built)
@@ -152,13 +175,20 @@ def test_runs_of_another_setting_data_or_semantics_never_share_a_table(change):
 def test_a_companion_key_may_differ_but_not_within_a_line():
     built = table(run("byol", 0), run("contrastive", 0))
     assert line(built, "contrastive").state == "done 1/1" and built.others == []
-    two = table(run("byol", 0), run("contrastive", 0), run("contrastive", 1, overrides={"optimizer.lr": 0.5}))
+    two = table(
+        run("byol", 0),
+        run("contrastive", 0),
+        run("contrastive", 1, overrides={"optimizer.lr": 0.5}),
+    )
     confounded = line(two, "contrastive")
     assert confounded.summary.n == 0 and confounded.marks == ["confounded: optimizer.lr 0.02 | 0.5"]
 
 
 def test_the_newest_sweeps_setting_is_shown_and_others_can_be_chosen():
-    old, new = run("byol", 0, 0.1, overrides={"epochs": 10}), run("byol", 0, 0.2, launched_at=2000.0)
+    old, new = (
+        run("byol", 0, 0.1, overrides={"epochs": 10}),
+        run("byol", 0, 0.2, launched_at=2000.0),
+    )
     assert line(table(old, new), "byol").values == {0: 0.2}
     (other,) = table(old, new).others
     assert line(table(old, new, setting=other.id[:4]), "byol").values == {0: 0.1}
@@ -168,9 +198,21 @@ def test_the_newest_sweeps_setting_is_shown_and_others_can_be_chosen():
 
 def test_a_sweep_that_does_not_feed_the_table_is_not_shown_before_one_that_does():
     ours = run("byol", 0, 0.1)
-    later = run("byol", 0, 0.2, overrides={"epochs": 10}, launched_at=9000.0, fed={"tau": (9000.0, "tau")}, sweeps=["tau"])
+    later = run(
+        "byol",
+        0,
+        0.2,
+        overrides={"epochs": 10},
+        launched_at=9000.0,
+        fed={"tau": (9000.0, "tau")},
+        sweeps=["tau"],
+    )
     shown = table(ours, later)
-    assert line(shown, "byol").values == {0: 0.1} and len(shown.others) == 1 and shown.setting.sweep == "norm_ablation@quick"
+    assert (
+        line(shown, "byol").values == {0: 0.1}
+        and len(shown.others) == 1
+        and shown.setting.sweep == "norm_ablation@quick"
+    )
 
 
 def test_a_sweep_name_narrows_to_its_runs():
@@ -195,13 +237,17 @@ def test_a_line_says_how_far_it_is(states, expected):
 
 
 def test_a_diverged_run_is_marked_and_gives_no_number():
-    built = line(table(run("byol", 0), run("byol", 1, outcome="diverged", evaluations={}, final={})), "byol")
+    built = line(
+        table(run("byol", 0), run("byol", 1, outcome="diverged", evaluations={}, final={})), "byol"
+    )
     assert built.summary.n == 1 and built.marks == ["diverged 1/2"] and built.state == "done 2/2"
 
 
 def test_runs_of_different_code_or_machines_are_marked():
     other = {"commit": "beef", "dirty": False, "device": "cuda", "torch": "2"}
-    assert line(table(run("byol", 0), run("byol", 1, origin=other)), "byol").marks == ["mixed: commit, device"]
+    assert line(table(run("byol", 0), run("byol", 1, origin=other)), "byol").marks == [
+        "mixed: commit, device"
+    ]
 
 
 def test_the_newest_version_of_a_protocol_counts():
@@ -210,7 +256,9 @@ def test_the_newest_version_of_a_protocol_counts():
 
 
 def test_collapse_is_judged_from_the_spread_alone():
-    assert is_collapsed({"std_sqrt_d": 0.09}) is True and is_collapsed({"std_sqrt_d": 0.11}) is False
+    assert (
+        is_collapsed({"std_sqrt_d": 0.09}) is True and is_collapsed({"std_sqrt_d": 0.11}) is False
+    )
     assert is_collapsed({"loss": 0.0}) is None and is_collapsed({"std_sqrt_d": math.nan}) is None
 
 
@@ -218,7 +266,8 @@ def test_json_has_the_documented_keys():
     document = json.loads(as_json(table(run("byol", 0), run("byol", 1), run("no_norm", 0))))
     top = "table title metric setting other_settings published_source published_setting rows"
     documented = (
-        "label method overrides published published_pm published_cosines n values mean std half_range ci95 baseline delta "
+        "label method overrides published published_pm published_cosines n values mean std "
+        "half_range ci95 baseline delta "
         "delta_ci95 p_holm state marks collapsed std_sqrt_d positive_cosine negative_cosine run_ids"
     )
     assert " ".join(document) == top
@@ -228,22 +277,34 @@ def test_json_has_the_documented_keys():
 @pytest.mark.parametrize("name", table_ids())
 def test_every_table_is_whole(name):
     rows = load_table(name)
-    published = [row.published.value for row in rows.rows.values() if row.published.value is not None]
+    published = [
+        row.published.value for row in rows.rows.values() if row.published.value is not None
+    ]
     assert len(published) >= 3 and all(0 <= value <= 1 for value in published)
-    assert set(rows.baselines) <= set(rows.rows) and all(set(row.match) <= set(rows.axes) for row in rows.rows.values())
-    assert len({json.dumps(dict(row.match), sort_keys=True) for row in rows.rows.values()}) == len(rows.rows)
+    assert set(rows.baselines) <= set(rows.rows) and all(
+        set(row.match) <= set(rows.axes) for row in rows.rows.values()
+    )
+    assert len({json.dumps(dict(row.match), sort_keys=True) for row in rows.rows.values()}) == len(
+        rows.rows
+    )
 
 
 def test_the_note_on_differing_settings_names_them_and_goes_when_there_are_none():
     text = as_text(table(run("byol", 0)))
-    assert "differ (dataset.name digits for stl10, encoder.arch tiny for resnet18, epochs 60 for 10)" in " ".join(text.split())
+    assert (
+        "differ (dataset.name digits for stl10, encoder.arch tiny for resnet18, epochs 60 for 10)"
+        in " ".join(text.split())
+    )
     same = {"dataset.name": "stl10", "encoder.arch": "resnet18", "epochs": 10}
     assert "published and ours differ" not in as_text(table(run("byol", 0, overrides=same)))
 
 
 def test_table_norm_takes_the_same_runs():
     built = table(run("byol", 0), run("no_norm", 0), of=load_table("norm"))
-    assert {one.row.key for one in built.lines if one.state == "done 1/1"} == {"byol_bn_bn_bn", "byol_bn_none_none"}
+    assert {one.row.key for one in built.lines if one.state == "done 1/1"} == {
+        "byol_bn_bn_bn",
+        "byol_bn_none_none",
+    }
     assert len(built.lines) == 22
 
 
@@ -257,39 +318,60 @@ def test_the_figure_shows_ink_for_every_line():
 
     full = table(*(run("byol", seed, value) for seed, value in BASE.items()), run("random", 0, 0.3))
     empty = table()
-    colours = [np.asarray(Image.open(io.BytesIO(draw(one))).convert("RGB")).reshape(-1, 3) for one in (full, empty)]
-    ours = [int((np.abs(pixels - np.array([0x1F, 0x5F, 0x8B])).sum(1) < 12).sum()) for pixels in colours]
+    colours = [
+        np.asarray(Image.open(io.BytesIO(draw(one))).convert("RGB")).reshape(-1, 3)
+        for one in (full, empty)
+    ]
+    ours = [
+        int((np.abs(pixels - np.array([0x1F, 0x5F, 0x8B])).sum(1) < 12).sum()) for pixels in colours
+    ]
     assert ours[0] > ours[1] > 0  # the legend alone has some
 
 
 def test_no_csv_cell_is_a_formula():
-    text = as_csv_text(["label", "value"], [["=1+1", -0.5], ["@x", 2], ["plain", None], ["+a", 0], ["-b", 0], ["\tc", 0]])
+    text = as_csv_text(
+        ["label", "value"],
+        [["=1+1", -0.5], ["@x", 2], ["plain", None], ["+a", 0], ["-b", 0], ["\tc", 0]],
+    )
     assert text.splitlines()[1:] == ["'=1+1,-0.5", "'@x,2", "plain,", "'+a,0", "'-b,0", "'\tc,0"]
 
 
 def test_markdown_shows_hostile_text_as_text():
     assert escape("a|b <script> `x`") == r"a\|b &lt;script&gt; \`x\`"
     shown = as_markdown(table(run("byol", 0)))
-    columns = {line.count("|") - line.count(r"\|") for line in shown.splitlines() if line.startswith("|")}
+    columns = {
+        line.count("|") - line.count(r"\|") for line in shown.splitlines() if line.startswith("|")
+    }
     assert len(columns) == 1 and "<" not in shown
 
 
 def test_csv_and_markdown_hold_the_numbers_of_the_table():
     built = table(*(run("byol", seed, value) for seed, value in BASE.items()))
     (byol,) = [one for one in as_csv(built).splitlines() if ",BYOL," in one]
-    assert "0.577" in byol and "done 3/3" in byol and "| BYOL | 57.7 | 70.0 ± 2.5 |" in as_markdown(built)
+    assert (
+        "0.577" in byol
+        and "done 3/3" in byol
+        and "| BYOL | 57.7 | 70.0 ± 2.5 |" in as_markdown(built)
+    )
 
 
 def test_the_matrix_has_the_papers_spanning_headers():
     text = as_matrix(table(run("byol", 0, 0.5), of=load_table("norm")))
     encoder = next(one for one in text.splitlines() if one.startswith("encoder"))
-    assert encoder.split() == ["encoder", "BN", "LN", "–"] and "SIMCLR" in text and "73.2" in text and "50.0" in text
+    assert (
+        encoder.split() == ["encoder", "BN", "LN", "–"]
+        and "SIMCLR" in text
+        and "73.2" in text
+        and "50.0" in text
+    )
     with pytest.raises(NoMatrixError, match="table tau has no matrix layout"):
         as_matrix(table(run("byol", 0), of=load_table("tau")))
 
 
 def test_settings_are_found_as_if_each_were_compared():
-    """Against the plain definition: hundreds of settings, with keys that are null, absent, equal or not."""
+    """Against the plain definition: hundreds of settings, with keys that are null, absent, equal or
+    not.
+    """
     import random
 
     from analysis.tables.settings import Setting, _Settings, compatible
@@ -298,7 +380,13 @@ def test_settings_are_found_as_if_each_were_compared():
     for _ in range(50):
         found = _Settings()
         for _ in range(60):
-            values = {key: chance.choice([None, 1, 1.0, 2, "a", [1, 2]]) for key in "abcd" if chance.random() < 0.8}
-            assert found.compatible_with(values) == [one for one in found.all if compatible(one.values, values)]
+            values = {
+                key: chance.choice([None, 1, 1.0, 2, "a", [1, 2]])
+                for key in "abcd"
+                if chance.random() < 0.8
+            }
+            assert found.compatible_with(values) == [
+                one for one in found.all if compatible(one.values, values)
+            ]
             if chance.random() < 0.5:
                 found.add(Setting(values, False, 0.0, ""))

@@ -1,4 +1,6 @@
-"""The arrows between the packages and the floors inside them, held by reading every import, also those in functions."""
+"""The arrows between the packages and the floors inside them, held by reading every import, also
+those in functions.
+"""
 
 import ast
 import subprocess
@@ -32,7 +34,14 @@ FLOORS = {
         ["doctor", "search"],
         ["cli"],
     ],
-    "analysis": [["papers"], ["results"], ["tables"], ["render", "figures"], ["report", "export"], ["load"]],
+    "analysis": [
+        ["papers"],
+        ["results"],
+        ["tables"],
+        ["render", "figures"],
+        ["report", "export"],
+        ["load"],
+    ],
 }
 
 # What each package may import of the two others; by module where it is one module's right alone.
@@ -68,22 +77,35 @@ LIGHT = {
 def modules():
     for package in sorted(OURS):
         for file in sorted((REPO / package).rglob("*.py")):
-            yield ".".join(file.relative_to(REPO).with_suffix("").parts).removesuffix(".__init__"), file
+            yield (
+                ".".join(file.relative_to(REPO).with_suffix("").parts).removesuffix(".__init__"),
+                file,
+            )
 
 
 def imports(file):
-    """Yield the line number and the module of every import of ours; of a name in a package, the module that it is."""
+    """Yield the line number and the module of every import of ours; of a name in a package, the
+    module that it is.
+    """
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names if alias.name.split(".")[0] in OURS)
+            yield from (
+                (node.lineno, alias.name)
+                for alias in node.names
+                if alias.name.split(".")[0] in OURS
+            )
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative imports hide arrows"
             if node.module.split(".")[0] in OURS:
-                yield from ((node.lineno, module_of(node.module, alias.name)) for alias in node.names)
+                yield from (
+                    (node.lineno, module_of(node.module, alias.name)) for alias in node.names
+                )
 
 
 def module_of(module, name):
-    """Return `module.name` where that is a module, as in `from orchestrator.store import intents`, else `module`."""
+    """Return `module.name` where that is a module, as in `from orchestrator.store import intents`,
+    else `module`.
+    """
     path = REPO / module.replace(".", "/") / name
     return f"{module}.{name}" if path.is_dir() or path.with_suffix(".py").exists() else module
 
@@ -100,12 +122,22 @@ def floor_of(name):
 def wrong_imports(name, file):
     """Yield what a module imports and must not, as FILE:LINE and the reason."""
     package = name.split(".")[0]
-    rights = ALLOWED[package] | {right for module, more in EXTRA.items() if below(name, [module]) for right in more}
+    rights = ALLOWED[package] | {
+        right for module, more in EXTRA.items() if below(name, [module]) for right in more
+    }
     for line, target in imports(file):
         if target.split(".")[0] != package:
             if not below(target, rights):
-                yield f"{file}:{line}: {name} imports {target}; it may import {', '.join(sorted(rights)) or 'none of ours'}"
-        elif name != package and target != package and room_of(target) != room_of(name) and floor_of(target) >= floor_of(name):
+                yield (
+                    f"{file}:{line}: {name} imports {target}; it may import "
+                    f"{', '.join(sorted(rights)) or 'none of ours'}"
+                )
+        elif (
+            name != package
+            and target != package
+            and room_of(target) != room_of(name)
+            and floor_of(target) >= floor_of(name)
+        ):
             yield f"{file}:{line}: {name} (floor {floor_of(name)}) imports {target} (floor {floor_of(target)})"
 
 
@@ -148,9 +180,13 @@ def test_the_walk_sees_imports_inside_functions_and_their_floors(tmp_path, name,
 
 @pytest.mark.parametrize("package", sorted(FLOORS))
 def test_every_room_has_a_floor_says_what_it_holds_and_stays_small(package):
-    rooms = {path for path in (REPO / package).rglob("*") if path.is_dir() and list(path.glob("*.py"))} | {REPO / package}
+    rooms = {
+        path for path in (REPO / package).rglob("*") if path.is_dir() and list(path.glob("*.py"))
+    } | {REPO / package}
     for room in rooms:
-        files = [file.stem for file in room.glob("*.py") if file.stem not in ("__init__", "__main__")]
+        files = [
+            file.stem for file in room.glob("*.py") if file.stem not in ("__init__", "__main__")
+        ]
         assert len(files) <= 18, f"{room} holds {len(files)} modules"
         text = ast.get_docstring(ast.parse((room / "__init__.py").read_text()))
         unnamed = [file for file in files if f"``{file}``" not in text]
@@ -162,7 +198,9 @@ HEAVY = ("torch", "pandas", "matplotlib", "sklearn", "scipy", "optuna", "submiti
 
 def loaded_by(code):
     program = f"import sys\n{code}\nprint(*[name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     return done.stdout.splitlines()[-1].split() if done.stdout.strip() else []
 
 
@@ -171,7 +209,9 @@ def test_light_leaves_load_nothing_heavy(module):
     assert loaded_by(f"import {module}") == []
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["status"], ["launch", "SPEC", "--dry-run", "--table", "mlp_norm"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["status"], ["launch", "SPEC", "--dry-run", "--table", "mlp_norm"]]
+)
 def test_quick_commands_load_nothing_heavy(tmp_path, spec_file, arguments):
     words = [str(spec_file()) if word == "SPEC" else word for word in arguments]
     (tmp_path / "runs").mkdir()

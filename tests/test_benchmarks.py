@@ -1,4 +1,6 @@
-"""What the benchmarks measure is what the program does: their roots are collected like real ones, their loggers log."""
+"""What the benchmarks measure is what the program does: their roots are collected like real ones,
+their loggers log.
+"""
 
 import sys
 
@@ -26,9 +28,15 @@ def test_a_synthetic_root_is_collected_like_a_real_one(benchmarks, tmp_path):
     root = make_root(tmp_path, 20, 90)
     collect(root, open_database(str(tmp_path / "results.db")), Queue())
     runs = load.runs(db=tmp_path / "results.db")
-    assert len(runs) == 20 and set(runs["state"]) == {"COMPLETED"} and runs["probe_v1.online.accuracy"].notna().all()
+    assert (
+        len(runs) == 20
+        and set(runs["state"]) == {"COMPLETED"}
+        and runs["probe_v1.online.accuracy"].notna().all()
+    )
     loss = load.series("loss", db=tmp_path / "results.db")
-    assert len(loss) == 200 and set(loss["value"]) == {metrics_at(step)["loss"] for step in range(10)}
+    assert len(loss) == 200 and set(loss["value"]) == {
+        metrics_at(step)["loss"] for step in range(10)
+    }
 
 
 def test_our_logger_writes_a_step_as_the_worker_does(benchmarks, tmp_path):

@@ -41,9 +41,13 @@ def rng(*names):
         (colour.adjust_hue, tv.adjust_hue, -0.5, 0.5),
     ],
 )
-def test_colour_operations_equal_torchvision_with_a_factor_per_image(images, ours, theirs, low, high):
+def test_colour_operations_equal_torchvision_with_a_factor_per_image(
+    images, ours, theirs, low, high
+):
     factors = torch.linspace(low, high, len(images))
-    expected = torch.stack([theirs(image, float(factor)) for image, factor in zip(images, factors, strict=True)])
+    expected = torch.stack(
+        [theirs(image, float(factor)) for image, factor in zip(images, factors, strict=True)]
+    )
     torch.testing.assert_close(ours(images, factors), expected, atol=2e-5, rtol=0)
 
 
@@ -59,14 +63,21 @@ def test_grey_equals_torchvision(images):
 def test_blur_equals_torchvision_with_a_sigma_per_image(images):
     sigma = torch.linspace(0.1, 2.0, len(images))
     size = 2 * math.ceil(3 * 2.0) + 1
-    expected = torch.stack([tv.gaussian_blur(image, [size, size], [float(s)]) for image, s in zip(images, sigma, strict=True)])
+    expected = torch.stack(
+        [
+            tv.gaussian_blur(image, [size, size], [float(s)])
+            for image, s in zip(images, sigma, strict=True)
+        ]
+    )
     torch.testing.assert_close(geometry.blur(images, sigma), expected, atol=1e-5, rtol=0)
 
 
 def test_solarize_equals_torchvision_and_pil(images):
     torch.testing.assert_close(colour.solarize(images), tv.solarize(images, 0.5), atol=0, rtol=0)
     pixels = (images * 255).round().byte()
-    for image, ours in zip(pixels, (colour.solarize(views.to_float(pixels)) * 255).round().byte(), strict=True):
+    for image, ours in zip(
+        pixels, (colour.solarize(views.to_float(pixels)) * 255).round().byte(), strict=True
+    ):
         theirs = ImageOps.solarize(Image.fromarray(image.permute(1, 2, 0).numpy()), threshold=128)
         np.testing.assert_array_equal(ours.permute(1, 2, 0).numpy(), np.asarray(theirs))
 
@@ -102,7 +113,9 @@ def test_solarization_follows_the_blur():
     how = Augment(**OFF, solarize_p=1.0, blur_p=1.0, blur_sigma=(1.0, 1.0))
     expected = colour.solarize(geometry.blur(image, torch.ones(1)))
     torch.testing.assert_close(views.random_view(image, how, rng()), expected, atol=1e-4, rtol=0)
-    assert float((expected - geometry.blur(colour.solarize(image), torch.ones(1))).abs().max()) > 0.1
+    assert (
+        float((expected - geometry.blur(colour.solarize(image), torch.ones(1))).abs().max()) > 0.1
+    )
 
 
 def test_flip_mirrors_exactly(images):
@@ -111,11 +124,15 @@ def test_flip_mirrors_exactly(images):
 
 
 def test_with_everything_off_a_view_is_the_image(images):
-    torch.testing.assert_close(views.random_view(images, Augment(**OFF), rng()), images, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        views.random_view(images, Augment(**OFF), rng()), images, atol=1e-5, rtol=0
+    )
 
 
 def test_crop_equals_torchvision_resized_crop(images):
-    """A box on pixel borders, enlarged: torchvision's bilinear resize and ours agree away from the box's own border."""
+    """A box on pixel borders, enlarged: torchvision's bilinear resize and ours agree away from the
+    box's own border.
+    """
     theta = torch.tensor([[[0.5, 0.0, -0.1], [0.0, 0.5, 0.3]]]).repeat(8, 1, 1)
     ours = geometry.resample(images, theta)
     top, left = round((0.3 - 0.5 + 1) * 10), round((-0.1 - 0.5 + 1) * 10)
@@ -131,7 +148,9 @@ def test_crop_boxes_lie_inside_with_the_asked_area_and_ratio():
     area, ratio = width * height, width / height
     assert float(area.min()) > 0.19 and float(area.max()) <= 1.0
     assert float(ratio.min()) > 0.74 and float(ratio.max()) < 1.34
-    assert abs(float(area.mean()) - 0.56) < 0.03  # uniform on [.2, 1], a little less for large boxes that do not fit
+    assert (
+        abs(float(area.mean()) - 0.56) < 0.03
+    )  # uniform on [.2, 1], a little less for large boxes that do not fit
 
 
 def test_every_image_draws_for_itself(images):
@@ -142,13 +161,24 @@ def test_every_image_draws_for_itself(images):
 
 def test_a_view_depends_on_its_stream_alone(images):
     how = resolve("stl10-r18-blog", {}).augment
-    one, same, other = (views.random_view(images, how, stream(*key)) for key in [(0, "a"), (0, "a"), (1, "a")])
+    one, same, other = (
+        views.random_view(images, how, stream(*key)) for key in [(0, "a"), (0, "a"), (1, "a")]
+    )
     assert torch.equal(one, same) and not torch.equal(one, other)
 
 
 def test_jitter_applies_its_parts_in_an_order_per_image():
-    """Contrast before brightness differs from contrast after it; both orders occur, and nothing else."""
-    how = Augment(**OFF, jitter_p=1.0, jitter_brightness=1.0, jitter_contrast=1.0, jitter_saturation=0.0, jitter_hue=0.0)
+    """Contrast before brightness differs from contrast after it; both orders occur, and nothing
+    else.
+    """
+    how = Augment(
+        **OFF,
+        jitter_p=1.0,
+        jitter_brightness=1.0,
+        jitter_contrast=1.0,
+        jitter_saturation=0.0,
+        jitter_hue=0.0,
+    )
     image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).repeat(64, 1, 1, 1)
     jittered = colour.jitter(image, how, rng("order"))
     factors = rng("order")
@@ -193,4 +223,7 @@ def test_shift_is_measured_in_half_sides():
     image = F.pad(torch.ones(1, 1, 2, 2), (9, 9, 9, 9))
     theta = torch.tensor([[[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]])
     moved = geometry.resample(image, theta)
-    assert moved[0, 0].sum(0).argmax() in (4, 5)  # 5 pixels to the left: half of half the side of 20
+    assert moved[0, 0].sum(0).argmax() in (
+        4,
+        5,
+    )  # 5 pixels to the left: half of half the side of 20

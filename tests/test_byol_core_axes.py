@@ -1,4 +1,6 @@
-"""The four axes: norm without batch statistics, initial weights, λ and τ, each against its definition."""
+"""The four axes: norm without batch statistics, initial weights, λ and τ, each against its
+definition.
+"""
 
 import math
 
@@ -24,17 +26,36 @@ CPU = torch.device("cpu")
 
 
 def test_standardized_weights_equal_the_formula_in_float64_and_pass_a_gradient():
-    weight = torch.randn(6, 3, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    weight = torch.randn(
+        6,
+        3,
+        3,
+        3,
+        dtype=torch.float64,
+        generator=torch.Generator().manual_seed(0),
+        requires_grad=True,
+    )
     rows = weight.detach().numpy().reshape(6, -1)
     expected = (rows - rows.mean(1, keepdims=True)) / np.sqrt(rows.var(1, keepdims=True) + 1e-5)
-    np.testing.assert_allclose(standardized(weight).detach().numpy().reshape(6, -1), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        standardized(weight).detach().numpy().reshape(6, -1), expected, rtol=1e-12
+    )
     assert torch.autograd.gradcheck(standardized, (weight[:2, :1],))
 
 
 def test_gn_ws_standardizes_every_weight_of_its_part_and_puts_group_norm_everywhere():
-    network = Online(resolve("digits-tiny", {f"{part}.norm": "gn_ws" for part in ("encoder", "projector", "predictor")}), 1)
+    network = Online(
+        resolve(
+            "digits-tiny",
+            {f"{part}.norm": "gn_ws" for part in ("encoder", "projector", "predictor")},
+        ),
+        1,
+    )
     layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    assert all(isinstance(m, StandardizedConv2d | StandardizedLinear) for m in layers) and len(layers) == 13
+    assert (
+        all(isinstance(m, StandardizedConv2d | StandardizedLinear) for m in layers)
+        and len(layers) == 13
+    )
     assert not [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     assert {m.num_groups for m in network.modules() if isinstance(m, nn.GroupNorm)} == {8, 16}
 
@@ -49,7 +70,9 @@ def test_scaling_a_standardized_weight_changes_nothing():
 
 
 def test_modified_init_acts_on_its_images_exactly_as_batch_norm_would(tiny):
-    """On the images it was fitted to, the net with affine layers equals the net with batch norm and the same weights."""
+    """On the images it was fitted to, the net with affine layers equals the net with batch norm and
+    the same weights.
+    """
     with_affine, with_bn = Trainer(tiny(**AFFINE), 1, 4, CPU), Trainer(tiny(), 1, 4, CPU)
     pixels = load(tiny().dataset).pretrain.images[:100]
     with_affine.fit_affine(Whole(pixels))
@@ -68,7 +91,9 @@ def test_modified_init_uses_no_batch_statistics_afterwards(tiny):
     pixels = load(tiny().dataset).pretrain.images[:64]
     trainer.fit_affine(Whole(pixels))
     images = to_float(pixels)
-    torch.testing.assert_close(trainer.online.project(images)[:3], trainer.online.project(images[:3]))
+    torch.testing.assert_close(
+        trainer.online.project(images)[:3], trainer.online.project(images[:3])
+    )
 
 
 def test_the_target_starts_from_the_fitted_network_and_the_affine_trains_without_decay(tiny):
@@ -76,12 +101,21 @@ def test_the_target_starts_from_the_fitted_network_and_the_affine_trains_without
     trainer = Trainer(config, 1, 4, CPU)
     trainer.fit_affine(Whole(load(config.dataset).pretrain.images[:64]))
     online = dict(trainer.online.named_parameters())
-    assert all(torch.equal(value, online[name]) for name, value in trainer.target.named_parameters())
-    affine = {id(p) for m in trainer.online.modules() if isinstance(m, Affine) for p in m.parameters()}
+    assert all(
+        torch.equal(value, online[name]) for name, value in trainer.target.named_parameters()
+    )
+    affine = {
+        id(p) for m in trainer.online.modules() if isinstance(m, Affine) for p in m.parameters()
+    }
     for group in trainer.optimizer.param_groups:
         if affine & {id(p) for p in group["params"]}:
             assert not group["adapt"] and group["weight_decay"] == 0.0
-    assert all(p.requires_grad for m in trainer.online.modules() if isinstance(m, Affine) for p in m.parameters())
+    assert all(
+        p.requires_grad
+        for m in trainer.online.modules()
+        if isinstance(m, Affine)
+        for p in m.parameters()
+    )
 
 
 def test_a_run_with_modified_init_resumes_exactly(tmp_path, tiny, silent):
@@ -101,7 +135,9 @@ def weights(scheme, layer, **how):
 
 def test_haiku_is_a_normal_truncated_at_two_standard_deviations():
     drawn = weights("haiku", nn.Linear(400, 500)) * math.sqrt(400)
-    assert 1.99 < float(drawn.abs().max()) <= 2.0 and float(drawn.std()) == pytest.approx(0.8796, abs=0.004)
+    assert 1.99 < float(drawn.abs().max()) <= 2.0 and float(drawn.std()) == pytest.approx(
+        0.8796, abs=0.004
+    )
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(30, 20), nn.Linear(20, 30), nn.Conv2d(3, 8, 3)])
@@ -113,7 +149,9 @@ def test_orthogonal_has_orthonormal_rows_or_columns(layer):
 
 @pytest.mark.parametrize("scheme", ["he", "torch", "torchvision", "haiku", "orthogonal"])
 def test_scale_multiplies_the_same_draw(scheme):
-    torch.testing.assert_close(weights(scheme, nn.Linear(9, 7), scale=3.0), 3 * weights(scheme, nn.Linear(9, 7)))
+    torch.testing.assert_close(
+        weights(scheme, nn.Linear(9, 7), scale=3.0), 3 * weights(scheme, nn.Linear(9, 7))
+    )
 
 
 def after_steps(config, steps=3):
@@ -137,7 +175,9 @@ def test_lambda_scales_the_predictors_first_step(tiny):
     _, ten = after_steps(tiny(optimizer__lambda_predictor=10.0), steps=1)
     for name in one:
         factor = 10.0 if name.startswith("predictor.") else 1.0
-        torch.testing.assert_close(ten[name] - start[name], factor * (one[name] - start[name]), rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(
+            ten[name] - start[name], factor * (one[name] - start[name]), rtol=1e-3, atol=1e-5
+        )
 
 
 def test_a_target_of_its_own_draw_differs_everywhere_and_stays_at_tau_one(tiny):
@@ -145,8 +185,12 @@ def test_a_target_of_its_own_draw_differs_everywhere_and_stays_at_tau_one(tiny):
     trainer = Trainer(config, 1, 4, CPU)
     online = dict(trainer.online.named_parameters())
     drawn = {name: value.clone() for name, value in trainer.target.named_parameters()}
-    assert all(not torch.equal(value, online[name]) for name, value in drawn.items() if value.ndim > 1)
-    trainer.step(Whole(load(config.dataset).pretrain.images[:64]), StepIndex(0, 0, 0), measure=False)
+    assert all(
+        not torch.equal(value, online[name]) for name, value in drawn.items() if value.ndim > 1
+    )
+    trainer.step(
+        Whole(load(config.dataset).pretrain.images[:64]), StepIndex(0, 0, 0), measure=False
+    )
     assert all(torch.equal(value, drawn[name]) for name, value in trainer.target.named_parameters())
 
 
@@ -155,8 +199,12 @@ def test_simclr_has_neither_predictor_nor_target(tmp_path, tiny, silent):
     result = train(tiny(method="simclr"), tmp_path, Options(device="cpu", threads=1), observer)
     assert result.outcome == "ok" and result.final["loss"] > 0
     assert set(torch.load(tmp_path / "encoder" / "state.pt", weights_only=True)) == {"online"}
-    same = canonical(tiny(method="simclr")) == canonical(tiny(method="simclr", predictor__norm="none", target__tau_base=0.5))
-    assert same and canonical(tiny(method="simclr")) != canonical(tiny(method="simclr", contrastive__temperature=0.5))
+    same = canonical(tiny(method="simclr")) == canonical(
+        tiny(method="simclr", predictor__norm="none", target__tau_base=0.5)
+    )
+    assert same and canonical(tiny(method="simclr")) != canonical(
+        tiny(method="simclr", contrastive__temperature=0.5)
+    )
 
 
 def test_simclr_leaves_the_predictor_as_it_was(tiny):

@@ -12,7 +12,10 @@ DATA = DataIdentity("f" * 64, "as stored")
 
 
 def identity(**overrides):
-    return run_id(resolve("digits-tiny", {key.replace("__", "."): value for key, value in overrides.items()}), DATA)
+    return run_id(
+        resolve("digits-tiny", {key.replace("__", "."): value for key, value in overrides.items()}),
+        DATA,
+    )
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -21,10 +24,18 @@ def test_every_preset_resolves(preset):
 
 
 REFUSED = {
-    "unknown section": ({"projektor.norm": "bn"}, "projektor.norm", "did you mean 'projector.norm'"),
+    "unknown section": (
+        {"projektor.norm": "bn"},
+        "projektor.norm",
+        "did you mean 'projector.norm'",
+    ),
     "unknown key": ({"projector.nrm": "bn"}, "projector.nrm", "did you mean 'projector.norm'"),
     "a section as key": ({"projector": 1}, "projector", "its keys: projector.hidden"),
-    "no such norm": ({"projector.norm": "batch"}, "projector.norm", "'bn', 'ln', 'gn', 'gn_ws', 'affine' or 'none'"),
+    "no such norm": (
+        {"projector.norm": "batch"},
+        "projector.norm",
+        "'bn', 'ln', 'gn', 'gn_ws', 'affine' or 'none'",
+    ),
     "text for a number": ({"optimizer.lr": "fast"}, "optimizer.lr", "'fast' is not allowed"),
     "truth for a number": ({"optimizer.lr": True}, "optimizer.lr", "True is not allowed"),
     "not positive": ({"optimizer.lr": 0}, "optimizer.lr", "greater than 0"),
@@ -34,15 +45,27 @@ REFUSED = {
     "part of an epoch": ({"epochs": 1.5}, "epochs", "1.5 is not allowed"),
     "batch of 1": ({"batch_size": 1}, "batch_size", "greater than or equal to 2"),
     "range upside down": ({"augment.scale": [2, 1]}, "augment.scale", "lower end above"),
-    "heads that do not fit": ({"predictor.out": 32}, "predictor.out", "differs from projector.out 64"),
+    "heads that do not fit": (
+        {"predictor.out": 32},
+        "predictor.out",
+        "differs from projector.out 64",
+    ),
     "groups that do not divide": (
         {"projector.norm": "gn", "projector.gn_groups": 7},
         "projector.gn_groups",
         "does not divide projector.hidden 256",
     ),
-    "a probability above 1 for one view": ({"augment.blur_p": [0.5, 2]}, "augment.blur_p", "less than or equal to 1"),
+    "a probability above 1 for one view": (
+        {"augment.blur_p": [0.5, 2]},
+        "augment.blur_p",
+        "less than or equal to 1",
+    ),
     "three views": ({"augment.blur_p": [0.1, 0.2, 0.3]}, "augment.blur_p", "must be a pair"),
-    "photos turned": ({"dataset.name": "folder"}, "augment.rotate_rad", "set augment.rotate_rad and augment.shift to 0"),
+    "photos turned": (
+        {"dataset.name": "folder"},
+        "augment.rotate_rad",
+        "set augment.rotate_rad and augment.shift to 0",
+    ),
     "schedule too short": ({"schedule_epochs": 3}, "schedule_epochs", "shorter than epochs 60"),
     "negative seed": ({"seed": -1}, "seed", "greater than or equal to 0"),
 }
@@ -66,7 +89,12 @@ TWINS = {
     "groups that do not divide": {"projector.norm": "gn", "projector.gn_groups": 8},
     "a probability above 1 for one view": {"augment.blur_p": [0.5, 1]},
     "three views": {"augment.blur_p": [0.1, 0.2]},
-    "photos turned": {"dataset.name": "folder", "augment.rotate_rad": 0, "augment.shift": 0, "augment.scale": [1, 1]},
+    "photos turned": {
+        "dataset.name": "folder",
+        "augment.rotate_rad": 0,
+        "augment.shift": 0,
+        "augment.scale": [1, 1],
+    },
     "schedule too short": {"schedule_epochs": 60},
     "negative seed": {"seed": 0},
 }
@@ -101,12 +129,21 @@ EQUAL = {
         {"target.tau_base": 0.0, "target.schedule": "cosine"},
         {"target.tau_base": 0.0, "target.schedule": "constant"},
     ),
-    "horizon written out": ({"target.schedule": "cosine", "schedule_epochs": 60}, {"target.schedule": "cosine"}),
+    "horizon written out": (
+        {"target.schedule": "cosine", "schedule_epochs": 60},
+        {"target.schedule": "cosine"},
+    ),
     "one probability for both views": ({"augment.blur_p": [0.5, 0.5]}, {"augment.blur_p": 0.5}),
     "side of images that lie in memory": ({"dataset.side": 96}, {}),
     "where the data lies": ({"dataset.path": "/elsewhere"}, {}),
-    "learning rate of what never learns": ({"method": "random", "optimizer.lr": 9.0}, {"method": "random"}),
-    "heads of what never learns": ({"method": "random", "projector.norm": "none"}, {"method": "random"}),
+    "learning rate of what never learns": (
+        {"method": "random", "optimizer.lr": 9.0},
+        {"method": "random"},
+    ),
+    "heads of what never learns": (
+        {"method": "random", "projector.norm": "none"},
+        {"method": "random"},
+    ),
 }
 
 
@@ -140,7 +177,17 @@ def test_a_setting_with_effect_is_another_run(key):
 def test_other_content_is_another_run():
     config = resolve("digits-tiny", {})
     assert (
-        len({run_id(config, data) for data in (DATA, DataIdentity("e" * 64, "as stored"), DataIdentity("f" * 64, "half"))}) == 3
+        len(
+            {
+                run_id(config, data)
+                for data in (
+                    DATA,
+                    DataIdentity("e" * 64, "as stored"),
+                    DataIdentity("f" * 64, "half"),
+                )
+            }
+        )
+        == 3
     )
 
 
@@ -169,7 +216,9 @@ def test_runs_keep_their_names(preset):
     assert canonical(resolve(preset, {"augment.solarize_p": 0.2})) != canonical(resolve(preset, {}))
 
 
-def test_a_file_keeps_its_identity_when_it_moves_and_loses_it_when_it_changes(tmp_path, monkeypatch):
+def test_a_file_keeps_its_identity_when_it_moves_and_loses_it_when_it_changes(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     one, other = tmp_path / "one.npz", tmp_path / "other.npz"
     one.write_bytes(b"content")

@@ -24,15 +24,21 @@ def test_digits_are_scikit_learns_split_once_for_ever():
     images = load(DatasetConfig())
     assert images.pretrain.images.shape == (1400, 1, 16, 16) and len(images.test) == 397
     assert images.pretrain.images.dtype == torch.uint8 and int(images.pretrain.images.max()) == 255
-    assert sorted([*images.train.labels.tolist(), *images.test.labels.tolist()]) == sorted(load_digits().target.tolist())
-    digest = hashlib.sha256(images.train.labels.numpy().tobytes() + images.test.labels.numpy().tobytes()).hexdigest()
+    assert sorted([*images.train.labels.tolist(), *images.test.labels.tolist()]) == sorted(
+        load_digits().target.tolist()
+    )
+    digest = hashlib.sha256(
+        images.train.labels.numpy().tobytes() + images.test.labels.numpy().tobytes()
+    ).hexdigest()
     assert digest[:16] == "8f61c6ae4453aea8"
 
 
 def test_real_cifar_pixels_are_read_as_stored(cifar_npz):
     images, stored = load(DatasetConfig(name="arrays", path=str(cifar_npz))), np.load(cifar_npz)
     assert images.pretrain.images.shape == (300, 3, 32, 32) and images.channels == 3
-    np.testing.assert_array_equal(images.pretrain.images[7].permute(1, 2, 0).numpy(), stored["x_train"][7])
+    np.testing.assert_array_equal(
+        images.pretrain.images[7].permute(1, 2, 0).numpy(), stored["x_train"][7]
+    )
     np.testing.assert_array_equal(images.test.labels.numpy(), stored["y_test"])
 
 
@@ -74,7 +80,9 @@ def test_limit_shortens_training_and_leaves_the_test_images(tmp_path):
 
 
 def test_stl10_is_read_through_torchvision(tmp_path, monkeypatch):
-    """Small files in STL-10's binary format: column-major pixels, labels from 1, none for the unlabeled."""
+    """Small files in STL-10's binary format: column-major pixels, labels from 1, none for the
+    unlabeled.
+    """
     from torchvision.datasets import STL10
 
     folder = tmp_path / "stl10_binary"
@@ -92,8 +100,13 @@ def test_stl10_is_read_through_torchvision(tmp_path, monkeypatch):
     monkeypatch.setattr(STL10, "_check_integrity", lambda self: True)
     images = load(DatasetConfig(name="stl10", path=str(tmp_path)))
     assert (len(images.pretrain), len(images.train), len(images.test)) == (10, 4, 5)
-    np.testing.assert_array_equal(images.train.images[1].numpy(), pixels["train"][1].transpose(0, 2, 1))
-    assert images.train.labels.tolist() == [0, 1, 2, 3] and images.pretrain.labels.tolist() == [0, 1, 2, 3] + [-1] * 6
+    np.testing.assert_array_equal(
+        images.train.images[1].numpy(), pixels["train"][1].transpose(0, 2, 1)
+    )
+    assert (
+        images.train.labels.tolist() == [0, 1, 2, 3]
+        and images.pretrain.labels.tolist() == [0, 1, 2, 3] + [-1] * 6
+    )
 
 
 def test_damaged_stl10_names_the_way_out(tmp_path):
@@ -127,10 +140,13 @@ PLAIN = Augment(rotate_rad=0.0, scale=(1.0, 1.0), shift=0.0, gain=0.0, offset=0.
 def test_knn_equals_scikit_learns_cosine_weighted_vote():
     images = load(DatasetConfig(limit=300))
     flat = {
-        name: split.images.flatten(1).float().numpy() / 255 for name, split in [("train", images.train), ("test", images.test)]
+        name: split.images.flatten(1).float().numpy() / 255
+        for name, split in [("train", images.train), ("test", images.test)]
     }
     unit = {name: x / np.linalg.norm(x, axis=1, keepdims=True) for name, x in flat.items()}
-    reference = KNeighborsClassifier(20, metric="cosine", weights=lambda distance: np.exp((1 - distance) / 0.07))
+    reference = KNeighborsClassifier(
+        20, metric="cosine", weights=lambda distance: np.exp((1 - distance) / 0.07)
+    )
     reference.fit(unit["train"], images.train.labels.numpy())
     expected = reference.score(unit["test"], images.test.labels.numpy())
     assert knn(Flat(), images, PLAIN) == pytest.approx(expected, abs=0.003)
@@ -151,21 +167,29 @@ def test_probe_is_deterministic_and_harder_under_augmentation():
 def test_a_result_names_protocol_and_version():
     images = load(DatasetConfig(limit=100))
     result = evaluate("knn", {"online": Flat(), "target": Constant()}, images, PLAIN)
-    assert (result["protocol"], result["version"]) == ("knn", 1) and result["online"] != result["target"]
+    assert (result["protocol"], result["version"]) == ("knn", 1) and result["online"] != result[
+        "target"
+    ]
 
 
 def test_unlabelled_images_are_no_part_of_evaluation():
     images = load(DatasetConfig(limit=100))
     unlabelled = Split(images.pretrain.images, torch.full((100,), -1))
-    assert knn(Flat(), Dataset(unlabelled, images.train, images.test), PLAIN) == knn(Flat(), images, PLAIN)
+    assert knn(Flat(), Dataset(unlabelled, images.train, images.test), PLAIN) == knn(
+        Flat(), images, PLAIN
+    )
 
 
 def test_images_are_read_from_a_copy_on_the_node(tmp_path, monkeypatch):
-    """Jobs on a node make one copy; it is read instead of the original, and made anew when that has changed."""
+    """Jobs on a node make one copy; it is read instead of the original, and made anew when that has
+    changed.
+    """
     dataset = write(tmp_path / "a.npz", np.full((4, 8, 8, 3), 7, np.uint8))
     monkeypatch.setenv("SWEEP_DATA_COPY", str(tmp_path / "node"))
     with ThreadPoolExecutor(4) as jobs:
-        assert [int(images.pretrain.images.max()) for images in jobs.map(load, [dataset] * 4)] == [7] * 4
+        assert [int(images.pretrain.images.max()) for images in jobs.map(load, [dataset] * 4)] == [
+            7
+        ] * 4
     (copy,) = (tmp_path / "node").rglob("a.npz")
     times = copy.stat().st_mtime_ns, copy.stat().st_size
     np.savez(copy, **{**np.load(copy), "x_train": np.full((4, 8, 8, 3), 9, np.uint8)})

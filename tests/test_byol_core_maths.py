@@ -1,4 +1,6 @@
-"""Losses, schedules, optimizers and signs of collapse against formulae in float64 or reference implementations."""
+"""Losses, schedules, optimizers and signs of collapse against formulae in float64 or reference
+implementations.
+"""
 
 import math
 
@@ -41,7 +43,11 @@ def test_normalizing_a_zero_vector_is_finite_with_its_gradient():
 
 
 def test_contrastive_loss_equals_the_formula(vectors):
-    query, key, queue = vectors[:2].double(), vectors[2:4].double(), F.normalize(vectors[4:].double(), dim=1)
+    query, key, queue = (
+        vectors[:2].double(),
+        vectors[2:4].double(),
+        F.normalize(vectors[4:].double(), dim=1),
+    )
     q, k = F.normalize(query, dim=1), F.normalize(key, dim=1)
     positive, negatives = torch.exp((q * k).sum(1) / 0.2), torch.exp(q @ queue.T / 0.2).sum(1)
     expected = -torch.log(positive / (positive + negatives))
@@ -74,7 +80,9 @@ def reference_lars(w, gradients, lr, momentum, decay, trust, adapt):
         update = g + decay * w
         if adapt:
             norms = np.linalg.norm(w), np.linalg.norm(update)
-            update = update * (trust * norms[0] / norms[1] if norms[0] > 0 and norms[1] > 0 else 1.0)
+            update = update * (
+                trust * norms[0] / norms[1] if norms[0] > 0 and norms[1] > 0 else 1.0
+            )
         m = momentum * m + update
         w = w - lr * m
     return w
@@ -85,7 +93,9 @@ def reference_lars(w, gradients, lr, momentum, decay, trust, adapt):
 def test_lars_equals_the_reference(adapt, start):
     random = np.random.default_rng(1)
     w0 = (random.standard_normal((4, 3)) * start).astype(np.float32)
-    gradients = [random.standard_normal((4, 3)).astype(np.float32) for _ in range(5)] + [np.zeros((4, 3), np.float32)]
+    gradients = [random.standard_normal((4, 3)).astype(np.float32) for _ in range(5)] + [
+        np.zeros((4, 3), np.float32)
+    ]
     parameter = torch.nn.Parameter(torch.from_numpy(w0.copy()))
     optimizer = LARS([{"params": [parameter], "weight_decay": 0.1, "adapt": adapt}], 0.5, 0.9, 1e-1)
     for gradient in gradients:
@@ -109,9 +119,17 @@ def test_biases_and_norms_decay_and_adapt_only_where_asked(decay_all):
 
 def test_lambda_and_mu_scale_every_parameter_of_their_part():
     network = Online(resolve("digits-tiny", {"predictor.norm": "affine"}), 1)
-    groups = make_optimizer(network, OptimizerConfig(lambda_predictor=10.0, mu_projector=2.0)).param_groups
-    factors = {id(parameter): group["lr_factor"] for group in groups for parameter in group["params"]}
-    for part, factor in ((network.encoder, 1.0), (network.projector, 2.0), (network.predictor, 10.0)):
+    groups = make_optimizer(
+        network, OptimizerConfig(lambda_predictor=10.0, mu_projector=2.0)
+    ).param_groups
+    factors = {
+        id(parameter): group["lr_factor"] for group in groups for parameter in group["params"]
+    }
+    for part, factor in (
+        (network.encoder, 1.0),
+        (network.projector, 2.0),
+        (network.predictor, 10.0),
+    ):
         assert {factors[id(parameter)] for parameter in part.parameters()} == {factor}
 
 
@@ -130,22 +148,34 @@ def test_spread_is_one_minus_the_mean_cosine_of_different_images(vectors):
     unit = F.normalize(vectors, dim=1)
     cosines = unit @ unit.T
     different = cosines[~torch.eye(6, dtype=torch.bool)]
-    assert float(std_sqrt_d(unit)) == pytest.approx(math.sqrt(1 - float(different.mean())), rel=1e-5)
+    assert float(std_sqrt_d(unit)) == pytest.approx(
+        math.sqrt(1 - float(different.mean())), rel=1e-5
+    )
 
 
 def test_signs_of_a_collapsed_batch():
     point = torch.ones(8, 4)
-    signs = {name: float(value) for name, value in collapse_metrics(point, point, point, point).items()}
+    signs = {
+        name: float(value) for name, value in collapse_metrics(point, point, point, point).items()
+    }
     assert signs["std_sqrt_d"] < 1e-3 and signs["effective_rank"] == pytest.approx(1.0, abs=0.2)
-    assert signs["positive_cosine"] == pytest.approx(1.0) and signs["negative_cosine"] == pytest.approx(1.0)
+    assert signs["positive_cosine"] == pytest.approx(1.0) and signs[
+        "negative_cosine"
+    ] == pytest.approx(1.0)
 
 
 def test_signs_of_an_evenly_spread_batch():
     basis = torch.eye(8)
-    signs = {name: float(value) for name, value in collapse_metrics(basis, basis, basis, basis).items()}
+    signs = {
+        name: float(value) for name, value in collapse_metrics(basis, basis, basis, basis).items()
+    }
     assert signs["std_sqrt_d"] == pytest.approx(1.0) and signs["retrieval"] == 1.0
-    assert signs["positive_cosine"] == pytest.approx(1.0) and signs["negative_cosine"] == pytest.approx(0.0, abs=1e-6)
-    assert signs["effective_rank"] == pytest.approx(7.0, abs=0.01)  # centred, so one direction is gone
+    assert signs["positive_cosine"] == pytest.approx(1.0) and signs[
+        "negative_cosine"
+    ] == pytest.approx(0.0, abs=1e-6)
+    assert signs["effective_rank"] == pytest.approx(
+        7.0, abs=0.01
+    )  # centred, so one direction is gone
 
 
 def test_effective_rank_of_any_batch_is_a_number_or_nan():

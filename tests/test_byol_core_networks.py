@@ -15,13 +15,19 @@ from byol_core.networks.init import initialize
 @pytest.mark.parametrize(("arch", "make"), [("resnet18", resnet18), ("resnet50", resnet50)])
 def test_outputs_and_gradients_equal_torchvisions_weight_for_weight(arch, make):
     """In float64: equal up to the order of sums, in train mode, in eval mode and in every gradient."""
-    theirs, ours = make(weights=None).double(), Encoder(EncoderConfig(arch=arch, stem="7x7_pool"), 3).double()
+    theirs, ours = (
+        make(weights=None).double(),
+        Encoder(EncoderConfig(arch=arch, stem="7x7_pool"), 3).double(),
+    )
     theirs.fc = nn.Identity()
     with torch.no_grad():
         for mine, other in zip(_in_order(ours), _in_order(theirs), strict=True):
             mine.load_state_dict(other.state_dict())
     random = torch.Generator().manual_seed(0)
-    images, toward = torch.rand(4, 3, 64, 64, generator=random).double(), torch.rand(4, ours.out, generator=random).double()
+    images, toward = (
+        torch.rand(4, 3, 64, 64, generator=random).double(),
+        torch.rand(4, ours.out, generator=random).double(),
+    )
     outputs = [network.train()(images) for network in (ours, theirs)]
     torch.testing.assert_close(*outputs, rtol=1e-9, atol=1e-9)
     for output in outputs:
@@ -38,14 +44,18 @@ def test_resnet50_has_its_53_convolutions_under_every_norm(norm):
     assert len(convolutions) == 53 and encoder.out == 2048
     assert bool(torch.isfinite(encoder(torch.rand(2, 3, 64, 64))).all())
     strided = [m.kernel_size for m in convolutions if m.stride == (2, 2)]
-    assert strided.count((3, 3)) == 3 and strided.count((1, 1)) == 3  # in each later stage: the 3×3 and the shortcut
+    assert (
+        strided.count((3, 3)) == 3 and strided.count((1, 1)) == 3
+    )  # in each later stage: the 3×3 and the shortcut
 
 
 def test_the_last_norm_of_a_block_starts_at_one():
     """As in the paper's results; Haiku's own ResNet would start it at 0."""
     network = Online(resolve("imagenet-r50-300ep", {}), 3)
     initialize(network, InitConfig(scheme="torch"), 0)
-    assert all(bool((m.weight == 1).all()) for m in network.modules() if isinstance(m, nn.BatchNorm2d))
+    assert all(
+        bool((m.weight == 1).all()) for m in network.modules() if isinstance(m, nn.BatchNorm2d)
+    )
 
 
 def _in_order(network):
@@ -55,12 +65,15 @@ def _in_order(network):
 
 
 @pytest.mark.parametrize(
-    ("norm", "kind"), [("bn", nn.BatchNorm2d), ("ln", nn.GroupNorm), ("gn", nn.GroupNorm), ("none", nn.Identity)]
+    ("norm", "kind"),
+    [("bn", nn.BatchNorm2d), ("ln", nn.GroupNorm), ("gn", nn.GroupNorm), ("none", nn.Identity)],
 )
 def test_each_encoder_norm_is_what_it_says(norm, kind):
     encoder = Encoder(EncoderConfig(norm=norm), 1)
     norms = [m for m in encoder.modules() if isinstance(m, nn.BatchNorm2d | nn.GroupNorm)]
-    assert (not norms) if norm == "none" else all(type(m) is kind for m in norms) and len(norms) == 9
+    assert (
+        (not norms) if norm == "none" else all(type(m) is kind for m in norms) and len(norms) == 9
+    )
     if kind is nn.GroupNorm:
         assert {m.num_groups for m in norms} == {1 if norm == "ln" else 8}
     biased = [m.bias is not None for m in encoder.modules() if isinstance(m, nn.Conv2d)]
@@ -73,16 +86,23 @@ def test_a_head_has_one_norm_behind_its_hidden_layer(norm):
     head = MLP(64, HeadConfig(norm=norm, hidden=32, out=8, gn_groups=4))
     kinds = [type(m).__name__ for m in head]
     expected = {"bn": "BatchNorm1d", "ln": "LayerNorm", "gn": "GroupNorm", "none": "Identity"}[norm]
-    assert kinds == ["Linear", expected, "ReLU", "Linear"] and head(torch.rand(4, 64)).shape == (4, 8)
+    assert kinds == ["Linear", expected, "ReLU", "Linear"] and head(torch.rand(4, 64)).shape == (
+        4,
+        8,
+    )
 
 
 def test_variants_share_every_weight_they_have_in_common():
-    one, other = (Online(resolve("digits-tiny", {"projector.norm": norm}), 1) for norm in ("bn", "none"))
+    one, other = (
+        Online(resolve("digits-tiny", {"projector.norm": norm}), 1) for norm in ("bn", "none")
+    )
     initialize(one, InitConfig(scheme="torch", biases="torch"), 3)
     initialize(other, InitConfig(scheme="torch", biases="torch"), 3)
     first, second = dict(one.named_parameters()), dict(other.named_parameters())
     shared = first.keys() & second.keys()
-    assert len(shared) == len(second) and all(torch.equal(first[name], second[name]) for name in shared)
+    assert len(shared) == len(second) and all(
+        torch.equal(first[name], second[name]) for name in shared
+    )
 
 
 def test_another_seed_gives_other_weights_and_no_two_layers_are_alike():
@@ -92,13 +112,18 @@ def test_another_seed_gives_other_weights_and_no_two_layers_are_alike():
     first, second = (dict(network.named_parameters()) for network in networks)
     weights = [name for name in first if first[name].ndim > 1]
     assert all(not torch.equal(first[name], second[name]) for name in weights)
-    assert not torch.equal(first["projector.hidden.weight"][:1, :8], first["predictor.hidden.weight"][:1, :8])
+    assert not torch.equal(
+        first["projector.hidden.weight"][:1, :8], first["predictor.hidden.weight"][:1, :8]
+    )
 
 
 def test_he_has_variance_two_over_fan_in_and_zero_biases():
     layer = nn.Sequential(nn.Linear(400, 500))
     initialize(layer, InitConfig(), 0)
-    assert float(layer[0].weight.detach().var()) == pytest.approx(2 / 400, rel=0.02) and not layer[0].bias.any()
+    assert (
+        float(layer[0].weight.detach().var()) == pytest.approx(2 / 400, rel=0.02)
+        and not layer[0].bias.any()
+    )
 
 
 def test_torch_scheme_has_the_distribution_of_pytorchs_own():

@@ -1,4 +1,6 @@
-"""Photos on the disk: boxes and pixels against torchvision and PIL, decoding ahead, faults, bounded memory, a run."""
+"""Photos on the disk: boxes and pixels against torchvision and PIL, decoding ahead, faults, bounded
+memory, a run.
+"""
 
 import subprocess
 import sys
@@ -60,17 +62,23 @@ def of(folder, threads=2, **overrides):
 
 
 def request(rows, name="x", views=2):
-    return Request(torch.as_tensor(rows), PAPER, tuple(stream(0, name, view) for view in range(views)))
+    return Request(
+        torch.as_tensor(rows), PAPER, tuple(stream(0, name, view) for view in range(views))
+    )
 
 
 @pytest.mark.parametrize("size", [(500, 375), (375, 500), (96, 96), (1000, 60), (60, 1000), (9, 7)])
 def test_boxes_are_torchvisions_for_the_same_draws(monkeypatch, size):
     """RandomResizedCrop.get_params is fed our draws one by one; narrow photos take its way out."""
     for crop in draw_crops(PAPER, stream(0, "boxes", *size), 50):
-        tries = iter([number for pair in zip(crop.area, np.log(crop.ratio), strict=True) for number in pair])
+        tries = iter(
+            [number for pair in zip(crop.area, np.log(crop.ratio), strict=True) for number in pair]
+        )
         corner = iter(crop.at[::-1])  # torchvision draws the upper edge first
         fed = SimpleNamespace(
-            empty=lambda _: SimpleNamespace(uniform_=lambda low, high: torch.tensor(next(tries), dtype=torch.float64)),  # noqa: B023
+            empty=lambda _: SimpleNamespace(
+                uniform_=lambda low, high: torch.tensor(next(tries), dtype=torch.float64)  # noqa: B023
+            ),
             randint=lambda _, end, size: torch.tensor([int(next(corner) * end)]),  # noqa: B023
             log=torch.log,
             exp=torch.exp,
@@ -78,7 +86,9 @@ def test_boxes_are_torchvisions_for_the_same_draws(monkeypatch, size):
         )
         monkeypatch.setattr(transforms.transforms, "torch", fed)
         image = Image.new("RGB", size)
-        top, left, height, width = transforms.RandomResizedCrop.get_params(image, [0.08, 1.0], list(PAPER.crop_ratio))
+        top, left, height, width = transforms.RandomResizedCrop.get_params(
+            image, [0.08, 1.0], list(PAPER.crop_ratio)
+        )
         assert crop.box(*size) == (left, top, left + width, top + height)
 
 
@@ -89,7 +99,9 @@ def test_crops_have_the_asked_area_ratio_and_mirror_half_of_the_photos():
     area, ratio = width * height / (500 * 375), width / height
     assert area.min() > 0.075 and area.max() <= 1 and ratio.min() > 0.74 and ratio.max() < 1.35
     assert boxes.min() == 0 and boxes[:, 2].max() == 500 and boxes[:, 3].max() == 375
-    assert abs(np.mean([crop.flip for crop in crops]) - 0.5) < 0.03 and all(crop.cut for crop in crops)
+    assert abs(np.mean([crop.flip for crop in crops]) - 0.5) < 0.03 and all(
+        crop.cut for crop in crops
+    )
 
 
 def test_pixels_are_torchvisions_crop_of_the_original_resized_once(photos):
@@ -98,15 +110,21 @@ def test_pixels_are_torchvisions_crop_of_the_original_resized_once(photos):
     with Image.open(file) as photo:
         for ours, crop in zip(decode(file, crops, 48), crops, strict=True):
             left, top, right, bottom = crop.box(*photo.size)
-            theirs = tv.resized_crop(photo.convert("RGB"), top, left, bottom - top, right - left, [48, 48], BICUBIC)
-            np.testing.assert_array_equal(ours, np.asarray(tv.hflip(theirs) if crop.flip else theirs).transpose(2, 0, 1))
+            theirs = tv.resized_crop(
+                photo.convert("RGB"), top, left, bottom - top, right - left, [48, 48], BICUBIC
+            )
+            np.testing.assert_array_equal(
+                ours, np.asarray(tv.hflip(theirs) if crop.flip else theirs).transpose(2, 0, 1)
+            )
 
 
 @pytest.mark.parametrize("size", [(96, 96), (501, 375), (375, 501), (40, 300), (31, 30)])
 def test_the_view_of_evaluation_is_torchvisions_resize_and_centre_crop(tmp_path, size):
     pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    theirs = transforms.Compose([transforms.Resize(256, BICUBIC), transforms.CenterCrop(224)])(Image.fromarray(pixels))
+    theirs = transforms.Compose([transforms.Resize(256, BICUBIC), transforms.CenterCrop(224)])(
+        Image.fromarray(pixels)
+    )
     (ours,) = decode(tmp_path / "a.png", [], 224)
     np.testing.assert_array_equal(ours, np.asarray(theirs).transpose(2, 0, 1))
 
@@ -128,8 +146,12 @@ def test_every_kind_of_photo_becomes_rgb(tmp_path, mode):
 def test_a_batch_depends_on_its_request_alone(photos):
     """Not on the number of threads, and not on what was read before it."""
     requests = [lambda i=i: request(range(10 * i, 10 * i + 10), f"batch {i}") for i in range(6)]
-    expected = [batch.pixels for batch in of(photos, threads=1).train.read(make() for make in requests)]
-    together = [batch.pixels for batch in of(photos, threads=8).train.read(make() for make in requests)]
+    expected = [
+        batch.pixels for batch in of(photos, threads=1).train.read(make() for make in requests)
+    ]
+    together = [
+        batch.pixels for batch in of(photos, threads=8).train.read(make() for make in requests)
+    ]
     (alone,) = of(photos).train.read([requests[4]()])
     for one, other in zip(expected, together, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
@@ -142,7 +164,12 @@ def test_each_view_of_each_step_has_crops_of_its_own(photos):
         wanted = view_request(small(photos, seed=seed), torch.arange(4), at, views=(1, 2))
         return tuple(draw_crops(PAPER, wanted.crops[view - 1], 4)[2].at)
 
-    places = [(0, StepIndex(5, 1, 2), 1), (0, StepIndex(5, 1, 2), 2), (1, StepIndex(5, 1, 2), 1), (0, StepIndex(6, 1, 3), 1)]
+    places = [
+        (0, StepIndex(5, 1, 2), 1),
+        (0, StepIndex(5, 1, 2), 2),
+        (1, StepIndex(5, 1, 2), 1),
+        (0, StepIndex(6, 1, 3), 1),
+    ]
     places.append((0, StepIndex(8, 2, 2), 1))
     assert len({drawn(*place) for place in places}) == 5
     assert [drawn(*place) for place in places] == [drawn(*place) for place in places]
@@ -151,16 +178,23 @@ def test_each_view_of_each_step_has_crops_of_its_own(photos):
 def test_a_view_of_a_batch_is_its_crop_toned_on_the_device(photos):
     (batch,) = of(photos).train.read([request([3, 1])])
     ours = batch.view(2, PAPER, stream(0, "tone"), CPU)
-    torch.testing.assert_close(ours, colour_and_noise(batch.pixels[1].float() / 255, PAPER, stream(0, "tone"), 2))
+    torch.testing.assert_close(
+        ours, colour_and_noise(batch.pixels[1].float() / 255, PAPER, stream(0, "tone"), 2)
+    )
     assert ours.shape == (2, 3, 64, 64)
 
 
 def test_the_order_mixes_the_classes_and_limit_keeps_its_start(photos):
     everything, some = of(photos), of(photos, limit=60)
     assert len(everything.train) == len(everything.test) == 300 and len(some.test) == 300
-    assert some.train.names == everything.train.names[:60] and len(set(some.train.labels.tolist())) == 10
+    assert (
+        some.train.names == everything.train.names[:60]
+        and len(set(some.train.labels.tolist())) == 10
+    )
     classes = sorted(path.name for path in (photos / "train").iterdir())
-    assert [classes[label] for label in some.train.labels] == [name.split("/")[0] for name in some.train.names]
+    assert [classes[label] for label in some.train.labels] == [
+        name.split("/")[0] for name in some.train.names
+    ]
 
 
 def test_labels_follow_the_training_classes_and_a_class_of_the_test_alone_is_refused(tmp_path):
@@ -169,7 +203,14 @@ def test_labels_follow_the_training_classes_and_a_class_of_the_test_alone_is_ref
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (10, 10)).save(tmp_path / name)
 
-    put("train/b/1.png", "train/a/1.JPEG", "train/c/deep/1.jpg", "test/c/1.jpg", "train/a/._1.jpg", "train/a/1.jpg.txt.png")
+    put(
+        "train/b/1.png",
+        "train/a/1.JPEG",
+        "train/c/deep/1.jpg",
+        "test/c/1.jpg",
+        "train/a/._1.jpg",
+        "train/a/1.jpg.txt.png",
+    )
     (tmp_path / "train/a/notes.txt").write_text("no photo")
     images = of(tmp_path)
     assert dict(zip(images.train.names, images.train.labels.tolist(), strict=True)) == {
@@ -197,15 +238,23 @@ def damage(photos, tmp_path, content):
     return bad
 
 
-DAMAGE = {"truncated": lambda good: good[: len(good) // 2], "empty": lambda good: b"", "text": lambda good: b"no photo at all"}
+DAMAGE = {
+    "truncated": lambda good: good[: len(good) // 2],
+    "empty": lambda good: b"",
+    "text": lambda good: b"no photo at all",
+}
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_a_damaged_photo_ends_the_run_with_one_error_that_names_it(photos, tmp_path, silent, kind):
     bad = damage(photos, tmp_path / "data", DAMAGE[kind])
     with pytest.raises(DataError) as error:
-        train(small(tmp_path / "data"), tmp_path / "run", Options(device="cpu", threads=1), silent())
-    assert str(bad) in str(error.value) and "replace it by a whole copy, or delete it" in str(error.value)
+        train(
+            small(tmp_path / "data"), tmp_path / "run", Options(device="cpu", threads=1), silent()
+        )
+    assert str(bad) in str(error.value) and "replace it by a whole copy, or delete it" in str(
+        error.value
+    )
     assert not decoders()
 
 
@@ -215,12 +264,17 @@ def decoders():
 
 def test_decoding_runs_ahead_but_never_further_than_it_may(photos, monkeypatch):
     decoded = []
-    monkeypatch.setattr(photos_module, "decode", lambda *given: decoded.append(given) or decode(*given))
+    monkeypatch.setattr(
+        photos_module, "decode", lambda *given: decoded.append(given) or decode(*given)
+    )
     reading = of(photos).train.read(request(range(10)) for _ in range(20))
     for taken in range(1, 6):
         next(reading)
         deadline = time.monotonic() + 10
-        while len(decoded) < 10 * (taken + photos_module.BATCHES_AHEAD) and time.monotonic() < deadline:
+        while (
+            len(decoded) < 10 * (taken + photos_module.BATCHES_AHEAD)
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.01)
         time.sleep(0.05)
         assert len(decoded) == 10 * (taken + photos_module.BATCHES_AHEAD)
@@ -246,7 +300,9 @@ print(read(8), read(80))
 
 def test_memory_does_not_grow_with_the_number_of_photos(photos):
     """80 batches are 480 MB of pixels; what is held at once is four batches, 24 MB."""
-    done = subprocess.run([sys.executable, "-c", MEMORY, photos], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, photos], capture_output=True, text=True, check=True
+    )
     few_mb, many_mb = map(float, done.stdout.split())
     assert many_mb - few_mb < 60
 
@@ -259,14 +315,21 @@ def test_a_run_on_photos_learns_and_resumes_exactly(photos, tmp_path, silent):
         train(small(photos), tmp_path / "parts", options, observer)
     assert parts[1].starts == [(7, 18, True)]
     assert parts[0].points + parts[1].points == whole.points
-    ours, theirs = (load_state(tmp_path / name / "encoder")[0]["online"] for name in ("parts", "whole"))
+    ours, theirs = (
+        load_state(tmp_path / name / "encoder")[0]["online"] for name in ("parts", "whole")
+    )
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     losses = [metrics["loss"] for _, _, metrics in whole.points]
     assert np.mean(losses[-6:]) < 0.6 * losses[0] and whole.points[-1][2]["std_sqrt_d"] > 0.3
 
 
-@pytest.mark.parametrize("overrides", [{"method": "random"}, {f"{part}__norm": "affine" for part in ("encoder", "projector")}])
-def test_rows_that_look_at_images_before_training_read_photos_too(photos, tmp_path, silent, overrides):
+@pytest.mark.parametrize(
+    "overrides",
+    [{"method": "random"}, {f"{part}__norm": "affine" for part in ("encoder", "projector")}],
+)
+def test_rows_that_look_at_images_before_training_read_photos_too(
+    photos, tmp_path, silent, overrides
+):
     config = small(photos, dataset__limit=100, epochs=1, **overrides)
     options = Options(device="cpu", threads=1, protocols=("knn",))
     assert train(config, tmp_path, options, silent()).outcome == "ok"
@@ -287,9 +350,15 @@ class Pixels(torch.nn.Module):
 def test_evaluation_reads_photos_whole_or_in_view_1(photos):
     images = of(photos, limit=150)
     clean = clean_features(Pixels(), images.test, PAPER)
-    as_theirs = transforms.Compose([transforms.Resize(round(64 * 8 / 7), BICUBIC), transforms.CenterCrop(64)])
+    as_theirs = transforms.Compose(
+        [transforms.Resize(round(64 * 8 / 7), BICUBIC), transforms.CenterCrop(64)]
+    )
     normalize = transforms.Compose(
-        [as_theirs, transforms.ToTensor(), transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])]
+        [
+            as_theirs,
+            transforms.ToTensor(),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
     )
     for row in (0, 17, 299):
         with Image.open(images.test.folder / images.test.names[row]) as photo:
@@ -305,4 +374,6 @@ def test_a_large_set_is_probed_on_a_mixed_choice_that_stays(monkeypatch):
     monkeypatch.setattr("byol_core.evaluation.probe._PROBE_IMAGES", 100)
     rows = _probe_rows(1000)
     assert len(set(rows.tolist())) == 100 and torch.equal(rows, _probe_rows(1000))
-    assert int(rows.max()) > 900  # not the first hundred, which a sorted set would have of one class
+    assert (
+        int(rows.max()) > 900
+    )  # not the first hundred, which a sorted set would have of one class

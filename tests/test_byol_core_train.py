@@ -1,4 +1,6 @@
-"""A run from config to results: exact resume, damaged checkpoints, divergence, the rows that are not BYOL."""
+"""A run from config to results: exact resume, damaged checkpoints, divergence, the rows that are
+not BYOL.
+"""
 
 import json
 
@@ -18,16 +20,27 @@ OPTIONS = Options(device="cpu", threads=1, log_every=1)
 
 def weights(folder):
     state, _ = load_state(folder / "encoder")
-    return {f"{network}.{name}": value for network, part in state.items() for name, value in part.items()}
+    return {
+        f"{network}.{name}": value
+        for network, part in state.items()
+        for name, value in part.items()
+    }
 
 
 def evaluations(folder):
-    return {file.name: json.loads(file.read_text()) for file in sorted((folder / "evaluations").iterdir())}
+    return {
+        file.name: json.loads(file.read_text())
+        for file in sorted((folder / "evaluations").iterdir())
+    }
 
 
 @pytest.mark.parametrize("method", ["byol", "moco"])
-def test_a_run_stopped_anywhere_ends_bit_for_bit_like_one_that_was_not(tmp_path, tiny, silent, method):
-    config = tiny(method=method, optimizer__name="lars", optimizer__momentum=0.9, target__schedule="cosine")
+def test_a_run_stopped_anywhere_ends_bit_for_bit_like_one_that_was_not(
+    tmp_path, tiny, silent, method
+):
+    config = tiny(
+        method=method, optimizer__name="lars", optimizer__momentum=0.9, target__schedule="cosine"
+    )
     whole = silent()
     expected = train(config, tmp_path / "whole", OPTIONS, whole)
     for stop_at in (0, 1, 3, 5, 7):
@@ -42,7 +55,9 @@ def test_a_run_stopped_anywhere_ends_bit_for_bit_like_one_that_was_not(tmp_path,
         assert points == {step: metrics for step, _, metrics in whole.points}
         assert result == expected and evaluations(folder) == evaluations(tmp_path / "whole")
         ours, theirs = weights(folder), weights(tmp_path / "whole")
-        assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+        assert ours.keys() == theirs.keys() and all(
+            torch.equal(ours[name], theirs[name]) for name in ours
+        )
 
 
 def test_a_finished_run_trains_nothing_when_called_again(tmp_path, tiny, silent):
@@ -60,7 +75,11 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, tiny, silent):
     train(config, folder, OPTIONS, silent(5))
     names = sorted(path.name for path in (folder / "checkpoints").iterdir())
     assert names == ["step-00000002.0001", "step-00000005.0001"]
-    for damaged in (lambda b: b[:-1], lambda b: b[:50] + bytes([b[50] ^ 1]) + b[51:], lambda b: b""):
+    for damaged in (
+        lambda b: b[:-1],
+        lambda b: b[:50] + bytes([b[50] ^ 1]) + b[51:],
+        lambda b: b"",
+    ):
         state = folder / "checkpoints" / names[1] / "state.pt"
         good = state.read_bytes()
         state.write_bytes(damaged(good))
@@ -85,7 +104,9 @@ def test_a_planted_pickle_does_not_run(tmp_path, tiny, silent):
     manifest = json.loads((checkpoint / "manifest.json").read_text())
     import hashlib
 
-    manifest["sha256"]["state.pt"] = hashlib.sha256((checkpoint / "state.pt").read_bytes()).hexdigest()
+    manifest["sha256"]["state.pt"] = hashlib.sha256(
+        (checkpoint / "state.pt").read_bytes()
+    ).hexdigest()
     (checkpoint / "manifest.json").write_text(json.dumps(manifest))
     assert Checkpoints(tmp_path / "run" / "checkpoints", "x").latest() is None
     assert not (tmp_path / "canary").exists()
@@ -102,11 +123,16 @@ def test_only_two_checkpoints_are_kept(tmp_path, tiny, silent):
     observer = silent()
     train(tiny(), tmp_path, Options(device="cpu", threads=1, checkpoint_every_s=0), observer)
     assert observer.checkpoints == list(range(9))
-    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-00000007.0001", "step-00000008.0001"]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        "step-00000007.0001",
+        "step-00000008.0001",
+    ]
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_at_its_step(tmp_path, tiny, silent):
-    config = tiny(optimizer__lr=1e30, projector__norm="none", predictor__norm="none", encoder__norm="none")
+    config = tiny(
+        optimizer__lr=1e30, projector__norm="none", predictor__norm="none", encoder__norm="none"
+    )
     observer = silent()
     result = train(config, tmp_path, OPTIONS, observer)
     assert result.outcome == "diverged" and 0 < result.step < 8
@@ -117,7 +143,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_at_its_step(tmp_path, tiny, sile
 def test_the_random_encoder_trains_nothing_but_is_calibrated(tmp_path, tiny, silent):
     observer = silent()
     result = train(tiny(method="random"), tmp_path, OPTIONS, observer)
-    assert result.outcome == "ok" and result.step == 0 and result.final == {} and observer.points == []
+    assert (
+        result.outcome == "ok" and result.step == 0 and result.final == {} and observer.points == []
+    )
     state = weights(tmp_path)
     assert any(name.endswith("running_mean") and bool(value.any()) for name, value in state.items())
     trained = Trainer(tiny(), 1, 4, torch.device("cpu"))
@@ -128,7 +156,9 @@ def test_the_random_encoder_trains_nothing_but_is_calibrated(tmp_path, tiny, sil
 
 def test_log_interval_changes_no_result(tmp_path, tiny, silent):
     often = train(tiny(), tmp_path / "often", OPTIONS, silent())
-    seldom = train(tiny(), tmp_path / "seldom", Options(device="cpu", threads=1, log_every=7), silent())
+    seldom = train(
+        tiny(), tmp_path / "seldom", Options(device="cpu", threads=1, log_every=7), silent()
+    )
     assert often == seldom and often.final["std_sqrt_d"] > 0
 
 
@@ -144,7 +174,9 @@ def test_the_target_follows_by_tau_and_gets_no_gradient(tiny):
     online = dict(trainer.online.named_parameters())
     for name, value in trainer.target.named_parameters():
         assert value.grad is None
-        torch.testing.assert_close(value, 0.9 * before[name] + 0.1 * online[name].detach(), atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(
+            value, 0.9 * before[name] + 0.1 * online[name].detach(), atol=1e-6, rtol=1e-5
+        )
 
 
 @pytest.mark.parametrize(("tau", "same_as"), [(0.0, "online"), (1.0, "start")])
@@ -156,7 +188,9 @@ def test_tau_at_its_corners_is_exact(tiny, tau, same_as):
     for step in range(3):
         step_of(trainer, images, step)
     expected = start if same_as == "start" else dict(trainer.online.named_parameters())
-    assert all(torch.equal(value, expected[name]) for name, value in trainer.target.named_parameters())
+    assert all(
+        torch.equal(value, expected[name]) for name, value in trainer.target.named_parameters()
+    )
 
 
 def test_batch_norm_sees_one_view_at_a_time(tiny):
@@ -164,7 +198,11 @@ def test_batch_norm_sees_one_view_at_a_time(tiny):
     config = tiny()
     trainer = Trainer(config, 1, 4, torch.device("cpu"))
     step_of(trainer, load(config.dataset))
-    counts = {int(value) for name, value in trainer.target.state_dict().items() if name.endswith("num_batches_tracked")}
+    counts = {
+        int(value)
+        for name, value in trainer.target.state_dict().items()
+        if name.endswith("num_batches_tracked")
+    }
     assert counts == {2}
 
 
@@ -178,10 +216,16 @@ def test_the_moco_queue_holds_the_newest_keys_first(tiny):
 
 
 def test_variants_see_the_same_images_and_views(tiny):
-    one, other = (Trainer(tiny(projector__norm=norm), 1, 4, torch.device("cpu")) for norm in ("bn", "none"))
+    one, other = (
+        Trainer(tiny(projector__norm=norm), 1, 4, torch.device("cpu")) for norm in ("bn", "none")
+    )
     images = Whole(load(tiny().dataset).pretrain.images[:8])
-    assert torch.equal(one._view(images, StepIndex(5, 1, 1), 2), other._view(images, StepIndex(5, 1, 1), 2))
-    assert not torch.equal(one._view(images, StepIndex(5, 1, 1), 1), one._view(images, StepIndex(5, 1, 1), 2))
+    assert torch.equal(
+        one._view(images, StepIndex(5, 1, 1), 2), other._view(images, StepIndex(5, 1, 1), 2)
+    )
+    assert not torch.equal(
+        one._view(images, StepIndex(5, 1, 1), 1), one._view(images, StepIndex(5, 1, 1), 2)
+    )
 
 
 def test_an_epoch_visits_each_image_at_most_once_in_an_order_of_its_own():
@@ -201,4 +245,7 @@ def test_evaluation_leaves_the_encoder_untouched(tmp_path, tiny):
     trainer, images = Trainer(config, 1, 4, torch.device("cpu")), load(config.dataset)
     before = {name: value.clone() for name, value in trainer.online.encoder.state_dict().items()}
     evaluate("probe", {"online": trainer.online.encoder}, images, config.augment)
-    assert all(torch.equal(value, before[name]) for name, value in trainer.online.encoder.state_dict().items())
+    assert all(
+        torch.equal(value, before[name])
+        for name, value in trainer.online.encoder.state_dict().items()
+    )

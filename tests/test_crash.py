@@ -1,4 +1,5 @@
-"""A worker that dies, loses power or meets a failing disk at any of its effects: the next attempt gives the same result.
+"""A worker that dies, loses power or meets a failing disk at any of its effects: the next attempt
+gives the same result.
 
 `make slow-test` visits every 32nd effect; `make crash-test` all of them (marker exhaustive).
 """
@@ -27,18 +28,30 @@ from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
 from orchestrator.store.state import State
 
-JOB = AttemptContext("inline", capture=False, device="cpu", threads=1, log_every=1, checkpoint_every_s=0)
-SHORT = (("epochs: 2,", "epochs: 1,"), ("batch_size: 64", "batch_size: 128"), ("seeds: [0, 1]", "seeds: [0]"))
-FAULTS = {"die": "die", "power": "power"} | {name: getattr(errno, name) for name in ("ENOSPC", "EIO", "EDQUOT", "EROFS")}
+JOB = AttemptContext(
+    "inline", capture=False, device="cpu", threads=1, log_every=1, checkpoint_every_s=0
+)
+SHORT = (
+    ("epochs: 2,", "epochs: 1,"),
+    ("batch_size: 64", "batch_size: 128"),
+    ("seeds: [0, 1]", "seeds: [0]"),
+)
+FAULTS = {"die": "die", "power": "power"} | {
+    name: getattr(errno, name) for name in ("ENOSPC", "EIO", "EDQUOT", "EROFS")
+}
 _DAYS = 32
 
 
 class Acknowledged:
-    """Shared with a child: the last record that it was told is on the disk, and how its attempt ended."""
+    """Shared with a child: the last record that it was told is on the disk, and how its attempt
+    ended.
+    """
 
     def __init__(self):
         context = multiprocessing.get_context("forkserver")
-        self.effects, self.durable_seq, self.completed = (context.Value("i", start) for start in (0, -1, 0))
+        self.effects, self.durable_seq, self.completed = (
+            context.Value("i", start) for start in (0, -1, 0)
+        )
 
 
 def attempt_on(root, run_id, k, fault, told):
@@ -74,10 +87,14 @@ def child(root, run, k, fault):
 
 @pytest.fixture
 def planned(tmp_path, spec_file):
-    """Make a root with one short run, judged by k nearest neighbours alone: the probe would take most of the time."""
+    """Make a root with one short run, judged by k nearest neighbours alone: the probe would take
+    most of the time.
+    """
     root = Root(tmp_path / "template")
     root.create()
-    write_plan(make_plan(load_sweep(spec_file(*SHORT)), root, Selection(only=["byol"]), Queue()), root)
+    write_plan(
+        make_plan(load_sweep(spec_file(*SHORT)), root, Selection(only=["byol"]), Queue()), root
+    )
     run = root.runs()[0]
     write_json(run.description, {**run.read_description(), "protocols": ["knn"]})
 
@@ -91,14 +108,30 @@ def planned(tmp_path, spec_file):
 
 
 def outcome(run):
-    """What must not depend on interruptions: one result, evaluations, weights and every point of the series."""
-    results = [json.loads(attempt.done.read_text()) for attempt in run.attempts() if attempt.done.exists()]
+    """What must not depend on interruptions: one result, evaluations, weights and every point of
+    the series.
+    """
+    results = [
+        json.loads(attempt.done.read_text()) for attempt in run.attempts() if attempt.done.exists()
+    ]
     assert len(results) == 1
     series = {}
     for attempt in run.attempts():
-        series.update({r["step"]: r["metrics"] for r in RecordReader(attempt.events) if r["type"] == "metrics"})
+        series.update(
+            {
+                r["step"]: r["metrics"]
+                for r in RecordReader(attempt.events)
+                if r["type"] == "metrics"
+            }
+        )
     manifest = json.loads((run.path / "encoder" / "manifest.json").read_text())
-    return results[0]["outcome"], results[0]["final"], list(run.evaluations()), series, manifest["sha256"]
+    return (
+        results[0]["outcome"],
+        results[0]["final"],
+        list(run.evaluations()),
+        series,
+        manifest["sha256"],
+    )
 
 
 def check_recovery(planned, whole, k, fault):
@@ -106,10 +139,16 @@ def check_recovery(planned, whole, k, fault):
     where = f"{fault} at effect {k}"
     root, run = planned("run")
     status, told = child(root, run, k, FAULTS[fault])
-    assert status == (DEAD if fault in ("die", "power") else 0), f"{where} was never reached, or broke the attempt"
+    assert status == (DEAD if fault in ("die", "power") else 0), (
+        f"{where} was never reached, or broke the attempt"
+    )
     kept = {record["seq"] for attempt in run.attempts() for record in RecordReader(attempt.events)}
-    assert kept >= set(range(told.durable_seq.value + 1)), f"{where}: a record that was on the disk is lost"
-    assert not told.completed.value or run.attempts()[-1].done.exists(), f"{where}: the result is lost"
+    assert kept >= set(range(told.durable_seq.value + 1)), (
+        f"{where}: a record that was on the disk is lost"
+    )
+    assert not told.completed.value or run.attempts()[-1].done.exists(), (
+        f"{where}: the result is lost"
+    )
     database = str(root.path.parent / "run.db")
     collect(root, open_database(database), Queue())
     run_attempt(root.path, run.run_id, JOB, lambda: None)

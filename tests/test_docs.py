@@ -21,7 +21,12 @@ def test_every_command_has_help_and_stands_in_the_manual(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_of_a_command_stands_in_the_manual(name):
-    options = {option for parameter in COMMANDS[name].params for option in parameter.opts if option.startswith("--")}
+    options = {
+        option
+        for parameter in COMMANDS[name].params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
     missing = {option for option in options - {"--help"} if option not in MANUAL}
     assert not missing
 
@@ -32,7 +37,9 @@ def examples():
 
 @pytest.mark.slow
 def test_the_manuals_examples_run(fake_slurm, sweep, tmp_path):
-    """In one folder, in order; launches are shortened to an epoch; the SLURM that `doctor` finds is the scripted one."""
+    """In one folder, in order; launches are shortened to an epoch; the SLURM that `doctor` finds is
+    the scripted one.
+    """
     assert len(examples()) >= 7
     (tmp_path / "sweeps").symlink_to(REPO / "sweeps")
     for example in examples():
@@ -40,7 +47,9 @@ def test_the_manuals_examples_run(fake_slurm, sweep, tmp_path):
         shorter = ["--set", "epochs=1"] if words[0] == "launch" else []
         done = sweep(*words, *shorter)
         judges_this_machine = words[0] == "doctor"  # and may find that something fails here
-        assert done.returncode == 0 or (judges_this_machine and done.returncode == 1), f"{example}\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0 or (judges_this_machine and done.returncode == 1), (
+            f"{example}\n{done.stdout}{done.stderr}"
+        )
 
 
 CLUSTER = (REPO / "docs" / "slurm.md").read_text()
@@ -61,7 +70,9 @@ def test_the_cluster_pages_reasons_are_those_of_status():
 
     rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", CLUSTER, re.MULTILINE)
     told = {word: text for word, text in rows if word in re.findall(r"`([A-Z]\w+)`", CLUSTER)}
-    assert len(told) == 8 and all(explain(word) == f"{text} ({word})" for word, text in told.items())
+    assert len(told) == 8 and all(
+        explain(word) == f"{text} ({word})" for word, text in told.items()
+    )
 
 
 def test_the_cluster_pages_clusters_file_is_valid(tmp_path, monkeypatch):
@@ -78,7 +89,10 @@ def test_the_cluster_page_tells_the_rules_of_trying_again():
     from orchestrator.store.state import State
 
     assert {State.STOPPED, State.PREEMPTED, State.LOST, State.TIMEOUT} == AUTOMATIC
-    assert RULES[State.PREEMPTED].idle == RULES[State.LOST].idle == 3 and RULES[State.TIMEOUT].idle == 1
+    assert (
+        RULES[State.PREEMPTED].idle == RULES[State.LOST].idle == 3
+        and RULES[State.TIMEOUT].idle == 1
+    )
 
 
 def test_the_manuals_spec_expands(tmp_path):
@@ -88,7 +102,9 @@ def test_the_manuals_spec_expands(tmp_path):
         assert len(expand(load_sweep(tmp_path / "spec.yaml", profile))) == 3
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{file.name}" for file in sorted((REPO / "docs").glob("*.md")))])
+@pytest.mark.parametrize(
+    "page", ["README.md", *(f"docs/{file.name}" for file in sorted((REPO / "docs").glob("*.md")))]
+)
 def test_links_lead_to_files(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", (REPO / page).read_text()):
         assert ((REPO / page).parent / target).exists(), f"{page} links to {target}"
@@ -101,7 +117,11 @@ def test_the_readme_shows_the_two_commands_on_top():
 def test_the_manual_names_every_key_of_status_json():
     from orchestrator.status.sweep_status import RunStatus, SweepStatus
 
-    keys = set(SweepStatus("x", 0.0).as_json()) | set(RunStatus.__dataclass_fields__) | {"progress", "group", "why"}
+    keys = (
+        set(SweepStatus("x", 0.0).as_json())
+        | set(RunStatus.__dataclass_fields__)
+        | {"progress", "group", "why"}
+    )
     assert not {key for key in keys if f"`{key}`" not in MANUAL}
 
 
@@ -115,7 +135,11 @@ def test_the_manual_names_every_variable_that_is_recorded():
 def test_the_page_on_reliability_names_tests_that_exist():
     page = (REPO / "docs" / "reliability.md").read_text()
     named = set(re.findall(r"`(test_\w+)`", page))
-    there = {name for file in (REPO / "tests").glob("test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())}
+    there = {
+        name
+        for file in (REPO / "tests").glob("test_*.py")
+        for name in re.findall(r"def (test_\w+)", file.read_text())
+    }
     assert len(named) > 40 and not named - there
 
 
@@ -125,7 +149,9 @@ def test_the_page_on_the_database_names_every_table_and_column():
     page = (REPO / "docs" / "database.md").read_text()
     for table in metadata.tables.values():
         (line,) = [line for line in page.splitlines() if line.startswith(f"| `{table.name}` |")]
-        assert set(re.findall(r"`(\w+)`", line)[1:]) == {column.name for column in table.columns}, table.name
+        assert set(re.findall(r"`(\w+)`", line)[1:]) == {column.name for column in table.columns}, (
+            table.name
+        )
 
 
 def test_the_spec_page_names_every_key_of_resources():

@@ -41,7 +41,9 @@ def levels(findings):
 
 def test_a_good_folder_passes_and_nothing_stays_in_it(tmp_path):
     found = levels(files.check_files(tmp_path / "not" / "there", on_cluster=False))
-    assert {found[name] for name in ("file system", "permissions", "locks", "claims", "clock")} == {Level.OK}
+    assert {found[name] for name in ("file system", "permissions", "locks", "claims", "clock")} == {
+        Level.OK
+    }
     assert list(tmp_path.iterdir()) == []
 
 
@@ -51,7 +53,9 @@ def test_a_local_disk_is_a_warning_on_a_cluster_only(tmp_path):
 
 
 def test_locks_that_do_not_exclude_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(files.fcntl, "flock", lambda *_: None)  # as on a mount with locks of its own on each node
+    monkeypatch.setattr(
+        files.fcntl, "flock", lambda *_: None
+    )  # as on a mount with locks of its own on each node
     assert files.locks(tmp_path).level == Level.FAIL
 
 
@@ -88,13 +92,20 @@ def test_a_clock_that_is_off_is_found_with_its_sign(tmp_path, monkeypatch, hours
 
 def test_little_space_and_few_inodes_are_found(tmp_path, monkeypatch):
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=5e9))
-    monkeypatch.setattr(files.os, "statvfs", lambda _: SimpleNamespace(f_files=1_000_000, f_favail=500))
+    monkeypatch.setattr(
+        files.os, "statvfs", lambda _: SimpleNamespace(f_files=1_000_000, f_favail=500)
+    )
     assert files.space(tmp_path).level == files.inodes(tmp_path).level == Level.WARN
-    monkeypatch.setattr(files.os, "statvfs", lambda _: SimpleNamespace(f_files=0, f_favail=0))  # btrfs, some network ones
+    monkeypatch.setattr(
+        files.os, "statvfs", lambda _: SimpleNamespace(f_files=0, f_favail=0)
+    )  # btrfs, some network ones
     assert files.inodes(tmp_path).level == Level.OK
 
 
-@pytest.mark.parametrize(("printed", "level"), [("", Level.OK), ("Disk quotas: block limit reached on /home", Level.WARN)])
+@pytest.mark.parametrize(
+    ("printed", "level"),
+    [("", Level.OK), ("Disk quotas: block limit reached on /home", Level.WARN)],
+)
 def test_a_reached_quota_is_found(tmp_path, monkeypatch, printed, level):
     tool = tmp_path / "quota"
     tool.write_text(f"#!/bin/sh\nprintf '%s' '{printed}'\n")
@@ -122,7 +133,9 @@ def test_a_database_that_is_none_fails_and_a_new_one_is_not_made(tmp_path):
 
 
 def test_a_database_on_a_network_disk_is_a_warning(tmp_path, monkeypatch):
-    monkeypatch.setattr("orchestrator.doctor.database.filesystem_of", lambda _: FileSystem("nfs4", "/"))
+    monkeypatch.setattr(
+        "orchestrator.doctor.database.filesystem_of", lambda _: FileSystem("nfs4", "/")
+    )
     assert disk(tmp_path).level == Level.WARN
 
 
@@ -150,11 +163,11 @@ SlurmctldParameters     = preempt_send_user_signal
 
 Slurmctld(primary) at login is UP
 """
-PARTITION = "PartitionName=debug Default=YES GraceTime=10 MaxTime=UNLIMITED PreemptMode=REQUEUE State=UP\n"
-QOS = "normal||\nshort|2|25\nothers|1|1\n"
-SINFO = (
-    "debug*|up|infinite|1|gpu:4\nlong|up|2-00:00:00|3|(null)\nlong|up|2-00:00:00|1|gpu:a100:8(S:0)\ncpu|down|30:00|2|(null)\n"
+PARTITION = (
+    "PartitionName=debug Default=YES GraceTime=10 MaxTime=UNLIMITED PreemptMode=REQUEUE State=UP\n"
 )
+QOS = "normal||\nshort|2|25\nothers|1|1\n"
+SINFO = "debug*|up|infinite|1|gpu:4\nlong|up|2-00:00:00|3|(null)\nlong|up|2-00:00:00|1|gpu:a100:8(S:0)\ncpu|down|30:00|2|(null)\n"
 
 
 def answers(monkeypatch, module, **by_command):
@@ -180,14 +193,24 @@ def test_the_configuration_is_read(config):
 
 def test_accounting_answers_is_off_or_is_down(config, monkeypatch):
     assert cluster.accounting(config).level == Level.OK
-    assert cluster.accounting({"AccountingStorageType": "accounting_storage/none"}).level == Level.WARN
+    assert (
+        cluster.accounting({"AccountingStorageType": "accounting_storage/none"}).level == Level.WARN
+    )
     answers(monkeypatch, cluster, sacct=SchedulerError("sacct failed: Connection refused"))
     found = cluster.accounting(config)
     assert found.level == Level.WARN and "Connection refused" in found.found
 
 
 def test_commands_that_are_missing_are_named(monkeypatch):
-    answers(monkeypatch, cluster, sbatch="", squeue="", scontrol="", scancel=SchedulerError("scancel is not here"), sinfo="")
+    answers(
+        monkeypatch,
+        cluster,
+        sbatch="",
+        squeue="",
+        scontrol="",
+        scancel=SchedulerError("scancel is not here"),
+        sinfo="",
+    )
     found = cluster.commands()
     assert found.level == Level.FAIL and "scancel" in found.found
 
@@ -196,17 +219,27 @@ def test_the_array_limit_is_the_highest_index(config):
     assert (
         "1,001 jobs" in limits.array_size(config).found
     )  # with indices 0 to 1000; rnabio/sracha-rs#81: index 1001 is too high
-    assert limits.array_size({}).level == Level.WARN and limits.array_size({"MaxArraySize": "0"}).level == Level.WARN
+    assert (
+        limits.array_size({}).level == Level.WARN
+        and limits.array_size({"MaxArraySize": "0"}).level == Level.WARN
+    )
 
 
 def test_a_short_memory_is_a_warning(config):
-    assert limits.memory(config).level == Level.OK and limits.memory({"MinJobAge": "2 sec"}).level == Level.WARN
+    assert (
+        limits.memory(config).level == Level.OK
+        and limits.memory({"MinJobAge": "2 sec"}).level == Level.WARN
+    )
 
 
 def test_own_limits_are_those_of_association_and_qos(monkeypatch):
     answers(monkeypatch, slurm_limits, sacctmgr="")
     assert limits.own_limits().found == "none"
-    monkeypatch.setattr(slurm_limits, "ask", lambda *words, **_: "normal,short|4|\n" if "associations" in words else QOS)
+    monkeypatch.setattr(
+        slurm_limits,
+        "ask",
+        lambda *words, **_: "normal,short|4|\n" if "associations" in words else QOS,
+    )
     found = limits.own_limits()
     assert found.level == Level.WARN and found.found.split("; ") == [
         "you: 4 jobs at once",
@@ -225,7 +258,10 @@ def test_preemption_is_described(config, monkeypatch):
     assert found["time to leave"].level == Level.OK and "debug 40 s" in found["time to leave"].found
     quick = {**config, "KillWait": "5 sec", "JobRequeue": "0", "SlurmctldParameters": "(null)"}
     found = {one.name: one for one in preemption.check_preemption(quick, settings)}
-    assert found["time to leave"].level == found["requeue"].level == Level.WARN and "SIGTERM alone" in found["signal"].found
+    assert (
+        found["time to leave"].level == found["requeue"].level == Level.WARN
+        and "SIGTERM alone" in found["signal"].found
+    )
     assert "off" in preemption.mode({"PreemptType": "preempt/none"}, {}).found
     assert preemption.mode({**config, "PreemptMode": "GANG,SUSPEND"}, {}).level == Level.WARN
 
@@ -242,16 +278,28 @@ def test_partitions_are_read_with_gpus_and_limits(known):
         ("long", 4, 2880, True),
         ("cpu", 2, 30, False),
     ]
-    assert [one.level for one in partitions.check_partitions(known, [])] == [Level.OK, Level.OK, Level.WARN]
+    assert [one.level for one in partitions.check_partitions(known, [])] == [
+        Level.OK,
+        Level.OK,
+        Level.WARN,
+    ]
     assert [one.level for one in partitions.check_partitions([], [])] == [Level.FAIL]
 
 
 FITS = {
     "the default partition": (Resources(gpus=1), Level.OK, "debug"),
     "a partition that is none": (Resources(partition="lon"), Level.FAIL, "debug, long, cpu"),
-    "GPUs where there are none": (Resources(gpus=1, partition="cpu", timeout_min=10), Level.FAIL, "debug, long"),
+    "GPUs where there are none": (
+        Resources(gpus=1, partition="cpu", timeout_min=10),
+        Level.FAIL,
+        "debug, long",
+    ),
     "no GPUs there": (Resources(gpus=0, partition="cpu", timeout_min=10), Level.OK, "cpu"),
-    "longer than allowed": (Resources(gpus=0, partition="cpu", timeout_min=31), Level.FAIL, "timeout_min"),
+    "longer than allowed": (
+        Resources(gpus=0, partition="cpu", timeout_min=31),
+        Level.FAIL,
+        "timeout_min",
+    ),
 }
 
 
@@ -268,7 +316,10 @@ def test_a_request_fits_its_partition_or_is_told_why_not(known, name):
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / probe.LOCK).touch()
-    write_json(tmp_path / probe.ASKED, [{"name": "digits"}, {"name": "arrays", "path": str(tmp_path / "none.npz")}])
+    write_json(
+        tmp_path / probe.ASKED,
+        [{"name": "digits"}, {"name": "arrays", "path": str(tmp_path / "none.npz")}],
+    )
     return tmp_path
 
 
@@ -283,20 +334,40 @@ def test_the_probe_writes_what_it_finds(folder):
 
 def test_locks_that_hold_on_one_node_only_are_seen(folder):
     assert probe._lock_is_free(folder / probe.LOCK) is True  # held on the login node, but free here
-    assert [judge_probe.lock(free).level for free in (True, None, False)] == [Level.WARN, Level.WARN, Level.OK]
+    assert [judge_probe.lock(free).level for free in (True, None, False)] == [
+        Level.WARN,
+        Level.WARN,
+        Level.OK,
+    ]
 
 
 def good_report(**changes):
     training = {"error": None, "gpus": 1, "torch": "2.6"}
     tmp = {"path": "/tmp", "free_bytes": 1e12}
-    common = {"host": "n1", "code": "/home/me/byol", "lock_is_free": False, "file_clock_offset_s": 0.0, "missing_data": []}
+    common = {
+        "host": "n1",
+        "code": "/home/me/byol",
+        "lock_is_free": False,
+        "file_clock_offset_s": 0.0,
+        "missing_data": [],
+    }
     return {**common, "tmp": tmp, "training": training, **changes}
 
 
 BITES = {
     "nothing": ({}, 0, None, Level.OK),
-    "no module": ({"training": {"error": "ImportError: x", "gpus": 1, "torch": None}}, 0, "code in a job", Level.FAIL),
-    "no GPU": ({"training": {"error": None, "gpus": 0, "torch": "2.6"}}, 0, "GPUs in a job", Level.FAIL),
+    "no module": (
+        {"training": {"error": "ImportError: x", "gpus": 1, "torch": None}},
+        0,
+        "code in a job",
+        Level.FAIL,
+    ),
+    "no GPU": (
+        {"training": {"error": None, "gpus": 0, "torch": "2.6"}},
+        0,
+        "GPUs in a job",
+        Level.FAIL,
+    ),
     "no data": ({"missing_data": ["stl10 is not in /data"]}, 0, "data in a job", Level.FAIL),
     "a clock an hour ahead": ({"file_clock_offset_s": -3600.0}, 3600, "clocks", Level.WARN),
     "a slow file system": ({}, -60, "file sight", Level.WARN),
@@ -309,7 +380,9 @@ def test_a_report_is_judged(tmp_path, name):
     changes, later_s, culprit, level = BITES[name]
     found = good_report(**changes, written_at=time.time() + later_s)
     told = levels(judge_probe.read_report(found, "7", 1, time.time(), tmp_path))
-    assert {key: value for key, value in told.items() if value != Level.OK} == ({culprit: level} if culprit else {})
+    assert {key: value for key, value in told.items() if value != Level.OK} == (
+        {culprit: level} if culprit else {}
+    )
 
 
 def play(fake, script):
@@ -334,9 +407,14 @@ def test_a_probe_job_comes_back_and_leaves_nothing(fake_slurm, tmp_path, spec_fi
     found = levels(send_probe.probe_cluster(root, load_sweep(spec_file()), 60, notes.append))
     node.join(30)
     assert set(found.values()) == {Level.OK} and len(found) == 8, found
-    assert notes[0].startswith("probe is SLURM job") and list((root.path / "doctor").iterdir()) == []
+    assert (
+        notes[0].startswith("probe is SLURM job") and list((root.path / "doctor").iterdir()) == []
+    )
     (submitted,) = fake_slurm.calls("sbatch")
-    assert "--hold" in submitted and [words[0] for words in fake_slurm.calls("scontrol")] == ["show", "release"]
+    assert "--hold" in submitted and [words[0] for words in fake_slurm.calls("scontrol")] == [
+        "show",
+        "release",
+    ]
 
 
 def test_a_probe_job_that_never_starts_is_cancelled_and_says_why(fake_slurm, tmp_path):
@@ -345,26 +423,39 @@ def test_a_probe_job_that_never_starts_is_cancelled_and_says_why(fake_slurm, tmp
     assert {job["state"] for job in fake_slurm.jobs().values()} == {"CANCELLED"}
 
 
-def test_the_clusters_own_defaults_count_and_a_mistake_in_them_is_told(fake_slurm, tmp_path, spec_file, monkeypatch):
+def test_the_clusters_own_defaults_count_and_a_mistake_in_them_is_told(
+    fake_slurm, tmp_path, spec_file, monkeypatch
+):
     file = tmp_path / "clusters.yaml"
     monkeypatch.setenv("SWEEP_CLUSTERS", str(file))
     file.write_text("clusters: {fake: {partition: high, setup: [echo prepared], account: lab}}\n")
     (asked,) = requests.requests_of_sweep(load_sweep(spec_file()), "fake")
-    assert (asked.partition, asked.gpus) == ("high", 0) and "describes fake" in requests.check_clusters("fake").found
+    assert (asked.partition, asked.gpus) == (
+        "high",
+        0,
+    ) and "describes fake" in requests.check_clusters("fake").found
     assert "says nothing of other" in requests.check_clusters("other").found
     send_probe.probe_cluster(Root(tmp_path / "root"), load_sweep(spec_file()), 0.5, lambda _: None)
     (submitted,) = fake_slurm.calls("sbatch")
     assert {"--partition=high", "--account=lab"} <= set(submitted)
     file.write_text("clusters: {fake: {partitoin: high}}\n")
     found = requests.check_clusters("fake")
-    assert found.level == Level.FAIL and "clusters.yaml:1" in found.found and "did you mean 'partition'" in found.found
+    assert (
+        found.level == Level.FAIL
+        and "clusters.yaml:1" in found.found
+        and "did you mean 'partition'" in found.found
+    )
 
 
 def test_a_probe_job_that_dies_shows_its_last_words(fake_slurm, tmp_path, monkeypatch):
     monkeypatch.setattr(send_probe, "_LATE_S", 0.5)
 
     def die(job_id):
-        (output,) = [word.partition("=")[2] for word in fake_slurm.calls("sbatch")[0] if word.startswith("--output=")]
+        (output,) = [
+            word.partition("=")[2]
+            for word in fake_slurm.calls("sbatch")[0]
+            if word.startswith("--output=")
+        ]
         Path(output).write_text("/usr/bin/python: no such file\n")
         fake_slurm.end(job_id, state="FAILED", exit="127:0")
 
@@ -384,6 +475,11 @@ def test_doctor_examines_the_cluster_from_the_command_line(fake_slurm, sweep, sp
     assert found["ok"] and {"this machine", "run folders", "database", "spec", "SLURM"} == {
         one["topic"] for one in found["findings"]
     }
-    fake_slurm.fail("scontrol", stderr="slurm_load_ctl_conf error: Unable to contact slurm controller", times=9)
+    fake_slurm.fail(
+        "scontrol", stderr="slurm_load_ctl_conf error: Unable to contact slurm controller", times=9
+    )
     down = sweep("doctor", check=1)
-    assert "Unable to contact slurm controller" in " ".join(down.stdout.split()) and not (tmp_path / "sweep-runs").exists()
+    assert (
+        "Unable to contact slurm controller" in " ".join(down.stdout.split())
+        and not (tmp_path / "sweep-runs").exists()
+    )

@@ -1,4 +1,6 @@
-"""What leaves results.db: exports in three formats and DataFrames, held against each other and against the event logs."""
+"""What leaves results.db: exports in three formats and DataFrames, held against each other and
+against the event logs.
+"""
 
 import csv
 import json
@@ -39,7 +41,9 @@ FORMULA = "=HYPERLINK(1)"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A root and its database: a run done in two attempts, one failed amid values that are not finite, two not started."""
+    """A root and its database: a run done in two attempts, one failed amid values that are not
+    finite, two not started.
+    """
     folder = tmp_path_factory.mktemp("place")
     (folder / "tiny.yaml").write_text(SPEC)
     root = Root(folder / "root")
@@ -48,7 +52,9 @@ def place(tmp_path_factory):
     done, failed = root.runs()[:2]
     asked = iter(range(3))
     job = AttemptContext("inline", capture=False, device="cpu", threads=1, log_every=1)
-    run_attempt(root.path, done.run_id, job, lambda: None if next(asked, None) is not None else "asked to")
+    run_attempt(
+        root.path, done.run_id, job, lambda: None if next(asked, None) is not None else "asked to"
+    )
     run_attempt(root.path, done.run_id, job, lambda: None)
     fail(failed, job)
     collect(root, open_database(str(folder / "results.db")), Queue())
@@ -58,11 +64,24 @@ def place(tmp_path_factory):
 def fail(run, job):
     attempt = run.attempt(1)
     (run.path / "attempts").mkdir()
-    claim_folder(attempt.path, "claim.json", {"process": asdict(this_process()), "job": asdict(job), "claimed_at": 1.0})
+    claim_folder(
+        attempt.path,
+        "claim.json",
+        {"process": asdict(this_process()), "job": asdict(job), "claimed_at": 1.0},
+    )
     with RecordLog(attempt.events) as log:
         for step in range(6):
             metrics = {name: values[step] for name, values in ODD.items()}
-            log.append({"t": 2.0, "type": "metrics", "step": step, "epoch": 0, "metrics": metrics, "images_per_s": 5.0})
+            log.append(
+                {
+                    "t": 2.0,
+                    "type": "metrics",
+                    "step": step,
+                    "epoch": 0,
+                    "metrics": metrics,
+                    "images_per_s": 5.0,
+                }
+            )
         log.append({"t": 3.0, "type": "end", "state": "FAILED", "reason": FORMULA})
 
 
@@ -73,7 +92,10 @@ def written(place, folder, format_):
 def logged(run, metric):
     """Return {(attempt, step): value} from the event logs."""
     return {
-        (attempt.number, record["step"]): {**record["metrics"], "images_per_s": record["images_per_s"]}[metric]
+        (attempt.number, record["step"]): {
+            **record["metrics"],
+            "images_per_s": record["images_per_s"],
+        }[metric]
         for attempt in run.attempts()
         for record in RecordReader(attempt.events)
         if record["type"] == "metrics"
@@ -98,7 +120,13 @@ def test_every_format_holds_the_whole_series_of_the_event_logs(place, tmp_path, 
     for run in place[2:]:
         for metric in ("loss", "images_per_s"):
             found = frame[(frame["run_id"] == run.run_id) & (frame["metric"] == metric)]
-            values = dict(zip(zip(found["attempt"], found["step"], strict=True), map(float, found["value"]), strict=True))
+            values = dict(
+                zip(
+                    zip(found["attempt"], found["step"], strict=True),
+                    map(float, found["value"]),
+                    strict=True,
+                )
+            )
             expected = logged(run, metric)
             assert values.keys() == expected.keys() and len(expected) >= 6
             assert all(same(values[key], expected[key]) for key in expected)
@@ -115,15 +143,23 @@ def test_csv_has_settings_and_results_as_columns_and_no_formula(place, tmp_path)
     assert runs.loc[failed.run_id, "reason"] == f"'{FORMULA}"
     for file in files.values():
         cells = [cell for row in csv.reader(file.open()) for cell in row]
-        assert not [cell for cell in cells if cell[:1] in tuple("=+@\t\r") or re.match(r"-(?![\d.]|inf)", cell)]
+        assert not [
+            cell
+            for cell in cells
+            if cell[:1] in tuple("=+@\t\r") or re.match(r"-(?![\d.]|inf)", cell)
+        ]
 
 
 def test_json_is_strict_and_a_line_a_record(place, tmp_path):
     for file in written(place, tmp_path, "json").values():
         lines = file.read_text().splitlines()
-        records = json.loads("\n".join(lines), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+        records = json.loads(
+            "\n".join(lines), parse_constant=lambda name: pytest.fail(f"{name} is no JSON")
+        )
         assert records == [json.loads(line.removesuffix(",")) for line in lines[1:-1]] != []
-    values = {record["value"] for record in json.loads((tmp_path / "json" / "series.json").read_text())}
+    values = {
+        record["value"] for record in json.loads((tmp_path / "json" / "series.json").read_text())
+    }
     assert {"nan", "inf", "-inf"} <= values
 
 
@@ -133,11 +169,19 @@ def test_parquet_keeps_types_and_tells_nan_from_nothing(place, tmp_path):
 
     files = written(place, tmp_path, "parquet")
     series = parquet.read_table(files["series"])
-    assert series.schema.field("step").type == arrow.int64() and series.schema.field("value").type == arrow.float64()
-    assert compute.sum(compute.is_nan(series["value"])).as_py() == 1 and series["value"].null_count == 0
+    assert (
+        series.schema.field("step").type == arrow.int64()
+        and series.schema.field("value").type == arrow.float64()
+    )
+    assert (
+        compute.sum(compute.is_nan(series["value"])).as_py() == 1
+        and series["value"].null_count == 0
+    )
     runs = pd.read_parquet(files["runs"]).set_index("run_id")
     config = runs.loc[place[2].run_id, "config"]
-    assert config["optimizer.lr"] == pytest.approx(place[2].config().optimizer.lr) and isinstance(config["epochs"], int)
+    assert config["optimizer.lr"] == pytest.approx(place[2].config().optimizer.lr) and isinstance(
+        config["epochs"], int
+    )
     assert list(runs.loc[place[2].run_id, "sweeps"]) == ["tiny"]
     assert json.loads(pd.read_parquet(files["attempts"])["origin"][0])["versions"]["python"]
 
@@ -161,13 +205,24 @@ def test_memory_does_not_grow_with_the_points(tmp_path, format_):
         pytest.importorskip("pyarrow")
     many = [(run, 1, step, 1, step / 7, None) for run in range(1, 31) for step in range(10_000)]
     with open_database(str(tmp_path / "big.db")).begin() as connection:
-        row = {"root": "r", "seed": 0, "config": "{}", "data_fingerprint": "", "data_split": "", "semantics": 1}
+        row = {
+            "root": "r",
+            "seed": 0,
+            "config": "{}",
+            "data_fingerprint": "",
+            "data_split": "",
+            "semantics": 1,
+        }
         row |= {"state": "COMPLETED", "attempt": 1, "planned_at": 0.0, "stamp": ""}
-        connection.execute(insert(schema.runs), [{"id": i, "run_id": f"{i:064x}", **row} for i in range(1, 31)])
+        connection.execute(
+            insert(schema.runs), [{"id": i, "run_id": f"{i:064x}", **row} for i in range(1, 31)]
+        )
         connection.execute(insert(schema.metrics), [{"id": 1, "name": "loss"}])
         connection.exec_driver_sql("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?)", many)
     del many
-    export(str(tmp_path / "big.db"), tmp_path / "warm", format_)  # so that what modules keep is not counted
+    export(
+        str(tmp_path / "big.db"), tmp_path / "warm", format_
+    )  # so that what modules keep is not counted
     tracemalloc.start()
     export(str(tmp_path / "big.db"), tmp_path / "out", format_)
     peak_bytes = tracemalloc.get_traced_memory()[1]
@@ -210,8 +265,17 @@ def test_frames_hold_what_the_exports_hold(place, tmp_path):
 
 def test_frames_are_typed(place):
     runs = load.runs(db=str(place[1]))
-    types = {name: str(runs[name].dtype) for name in ("run_id", "seed", "wall_s", "optimizer.lr", "epochs")}
-    assert types == {"run_id": "string", "seed": "Int64", "wall_s": "float64", "optimizer.lr": "float64", "epochs": "Int64"}
+    types = {
+        name: str(runs[name].dtype)
+        for name in ("run_id", "seed", "wall_s", "optimizer.lr", "epochs")
+    }
+    assert types == {
+        "run_id": "string",
+        "seed": "Int64",
+        "wall_s": "float64",
+        "optimizer.lr": "float64",
+        "epochs": "Int64",
+    }
     assert str(load.attempts(db=place[1])["exact"].dtype) == "boolean"
     assert set(load.sweeps(db=place[1])["run_id"]) == set(runs["run_id"])
 
@@ -221,23 +285,39 @@ def test_a_series_takes_the_highest_attempt_where_several_logged_a_step(place):
     found = load.series("loss", db=place[1])
     ours = found[found["run_id"] == done.run_id]
     expected = {step: value for (_, step), value in sorted(logged(done, "loss").items())}
-    assert dict(zip(ours["step"], ours["value"], strict=True)) == expected and set(ours["attempt"]) == {1, 2}
+    assert dict(zip(ours["step"], ours["value"], strict=True)) == expected and set(
+        ours["attempt"]
+    ) == {1, 2}
     odd = load.series("loss", [failed.run_id], db=place[1])["value"].tolist()
     assert all(same(one, other) for one, other in zip(odd, ODD["loss"], strict=True))
-    with pytest.raises(load.UnknownMetricError, match="no series 'los' in these runs; metrics: .*loss"):
+    with pytest.raises(
+        load.UnknownMetricError, match="no series 'los' in these runs; metrics: .*loss"
+    ):
         load.series("los", db=place[1])
-    assert load.series("loss", failed.run_id, db=place[1]).equals(load.series("loss", [failed.run_id], db=place[1]))
+    assert load.series("loss", failed.run_id, db=place[1]).equals(
+        load.series("loss", [failed.run_id], db=place[1])
+    )
     with pytest.raises(load.UnknownRunError, match="no run has the id '9310'; ids are whole"):
         load.series("loss", ["9310"], db=place[1])
 
 
 def test_an_overlap_of_attempts_is_taken_from_the_later(place, tmp_path):
     with open_database(str(tmp_path / "two.db")).begin() as connection:
-        row = {"root": "r", "seed": 0, "config": "{}", "data_fingerprint": "", "data_split": "", "semantics": 1}
+        row = {
+            "root": "r",
+            "seed": 0,
+            "config": "{}",
+            "data_fingerprint": "",
+            "data_split": "",
+            "semantics": 1,
+        }
         row |= {"state": "RUNNING", "attempt": 2, "planned_at": 0.0, "stamp": ""}
         connection.execute(insert(schema.runs).values(id=1, run_id="a" * 64, **row))
         connection.execute(insert(schema.metrics).values(id=1, name="loss"))
-        points = [(1, 1, step, attempt, float(attempt), None) for step, attempt in ((0, 1), (1, 1), (1, 2), (2, 2))]
+        points = [
+            (1, 1, step, attempt, float(attempt), None)
+            for step, attempt in ((0, 1), (1, 1), (1, 2), (2, 2))
+        ]
         connection.exec_driver_sql("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?)", points)
     assert load.series("loss", db=tmp_path / "two.db")["value"].tolist() == [1.0, 2.0, 2.0]
 
@@ -261,12 +341,17 @@ def test_reading_leaves_the_database_as_it_is_and_cannot_write(place):
 
 
 def test_a_missing_or_foreign_database_is_said(tmp_path):
-    with pytest.raises(NoDatabaseError, match=r"nothing.db: there is no such database; `sweep status` makes it from the runs"):
+    with pytest.raises(
+        NoDatabaseError,
+        match=r"nothing.db: there is no such database; `sweep status` makes it from the runs",
+    ):
         load.runs(db=tmp_path / "nothing.db")
     assert list(tmp_path.iterdir()) == []
     with open_database(str(tmp_path / "old ?#%.db")).begin() as connection:
         connection.execute(schema.meta.update().values(value="0"))
-    with pytest.raises(NoDatabaseError, match="schema version 0, this program reads version .*sweep rebuild"):
+    with pytest.raises(
+        NoDatabaseError, match="schema version 0, this program reads version .*sweep rebuild"
+    ):
         load.runs(db=tmp_path / "old ?#%.db")
     (tmp_path / "text").write_text("no database at all" * 100)
     with pytest.raises(NoDatabaseError, match="file is not a database"):
@@ -274,7 +359,11 @@ def test_a_missing_or_foreign_database_is_said(tmp_path):
 
 
 def test_the_manuals_example_runs_on_a_real_database(place):
-    (program,) = re.findall(r"```python\n(.*?)```", (REPO / "docs" / "results.md").read_text(), re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", program], cwd=place[1].parent, capture_output=True, text=True)
+    (program,) = re.findall(
+        r"```python\n(.*?)```", (REPO / "docs" / "results.md").read_text(), re.DOTALL
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=place[1].parent, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert "projector.norm" in done.stdout and "BYOL" in done.stdout

@@ -12,20 +12,32 @@ def run(*words):
 @pytest.fixture
 def array(fake_slurm):
     """An array of four held tasks, called `mine`."""
-    done = run("sbatch", "--hold", "--parsable", "--job-name=mine", "--array=0-3%2", "--wrap", "true")
+    done = run(
+        "sbatch", "--hold", "--parsable", "--job-name=mine", "--array=0-3%2", "--wrap", "true"
+    )
     return done.stdout.strip()
 
 
 def test_an_array_waits_is_released_runs_and_ends(fake_slurm, array):
-    assert run("squeue", "-h", "--name=mine", "-o", "%i|%T|%r").stdout == f"{array}_[0,1,2,3%2]|PENDING|JobHeldUser\n"
+    assert (
+        run("squeue", "-h", "--name=mine", "-o", "%i|%T|%r").stdout
+        == f"{array}_[0,1,2,3%2]|PENDING|JobHeldUser\n"
+    )
     assert run("scontrol", "release", array).returncode == 0
     fake_slurm.start(f"{array}_1")
-    listed = run("squeue", "--noheader", "--array", "--format=%i|%T|%r|%N", "--name=mine").stdout.splitlines()
-    assert listed[:2] == [f"{array}_0|PENDING|Priority|", f"{array}_1|RUNNING|None|fake1"] and len(listed) == 4
+    listed = run(
+        "squeue", "--noheader", "--array", "--format=%i|%T|%r|%N", "--name=mine"
+    ).stdout.splitlines()
+    assert (
+        listed[:2] == [f"{array}_0|PENDING|Priority|", f"{array}_1|RUNNING|None|fake1"]
+        and len(listed) == 4
+    )
     fake_slurm.end(f"{array}_1", state="TIMEOUT")
     fake_slurm.forget(f"{array}_1")
     assert f"{array}_1" not in run("squeue", "-hr", "--states=all", "-o", "%i").stdout
-    row = run("sacct", "-XnP", "--jobs", array, "--format=JobID,State,ExitCode").stdout.splitlines()[1]
+    row = run(
+        "sacct", "-XnP", "--jobs", array, "--format=JobID,State,ExitCode"
+    ).stdout.splitlines()[1]
     assert row == f"{array}_1|TIMEOUT|0:0"
 
 
@@ -53,7 +65,9 @@ def test_limits_are_kept(fake_slurm, settings, said):
 
 
 def test_a_submission_fails_as_scripted(fake_slurm):
-    fake_slurm.fail("sbatch", stderr="Socket timed out on send/recv operation", accepted=True, after=1)
+    fake_slurm.fail(
+        "sbatch", stderr="Socket timed out on send/recv operation", accepted=True, after=1
+    )
     assert [run("sbatch", "--wrap", "true").returncode for _ in range(3)] == [0, 1, 0]
     assert len(fake_slurm.jobs()) == 3 and len(fake_slurm.calls("sbatch")) == 3
 
@@ -62,4 +76,7 @@ def test_without_accounting_and_with_its_database_down(fake_slurm):
     fake_slurm.set(accounting="none")
     assert run("sacct", "-n").stderr == "Slurm accounting storage is disabled\n"
     fake_slurm.set(accounting="down")
-    assert run("sacct", "-n").returncode == 1 and "Connection refused" in run("sacctmgr", "show", "qos", "format=Name").stderr
+    assert (
+        run("sacct", "-n").returncode == 1
+        and "Connection refused" in run("sacctmgr", "show", "qos", "format=Name").stderr
+    )

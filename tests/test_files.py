@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from byol_core.files import RecordLog, RecordReader, claim_folder, read_json, write_atomic, write_json
+from byol_core.files import (
+    RecordLog,
+    RecordReader,
+    claim_folder,
+    read_json,
+    write_atomic,
+    write_json,
+)
 from byol_core.files.records import decode, encode
 
 
@@ -22,7 +29,9 @@ def write_log(path, records):
 def test_records_come_back_as_written_with_sequence_numbers(tmp_path):
     records = [{"type": "metrics", "step": i, "metrics": {"loss": 1 / (i + 1)}} for i in range(5)]
     write_log(tmp_path / "log", records)
-    assert list(RecordReader(tmp_path / "log")) == [{"seq": i, **record} for i, record in enumerate(records)]
+    assert list(RecordReader(tmp_path / "log")) == [
+        {"seq": i, **record} for i, record in enumerate(records)
+    ]
 
 
 def test_a_log_cut_at_any_byte_gives_its_whole_records(tmp_path):
@@ -48,7 +57,9 @@ def test_any_flipped_byte_costs_only_the_lines_it_touches_and_is_reported(tmp_pa
         read = {record["i"] for record in reader}
         line = sum(end < position for end in ends)
         hit = {line, line + 1} if position in ends else {line}
-        assert read >= set(range(3)) - hit and len(reader.damage) >= (0 if position == ends[-1] else 1), f"byte {position}"
+        assert read >= set(range(3)) - hit and len(reader.damage) >= (
+            0 if position == ends[-1] else 1
+        ), f"byte {position}"
         assert all(record in range(3) for record in read)
 
 
@@ -79,7 +90,9 @@ def test_a_reader_goes_on_from_its_offset(tmp_path):
 
 
 class FailingDisk:
-    """os.write and os.fsync that fail at the chosen calls; a failing write leaves half of its bytes."""
+    """os.write and os.fsync that fail at the chosen calls; a failing write leaves half of its
+    bytes.
+    """
 
     def __init__(self, monkeypatch, name, calls, errno):
         self.name, self.calls, self.errno, self.count = name, calls, errno, 0
@@ -98,7 +111,9 @@ class FailingDisk:
 @pytest.mark.parametrize("name", ["write", "fsync"])
 @pytest.mark.parametrize("k", range(1, 7))
 @pytest.mark.parametrize("errno", [5, 28, 122])
-def test_after_an_io_error_the_log_goes_on_in_a_new_segment_with_every_record(tmp_path, monkeypatch, name, k, errno):
+def test_after_an_io_error_the_log_goes_on_in_a_new_segment_with_every_record(
+    tmp_path, monkeypatch, name, k, errno
+):
     path = tmp_path / "log"
     with RecordLog(path) as log:
         FailingDisk(monkeypatch, name, {k}, errno)
@@ -112,7 +127,9 @@ def test_after_an_io_error_the_log_goes_on_in_a_new_segment_with_every_record(tm
     assert [record["i"] for record in read if record["seq"] >= k - 1][-1] == 5
 
 
-def test_an_error_that_stays_is_raised_and_what_it_hit_comes_with_the_next_record(tmp_path, monkeypatch):
+def test_an_error_that_stays_is_raised_and_what_it_hit_comes_with_the_next_record(
+    tmp_path, monkeypatch
+):
     path = tmp_path / "log"
     with RecordLog(path) as log:
         log.append({"i": 0}, durable=True)
@@ -135,13 +152,19 @@ def test_a_reader_that_waits_at_the_end_of_a_segment_goes_on_with_the_next(tmp_p
         monkeypatch.undo()
         log.append({"i": 2}, durable=True)
         again = RecordReader(path, reader.cursor)
-        assert [record["i"] for record in again] == [1, 2] and again.damage == [] and again.cursor.segment == 1
+        assert (
+            [record["i"] for record in again] == [1, 2]
+            and again.damage == []
+            and again.cursor.segment == 1
+        )
 
 
 def test_metrics_reach_the_disk_every_few_seconds_and_marked_records_at_once(tmp_path, monkeypatch):
     synced = []
     original = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(descriptor), original(descriptor))[1])
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: (synced.append(descriptor), original(descriptor))[1]
+    )
     now = [100.0]
     monkeypatch.setattr("byol_core.files.records.time.monotonic", lambda: now[0])
     with RecordLog(tmp_path / "log", sync_every_s=5.0) as log:
@@ -161,7 +184,11 @@ NUMBERS_AND_TEXT = st.floats() | st.text(max_size=20) | st.integers(-(2**53), 2*
 
 
 @settings(max_examples=200)
-@given(st.dictionaries(st.text(max_size=5), NUMBERS_AND_TEXT | st.lists(NUMBERS_AND_TEXT, max_size=3), max_size=5))
+@given(
+    st.dictionaries(
+        st.text(max_size=5), NUMBERS_AND_TEXT | st.lists(NUMBERS_AND_TEXT, max_size=3), max_size=5
+    )
+)
 def test_every_record_survives_the_line_format_as_strict_json(values):
     line = encode(7, {"values": values})
     assert line.count(b"\n") == 1
@@ -196,5 +223,7 @@ def test_strict_json_refuses_nan(tmp_path):
 def test_one_of_many_claims_wins(tmp_path):
     with ThreadPoolExecutor(16) as pool:
         for i in range(50):
-            won = list(pool.map(lambda _, i=i: claim_folder(tmp_path / f"{i}", "claim.json", i), range(16)))
+            won = list(
+                pool.map(lambda _, i=i: claim_folder(tmp_path / f"{i}", "claim.json", i), range(16))
+            )
             assert won.count(True) == 1

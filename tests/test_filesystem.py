@@ -13,13 +13,22 @@ MOUNTS = """\
 
 @pytest.mark.parametrize(
     ("kind", "network"),
-    [("nfs4", True), ("lustre", True), ("fuse.sshfs", True), ("gpfs", True), ("xfs", False), ("overlay", False)],
+    [
+        ("nfs4", True),
+        ("lustre", True),
+        ("fuse.sshfs", True),
+        ("gpfs", True),
+        ("xfs", False),
+        ("overlay", False),
+    ],
 )
 def test_the_deepest_mount_decides(tmp_path, kind, network):
     (tmp_path / "scratch disk").mkdir()
     mounts = tmp_path / "mountinfo"
     mounts.write_text(MOUNTS.format(home=tmp_path, kind=kind))
-    assert filesystem_of(tmp_path / "sweeps" / "not yet there", mounts) == FileSystem(kind, str(tmp_path))
+    assert filesystem_of(tmp_path / "sweeps" / "not yet there", mounts) == FileSystem(
+        kind, str(tmp_path)
+    )
     assert filesystem_of(tmp_path, mounts).is_network is network
     assert filesystem_of(tmp_path / "scratch disk" / "results.db", mounts).kind == "xfs"
     assert filesystem_of(tmp_path.parent, mounts).kind == "ext4"
@@ -41,7 +50,9 @@ def test_this_machine_has_a_file_system(tmp_path):
     assert filesystem_of(tmp_path).kind != "unknown"
 
 
-def test_a_database_on_a_network_file_system_keeps_a_rollback_journal_and_says_why(tmp_path, monkeypatch):
+def test_a_database_on_a_network_file_system_keeps_a_rollback_journal_and_says_why(
+    tmp_path, monkeypatch
+):
     from orchestrator.database import connect
 
     assert connect.shared_warning(str(tmp_path / "local.db")) is None

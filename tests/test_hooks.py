@@ -1,4 +1,6 @@
-"""What a sweep's end tells the outside: a command and a webhook, called once, whose failures are warnings."""
+"""What a sweep's end tells the outside: a command and a webhook, called once, whose failures are
+warnings.
+"""
 
 import json
 import os
@@ -14,7 +16,12 @@ from orchestrator.status.sweep_status import RunStatus, SweepStatus
 from orchestrator.store.state import State
 
 DONE = SweepStatus(
-    "demo", 0.0, runs=[RunStatus("a" * 64, "byol", 0, State.COMPLETED), RunStatus("b" * 64, "byol", 1, State.OOM)]
+    "demo",
+    0.0,
+    runs=[
+        RunStatus("a" * 64, "byol", 0, State.COMPLETED),
+        RunStatus("b" * 64, "byol", 1, State.OOM),
+    ],
 )
 
 
@@ -43,7 +50,9 @@ def listener(status=200):
 
 def test_the_outcome_says_it_in_words_and_in_numbers():
     told = outcome(DONE, 1)
-    assert told["text"] == "demo: 1/2 done, 1 oom" and told["ok"] is False and told["exit_status"] == 1
+    assert (
+        told["text"] == "demo: 1/2 done, 1 oom" and told["ok"] is False and told["exit_status"] == 1
+    )
     assert told["groups"] == {"done": 1, "running": 0, "pending": 0, "failed": 1}
     assert outcome(DONE, 1, "its first runs failed")["text"].endswith("(its first runs failed)")
 
@@ -98,11 +107,23 @@ def test_a_launch_calls_them_once_at_its_end(sweep, spec_file, tmp_path):
             env={**os.environ, VARIABLE: url},
         )
     assert json.loads((tmp_path / "told").read_text()) == received[0] and len(received) == 1
-    assert received[0]["text"].startswith("tiny: 2/4 done") or received[0]["text"].startswith("tiny: 2/2 done")
+    assert received[0]["text"].startswith("tiny: 2/4 done") or received[0]["text"].startswith(
+        "tiny: 2/2 done"
+    )
     everything = [file for file in (tmp_path / "sweep-runs").rglob("*") if file.is_file()]
     assert everything and not [file for file in everything if b"secret-token" in file.read_bytes()]
 
 
-def test_a_launch_that_does_not_wait_says_that_nobody_will_call(fake_slurm, sweep, spec_file, tmp_path):
-    done = sweep("launch", spec_file(), "--executor", "slurm", "--on-end", f"touch {tmp_path / 'called'}", check=0)
+def test_a_launch_that_does_not_wait_says_that_nobody_will_call(
+    fake_slurm, sweep, spec_file, tmp_path
+):
+    done = sweep(
+        "launch",
+        spec_file(),
+        "--executor",
+        "slurm",
+        "--on-end",
+        f"touch {tmp_path / 'called'}",
+        check=0,
+    )
     assert "add --wait or --controller" in done.stderr and not (tmp_path / "called").exists()

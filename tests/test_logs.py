@@ -1,4 +1,6 @@
-"""`sweep logs`: follows a run through its attempts, without pestering SLURM, and finds the words of a job that died early."""
+"""`sweep logs`: follows a run through its attempts, without pestering SLURM, and finds the words of
+a job that died early.
+"""
 
 import json
 import threading
@@ -34,19 +36,34 @@ def claim(run, number, job_id="7_0"):
     attempt.path.mkdir(parents=True)
     process = {"host": "elsewhere", "boot_id": "x", "pid": 1, "started": 1}
     job = {"executor": "slurm", "job_id": job_id, "device": "auto"}
-    attempt.claim.write_text(json.dumps({"process": process, "job": job, "claimed_at": time.time()}))
+    attempt.claim.write_text(
+        json.dumps({"process": process, "job": job, "claimed_at": time.time()})
+    )
     return RecordLog(attempt.events)
 
 
 def say(log, step):
-    log.append({"type": "metrics", "t": time.time(), "step": step, "epoch": 0, "metrics": {"loss": 1.0}, "images_per_s": 5.0})
+    log.append(
+        {
+            "type": "metrics",
+            "t": time.time(),
+            "step": step,
+            "epoch": 0,
+            "metrics": {"loss": 1.0},
+            "images_per_s": 5.0,
+        }
+    )
 
 
 def test_a_finished_run_is_printed_and_that_is_all(run):
     root, folder = run
     run_attempt(root.path, folder.run_id, AttemptContext("inline", capture=False), lambda: None)
     lines = list(log_lines(root, folder, True, Queue))
-    assert lines[0] == "attempt 1" and any("step 0 " in line for line in lines) and "COMPLETED" in lines[-1]
+    assert (
+        lines[0] == "attempt 1"
+        and any("step 0 " in line for line in lines)
+        and "COMPLETED" in lines[-1]
+    )
 
 
 def test_following_goes_on_through_a_requeue_and_asks_slurm_rarely(run, monkeypatch):
@@ -62,12 +79,17 @@ def test_following_goes_on_through_a_requeue_and_asks_slurm_rarely(run, monkeypa
     def work():
         say(first, 1)
         time.sleep(0.2)
-        first.append({"type": "end", "t": time.time(), "state": "PREEMPTED", "reason": "SIGUSR2"}, durable=True)
+        first.append(
+            {"type": "end", "t": time.time(), "state": "PREEMPTED", "reason": "SIGUSR2"},
+            durable=True,
+        )
         time.sleep(0.2)
         second = claim(folder, 2)
         say(second, 2)
         time.sleep(0.2)
-        second.append({"type": "end", "t": time.time(), "state": "FAILED", "reason": "x"}, durable=True)
+        second.append(
+            {"type": "end", "t": time.time(), "state": "FAILED", "reason": "x"}, durable=True
+        )
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -75,7 +97,10 @@ def test_following_goes_on_through_a_requeue_and_asks_slurm_rarely(run, monkeypa
     thread.join()
     told = [line for line in lines if "attempt" in line or "step" in line or "end" in line]
     assert [
-        word for line in told for word in ("attempt 1", "attempt 2", "step 1", "step 2", "PREEMPTED", "FAILED") if word in line
+        word
+        for line in told
+        for word in ("attempt 1", "attempt 2", "step 1", "step 2", "PREEMPTED", "FAILED")
+        if word in line
     ] == [
         "attempt 1",
         "step 1",
@@ -98,7 +123,10 @@ def test_a_job_that_died_before_it_began_shows_its_words(fake_slurm, sweep, spec
     first = json.loads(log.read_text().splitlines()[0])["run_ids"][0]
     printed = sweep("logs", first[:10], check=0).stdout
     assert "no attempt yet, failed" in printed and "err: module: command not found" in printed
-    assert "ended before it began; `sweep logs` shows its output" in sweep("status", "--state", "failed", check=0).stdout
+    assert (
+        "ended before it began; `sweep logs` shows its output"
+        in sweep("status", "--state", "failed", check=0).stdout
+    )
 
 
 def test_a_planned_run_has_nothing_to_say(run):

@@ -1,4 +1,6 @@
-"""Each guard is there for a reason: take it away, in a copy, and a test fails. Run by `make crash-test` (marker exhaustive)."""
+"""Each guard is there for a reason: take it away, in a copy, and a test fails. Run by `make
+crash-test` (marker exhaustive).
+"""
 
 import os
 import shutil
@@ -11,12 +13,24 @@ from conftest import REPO
 DURABLE, RECORDS = "byol_core/files/durable.py", "byol_core/files/records.py"
 POWER, STORE, COLLECT, FILES, REBUILD = (
     f"tests/test_{name}.py"
-    for name in ("power_loss", "orchestrator_store", "orchestrator_collect", "files", "orchestrator_rebuild")
+    for name in (
+        "power_loss",
+        "orchestrator_store",
+        "orchestrator_collect",
+        "files",
+        "orchestrator_rebuild",
+    )
 )
 
 # What is taken away: file, text, what stands there instead, the test that must notice, and which of its cases.
 MUTATIONS = {
-    "sync of a file before its rename": (DURABLE, "            os.fsync(descriptor)\n", "", POWER, "json_file"),
+    "sync of a file before its rename": (
+        DURABLE,
+        "            os.fsync(descriptor)\n",
+        "",
+        POWER,
+        "json_file",
+    ),
     "sync of the folder after a rename": (
         DURABLE,
         "        aside.unlink(missing_ok=True)\n        raise\n    sync_folder(path.parent)\n",
@@ -38,7 +52,13 @@ MUTATIONS = {
         POWER,
         "claim",
     ),
-    "sync of what is published": (DURABLE, "        _sync(inside)\n", "        pass\n", POWER, "published"),
+    "sync of what is published": (
+        DURABLE,
+        "        _sync(inside)\n",
+        "        pass\n",
+        POWER,
+        "published",
+    ),
     "sync of the published folder itself": (DURABLE, "    _sync(aside)\n", "", POWER, "published"),
     "sync after publishing": (
         DURABLE,
@@ -47,9 +67,27 @@ MUTATIONS = {
         POWER,
         "published",
     ),
-    "sync of new folders": (DURABLE, "        sync_folder(made.parent)\n", "        pass\n", POWER, "made_folder"),
-    "sync of durable records": (RECORDS, "        os.fsync(self._descriptor)\n", "", POWER, "record"),
-    "sync of a new log's name": (RECORDS, "        if is_new:\n            sync_folder(path.parent)\n", "", POWER, "record"),
+    "sync of new folders": (
+        DURABLE,
+        "        sync_folder(made.parent)\n",
+        "        pass\n",
+        POWER,
+        "made_folder",
+    ),
+    "sync of durable records": (
+        RECORDS,
+        "        os.fsync(self._descriptor)\n",
+        "",
+        POWER,
+        "record",
+    ),
+    "sync of a new log's name": (
+        RECORDS,
+        "        if is_new:\n            sync_folder(path.parent)\n",
+        "",
+        POWER,
+        "record",
+    ),
     "sync on close": (
         RECORDS,
         "        try:\n            self.sync()\n",
@@ -107,7 +145,13 @@ MUTATIONS = {
         STORE,
         "outrun or overtaken",
     ),
-    "the exclusive claim": (DURABLE, "            return False\n", "            return True\n", FILES, "one_of_many"),
+    "the exclusive claim": (
+        DURABLE,
+        "            return False\n",
+        "            return True\n",
+        FILES,
+        "one_of_many",
+    ),
     "ignoring points that are there": (
         "orchestrator/database/write_rows.py",
         "INSERT OR IGNORE INTO",
@@ -129,7 +173,13 @@ MUTATIONS = {
         COLLECT,
         "damaged_lines",
     ),
-    "one transaction": ("orchestrator/database/connect.py", '"BEGIN IMMEDIATE"', '"SELECT 1"', REBUILD, "dies"),
+    "one transaction": (
+        "orchestrator/database/connect.py",
+        '"BEGIN IMMEDIATE"',
+        '"SELECT 1"',
+        REBUILD,
+        "dies",
+    ),
     "looking again while a log has no end": (
         "orchestrator/database/collect.py",
         "stamp if _is_settled(rows, stamp) else",
@@ -144,7 +194,13 @@ MUTATIONS = {
         COLLECT,
         "coarse_clock",
     ),
-    "one collector at a time": ("orchestrator/database/collect.py", "fcntl.flock(descriptor,", "print(", COLLECT, "collector"),
+    "one collector at a time": (
+        "orchestrator/database/collect.py",
+        "fcntl.flock(descriptor,",
+        "print(",
+        COLLECT,
+        "collector",
+    ),
 }
 
 
@@ -156,9 +212,28 @@ def test_without_it_a_test_fails(tmp_path, name):
         shutil.copytree(REPO / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPO / "pyproject.toml", tmp_path)
     source = (tmp_path / file).read_text()
-    assert source.count(text) == 1, f"{file}: the text to take away is there {source.count(text)} times"
+    assert source.count(text) == 1, (
+        f"{file}: the text to take away is there {source.count(text)} times"
+    )
     (tmp_path / file).write_text(source.replace(text, instead))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", test, "-k", cases]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250)
-    assert done.returncode == 1, f"without {name} every test passes:\n{done.stdout[-1500:]}{done.stderr[-500:]}"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        test,
+        "-k",
+        cases,
+    ]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250
+    )
+    assert done.returncode == 1, (
+        f"without {name} every test passes:\n{done.stdout[-1500:]}{done.stderr[-500:]}"
+    )

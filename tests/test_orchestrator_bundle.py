@@ -1,4 +1,6 @@
-"""Several runs in one job: side by side, through a crash of one of them, and through SLURM's warning."""
+"""Several runs in one job: side by side, through a crash of one of them, and through SLURM's
+warning.
+"""
 
 import json
 import os
@@ -45,9 +47,16 @@ def start_job(root, runs, fake_slurm):
     """Start the job as SLURM does, in a process group of its own."""
     bundles = [[run.run_id for run in runs]]
     call = f"from orchestrator.executors.slurm_job import work; work({str(root.path)!r}, {bundles!r}, 1, False, {{}})"
-    slurm = {"SLURM_JOB_ID": "1001", "SLURM_ARRAY_JOB_ID": "1001", "SLURM_ARRAY_TASK_ID": "0", "SLURM_CPUS_PER_TASK": "1"}
+    slurm = {
+        "SLURM_JOB_ID": "1001",
+        "SLURM_ARRAY_JOB_ID": "1001",
+        "SLURM_ARRAY_TASK_ID": "0",
+        "SLURM_CPUS_PER_TASK": "1",
+    }
     fake_slurm.start("1001_0")
-    return subprocess.Popen([sys.executable, "-c", call], env={**os.environ, **slurm}, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", call], env={**os.environ, **slurm}, start_new_session=True
+    )
 
 
 def wait_for(condition, what, seconds=90):
@@ -63,7 +72,11 @@ def states(root, runs):
 
 
 def trains(run):
-    return any('"metrics"' in attempt.events.read_text() for attempt in run.attempts() if attempt.events.exists())
+    return any(
+        '"metrics"' in attempt.events.read_text()
+        for attempt in run.attempts()
+        if attempt.events.exists()
+    )
 
 
 def test_nni_938_runs_go_side_by_side_and_the_job_is_submitits(submitted, root, fake_slurm):
@@ -74,7 +87,9 @@ def test_nni_938_runs_go_side_by_side_and_the_job_is_submitits(submitted, root, 
     assert {claim["job"]["job_id"] for claim in claims} == {"1001_0"}
     assert len({claim["process"]["pid"] for claim in claims}) == 4
     begun = sorted(claim["claimed_at"] for claim in claims)
-    assert begun[1] < min((run.attempt(1).done).stat().st_mtime for run in runs)  # two were at work at once
+    assert begun[1] < min(
+        (run.attempt(1).done).stat().st_mtime for run in runs
+    )  # two were at work at once
 
 
 def test_guildai_251_a_crash_of_one_run_takes_no_other_down(submitted, root, fake_slurm):
@@ -96,7 +111,9 @@ def test_guildai_251_a_crash_of_one_run_takes_no_other_down(submitted, root, fak
 
 
 @pytest.mark.parametrize("warning", [signal.SIGUSR2, signal.SIGTERM])
-def test_a_warning_to_all_processes_of_the_job_stops_what_runs_and_leaves_the_rest(submitted, root, fake_slurm, warning):
+def test_a_warning_to_all_processes_of_the_job_stops_what_runs_and_leaves_the_rest(
+    submitted, root, fake_slurm, warning
+):
     runs = submitted(LONG)
     job = start_job(root, runs, fake_slurm)
     try:
@@ -106,6 +123,14 @@ def test_a_warning_to_all_processes_of_the_job_stops_what_runs_and_leaves_the_re
     finally:
         job.kill()
         job.wait()
-    assert (runs[0].path / "checkpoints").exists() and [len(run.attempts()) for run in runs] == [1, 0, 0, 0]
-    assert fake_slurm.calls("scontrol")[-1] == ["requeue", "1001_0"]  # the job comes back for all four
+    assert (runs[0].path / "checkpoints").exists() and [len(run.attempts()) for run in runs] == [
+        1,
+        0,
+        0,
+        0,
+    ]
+    assert fake_slurm.calls("scontrol")[-1] == [
+        "requeue",
+        "1001_0",
+    ]  # the job comes back for all four
     assert states(root, runs) == ["SUBMITTED"] * 4

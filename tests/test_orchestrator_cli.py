@@ -1,4 +1,6 @@
-"""The `sweep` command as a user meets it: in processes of its own, killed at bad moments, fed with nonsense."""
+"""The `sweep` command as a user meets it: in processes of its own, killed at bad moments, fed with
+nonsense.
+"""
 
 import contextlib
 import json
@@ -43,7 +45,11 @@ def results(root):
     """Per run: its one done.json, its evaluations, and the sha256 of its weights."""
     found = {}
     for run in root.runs():
-        done = [json.loads(attempt.done.read_text()) for attempt in run.attempts() if attempt.done.exists()]
+        done = [
+            json.loads(attempt.done.read_text())
+            for attempt in run.attempts()
+            if attempt.done.exists()
+        ]
         assert len(done) == 1, f"{run.run_id} has {len(done)} results"
         weights = json.loads((run.path / "encoder" / "manifest.json").read_text())["sha256"]
         found[run.run_id] = (done[0]["outcome"], done[0]["final"], list(run.evaluations()), weights)
@@ -58,7 +64,12 @@ def uninterrupted(tmp_path_factory):
     """The longer spec, run without trouble: what every interrupted one must equal."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "tiny.yaml").write_text(SPEC.replace(*LONGER))
-    subprocess.run(command("launch", "tiny.yaml", "--executor", "local"), cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        command("launch", "tiny.yaml", "--executor", "local"),
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
     root = Root(folder / "sweep-runs")
     return results(root), points(root)
 
@@ -69,7 +80,11 @@ def test_launch_status_report_and_launch_again(sweep, spec_file):
     assert "4 runs, 4 to run (local)" in done.stdout and "4/4 done" in done.stdout
     assert status(sweep)["counts"] == {"COMPLETED": 4}
     table = sweep("report", "--table", "mlp_norm", check=0).stdout
-    assert "done 2/2" in table and "absent" in table and "figure: sweep-runs/reports/mlp_norm.png" in table
+    assert (
+        "done 2/2" in table
+        and "absent" in table
+        and "figure: sweep-runs/reports/mlp_norm.png" in table
+    )
     started = time.monotonic()
     again = sweep("launch", file, "--executor", "local", check=0)
     assert "0 to run, 4 done already" in again.stdout and time.monotonic() - started < 10
@@ -80,7 +95,9 @@ def test_launch_status_report_and_launch_again(sweep, spec_file):
 def test_json_report_is_whole_and_in_fractions(sweep, spec_file):
     sweep("launch", spec_file(), "--executor", "local", check=0)
     report = json.loads(sweep("report", "--table", "mlp_norm", "--format", "json", check=0).stdout)
-    assert [row["label"] for row in report["rows"]][:2] == ["Contrastive loss", "BYOL"] and len(report["rows"]) == 7
+    assert [row["label"] for row in report["rows"]][:2] == ["Contrastive loss", "BYOL"] and len(
+        report["rows"]
+    ) == 7
     byol = report["rows"][1]
     assert byol["published"] == 0.577 and byol["n"] == 2 and set(byol["values"]) == {"0", "1"}
     assert 0 < byol["mean"] <= 1 and byol["state"] == "done 2/2" and len(byol["run_ids"]) == 2
@@ -88,18 +105,44 @@ def test_json_report_is_whole_and_in_fractions(sweep, spec_file):
 
 def test_inline_gives_the_same_results_as_local(sweep, spec_file, tmp_path):
     file = spec_file()
-    sweep("--root", "a", "launch", file, "--executor", "local", "--slots", str(len(os.sched_getaffinity(0))), check=0)
-    sweep("--root", "b", "launch", file, "--executor", "inline", check=0, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    sweep(
+        "--root",
+        "a",
+        "launch",
+        file,
+        "--executor",
+        "local",
+        "--slots",
+        str(len(os.sched_getaffinity(0))),
+        check=0,
+    )
+    sweep(
+        "--root",
+        "b",
+        "launch",
+        file,
+        "--executor",
+        "inline",
+        check=0,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     assert results(Root(tmp_path / "a")) == results(Root(tmp_path / "b"))
 
 
 @pytest.mark.parametrize("victim", ["launcher", "worker", "both"])
-def test_kill_9_then_the_same_launch_ends_as_if_nothing_had_happened(sweep, spec_file, tmp_path, uninterrupted, victim):
+def test_kill_9_then_the_same_launch_ends_as_if_nothing_had_happened(
+    sweep, spec_file, tmp_path, uninterrupted, victim
+):
     file, root = spec_file(LONGER), Root(tmp_path / "sweep-runs")
-    launcher = subprocess.Popen(command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.DEVNULL)
+    launcher = subprocess.Popen(
+        command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
     until(lambda: len(points(root)) >= 4)
     claims = [
-        json.loads(attempt.claim.read_text()) for run in root.runs() for attempt in run.attempts() if attempt.claim.exists()
+        json.loads(attempt.claim.read_text())
+        for run in root.runs()
+        for attempt in run.attempts()
+        if attempt.claim.exists()
     ]
     if victim in ("worker", "both"):
         for one in claims:
@@ -114,41 +157,67 @@ def test_kill_9_then_the_same_launch_ends_as_if_nothing_had_happened(sweep, spec
 
 
 @pytest.mark.slow
-def test_any_number_of_kills_at_random_moments_changes_no_bit(sweep, spec_file, tmp_path, uninterrupted):
+def test_any_number_of_kills_at_random_moments_changes_no_bit(
+    sweep, spec_file, tmp_path, uninterrupted
+):
     file, root, seed = spec_file(LONGER), Root(tmp_path / "sweep-runs"), time.time_ns()
     print(f"random seed {seed}")  # shown where the test fails
     moments = random.Random(seed)
     for _ in range(3):
-        launcher = subprocess.Popen(command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.DEVNULL)
+        launcher = subprocess.Popen(
+            command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.DEVNULL
+        )
         time.sleep(moments.uniform(3.0, 7.0))
-        claims = [json.loads(attempt.claim.read_text()) for run in root.runs() for attempt in run.attempts()]
+        claims = [
+            json.loads(attempt.claim.read_text())
+            for run in root.runs()
+            for attempt in run.attempts()
+        ]
         for process in [Process(**claim["process"]) for claim in claims]:
             if is_alive(process):  # a pid of an earlier round may be somebody else's by now
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGKILL)
         launcher.kill()
         launcher.wait()
-    sweep("launch", file, "--executor", "local", "--retry", "lost", check=0)  # a slow machine never got to a checkpoint
+    sweep(
+        "launch", file, "--executor", "local", "--retry", "lost", check=0
+    )  # a slow machine never got to a checkpoint
     expected, series = uninterrupted
     assert results(root) == expected and points(root) == series
 
 
-@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "closed-terminal"])
-def test_an_interrupt_checkpoints_and_the_next_launch_goes_on(sweep, spec_file, tmp_path, uninterrupted, signal_):
+@pytest.mark.parametrize(
+    "signal_", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "closed-terminal"]
+)
+def test_an_interrupt_checkpoints_and_the_next_launch_goes_on(
+    sweep, spec_file, tmp_path, uninterrupted, signal_
+):
     file, root = spec_file(LONGER), Root(tmp_path / "sweep-runs")
     launcher = subprocess.Popen(
-        command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command("launch", file, "--executor", "local"),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     until(lambda: len({run for run, _ in points(root)}) == 2)
     os.killpg(launcher.pid, signal_)  # as a terminal does: to the launcher and all its children
     out, _ = launcher.communicate(timeout=60)
     if signal_ == signal.SIGINT:
-        assert launcher.returncode == 130 and "interrupted by SIGINT; the same launch goes on from here" in out
+        assert (
+            launcher.returncode == 130
+            and "interrupted by SIGINT; the same launch goes on from here" in out
+        )
     until(lambda: "RUNNING" not in status(sweep)["counts"])
-    stopped = status(sweep)["counts"].get("STOPPED", 0)  # on a slow day one of the two was done before the other began
+    stopped = status(sweep)["counts"].get(
+        "STOPPED", 0
+    )  # on a slow day one of the two was done before the other began
     sweep("launch", file, "--executor", "local", check=0)
     resumed = [
-        record["step"] for run in root.runs() for record in RecordReader(run.attempt(2).events) if record["type"] == "start"
+        record["step"]
+        for run in root.runs()
+        for record in RecordReader(run.attempt(2).events)
+        if record["type"] == "start"
     ]
     assert len(resumed) == stopped and all(step > 0 for step in resumed)
     expected, series = uninterrupted
@@ -157,10 +226,16 @@ def test_an_interrupt_checkpoints_and_the_next_launch_goes_on(sweep, spec_file, 
 
 def test_a_second_launcher_is_told_who_holds_the_root(sweep, spec_file, tmp_path):
     file = spec_file(LONGER)
-    first = subprocess.Popen(command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
     until(lambda: len(points(Root(tmp_path / "sweep-runs"))) >= 1)
     second = sweep("launch", file, "--executor", "local")
-    assert second.returncode == 75 and f"pid {first.pid}" in second.stderr and "another launcher" in second.stderr
+    assert (
+        second.returncode == 75
+        and f"pid {first.pid}" in second.stderr
+        and "another launcher" in second.stderr
+    )
     assert status(sweep)["counts"]["RUNNING"] >= 1  # looking is always allowed
     assert first.wait(60) == 0
 
@@ -168,16 +243,29 @@ def test_a_second_launcher_is_told_who_holds_the_root(sweep, spec_file, tmp_path
 def test_a_failed_run_is_named_and_waits_for_retry(sweep, spec_file):
     file = spec_file(("batch_size: 64", "batch_size: 512"))
     done = sweep("launch", file, "--executor", "local", check=1)
-    assert "failed before their first step, byol seed 0 with: DataError: batch_size 512 is larger" in done.stdout
+    assert (
+        "failed before their first step, byol seed 0 with: DataError: batch_size 512 is larger"
+        in done.stdout
+    )
     again = sweep("launch", file, "--executor", "local", check=1)
     assert "0 to run" in again.stdout and "--retry failed tries them again" in again.stdout
     assert "byol seeds 0, 1" in sweep("status", check=0).stdout
-    assert "4 to run" in sweep("launch", file, "--executor", "local", "--retry", "failed", check=1).stdout
+    assert (
+        "4 to run"
+        in sweep("launch", file, "--executor", "local", "--retry", "failed", check=1).stdout
+    )
 
 
 def test_real_cifar_pixels_run_through_the_quick_profile(sweep, cifar_npz):
     file = REPO / "sweeps" / "norm_ablation.yaml"
-    arrays = ["--set", "dataset.name=arrays", "--set", f"dataset.path={cifar_npz}", "--set", "epochs=1"]
+    arrays = [
+        "--set",
+        "dataset.name=arrays",
+        "--set",
+        f"dataset.path={cifar_npz}",
+        "--set",
+        "epochs=1",
+    ]
     quick = ["--profile", "quick", "--table", "mlp_norm", "--seeds", "0", "--executor", "local"]
     sweep("launch", file, *quick, *arrays, check=0)
     report = json.loads(sweep("report", "--table", "mlp_norm", "--format", "json", check=0).stdout)
@@ -187,10 +275,18 @@ def test_real_cifar_pixels_run_through_the_quick_profile(sweep, cifar_npz):
 
 def test_without_stl10_the_blog_setting_stops_before_anything_starts(sweep, tmp_path):
     done = sweep(
-        "launch", REPO / "sweeps" / "norm_ablation.yaml", "--executor", "local", env={**os.environ, "SWEEP_DATA": str(tmp_path)}
+        "launch",
+        REPO / "sweeps" / "norm_ablation.yaml",
+        "--executor",
+        "local",
+        env={**os.environ, "SWEEP_DATA": str(tmp_path)},
     )
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.count("\n") == 1 and "sweep data fetch stl10" in done.stderr and "--profile quick" in done.stderr
+    assert (
+        done.stderr.count("\n") == 1
+        and "sweep data fetch stl10" in done.stderr
+        and "--profile quick" in done.stderr
+    )
     assert list((tmp_path / "sweep-runs" / "runs").iterdir()) == []
 
 
@@ -205,7 +301,10 @@ def test_show_logs_and_export_tell_of_a_run(sweep, spec_file, tmp_path):
     (run,) = [line.split()[0] for line in listed.splitlines() if "no_norm" in line]
     shown = sweep("show", run, check=0).stdout
     assert "projector.norm=none" in shown and "COMPLETED ok" in shown and "probe" in shown
-    assert json.loads(sweep("show", run, "--json", check=0).stdout)["config"]["projector"]["norm"] == "none"
+    assert (
+        json.loads(sweep("show", run, "--json", check=0).stdout)["config"]["projector"]["norm"]
+        == "none"
+    )
     log = sweep("logs", run, "-f", check=0).stdout
     assert "step 0 " in log and "COMPLETED" in log
     sweep("export", "--out", "csv", check=0)
@@ -216,14 +315,20 @@ def test_show_logs_and_export_tell_of_a_run(sweep, spec_file, tmp_path):
 
 
 BAD_USAGE = {
-    "unknown executor": (["launch", "SPEC", "--executor", "cloud"], "allowed: auto, slurm, local, inline"),
+    "unknown executor": (
+        ["launch", "SPEC", "--executor", "cloud"],
+        "allowed: auto, slurm, local, inline",
+    ),
     "unknown profile": (["launch", "SPEC", "--profile", "big"], "profile 'big' does not exist"),
     "unknown table": (["launch", "SPEC", "--table", "mlp_nrm"], "did you mean 'mlp_norm'"),
     "seeds that are none": (["launch", "SPEC", "--seeds", "a,b"], "write different numbers"),
     "the same seed twice": (["launch", "SPEC", "--seeds", "1,1"], "write different numbers"),
     "no assignment": (["launch", "SPEC", "--set", "epochs"], "write KEY=VALUE"),
     "unknown setting": (["launch", "SPEC", "--set", "epoch=3"], "did you mean 'epochs'"),
-    "a swept setting": (["launch", "SPEC", "--set", "projector.norm=bn"], "varies 'projector.norm' itself"),
+    "a swept setting": (
+        ["launch", "SPEC", "--set", "projector.norm=bn"],
+        "varies 'projector.norm' itself",
+    ),
     "unknown state to retry": (["launch", "SPEC", "--retry", "running"], "is no state to retry"),
     "no such spec": (["launch", "nothing.yaml"], "no such file"),
     "no such sweep": (["status", "nothing"], "no sweep is called 'nothing'"),
@@ -231,18 +336,36 @@ BAD_USAGE = {
     "no table": (["report"], "--table is missing; tables: init, lambda, mlp_norm, norm"),
     "no such table": (["report", "--table", "norms"], "did you mean 'norm'"),
     "no such setting": (["report", "--table", "norm", "--setting", "abc"], "has no setting 'abc'"),
-    "no such format": (["report", "--table", "norm", "--format", "pdf"], "allowed: text, md, csv, json"),
+    "no such format": (
+        ["report", "--table", "norm", "--format", "pdf"],
+        "allowed: text, md, csv, json",
+    ),
     "no such run": (["show", "abc"], "no run starts with 'abc'"),
     "an empty run": (["logs", ""], "no run starts with ''"),
     "no such data set": (["data", "fetch", "imagenot"], "cannot be fetched"),
     "embedded data set": (["data", "fetch", "digits"], "nothing to fetch"),
-    "a path that is no database": (["--db", "bad://x", "status"], "no such database is supported; allowed: a path, sqlite:"),
-    "no database to compare": (["--db", "none.db", "rebuild", "--verify"], "there is no such database to compare"),
+    "a path that is no database": (
+        ["--db", "bad://x", "status"],
+        "no such database is supported; allowed: a path, sqlite:",
+    ),
+    "no database to compare": (
+        ["--db", "none.db", "rebuild", "--verify"],
+        "there is no such database to compare",
+    ),
     "an empty database name": (["--db", "", "status"], "no such database is supported"),
     "watch as JSON": (["status", "--watch", "--json"], "--watch does not go with --json"),
-    "bytes that are no text": (["launch", "SPEC", "--set", "dataset.path=\udcff"], "is no text in UTF-8"),
-    "root on a file": (["--root", "SPEC", "launch", "SPEC", "--executor", "local"], "choose another --root"),
-    "root behind the command, on a file": (["launch", "SPEC", "--executor", "local", "--root=SPEC"], "choose another --root"),
+    "bytes that are no text": (
+        ["launch", "SPEC", "--set", "dataset.path=\udcff"],
+        "is no text in UTF-8",
+    ),
+    "root on a file": (
+        ["--root", "SPEC", "launch", "SPEC", "--executor", "local"],
+        "choose another --root",
+    ),
+    "root behind the command, on a file": (
+        ["launch", "SPEC", "--executor", "local", "--root=SPEC"],
+        "choose another --root",
+    ),
     "a value is missing": (["status", "--root"], "--root needs a value"),
     "no such option": (["launch", "SPEC", "--sedes", "1"], "No such option: --sedes"),
     "no such command": (["launhc"], "No such command 'launhc'"),
@@ -267,8 +390,15 @@ def test_bad_usage_gets_one_line_that_helps(spec_file, tmp_path, name, capsys, m
         main()
     out, err = capsys.readouterr()
     assert stopped.value.code in (1, 2) and text in err, err
-    assert err.startswith("error: ") and err.count("\n") == 1 and "Traceback" not in err and "\x1b" not in err
-    assert not (tmp_path / "sweep-runs" / "runs").exists() or not any((tmp_path / "sweep-runs" / "runs").iterdir())
+    assert (
+        err.startswith("error: ")
+        and err.count("\n") == 1
+        and "Traceback" not in err
+        and "\x1b" not in err
+    )
+    assert not (tmp_path / "sweep-runs" / "runs").exists() or not any(
+        (tmp_path / "sweep-runs" / "runs").iterdir()
+    )
     assert out == ""
 
 
@@ -307,7 +437,9 @@ def test_good_usage_is_accepted(spec_file, tmp_path, line, capsys, monkeypatch):
     file = str(spec_file(("tables:", "profiles: {small: {base: {epochs: 1}}}\ntables:")))
     (tmp_path / "sweep-runs").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["sweep", *(file if word == "SPEC" else word for word in line.split())])
+    monkeypatch.setattr(
+        "sys.argv", ["sweep", *(file if word == "SPEC" else word for word in line.split())]
+    )
     with pytest.raises(SystemExit) as stopped:
         main()
     assert not stopped.value.code and capsys.readouterr().err == ""

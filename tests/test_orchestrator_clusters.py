@@ -1,4 +1,6 @@
-"""Resources in specs and in clusters.yaml: which value counts, and what is refused, with file and line."""
+"""Resources in specs and in clusters.yaml: which value counts, and what is refused, with file and
+line.
+"""
 
 import pytest
 
@@ -26,13 +28,22 @@ def asked(file, cluster, profile=None):
 
 
 def test_layers_cluster_then_spec_then_variant(spec_file, clusters_yaml):
-    clusters_yaml("clusters: {big: {partition: gpu, mem_gb: 99, setup: [module load x], sbatch: {nice: 1, comment: a}}}")
+    clusters_yaml(
+        "clusters: {big: {partition: gpu, mem_gb: 99, setup: [module load x], sbatch: {nice: 1, comment: a}}}"
+    )
     varied = "mem_gb: 2, sbatch: {nice: 5}, per_variant: {no_norm: {mem_gb: 4, cpus: 3}}"
     found = asked(spec_file((PLAIN, varied)), choose_cluster(load_clusters(), "big", None))
     assert [found[name].mem_gb for name in ("byol", "no_norm")] == [2, 4]
-    assert [found[name].cpus for name in ("byol", "no_norm")] == [4, 3]  # the default where nobody says
+    assert [found[name].cpus for name in ("byol", "no_norm")] == [
+        4,
+        3,
+    ]  # the default where nobody says
     for one in found.values():
-        assert one.partition == "gpu" and one.setup == ["module load x"] and one.sbatch == {"nice": 5, "comment": "a"}
+        assert (
+            one.partition == "gpu"
+            and one.setup == ["module load x"]
+            and one.sbatch == {"nice": 5, "comment": "a"}
+        )
 
 
 def test_a_cluster_is_chosen_by_slurms_name_or_by_ours_or_has_no_defaults(clusters_yaml):
@@ -41,7 +52,9 @@ def test_a_cluster_is_chosen_by_slurms_name_or_by_ours_or_has_no_defaults(cluste
     assert choose_cluster(clusters, "one", None).account == "a"
     assert choose_cluster(clusters, "one", "two").max_jobs == 40
     assert choose_cluster(clusters, "other", None).account is None
-    with pytest.raises(UsageError, match=r"--cluster 'tow' is not in .*clusters.yaml; did you mean 'two'\?"):
+    with pytest.raises(
+        UsageError, match=r"--cluster 'tow' is not in .*clusters.yaml; did you mean 'two'\?"
+    ):
         choose_cluster(clusters, "one", "tow")
 
 
@@ -54,7 +67,9 @@ def test_no_file_is_no_defaults_unless_it_was_named(tmp_path, monkeypatch):
 
 
 def test_a_profile_changes_resources_key_by_key(spec_file):
-    spec = spec_file(("tables: [mlp_norm]", "tables: [mlp_norm]\nprofiles: {big: {resources: {mem_gb: 64}}}"))
+    spec = spec_file(
+        ("tables: [mlp_norm]", "tables: [mlp_norm]\nprofiles: {big: {resources: {mem_gb: 64}}}")
+    )
     one = asked(spec, choose_cluster(load_clusters(), None, None), "big")["byol"]
     assert (one.mem_gb, one.timeout_min) == (64, 10)
 
@@ -64,7 +79,9 @@ def test_a_variant_of_a_grid_has_resources_by_its_whole_name(spec_file):
         "  no_norm: {projector.norm: none, predictor.norm: none}\n",
         "  no_norm: {projector.norm: none, predictor.norm: none}\ngrid: {target.tau_base: [0.9, 0.99]}\n",
     )
-    spec = spec_file(grid, (PLAIN, 'per_variant: {byol: {cpus: 2}, "byol,target.tau_base=0.9": {mem_gb: 5}}'))
+    spec = spec_file(
+        grid, (PLAIN, 'per_variant: {byol: {cpus: 2}, "byol,target.tau_base=0.9": {mem_gb: 5}}')
+    )
     found = asked(spec, choose_cluster(load_clusters(), None, None))
     assert [found[f"byol,target.tau_base={tau}"].mem_gb for tau in (0.9, 0.99)] == [5, 16]
     assert [found[f"byol,target.tau_base={tau}"].cpus for tau in (0.9, 0.99)] == [4, 2]
@@ -78,7 +95,8 @@ REFUSED = {
         "key 'resources.per_variant.byol.cpu' does not exist; did you mean 'cpus'?",
         "per_variant: {byol: {cpus: 4}}",
     ),
-    "unknown variant": ("per_variant: {bioyl: {}}", "no variant is called 'bioyl'; did you mean 'byol'?", "per_variant: {}"),
+    "unknown variant": ("per_variant: {bioyl: {}}", "no variant is called 'bioyl'; did you mean "
+        "'byol'?", "per_variant: {}"),
     "line break in a setup line": (r'setup: ["a\nb"]', "is no line", 'setup: ["a; b"]'),
     "NUL in an option": (r'sbatch: {comment: "a\0"}', "is no line", "sbatch: {comment: a}"),
     "an option that we set": ("sbatch: {array: 0-3}", "it is set by --slots and runs_per_job", "sbatch: {mail-type: END}"),
@@ -114,12 +132,18 @@ def test_bad_resources_are_refused_with_file_and_line_and_their_twin_is_not(spec
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("clusters:\n  a: {mem: 4}\n", ":2: key 'clusters.a.mem' does not exist; did you mean 'mem_gb'?"),
+        (
+            "clusters:\n  a: {mem: 4}\n",
+            ":2: key 'clusters.a.mem' does not exist; did you mean 'mem_gb'?",
+        ),
         ("clusters:\n  a: {per_variant: {}}\n", ":2: key 'clusters.a.per_variant' does not exist"),
         ("cluster:\n  a: {}\n", ":1: key 'cluster' does not exist; did you mean 'clusters'?"),
         ("- a\n", ":1: is no mapping of keys such as `clusters:"),
         ("clusters:\n  a: {cpus: 1}\n  a: {cpus: 2}\n", 'found duplicate key "a"'),
-        ("clusters:\n  a:\n    sbatch: {job-name: x}\n", ":3: clusters.a.sbatch.job-name: 'job-name' is not to be set here"),
+        (
+            "clusters:\n  a:\n    sbatch: {job-name: x}\n",
+            ":3: clusters.a.sbatch.job-name: 'job-name' is not to be set here",
+        ),
     ],
 )
 def test_a_bad_clusters_file_is_refused_with_file_and_line(clusters_yaml, text, said):
@@ -131,5 +155,8 @@ def test_a_bad_clusters_file_is_refused_with_file_and_line(clusters_yaml, text, 
 
 def test_a_contradiction_between_cluster_and_spec_names_both(spec_file, clusters_yaml):
     clusters_yaml("clusters: {a: {runs_per_job: 4}}")
-    with pytest.raises(SpecError, match="tiny.yaml:10: resources, with the cluster's defaults: runs_per_job: 4 go with"):
+    with pytest.raises(
+        SpecError,
+        match="tiny.yaml:10: resources, with the cluster's defaults: runs_per_job: 4 go with",
+    ):
         asked(spec_file((PLAIN, "nodes: 2")), choose_cluster(load_clusters(), "a", None))

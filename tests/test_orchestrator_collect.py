@@ -31,7 +31,9 @@ def db(tmp_path):
 
 def rows(engine, table):
     with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
+        return [
+            tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))
+        ]
 
 
 def dump(engine):
@@ -81,7 +83,9 @@ def test_a_pass_that_dies_leaves_the_database_as_it_was(root, run, db, monkeypat
 
     from orchestrator.database.write_rows import Writer
 
-    monkeypatch.setattr(Writer, "_insert_points", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+    monkeypatch.setattr(
+        Writer, "_insert_points", lambda *_: (_ for _ in ()).throw(RuntimeError("killed"))
+    )
     with pytest.raises(RuntimeError):
         collect(root, db, Queue())
     assert dump(db) == before
@@ -97,7 +101,9 @@ def test_damaged_lines_are_counted_and_the_rest_is_collected(root, run, db):
     events.write_bytes(b"".join([lines[0], lines[1][:20] + b"X" + lines[1][21:], *lines[2:]]))
     collect(root, db, Queue())
     run.attempt(1).done.touch()
-    (run.path / "evaluations" / "another").touch()  # a reason to look again, from where the last look ended
+    (
+        run.path / "evaluations" / "another"
+    ).touch()  # a reason to look again, from where the last look ended
     collect(root, db, Queue())
     with db.connect() as connection:
         assert connection.scalar(select(schema.attempts.c.skipped_lines)) == 1
@@ -107,7 +113,16 @@ def test_damaged_lines_are_counted_and_the_rest_is_collected(root, run, db):
 def test_a_value_that_is_not_finite_is_stored_as_such(root, run, db):
     attempt = claimed(run)
     with RecordLog(attempt.events) as log:
-        log.append({"type": "metrics", "t": 0, "step": 0, "epoch": 0, "metrics": {"loss": float("nan")}, "images_per_s": 1.0})
+        log.append(
+            {
+                "type": "metrics",
+                "t": 0,
+                "step": 0,
+                "epoch": 0,
+                "metrics": {"loss": float("nan")},
+                "images_per_s": 1.0,
+            }
+        )
     collect(root, db, Queue())
     with db.connect() as connection:
         found = connection.execute(select(schema.points.c.value, schema.points.c.non_finite)).all()
@@ -138,7 +153,9 @@ def test_the_database_can_be_made_again_from_the_files(root, run, db, tmp_path):
 
 
 def test_a_text_file_is_no_database(tmp_path):
-    (tmp_path / "results.db").write_text("hello, I am a text file, and long enough to be looked at" * 30)
+    (tmp_path / "results.db").write_text(
+        "hello, I am a text file, and long enough to be looked at" * 30
+    )
     with pytest.raises(StoreError, match="not a database"):
         open_database(str(tmp_path / "results.db"))
     assert (tmp_path / "results.db").read_text().startswith("hello")
@@ -153,11 +170,15 @@ def test_a_newer_schema_is_refused_untouched(tmp_path, db):
 
 def times(run):
     """When the folders of a run were last changed."""
-    return {folder: folder.stat().st_mtime_ns for folder in (run.path / "attempts", run.attempt(1).path)}
+    return {
+        folder: folder.stat().st_mtime_ns for folder in (run.path / "attempts", run.attempt(1).path)
+    }
 
 
 def test_a_change_that_a_coarse_clock_hides_is_found_all_the_same(root, run, db):
-    """Clocks of file systems tick every few milliseconds: two changes, and a look between, may bear the same time."""
+    """Clocks of file systems tick every few milliseconds: two changes, and a look between, may bear
+    the same time.
+    """
     attempt = claimed(run)
     with RecordLog(attempt.events) as log:
         log.append({"type": "end", "t": 0, "state": "FAILED", "reason": "x"})
@@ -176,7 +197,9 @@ def test_what_has_long_been_as_it_is_is_not_read_again(root, run, db, monkeypatc
     for folder in (*times(run), run.path / "evaluations"):
         os.utime(folder, (1e9, 1e9))
     collect(root, db, Queue())
-    monkeypatch.setattr("orchestrator.database.collect.read_run", lambda *_: pytest.fail("it was read again"))
+    monkeypatch.setattr(
+        "orchestrator.database.collect.read_run", lambda *_: pytest.fail("it was read again")
+    )
     collect(root, db, Queue())
     run_attempt(root.path, run.run_id, replace(INLINE, rerun=True), go_on)
     with pytest.raises(pytest.fail.Exception, match="read again"):
@@ -189,7 +212,13 @@ def test_a_sign_of_collapse_that_is_not_finite_reaches_the_tables_as_such(root, 
     write_json(run.attempt(1).done, {**done, "final": {"std_sqrt_d": "nan", "effective_rank": 7.5}})
     collect(root, db, Queue())
     with reading(tmp_path / "results.db") as connection:
-        [one] = with_results(connection, [one for one in read_runs(connection) if one.run_id == run.run_id])
-    assert math.isnan(one.final["std_sqrt_d"]) and one.final["effective_rank"] == 7.5 and one.origin["device"] == "cpu"
+        [one] = with_results(
+            connection, [one for one in read_runs(connection) if one.run_id == run.run_id]
+        )
+    assert (
+        math.isnan(one.final["std_sqrt_d"])
+        and one.final["effective_rank"] == 7.5
+        and one.origin["device"] == "cpu"
+    )
     built = report(str(tmp_path / "results.db"), "mlp_norm")
     assert '"std_sqrt_d": null' in as_json(built) and "nan" not in as_json(built).lower()

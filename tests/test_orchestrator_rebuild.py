@@ -1,4 +1,6 @@
-"""results.db is an index: made again from the files, compared with them, of older versions, damaged, written by many."""
+"""results.db is an index: made again from the files, compared with them, of older versions,
+damaged, written by many.
+"""
 
 import os
 import shutil
@@ -31,16 +33,49 @@ def finish(run, steps=4, metrics=("loss", "std_sqrt_d")):
     attempt = run.attempt(1)
     attempt.path.mkdir(parents=True)
     job = {"executor": "local", "job_id": None, "device": "cpu"}
-    write_json(attempt.claim, {"process": {"host": "h", "pid": 1, "started": 1}, "job": job, "claimed_at": 1.0})
+    write_json(
+        attempt.claim,
+        {"process": {"host": "h", "pid": 1, "started": 1}, "job": job, "claimed_at": 1.0},
+    )
     with RecordLog(attempt.events) as log:
-        log.append({"t": 1.0, "type": "start", "step": 0, "total_steps": steps, "exact": True, "origin": ORIGIN})
+        log.append(
+            {
+                "t": 1.0,
+                "type": "start",
+                "step": 0,
+                "total_steps": steps,
+                "exact": True,
+                "origin": ORIGIN,
+            }
+        )
         for step in range(steps):
             values = {name: step + 0.5 if name != "loss" else float("nan") for name in metrics}
-            log.append({"t": 2.0, "type": "metrics", "step": step, "epoch": 0, "metrics": values, "images_per_s": 10.0})
+            log.append(
+                {
+                    "t": 2.0,
+                    "type": "metrics",
+                    "step": step,
+                    "epoch": 0,
+                    "metrics": values,
+                    "images_per_s": 10.0,
+                }
+            )
         log.append({"t": 3.0, "type": "end", "state": "COMPLETED", "reason": "ok"})
-    write_json(attempt.done, {"outcome": "ok", "step": steps, "final": {"std_sqrt_d": 0.9}, "wall_s": 1.0, "disk_bytes": 5})
+    write_json(
+        attempt.done,
+        {
+            "outcome": "ok",
+            "step": steps,
+            "final": {"std_sqrt_d": 0.9},
+            "wall_s": 1.0,
+            "disk_bytes": 5,
+        },
+    )
     (run.path / "evaluations").mkdir()
-    write_json(run.path / "evaluations" / "knn-v1.json", {"protocol": "knn", "version": 1, "online": {"accuracy": 0.5}})
+    write_json(
+        run.path / "evaluations" / "knn-v1.json",
+        {"protocol": "knn", "version": 1, "online": {"accuracy": 0.5}},
+    )
     for folder in (run.path / "attempts", attempt.path, run.path / "evaluations"):
         os.utime(folder, (1e9, 1e9))  # long ago: what changed just now is always looked at again
 
@@ -103,7 +138,9 @@ def test_verify_finds_any_change_and_rebuild_mends_it(root, db, statement):
     before = content(db)
     change(db, statement)
     _, differences = verify(db, root, Queue())
-    healed_by_collecting = statement.startswith("DELETE FROM runs")  # a run that is unknown is collected again at once
+    healed_by_collecting = statement.startswith(
+        "DELETE FROM runs"
+    )  # a run that is unknown is collected again at once
     assert bool(differences) is not healed_by_collecting
     rebuild(db, root, Queue())
     assert content(db) == before and verify(db, root, Queue())[1] == []
@@ -111,13 +148,18 @@ def test_verify_finds_any_change_and_rebuild_mends_it(root, db, statement):
 
 def test_verify_names_the_runs_that_only_one_side_knows(root, db):
     collect(root, open_database(db), Queue())
-    change(db, "UPDATE runs SET run_id = 'f' || substr(run_id, 2), root = '/elsewhere' WHERE run_number = 1")
+    change(
+        db,
+        "UPDATE runs SET run_id = 'f' || substr(run_id, 2), root = '/elsewhere' WHERE run_number = 1",
+    )
     _, differences = verify(db, root, Queue())
     # The database's own copy of a run on another root cannot be compared with files that are not there.
     assert [one.kind for one in differences] == ["only in the database"]
 
 
-def test_a_rebuild_that_dies_changes_nothing_and_readers_see_the_old_content_until_it_ends(root, db, monkeypatch):
+def test_a_rebuild_that_dies_changes_nothing_and_readers_see_the_old_content_until_it_ends(
+    root, db, monkeypatch
+):
     collect(root, open_database(db), Queue())
     before = content(db)
 
@@ -145,15 +187,22 @@ def old_version(db, root, run_id="0" * 64):
     connection.close()
 
 
-def test_an_older_version_is_made_again_and_its_copy_kept_where_run_files_are_missing(root, db, sweep, tmp_path):
+def test_an_older_version_is_made_again_and_its_copy_kept_where_run_files_are_missing(
+    root, db, sweep, tmp_path
+):
     old_version(db, root)
     with pytest.raises(OldSchemaError, match="sweep rebuild"):
         open_database(db)
     done = sweep("--root", root.path, "--db", db, "status", check=0)
-    assert "made by an older version" in done.stderr and "1 runs whose folders are missing" in done.stderr
+    assert (
+        "made by an older version" in done.stderr
+        and "1 runs whose folders are missing" in done.stderr
+    )
     assert "tiny" in done.stdout
     (kept,) = tmp_path.glob("results.db.before-rebuild-*")
-    assert sqlite3.connect(kept).execute("SELECT run_id, accuracy FROM runs").fetchall() == [("0" * 64, 0.25)]
+    assert sqlite3.connect(kept).execute("SELECT run_id, accuracy FROM runs").fetchall() == [
+        ("0" * 64, 0.25)
+    ]
     assert verify(db, root, Queue()) == (5, [])
 
 
@@ -196,7 +245,10 @@ def test_a_file_that_is_no_database_is_not_moved(root, tmp_path):
 
 
 def test_a_rebuild_from_one_root_keeps_the_runs_of_the_others(root, db, tmp_path, spec_file):
-    other = finished_root(tmp_path / "other", spec_file(("name: tiny", "name: second"), ("seeds: [0, 1]", "seeds: [5]")))
+    other = finished_root(
+        tmp_path / "other",
+        spec_file(("name: tiny", "name: second"), ("seeds: [0, 1]", "seeds: [5]")),
+    )
     for one in (root, other):
         collect(one, open_database(db), Queue())
     before = content(db)
@@ -212,18 +264,27 @@ def test_many_openers_of_a_new_database_make_it_once(db):
         for engine in pool.map(lambda _: open_database(db), range(8)):
             engine.dispose()
     with open_database(db).connect() as connection:
-        assert connection.execute(select(schema.meta)).all() == [("schema_version", str(schema.VERSION))]
+        assert connection.execute(select(schema.meta)).all() == [
+            ("schema_version", str(schema.VERSION))
+        ]
 
 
 def test_collectors_of_two_roots_share_one_database(root, db, tmp_path, spec_file):
-    other = finished_root(tmp_path / "other", spec_file(("name: tiny", "name: second"), ("seeds: [0, 1]", "seeds: [5]")))
+    other = finished_root(
+        tmp_path / "other",
+        spec_file(("name: tiny", "name: second"), ("seeds: [0, 1]", "seeds: [5]")),
+    )
     with ThreadPoolExecutor(2) as pool:
-        damaged = list(pool.map(lambda one: collect(one, open_database(db), Queue(), wait=True), [root, other]))
+        damaged = list(
+            pool.map(lambda one: collect(one, open_database(db), Queue(), wait=True), [root, other])
+        )
     assert damaged == [[], []] and verify(db, root, Queue())[1] == []
 
 
 def test_a_log_whose_end_shows_up_after_the_result_is_still_read(root, db):
-    """A shared file system may show done.json before the last lines of events.jsonl, and its folder does not change then."""
+    """A shared file system may show done.json before the last lines of events.jsonl, and its folder
+    does not change then.
+    """
     run = root.runs()[0]
     whole = run.attempt(1).events.read_bytes()
     run.attempt(1).events.write_bytes(whole[: len(whole) // 2])
@@ -241,17 +302,27 @@ def test_the_commands_say_what_they_did(root, db, sweep):
     assert "hold the same: 5 runs and sweeps" in same.stdout
     change(db, "UPDATE evaluations SET value = 0.1")
     other = sweep(*places, "rebuild", "--verify")
-    assert other.returncode == 1 and "4 of 5 runs and sweeps differ" in other.stdout and "sweep rebuild" in other.stdout
+    assert (
+        other.returncode == 1
+        and "4 of 5 runs and sweeps differ" in other.stdout
+        and "sweep rebuild" in other.stdout
+    )
 
 
 def test_records_repeated_in_a_new_segment_count_once(root, db):
-    """After an I/O error a log begins a new segment with the records that may be lost, some of which are not."""
+    """After an I/O error a log begins a new segment with the records that may be lost, some of
+    which are not.
+    """
     engine = open_database(db)
     collect(root, engine, Queue())
     events = root.runs()[0].attempt(1).events
-    events.with_name("events.jsonl.1").write_bytes(b"".join(events.read_bytes().splitlines(keepends=True)[2:]))
+    events.with_name("events.jsonl.1").write_bytes(
+        b"".join(events.read_bytes().splitlines(keepends=True)[2:])
+    )
     collect(root, engine, Queue())
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM points")).scalar_one() == 4 * 4 * 3
-        assert connection.execute(text("SELECT max(events_segment) FROM attempts")).scalar_one() == 1
+        assert (
+            connection.execute(text("SELECT max(events_segment) FROM attempts")).scalar_one() == 1
+        )
     assert verify(db, root, Queue())[1] == []

@@ -1,4 +1,6 @@
-"""What is tried again, by whom and how often: rules, jobs that come back, following a sweep, stopping a broken one."""
+"""What is tried again, by whom and how often: rules, jobs that come back, following a sweep,
+stopping a broken one.
+"""
 
 import json
 import os
@@ -39,9 +41,15 @@ SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 
 
 def attempt(run, *records, job_id=None, executor="local"):
-    """Leave what a worker leaves, and as a worker does it: the folder appears with its claim, since others look on."""
+    """Leave what a worker leaves, and as a worker does it: the folder appears with its claim, since
+    others look on.
+    """
     made = run.attempt(len(run.attempts()) + 1)
-    claim = {"process": asdict(this_process()), "job": asdict(AttemptContext(executor, job_id)), "claimed_at": time.time()}
+    claim = {
+        "process": asdict(this_process()),
+        "job": asdict(AttemptContext(executor, job_id)),
+        "claimed_at": time.time(),
+    }
     assert claim_folder(made.path, made.claim.name, claim)
     with RecordLog(made.events) as log:
         for record in records:
@@ -77,11 +85,21 @@ def test_attempts_that_got_nowhere_are_counted_back_from_the_last(run):
 
 @pytest.mark.parametrize(
     ("state", "tries"),
-    [("LOST", 3), ("PREEMPTED", 3), ("TIMEOUT", 1), ("OOM", 0), ("FAILED", 0), ("CANCELLED", 0), ("STOPPED", 99)],
+    [
+        ("LOST", 3),
+        ("PREEMPTED", 3),
+        ("TIMEOUT", 1),
+        ("OOM", 0),
+        ("FAILED", 0),
+        ("CANCELLED", 0),
+        ("STOPPED", 99),
+    ],
 )
 def test_each_class_is_tried_again_so_often_without_progress(run, state, tries):
     for done in range(5):
-        assert (held_back(run, State(state)) is None) == (done < tries or (done == 0 and tries > 0)), done
+        assert (held_back(run, State(state)) is None) == (
+            done < tries or (done == 0 and tries > 0)
+        ), done
         attempt(run, start(7), checkpoint(7))
 
 
@@ -95,7 +113,9 @@ def test_a_plan_starts_what_the_rules_allow_and_what_is_asked_for(root, run, spe
     attempt(run, start(5), end("TIMEOUT"))
     plan = make_plan(load_sweep(spec_file()), root, Selection(), Queue())
     assert [one.run_id for one in plan.held_back] == [run.run_id] and len(plan.start) == 3
-    asked = make_plan(load_sweep(spec_file()), root, Selection(retry=frozenset({State.TIMEOUT})), Queue())
+    asked = make_plan(
+        load_sweep(spec_file()), root, Selection(retry=frozenset({State.TIMEOUT})), Queue()
+    )
     assert asked.held_back == [] and len(asked.start) == 4
 
 
@@ -106,7 +126,9 @@ def test_a_failed_node_is_avoided_unless_it_is_the_only_one(fake_slurm):
     assert without({"fake7"}) == []
 
 
-def test_nextflow_3422_a_lost_run_is_sent_away_from_the_node_that_failed(root, spec_file, fake_slurm):
+def test_nextflow_3422_a_lost_run_is_sent_away_from_the_node_that_failed(
+    root, spec_file, fake_slurm
+):
     options = LaunchOptions(load_sweep(spec_file()), Selection(), "slurm")
     first = launch(options, root, SILENT).sent.job_ids
     fake_slurm.start(*first, node="node7")
@@ -124,7 +146,11 @@ def in_job(run, fake_slurm, monkeypatch):
     from orchestrator.slurm.commands import ask
 
     array = ask("sbatch", "--parsable", "--array=0-2", "--wrap", "true").strip()
-    for name, value in (("SLURM_ARRAY_JOB_ID", array), ("SLURM_ARRAY_TASK_ID", "1"), ("SLURM_JOB_ID", array)):
+    for name, value in (
+        ("SLURM_ARRAY_JOB_ID", array),
+        ("SLURM_ARRAY_TASK_ID", "1"),
+        ("SLURM_JOB_ID", array),
+    ):
         monkeypatch.setenv(name, value)
     fake_slurm.start(f"{array}_0", f"{array}_1")
     monkeypatch.setattr(requeue, "_PAUSE_S", 0.01)
@@ -132,14 +158,18 @@ def in_job(run, fake_slurm, monkeypatch):
 
 
 def answer(run):
-    (record,) = [record for record in RecordReader(run.attempts()[-1].events) if record["type"] == "requeue"]
+    (record,) = [
+        record for record in RecordReader(run.attempts()[-1].events) if record["type"] == "requeue"
+    ]
     return record["done"], record["answer"]
 
 
 def test_a_stopped_run_puts_its_own_task_back_and_no_other(run, in_job, fake_slurm):
     attempt(run, start(0), checkpoint(9), end("PREEMPTED"))
     requeue.come_back([run])
-    assert answer(run) == (True, "queued again") and set(fake_slurm.jobs("RUNNING")) == {in_job.replace("_1", "_0")}
+    assert answer(run) == (True, "queued again") and set(fake_slurm.jobs("RUNNING")) == {
+        in_job.replace("_1", "_0")
+    }
     assert fake_slurm.calls("scontrol")[-1] == ["requeue", in_job]
 
 
@@ -168,12 +198,17 @@ def test_a_refusal_is_recorded_and_leaves_the_run_to_the_next_launch(run, in_job
     assert done is False and "presently disabled" in said
 
 
-def test_a_scheduler_that_does_not_answer_is_asked_three_times_and_nothing_is_requeued_blindly(run, in_job, fake_slurm):
+def test_a_scheduler_that_does_not_answer_is_asked_three_times_and_nothing_is_requeued_blindly(
+    run, in_job, fake_slurm
+):
     attempt(run, start(0), checkpoint(9), end("PREEMPTED"))
     asked = len(fake_slurm.calls("squeue"))
     fake_slurm.fail("squeue", stderr="Socket timed out on send/recv operation", times=3)
     requeue.come_back([run])
-    assert answer(run) == (False, "SLURM does not answer") and len(fake_slurm.calls("squeue")) == asked + 3
+    assert (
+        answer(run) == (False, "SLURM does not answer")
+        and len(fake_slurm.calls("squeue")) == asked + 3
+    )
 
 
 def test_a_time_limit_without_progress_ends_the_cycle(run, in_job, fake_slurm):
@@ -201,10 +236,18 @@ def test_a_job_of_several_runs_comes_back_for_those_that_were_not_begun(root, in
 
 @pytest.mark.parametrize(
     ("left", "state"),
-    [("9:50", "PREEMPTED"), ("1-00:00:00", "PREEMPTED"), ("UNLIMITED", "PREEMPTED"), ("2:59", "TIMEOUT"), ("0:05", "TIMEOUT")],
+    [
+        ("9:50", "PREEMPTED"),
+        ("1-00:00:00", "PREEMPTED"),
+        ("UNLIMITED", "PREEMPTED"),
+        ("2:59", "TIMEOUT"),
+        ("0:05", "TIMEOUT"),
+    ],
 )
 def test_submitit_1708_a_stop_near_the_time_limit_is_its_doing(in_job, fake_slurm, left, state):
-    """submitit counts every preemption of a job of less than ten minutes as a timeout; the time left tells."""
+    """submitit counts every preemption of a job of less than ten minutes as a timeout; the time
+    left tells.
+    """
     fake_slurm.change(in_job, left=left)
     assert requeue.stopped_as() == state
 
@@ -243,7 +286,13 @@ def test_the_tasks_of_a_job_find_each_other(fake_slurm, monkeypatch):
     ):
         monkeypatch.setenv(f"SLURM_{name}", value)
     found = rendezvous()
-    assert found == {"MASTER_ADDR": "node3", "MASTER_PORT": "23456", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
+    assert found == {
+        "MASTER_ADDR": "node3",
+        "MASTER_PORT": "23456",
+        "RANK": "3",
+        "WORLD_SIZE": "4",
+        "LOCAL_RANK": "1",
+    }
 
 
 # Following a sweep
@@ -257,7 +306,9 @@ def quick(monkeypatch):
 
 
 class Workers(threading.Thread):
-    """Ends every job that is released, as `outcome` says: a function of the run and the fake's job id."""
+    """Ends every job that is released, as `outcome` says: a function of the run and the fake's job
+    id.
+    """
 
     def __init__(self, root, fake, outcome):
         super().__init__(daemon=True)
@@ -280,10 +331,14 @@ class Workers(threading.Thread):
 
 def follow(root, file, notes=None, **selection):
     reporter = replace(SILENT, note=(notes if notes is not None else []).append)
-    return launch(LaunchOptions(load_sweep(file), Selection(**selection), "slurm", wait=True), root, reporter)
+    return launch(
+        LaunchOptions(load_sweep(file), Selection(**selection), "slurm", wait=True), root, reporter
+    )
 
 
-def test_waiting_sends_what_limits_refused_and_ends_with_the_sweep(root, spec_file, fake_slurm, quick):
+def test_waiting_sends_what_limits_refused_and_ends_with_the_sweep(
+    root, spec_file, fake_slurm, quick
+):
     fake_slurm.set(assoc={"MaxSubmitJobs": 2})
 
     def complete(run, job_id):
@@ -292,11 +347,20 @@ def test_waiting_sends_what_limits_refused_and_ends_with_the_sweep(root, spec_fi
 
     with Workers(root, fake_slurm, complete):
         done = follow(root, spec_file())
-    assert done.waited and done.sent.run_count == 4 and done.sent.refusal is None and done.stopped is None
-    assert len(fake_slurm.jobs()) == 4 and all(run.attempts()[-1].done.exists() for run in root.runs())
+    assert (
+        done.waited
+        and done.sent.run_count == 4
+        and done.sent.refusal is None
+        and done.stopped is None
+    )
+    assert len(fake_slurm.jobs()) == 4 and all(
+        run.attempts()[-1].done.exists() for run in root.runs()
+    )
 
 
-def test_waiting_gives_up_a_run_that_is_lost_again_and_again_before_it_begins(root, spec_file, fake_slurm, quick):
+def test_waiting_gives_up_a_run_that_is_lost_again_and_again_before_it_begins(
+    root, spec_file, fake_slurm, quick
+):
     def lose(_, job_id):
         fake_slurm.end(job_id, state="NODE_FAIL", node="fake1")
 
@@ -305,7 +369,9 @@ def test_waiting_gives_up_a_run_that_is_lost_again_and_again_before_it_begins(ro
     assert done.sent.run_count == 4  # once, and three times more
 
 
-def test_wandb_1655_a_sweep_whose_first_runs_fail_before_they_train_is_stopped(root, spec_file, fake_slurm, quick):
+def test_wandb_1655_a_sweep_whose_first_runs_fail_before_they_train_is_stopped(
+    root, spec_file, fake_slurm, quick
+):
     file = spec_file(("seeds: [0, 1]", "seeds: [0, 1, 2, 3]"))
 
     def fail(run, job_id):
@@ -315,7 +381,10 @@ def test_wandb_1655_a_sweep_whose_first_runs_fail_before_they_train_is_stopped(r
 
     with Workers(root, fake_slurm, fail):
         done = follow(root, file)
-    assert "the first 3 runs failed before their first step" in done.stopped and "ImportError" in done.stopped
+    assert (
+        "the first 3 runs failed before their first step" in done.stopped
+        and "ImportError" in done.stopped
+    )
     assert len(fake_slurm.jobs("CANCELLED")) == 5
 
 
@@ -334,7 +403,12 @@ def test_one_run_that_trained_makes_a_sweep_sound(root, spec_file, fake_slurm):
     for run in root.runs()[:3]:
         attempt(run, end("FAILED"))
     attempt(root.runs()[0], start(0), checkpoint(3), end("FAILED"))
-    assert launch(LaunchOptions(load_sweep(spec_file()), Selection(), "slurm"), root, SILENT).sent.run_count == 1
+    assert (
+        launch(
+            LaunchOptions(load_sweep(spec_file()), Selection(), "slurm"), root, SILENT
+        ).sent.run_count
+        == 1
+    )
 
 
 def test_on_this_machine_a_broken_sweep_is_stopped_too(root, spec_file, monkeypatch):
@@ -347,12 +421,17 @@ def test_on_this_machine_a_broken_sweep_is_stopped_too(root, spec_file, monkeypa
     assert [len(run.attempts()) for run in root.runs()].count(0) == 1
 
 
-def test_an_error_that_names_a_file_which_is_no_text_still_ends_its_run(root, run, monkeypatch, tmp_path):
+def test_an_error_that_names_a_file_which_is_no_text_still_ends_its_run(
+    root, run, monkeypatch, tmp_path
+):
     def read_photo(*_, **__):
         raise OSError(5, "Input/output error", os.fsdecode(b"caf\xe9.png"))
 
     monkeypatch.setattr("byol_core.train.train", read_photo)
-    assert run_attempt(root.path, run.run_id, AttemptContext("inline", capture=False), lambda: None) == State.FAILED
+    assert (
+        run_attempt(root.path, run.run_id, AttemptContext("inline", capture=False), lambda: None)
+        == State.FAILED
+    )
     collect(root, open_database(str(tmp_path / "results.db")), Queue())
     with sqlite3.connect(tmp_path / "results.db") as connection:
         [(state, reason)] = connection.execute("SELECT state, reason FROM runs WHERE attempt = 1")
@@ -367,7 +446,9 @@ def test_a_result_that_is_not_there_is_late_and_then_lost(root, run, spec_file, 
     assert (run.run_id in {one.run_id for one in plan.start}) is (state == State.LOST)
 
 
-def test_a_description_that_was_lost_is_written_again_and_its_result_counts(root, run, spec_file, tmp_path):
+def test_a_description_that_was_lost_is_written_again_and_its_result_counts(
+    root, run, spec_file, tmp_path
+):
     write_json(attempt(run, start(0), end("COMPLETED")).done, {"outcome": "ok", "step": 4})
     description = run.description.read_bytes()
     run.description.unlink()
@@ -377,7 +458,9 @@ def test_a_description_that_was_lost_is_written_again_and_its_result_counts(root
     assert json.loads(run.description.read_bytes())["config"] == json.loads(description)["config"]
     collect(root, open_database(str(tmp_path / "results.db")), Queue())
     with sqlite3.connect(tmp_path / "results.db") as connection:
-        assert connection.execute("SELECT count(*) FROM runs WHERE state = 'COMPLETED'").fetchone() == (1,)
+        assert connection.execute(
+            "SELECT count(*) FROM runs WHERE state = 'COMPLETED'"
+        ).fetchone() == (1,)
 
 
 def test_options_that_make_no_sense_together_are_refused(root, spec_file, fake_slurm):

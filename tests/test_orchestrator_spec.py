@@ -17,8 +17,18 @@ REFUSED = {
     "later version": ("version: 1", "version: 2", 1, "must be 1"),
     "no preset": ("preset: digits-tiny, ", "", 3, "names no preset"),
     "unknown preset": ("digits-tiny", "digits-tinny", 3, "did you mean 'digits-tiny'"),
-    "unknown setting": ("projector.norm: bn,", "projector.nrm: bn,", 7, "did you mean 'projector.norm'"),
-    "unknown value": ("projector.norm: bn,", "projector.norm: batch,", 7, "'bn', 'ln', 'gn', 'gn_ws', 'affine' or 'none'"),
+    "unknown setting": (
+        "projector.norm: bn,",
+        "projector.nrm: bn,",
+        7,
+        "did you mean 'projector.norm'",
+    ),
+    "unknown value": (
+        "projector.norm: bn,",
+        "projector.norm: batch,",
+        7,
+        "'bn', 'ln', 'gn', 'gn_ws', 'affine' or 'none'",
+    ),
     "setting of the base": ("epochs: 2", "epochs: -2", 3, "greater than or equal to 1"),
     "seed twice": ("[0, 1]", "[0, 0]", 4, "holds one twice"),
     "no seeds": ("[0, 1]", "[]", 4, "must hold at least one value"),
@@ -29,12 +39,22 @@ REFUSED = {
     "name with newline": ("name: tiny", 'name: "a\\n#SBATCH --time=99"', 2, "is no name"),
     "hostile variant": ("no_norm:", '"a/b":', 8, "is no name"),
     "resources by another name": ("cpus: 1", "cpu: 1", 10, "did you mean 'cpus'"),
-    "partition with a directive": ("gpus: 0", 'gpus: 0, partition: "x\\n#SBATCH"', 10, "is no line"),
+    "partition with a directive": (
+        "gpus: 0",
+        'gpus: 0, partition: "x\\n#SBATCH"',
+        10,
+        "is no line",
+    ),
     "a date": ("name: tiny", "name: 2026-01-01", 2, "put it in quotes"),
     "a number as key": ("tables:", "7: x\ntables:", 9, "key 7 is no text"),
     "not YAML": ("version: 1", "version: [1", 2, "expected"),
     "a list": (SPEC, "- version: 1\n", 1, "is no mapping"),
-    "exclude without reason": ("tables:", "exclude: [{when: {projector.norm: bn}}]\ntables:", 9, "because"),
+    "exclude without reason": (
+        "tables:",
+        "exclude: [{when: {projector.norm: bn}}]\ntables:",
+        9,
+        "because",
+    ),
     "everything excluded": (
         "  no_norm: {projector.norm: none, predictor.norm: none}\n",
         "exclude: [{when: {projector.norm: bn}, because: test}]\n",
@@ -131,9 +151,15 @@ profiles:
 def test_a_profile_changes_base_variants_seeds_and_resources(spec_file):
     sweep = load_sweep(spec_file(("tables:", PROFILES + "tables:")), "small")
     byol, no_norm = expand(sweep)
-    assert sweep.label == "tiny@small" and sweep.spec.seeds == [5] and sweep.spec.resources.cpus == 3
+    assert (
+        sweep.label == "tiny@small" and sweep.spec.seeds == [5] and sweep.spec.resources.cpus == 3
+    )
     assert (byol.config.epochs, byol.config.dataset.limit) == (1, 0)  # a preset replaces the base
-    assert (byol.config.optimizer.lr, no_norm.config.optimizer.lr, no_norm.config.projector.norm) == (1.5, 0.5, "none")
+    assert (
+        byol.config.optimizer.lr,
+        no_norm.config.optimizer.lr,
+        no_norm.config.projector.norm,
+    ) == (1.5, 0.5, "none")
 
 
 def test_a_profile_without_preset_is_laid_over_the_base(spec_file):
@@ -154,17 +180,23 @@ def test_a_profile_that_changes_an_unknown_variant_is_refused(spec_file):
 
 def test_overrides_change_every_variant_and_the_label(spec_file):
     sweep = load_sweep(spec_file(), None, {"optimizer.lr": 0.25})
-    assert sweep.label.startswith("tiny+") and {v.config.optimizer.lr for v in expand(sweep)} == {0.25}
+    assert sweep.label.startswith("tiny+") and {v.config.optimizer.lr for v in expand(sweep)} == {
+        0.25
+    }
     assert load_sweep(spec_file(), None, {"optimizer.lr": 0.5}).label != sweep.label
 
 
-@pytest.mark.parametrize(("key", "text"), [("projector.norm", "varies 'projector.norm' itself"), ("seed", "use --seeds")])
+@pytest.mark.parametrize(
+    ("key", "text"), [("projector.norm", "varies 'projector.norm' itself"), ("seed", "use --seeds")]
+)
 def test_overriding_what_the_sweep_varies_is_refused(spec_file, key, text):
     with pytest.raises(UsageError, match=text):
         load_sweep(spec_file(), None, {key: "bn"})
 
 
-@pytest.mark.parametrize("file", sorted((REPO / "sweeps").glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file", sorted((REPO / "sweeps").glob("*.yaml")), ids=lambda file: file.stem
+)
 def test_every_spec_in_sweeps_expands_under_every_profile(file):
     spec = load_sweep(file).spec
     for profile in [None, *spec.profiles]:
@@ -183,4 +215,6 @@ def test_settings_of_a_seed_are_those_of_its_config(spec_file, method):
     """They are told from the variant's, once for all seeds."""
     text = ("byol:    {projector.norm: bn, predictor.norm: bn}", f"byol:    {{method: {method}}}")
     variant = expand(load_sweep(spec_file(text)))[0]
-    assert [variant.canonical(seed) for seed in (0, 7)] == [canonical(variant.at_seed(seed)) for seed in (0, 7)]
+    assert [variant.canonical(seed) for seed in (0, 7)] == [
+        canonical(variant.at_seed(seed)) for seed in (0, 7)
+    ]

@@ -1,4 +1,6 @@
-"""States from what the scripted SLURM says, or does not say; each thread of other projects by its name."""
+"""States from what the scripted SLURM says, or does not say; each thread of other projects by its
+name.
+"""
 
 import time
 from dataclasses import asdict
@@ -44,7 +46,9 @@ def go(root, fake_slurm, spec_file):
     """Launch a sweep of four runs on the fake; return what was started."""
 
     def start(**asked):
-        return launch(LaunchOptions(load_sweep(spec_file()), Selection(**asked), "slurm"), root, SILENT).sent.job_ids
+        return launch(
+            LaunchOptions(load_sweep(spec_file()), Selection(**asked), "slurm"), root, SILENT
+        ).sent.job_ids
 
     return start
 
@@ -71,7 +75,14 @@ def attempt(run, job_id, *records, number=1, executor="slurm", host="node17"):
     made = run.attempt(number)
     made.path.mkdir(parents=True)
     process = {**asdict(this_process()), "host": host}
-    write_json(made.claim, {"process": process, "job": asdict(AttemptContext(executor, job_id)), "claimed_at": time.time()})
+    write_json(
+        made.claim,
+        {
+            "process": process,
+            "job": asdict(AttemptContext(executor, job_id)),
+            "claimed_at": time.time(),
+        },
+    )
     with RecordLog(made.events) as log:
         for record in records:
             log.append({"t": time.time(), **record})
@@ -125,7 +136,9 @@ def test_submitit_1720_and_snakemake_38_without_accounting_a_job_is_gone_when_tw
     assert states(root) == ["LOST"] * 4
 
 
-def test_snakemake_207_and_331_a_database_that_hangs_costs_one_wait_a_minute(root, go, fake_slurm, clock, monkeypatch):
+def test_snakemake_207_and_331_a_database_that_hangs_costs_one_wait_a_minute(
+    root, go, fake_slurm, clock, monkeypatch
+):
     monkeypatch.setattr("orchestrator.slurm.listing._TIMEOUT_S", 2)
     job_ids = go()
     fake_slurm.end(*job_ids)
@@ -144,7 +157,11 @@ def test_one_squeue_and_at_most_one_sacct_a_look(root, go, fake_slurm):
     job_ids = go()
     calls = [len(fake_slurm.calls(name)) for name in ("squeue", "sacct", "scontrol")]
     look(root)
-    assert [len(fake_slurm.calls(name)) for name in ("squeue", "sacct", "scontrol")] == [calls[0] + 1, calls[1], calls[2]]
+    assert [len(fake_slurm.calls(name)) for name in ("squeue", "sacct", "scontrol")] == [
+        calls[0] + 1,
+        calls[1],
+        calls[2],
+    ]
     fake_slurm.end(*job_ids, state="TIMEOUT")
     fake_slurm.forget(*job_ids)
     assert states(root) == ["TIMEOUT"] * 4 and states(root) == ["TIMEOUT"] * 4
@@ -152,29 +169,47 @@ def test_one_squeue_and_at_most_one_sacct_a_look(root, go, fake_slurm):
 
 
 def test_submitit_1660_and_blackfish_484_an_id_that_was_used_before(root, go, fake_slurm):
-    """Accounting has a record of another user's job with our id, years old; and one of our name before we had it."""
+    """Accounting has a record of another user's job with our id, years old; and one of our name
+    before we had it.
+    """
     job_ids = go()
     for job_id in job_ids:
-        fake_slurm.old_record(jobid=job_id, jobname="theirs", state="FAILED", submit="1500000000", exitcode="1:0")
+        fake_slurm.old_record(
+            jobid=job_id, jobname="theirs", state="FAILED", submit="1500000000", exitcode="1:0"
+        )
     fake_slurm.forget(*job_ids)
     assert states(root) == ["SUBMITTED"] * 4
 
 
-def test_an_answer_about_a_job_submitted_before_we_wanted_it_is_not_about_ours(root, go, fake_slurm):
+def test_an_answer_about_a_job_submitted_before_we_wanted_it_is_not_about_ours(
+    root, go, fake_slurm
+):
     job_ids = go()
     name = fake_slurm.jobs()[job_ids[0]]["name"]
-    fake_slurm.old_record(jobid=job_ids[0], jobname=name, state="FAILED", submit=str(int(time.time()) - 86400), exitcode="1:0")
+    fake_slurm.old_record(
+        jobid=job_ids[0],
+        jobname=name,
+        state="FAILED",
+        submit=str(int(time.time()) - 86400),
+        exitcode="1:0",
+    )
     fake_slurm.change(job_ids[0], name="renamed")
     fake_slurm.forget(job_ids[0])
     assert states(root) == ["SUBMITTED"] * 4
 
 
-def test_snakemake_1227_accounting_is_asked_from_the_submission_on_not_from_midnight(root, go, fake_slurm):
+def test_snakemake_1227_accounting_is_asked_from_the_submission_on_not_from_midnight(
+    root, go, fake_slurm
+):
     job_ids = go()
     fake_slurm.end(*job_ids, state="TIMEOUT")
     fake_slurm.forget(*job_ids)
     look(root)
-    since = next(word.partition("=")[2] for word in fake_slurm.calls("sacct")[-1] if word.startswith("--starttime="))
+    since = next(
+        word.partition("=")[2]
+        for word in fake_slurm.calls("sacct")[-1]
+        if word.startswith("--starttime=")
+    )
     assert time.mktime(time.strptime(since, "%Y-%m-%dT%H:%M:%S")) <= time.time() - 599
 
 
@@ -182,7 +217,9 @@ def test_snakemake_1227_accounting_is_asked_from_the_submission_on_not_from_midn
     ("word", "state"),
     [(word, state) for word, state in ENDED.items() if word not in ("", "COMPLETED")],
 )
-def test_nextflow_3422_and_5276_how_a_job_ended_is_told_with_its_node(root, go, fake_slurm, word, state):
+def test_nextflow_3422_and_5276_how_a_job_ended_is_told_with_its_node(
+    root, go, fake_slurm, word, state
+):
     job_ids = go()
     fake_slurm.start(*job_ids, node="node7")
     fake_slurm.end(*job_ids, state=word, exit="0:9")
@@ -209,7 +246,9 @@ WARNED = {
 @pytest.mark.parametrize("code", WARNED)
 @pytest.mark.parametrize("claimed", [False, True])
 def test_a_job_that_died_of_the_warning_itself_was_preempted(root, go, fake_slurm, code, claimed):
-    """In its first moments Python cannot listen yet, and dies of SIGUSR2 or SIGTERM; squeue alone does not tell the code."""
+    """In its first moments Python cannot listen yet, and dies of SIGUSR2 or SIGTERM; squeue alone
+    does not tell the code.
+    """
     job_id = go()[0]
     run = run_of(root, job_id)
     fake_slurm.start(job_id)
@@ -218,7 +257,9 @@ def test_a_job_that_died_of_the_warning_itself_was_preempted(root, go, fake_slur
     fake_slurm.end(job_id, state="FAILED", exit=code)
     assert look(root)[run.run_id].state == WARNED[code]
     asked = len(fake_slurm.calls("sacct"))
-    assert look(root)[run.run_id].state == WARNED[code] and len(fake_slurm.calls("sacct")) == asked  # it is known now
+    assert (
+        look(root)[run.run_id].state == WARNED[code] and len(fake_slurm.calls("sacct")) == asked
+    )  # it is known now
     fake_slurm.set(accounting="none")
     fake_slurm.forget(job_id)
     assert look(root)[run.run_id].state == WARNED[code]
@@ -241,10 +282,14 @@ def test_nextflow_1151_a_users_own_filters_hide_nothing(monkeypatch):
     for name in ("SQUEUE_PARTITION", "SQUEUE_FORMAT", "SQUEUE_STATES", "SACCT_FORMAT"):
         monkeypatch.setenv(name, "high")
     seen = ask("env").splitlines()
-    assert not [line for line in seen if line.startswith(("SQUEUE_", "SACCT_"))] and "LC_ALL=C" in seen
+    assert (
+        not [line for line in seen if line.startswith(("SQUEUE_", "SACCT_"))] and "LC_ALL=C" in seen
+    )
 
 
-def test_cluster_utils_87_and_submitit_1641_completed_without_a_result_is_a_failure(root, go, fake_slurm, clock):
+def test_cluster_utils_87_and_submitit_1641_completed_without_a_result_is_a_failure(
+    root, go, fake_slurm, clock
+):
     """Believed a little later: on a shared file system the result may be slow to come into sight."""
     job_ids = go()
     fake_slurm.start(*job_ids)
@@ -263,7 +308,9 @@ def test_model_optimizer_1900_a_result_outlives_what_slurm_remembers(root, go, f
     assert look(root)[run.run_id].state == State.COMPLETED
 
 
-def test_experimaestro_93_a_killed_job_is_not_running_and_a_queued_one_neither(root, go, fake_slurm):
+def test_experimaestro_93_a_killed_job_is_not_running_and_a_queued_one_neither(
+    root, go, fake_slurm
+):
     first, second, *_ = go()
     attempt(run_of(root, first), first)
     fake_slurm.start(first)
@@ -299,7 +346,9 @@ def test_a_last_word_outranks_a_job_that_is_still_there(root, go, fake_slurm, st
 
 
 @pytest.mark.parametrize("state", ["PREEMPTED", "TIMEOUT"])
-def test_a_run_that_was_stopped_comes_back_with_its_job_and_stays_stopped_without(root, go, fake_slurm, state):
+def test_a_run_that_was_stopped_comes_back_with_its_job_and_stays_stopped_without(
+    root, go, fake_slurm, state
+):
     first = go()[0]
     run = run_of(root, first)
     attempt(run, first, end(state))
@@ -319,7 +368,9 @@ def test_scancel_of_a_job_that_waits_to_come_back_cancels_its_run(root, go, fake
     assert look(root)[run.run_id].state == State.CANCELLED
 
 
-def test_a_newer_job_that_failed_before_it_began_is_not_hidden_by_an_older_last_word(root, go, fake_slurm):
+def test_a_newer_job_that_failed_before_it_began_is_not_hidden_by_an_older_last_word(
+    root, go, fake_slurm
+):
     first = go()[0]
     run = run_of(root, first)
     attempt(run, "7_0", end("PREEMPTED"))

@@ -74,9 +74,14 @@ def test_a_completed_run_is_not_tried_again(root, run):
 
 def test_a_stopped_run_goes_on_where_it_stopped(root, run):
     assert run_attempt(root.path, run.run_id, INLINE, stop_after(3)) == State.STOPPED
-    assert standing(run, Queue()).state == State.STOPPED and standing(run, Queue()).reason == "asked to"
+    assert (
+        standing(run, Queue()).state == State.STOPPED
+        and standing(run, Queue()).reason == "asked to"
+    )
     assert run_attempt(root.path, run.run_id, INLINE, go_on) == State.COMPLETED
-    start = next(record for record in RecordReader(run.attempt(2).events) if record["type"] == "start")
+    start = next(
+        record for record in RecordReader(run.attempt(2).events) if record["type"] == "start"
+    )
     assert start["step"] == 3 and start["exact"] is True and not (run.path / "checkpoints").exists()
 
 
@@ -95,7 +100,9 @@ def test_an_attempt_overtaken_at_the_last_moment_writes_no_result(root, run, mon
 
     evaluate = run_module._evaluate_once
     monkeypatch.setattr(
-        run_module, "_evaluate_once", lambda *a: ((run.path / "attempts" / "0002").mkdir(exist_ok=True), evaluate(*a))
+        run_module,
+        "_evaluate_once",
+        lambda *a: ((run.path / "attempts" / "0002").mkdir(exist_ok=True), evaluate(*a)),
     )
     assert run_attempt(root.path, run.run_id, INLINE, go_on) is None
     assert not run.attempt(1).done.exists()
@@ -103,7 +110,12 @@ def test_an_attempt_overtaken_at_the_last_moment_writes_no_result(root, run, mon
 
 def test_two_workers_on_one_run_give_one_result(root, run):
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: run_attempt(root.path, run.run_id, replace(INLINE, threads=0), go_on), range(2)))
+        list(
+            pool.map(
+                lambda _: run_attempt(root.path, run.run_id, replace(INLINE, threads=0), go_on),
+                range(2),
+            )
+        )
     results = [attempt for attempt in run.attempts() if attempt.done.exists()]
     assert len(results) == 1 and results[0].number == run.attempts()[-1].number
 
@@ -145,7 +157,14 @@ def claim(run, number=1, process=None, executor="local", job_id=None):
     attempt = run.attempt(number)
     attempt.path.mkdir(parents=True)
     process = process or this_process()
-    write_json(attempt.claim, {"process": asdict(process), "job": asdict(AttemptContext(executor, job_id)), "claimed_at": 0.0})
+    write_json(
+        attempt.claim,
+        {
+            "process": asdict(process),
+            "job": asdict(AttemptContext(executor, job_id)),
+            "claimed_at": 0.0,
+        },
+    )
     return attempt
 
 
@@ -216,7 +235,10 @@ def test_a_pid_that_came_back_is_another_process():
 
 
 def test_variants_that_mean_the_same_share_one_run(tmp_path, spec_file):
-    text_ = ("no_norm: {projector.norm: none, predictor.norm: none}", "same: {projector.norm: bn, projector.gn_groups: 4}")
+    text_ = (
+        "no_norm: {projector.norm: none, predictor.norm: none}",
+        "same: {projector.norm: bn, projector.gn_groups: 4}",
+    )
     plan = make_plan(load_sweep(spec_file(text_)), Root(tmp_path / "r"), Selection(), Queue())
     assert len(plan.runs) == 4 and len(plan.start) == 2
 
@@ -230,11 +252,19 @@ def test_two_sweeps_share_runs(root, spec_file):
 
 def test_runs_go_out_seed_by_seed(tmp_path, spec_file):
     plan = make_plan(load_sweep(spec_file()), Root(tmp_path / "r"), Selection(), Queue())
-    assert [(run.seed, run.variant.name) for run in plan.start] == [(0, "byol"), (0, "no_norm"), (1, "byol"), (1, "no_norm")]
+    assert [(run.seed, run.variant.name) for run in plan.start] == [
+        (0, "byol"),
+        (0, "no_norm"),
+        (1, "byol"),
+        (1, "no_norm"),
+    ]
 
 
 def test_a_table_narrows_to_its_rows(tmp_path, spec_file):
-    groups = ("no_norm: {projector.norm: none, predictor.norm: none}", "gn: {projector.norm: gn, predictor.norm: gn}")
+    groups = (
+        "no_norm: {projector.norm: none, predictor.norm: none}",
+        "gn: {projector.norm: gn, predictor.norm: gn}",
+    )
     sweep = load_sweep(spec_file(groups))
     plan = make_plan(sweep, Root(tmp_path / "r"), Selection(table="mlp_norm"), Queue())
     assert {run.variant.name for run in plan.start} == {"byol"}
@@ -253,12 +283,16 @@ def test_failed_runs_wait_for_retry_and_lost_ones_do_not(root, spec_file):
     assert {run.run_id for run in plan.held_back} == {failed.run_id, cancelled.run_id}
     assert lost.run_id in {run.run_id for run in plan.start}
     again = make_plan(sweep, root, Selection(retry=frozenset({State.FAILED})), Queue())
-    assert failed.run_id in {run.run_id for run in again.start} and cancelled.run_id not in {run.run_id for run in again.start}
+    assert failed.run_id in {run.run_id for run in again.start} and cancelled.run_id not in {
+        run.run_id for run in again.start
+    }
 
 
 def test_what_left_the_spec_is_named(root, spec_file):
     smaller = spec_file(("  no_norm: {projector.norm: none, predictor.norm: none}\n", ""))
-    assert make_plan(load_sweep(smaller), root, Selection(), Queue()).removed_variants == ["no_norm"]
+    assert make_plan(load_sweep(smaller), root, Selection(), Queue()).removed_variants == [
+        "no_norm"
+    ]
 
 
 def test_a_run_is_found_by_its_first_digits(root):

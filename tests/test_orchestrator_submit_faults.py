@@ -1,4 +1,5 @@
-"""A launcher that dies or loses power at any effect or SLURM command of a submission: one job a run, and no orphan.
+"""A launcher that dies or loses power at any effect or SLURM command of a submission: one job a
+run, and no orphan.
 
 `make slow-test` visits some places, `make crash-test` all of them (marker exhaustive).
 """
@@ -26,7 +27,9 @@ _DAYS = 24
 
 
 class LaunchersDisk(Disk):
-    """Counts calls of SLURM's commands too, before and after each, and knows that syncfs syncs everything."""
+    """Counts calls of SLURM's commands too, before and after each, and knows that syncfs syncs
+    everything.
+    """
 
     def install(self):
         super().install()
@@ -81,7 +84,9 @@ def file(spec_file, fake_slurm):
 
 
 def new_root(tmp_path):
-    """Return an empty root beside a copy of the code, which is taken once: its many files have tests of their own."""
+    """Return an empty root beside a copy of the code, which is taken once: its many files have
+    tests of their own.
+    """
     code, root = Root(tmp_path / "code-of-all"), Root(tmp_path / "root")
     shutil.rmtree(root.path, ignore_errors=True)
     root.path.mkdir()
@@ -113,7 +118,9 @@ def check_recovery(tmp_path, file, fake_slurm, k, fault):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["die", "power"])
-def test_dora_orphan_token_dying_at_some_effects_leaves_one_job_a_run(tmp_path, file, fake_slurm, effects, fault):
+def test_dora_orphan_token_dying_at_some_effects_leaves_one_job_a_run(
+    tmp_path, file, fake_slurm, effects, fault
+):
     for k in range(1 + date.today().toordinal() % _DAYS, effects + 1, _DAYS):
         check_recovery(tmp_path, file, fake_slurm, k, fault)
 

@@ -14,7 +14,9 @@ REPO = Path(__file__).parent.parent
 def test_the_wheel_holds_every_module_and_data_file_and_nothing_else(tmp_path):
     source = tmp_path / "source"
     subprocess.run(["git", "clone", "-q", REPO, source], check=True)
-    tracked = subprocess.run(["git", "ls-files"], cwd=REPO, capture_output=True, text=True, check=True).stdout.split()
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=REPO, capture_output=True, text=True, check=True
+    ).stdout.split()
     for name in tracked:  # the working tree, not the last commit
         if (REPO / name).exists():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -28,4 +30,6 @@ def test_the_wheel_holds_every_module_and_data_file_and_nothing_else(tmp_path):
     )
     (wheel,) = tmp_path.glob("*.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert names == {name for name in tracked if name.split("/")[0] in ("byol_core", "orchestrator", "analysis")}
+    assert names == {
+        name for name in tracked if name.split("/")[0] in ("byol_core", "orchestrator", "analysis")
+    }

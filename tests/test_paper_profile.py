@@ -1,4 +1,6 @@
-"""Profile `paper` of the specs: it plans, every variant of it trains, and what is missing is said first."""
+"""Profile `paper` of the specs: it plans, every variant of it trains, and what is missing is said
+first.
+"""
 
 import pytest
 import torch
@@ -34,23 +36,39 @@ def of_paper(spec, overrides):
 
 def trains(variant, folder, silent):
     observer = silent()
-    result = train(variant.config, folder, Options(device="cpu", threads=1, log_every=1, protocols=()), observer)
-    return result.outcome == "ok" and (variant.config.method == "random" or len(observer.points) == 2)
+    result = train(
+        variant.config,
+        folder,
+        Options(device="cpu", threads=1, log_every=1, protocols=()),
+        observer,
+    )
+    return result.outcome == "ok" and (
+        variant.config.method == "random" or len(observer.points) == 2
+    )
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_every_variant_trains_on_photos(spec, photos, tmp_path, silent):
     variants = of_paper(spec, {**SHRUNK, "dataset.path": str(photos)})
-    failed = [variant.name for variant in variants if not trains(variant, tmp_path / variant.name, silent)]
+    failed = [
+        variant.name for variant in variants if not trains(variant, tmp_path / variant.name, silent)
+    ]
     assert not failed
 
 
 @pytest.mark.slow
 def test_the_papers_network_trains_under_every_norm(photos, tmp_path, silent):
-    whole = {**SHRUNK, "encoder.arch": "resnet50", "encoder.stem": "7x7_pool", "dataset.path": str(photos)}
+    whole = {
+        **SHRUNK,
+        "encoder.arch": "resnet50",
+        "encoder.stem": "7x7_pool",
+        "dataset.path": str(photos),
+    }
     whole["init.scheme"] = "torch"  # Haiku's takes seconds to draw at this size
     for variant in of_paper("norm_variants", whole):
-        assert variant.config.encoder.arch == "resnet50" and trains(variant, tmp_path / variant.name, silent)
+        assert variant.config.encoder.arch == "resnet50" and trains(
+            variant, tmp_path / variant.name, silent
+        )
 
 
 def test_a_step_keeps_as_much_memory_as_the_manual_says():
@@ -76,11 +94,17 @@ def test_a_step_keeps_as_much_memory_as_the_manual_says():
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_variants_differ_from_the_papers_preset_in_their_axis_alone(spec):
-    """SimCLR's and MoCo's rows too have BYOL's learning rate; the longer training of table 2 is the paper's own."""
+    """SimCLR's and MoCo's rows too have BYOL's learning rate; the longer training of table 2 is the
+    paper's own.
+    """
     for variant in of_paper(spec, {}):
         config = variant.config
         longer = spec == "norm_variants"
-        assert (config.dataset.name, config.dataset.side, config.batch_size) == ("folder", 224, 4096)
+        assert (config.dataset.name, config.dataset.side, config.batch_size) == (
+            "folder",
+            224,
+            4096,
+        )
         assert (config.epochs, config.optimizer.lr) == ((1000, 3.2) if longer else (300, 4.8))
         assert longer or config.optimizer == resolve("imagenet-r50-300ep", {}).optimizer.model_copy(
             update={"lambda_predictor": config.optimizer.lambda_predictor}
@@ -97,11 +121,23 @@ def test_without_photos_one_error_names_what_is_missing_and_a_way_out(sweep, tmp
         done = sweep("launch", file, "--profile", "paper", "--dry-run", *options, check=2)
         assert done.stderr.count("error:") == 1 and text in " ".join(done.stderr.split())
         assert "Nothing was submitted" in " ".join(done.stderr.split())
-    assert "--profile quick" in " ".join(sweep("launch", file, "--profile", "paper", "--dry-run").stderr.split())
+    assert "--profile quick" in " ".join(
+        sweep("launch", file, "--profile", "paper", "--dry-run").stderr.split()
+    )
     assert not (tmp_path / "sweep-runs").exists()
 
 
 def test_with_photos_the_dry_run_plans_the_papers_table(sweep, photos):
     file = REPO / "sweeps" / "norm_ablation.yaml"
-    words = ["launch", file, "--profile", "paper", "--table", "norm", "--set", f"dataset.path={photos}", "--dry-run"]
+    words = [
+        "launch",
+        file,
+        "--profile",
+        "paper",
+        "--table",
+        "norm",
+        "--set",
+        f"dataset.path={photos}",
+        "--dry-run",
+    ]
     assert "66 runs" in sweep(*words, check=0).stdout

@@ -1,4 +1,6 @@
-"""Who may read what is written: the owner under any umask, a group where the root is opened to it, nobody else."""
+"""Who may read what is written: the owner under any umask, a group where the root is opened to it,
+nobody else.
+"""
 
 import grp
 import os
@@ -106,22 +108,34 @@ def test_sharing_opens_what_is_there_and_what_comes_but_follows_no_link(tmp_path
         (tmp_path / "root" / link).unlink()
     make_folder(tmp_path / "root" / "runs" / "new")
     claim_folder(tmp_path / "root" / "runs" / "0001", "claim.json", {})
-    assert modes(tmp_path / "root") == ({"0o640"}, {"0o2750"}) and groups(tmp_path / "root") == {GROUP}
+    assert modes(tmp_path / "root") == ({"0o640"}, {"0o2750"}) and groups(tmp_path / "root") == {
+        GROUP
+    }
     assert modes(outside) == ({"0o600"}, set()) and stat.S_IMODE(outside.stat().st_mode) == 0o700
 
 
-def test_a_group_that_does_not_exist_or_is_not_ones_own_is_one_clear_error(monkeypatch, sweep, spec_file, tmp_path):
-    with pytest.raises(GroupError, match=r"--group 'no-such': no such group on this machine; name one of yours: \w+"):
+def test_a_group_that_does_not_exist_or_is_not_ones_own_is_one_clear_error(
+    monkeypatch, sweep, spec_file, tmp_path
+):
+    with pytest.raises(
+        GroupError,
+        match=r"--group 'no-such': no such group on this machine; name one of yours: \w+",
+    ):
         find_group("no-such")
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     monkeypatch.setattr(os, "getegid", lambda: 12345)
     monkeypatch.setattr(os, "getgroups", lambda: [GROUP])
     assert find_group(GROUP_NAME) == GROUP
     other = next(one.gr_name for one in grp.getgrall() if one.gr_gid != GROUP)
-    with pytest.raises(GroupError, match=f"{other}.*not in this group; name one of yours: .*{GROUP_NAME}"):
+    with pytest.raises(
+        GroupError, match=f"{other}.*not in this group; name one of yours: .*{GROUP_NAME}"
+    ):
         find_group(other)
     done = sweep("launch", spec_file(), "--group", "no-such", check=2)
-    assert done.stderr.startswith("error: --group 'no-such'") and not (tmp_path / "sweep-runs").exists()
+    assert (
+        done.stderr.startswith("error: --group 'no-such'")
+        and not (tmp_path / "sweep-runs").exists()
+    )
 
 
 @pytest.mark.parametrize("mask", [0, 0o777])
@@ -136,7 +150,9 @@ def test_files_that_submitit_and_the_jobs_leave_are_private(tmp_path, umask, mas
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     resources = Resources(gpus=0, cpus=1, mem_gb=1, timeout_min=1)
     umask(mask)
-    submit.submit_held(tmp_path / "launches" / "1", submit.Array("sweep-1", [["a" * 64]], resources), print)
+    submit.submit_held(
+        tmp_path / "launches" / "1", submit.Array("sweep-1", [["a" * 64]], resources), print
+    )
     files, _ = modes(tmp_path / "launches")
     assert files and files <= {"0o600", "0o700"}
     assert (tmp_path / "launches" / "1").stat().st_mode & 0o777 == 0o700
@@ -145,7 +161,17 @@ def test_files_that_submitit_and_the_jobs_leave_are_private(tmp_path, umask, mas
 
 
 def launch_one(sweep, spec_file, seed, mask, *options):
-    run = ("launch", spec_file(), "--only", "byol", "--seeds", seed, "--executor", "inline", *options)
+    run = (
+        "launch",
+        spec_file(),
+        "--only",
+        "byol",
+        "--seeds",
+        seed,
+        "--executor",
+        "inline",
+        *options,
+    )
     return sweep(*run, check=0, preexec_fn=lambda: os.umask(mask))
 
 
@@ -159,9 +185,14 @@ def test_the_copy_that_a_rebuild_keeps_is_private(sweep, spec_file, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mask", UMASKS)
-def test_everything_below_the_root_and_the_database_are_private_under_any_umask(sweep, spec_file, tmp_path, mask):
+def test_everything_below_the_root_and_the_database_are_private_under_any_umask(
+    sweep, spec_file, tmp_path, mask
+):
     launch_one(sweep, spec_file, 0, mask)
-    for asked in (["report", "--table", "mlp_norm"], ["report", "--table", "mlp_norm", "--out", "asked.txt"]):
+    for asked in (
+        ["report", "--table", "mlp_norm"],
+        ["report", "--table", "mlp_norm", "--out", "asked.txt"],
+    ):
         sweep(*asked, check=0, preexec_fn=lambda: os.umask(mask))
     files, folders = modes(tmp_path / "sweep-runs")
     assert files == {"0o600"} and folders == {"0o700"}
@@ -171,7 +202,9 @@ def test_everything_below_the_root_and_the_database_are_private_under_any_umask(
         assert stat.S_IMODE((tmp_path / asked).stat().st_mode) == 0o666 & ~mask
 
 
-def test_a_root_opened_to_a_group_stays_open_for_later_launches_and_a_new_database(sweep, spec_file, tmp_path):
+def test_a_root_opened_to_a_group_stays_open_for_later_launches_and_a_new_database(
+    sweep, spec_file, tmp_path
+):
     launch_one(sweep, spec_file, 0, 0o777)
     launch_one(sweep, spec_file, 1, 0o077, "--group", GROUP_NAME)
     assert stat.S_IMODE((tmp_path / "results.db").stat().st_mode) == 0o640
@@ -195,13 +228,29 @@ def open_place():
 @pytest.mark.skipif(not ROOT_USER, reason="only root can act as another user")
 def test_a_member_of_the_group_reads_everything_and_others_nothing(sweep, spec_file, open_place):
     root, db, home = open_place / "sweep-runs", open_place / "results.db", open_place / "member"
-    launch = ("launch", spec_file(), "--only", "byol", "--seeds", "0", "--executor", "inline", "--group", GROUP_NAME)
+    launch = (
+        "launch",
+        spec_file(),
+        "--only",
+        "byol",
+        "--seeds",
+        "0",
+        "--executor",
+        "inline",
+        "--group",
+        GROUP_NAME,
+    )
     sweep("--root", root, "--db", db, *launch, check=0)
     home.mkdir()
     os.chown(home, pwd.getpwnam("nobody").pw_uid, GROUP)
 
     def act(group, action):
-        done = subprocess.run([sys.executable, "-c", AS_ANOTHER, action, str(group)], cwd=home, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", AS_ANOTHER, action, str(group)],
+            cwd=home,
+            capture_output=True,
+            text=True,
+        )
         return done.returncode, done.stdout.rpartition("now as another\n")[2] + done.stderr
 
     read = f"from analysis import load; print(len(load.runs(db={str(db)!r})), 'run read')"

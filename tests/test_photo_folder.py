@@ -1,4 +1,6 @@
-"""A folder of photos as data: how it must lie, what it is called, and that unchanged photos are not read again."""
+"""A folder of photos as data: how it must lie, what it is called, and that unchanged photos are not
+read again.
+"""
 
 import os
 import shutil
@@ -38,7 +40,9 @@ def identity(folder):
 def read(monkeypatch):
     """The names of the photos whose content is read."""
     names, hashing = [], fingerprint._sha256
-    monkeypatch.setattr(fingerprint, "_sha256", lambda file: names.append(file.name) or hashing(file))
+    monkeypatch.setattr(
+        fingerprint, "_sha256", lambda file: names.append(file.name) or hashing(file)
+    )
     return names
 
 
@@ -93,7 +97,9 @@ def test_an_interrupted_reading_goes_on_where_it_was(root, read, monkeypatch):
     monkeypatch.setattr(fingerprint, "_READERS", 1)
     whole = fingerprint._sha256
     with monkeypatch.context() as broken, pytest.raises(OSError, match="val/a"):
-        broken.setattr(fingerprint, "_sha256", lambda file: whole(file) if "train" in str(file) else gone(file))
+        broken.setattr(
+            fingerprint, "_sha256", lambda file: whole(file) if "train" in str(file) else gone(file)
+        )
         identity(root)
     del read[:]
     identity(root)
@@ -121,7 +127,10 @@ def test_names_that_are_no_text_are_names(root):
 
 MISSING = {
     "no path": (None, "needs dataset.path: a folder DIR with DIR/train/<class>/\\*"),
-    "no folder": ("elsewhere", "has no photos in train; as dataset.path DIR it must hold DIR/train/<class>/\\*"),
+    "no folder": (
+        "elsewhere",
+        "has no photos in train; as dataset.path DIR it must hold DIR/train/<class>/\\*",
+    ),
     "no test photos": ("half", "has no photos in val or test"),
     "photos without class": ("flat", "has no photos in train"),
 }
@@ -152,18 +161,24 @@ def node(tmp_path, monkeypatch):
 
 def content(listing):
     return {
-        photo.name: (split.folder / photo.name).read_text() for split in (listing.train, listing.test) for photo in split.photos
+        photo.name: (split.folder / photo.name).read_text()
+        for split in (listing.train, listing.test)
+        for photo in split.photos
     }
 
 
 def test_photos_are_read_from_a_copy_on_the_node(root, node, monkeypatch):
-    """Jobs that start together make one copy; what changed since is another copy, and what is gone is not looked for again."""
+    """Jobs that start together make one copy; what changed since is another copy, and what is gone
+    is not looked for again.
+    """
     whole, copies = content(list_photos(root)), []
     copy = shutil.copy2
     monkeypatch.setattr(shutil, "copy2", lambda *names: copies.append(names) or copy(*names))
     with ThreadPoolExecutor(4) as jobs:
         found = list(jobs.map(copy_photos_to_node, [list_photos(root)] * 4))
-    assert len(copies) == len(NAMES) and all(content(one) == whole and node in one.train.folder.parents for one in found)
+    assert len(copies) == len(NAMES) and all(
+        content(one) == whole and node in one.train.folder.parents for one in found
+    )
     put(root / NAMES[0], "another photo")
     (root / NAMES[3]).unlink()
     assert content(copy_photos_to_node(list_photos(root))) == content(list_photos(root)) != whole

@@ -1,6 +1,8 @@
-"""--db with a URL: a PostgreSQL server of the test's own instead of a file, and URLs that are not supported.
+"""--db with a URL: a PostgreSQL server of the test's own instead of a file, and URLs that are not
+supported.
 
-The server listens on loopback; as root it runs as the user `postgres` of Debian's package. Skipped where it is not installed.
+The server listens on loopback; as root it runs as the user `postgres` of Debian's package. Skipped
+where it is not installed.
 """
 
 import os
@@ -44,12 +46,30 @@ def server():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-    control = [*as_other, programs[-1] / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "log"]
+    control = [
+        *as_other,
+        programs[-1] / "pg_ctl",
+        "-D",
+        folder / "data",
+        "-w",
+        "-l",
+        folder / "log",
+    ]
 
     def run(*command):
         subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, timeout=60)
 
-    run(*as_other, programs[-1] / "initdb", "-D", folder / "data", "-A", "trust", "-U", "sweep", "--no-sync")
+    run(
+        *as_other,
+        programs[-1] / "initdb",
+        "-D",
+        folder / "data",
+        "-A",
+        "trust",
+        "-U",
+        "sweep",
+        "--no-sync",
+    )
     run(*control, "-o", options, "start")
     yield f"postgresql+psycopg://sweep:{PASSWORD}@127.0.0.1:{port}"
     run(*control, "-m", "immediate", "stop")
@@ -73,7 +93,9 @@ def test_a_server_holds_what_a_file_holds(root, url, tmp_path):
     assert content(url) == content(str(tmp_path / "results.db")) and len(content(url)) == 5
     assert verify(url, root, Queue()) == (5, [])
     assert load.runs(url).equals(load.runs(tmp_path / "results.db"))
-    assert load.series("std_sqrt_d", db=url).equals(load.series("std_sqrt_d", db=tmp_path / "results.db"))
+    assert load.series("std_sqrt_d", db=url).equals(
+        load.series("std_sqrt_d", db=tmp_path / "results.db")
+    )
 
 
 def test_a_server_is_rebuilt_in_one_transaction_and_keeps_what_is_not_ours(root, url, monkeypatch):
@@ -97,10 +119,18 @@ def test_commands_take_its_url_and_never_print_the_password(root, url, sweep):
     places = ("--root", root.path, "--db", url)
     printed = [
         sweep(*places, *command.split(), check=0)
-        for command in ("status", "report --table mlp_norm --format json", "rebuild", "rebuild --verify", "status --json")
+        for command in (
+            "status",
+            "report --table mlp_norm --format json",
+            "rebuild",
+            "rebuild --verify",
+            "status --json",
+        )
     ]
     broken = sweep("--root", root.path, "--db", url.replace("127.0.0.1", "127.0.0.2"), "status")
-    assert broken.returncode == 1 and broken.stderr.startswith("error: postgresql+psycopg://sweep:***@127.0.0.2")
+    assert broken.returncode == 1 and broken.stderr.startswith(
+        "error: postgresql+psycopg://sweep:***@127.0.0.2"
+    )
     assert broken.stderr.count("\n") == 1
     assert all(PASSWORD not in one.stdout + one.stderr for one in [*printed, broken])
     assert "and the files hold the same" in printed[3].stdout
@@ -118,7 +148,9 @@ def test_commands_take_its_url_and_never_print_the_password(root, url, sweep):
 def test_other_urls_are_refused_with_what_is_allowed(db, error):
     with pytest.raises(UsageError, match=error) as caught:
         open_database(db)
-    assert "postgresql+psycopg://user@host/name" in str(caught.value) and PASSWORD not in str(caught.value)
+    assert "postgresql+psycopg://user@host/name" in str(caught.value) and PASSWORD not in str(
+        caught.value
+    )
 
 
 FOREIGN = {
@@ -130,7 +162,9 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
-@pytest.mark.parametrize("action", [lambda db, root: open_database(db), lambda db, root: rebuild(db, root, Queue())])
+@pytest.mark.parametrize(
+    "action", [lambda db, root: open_database(db), lambda db, root: rebuild(db, root, Queue())]
+)
 def test_a_database_of_another_program_is_left_alone(root, tmp_path, content, action):
     file = tmp_path / "other.db"
     connection = sqlite3.connect(file)

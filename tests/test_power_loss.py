@@ -1,6 +1,8 @@
-"""What is on the disk when a durable function has returned: all that it promised, were the power to go at that moment.
+"""What is on the disk when a durable function has returned: all that it promised, were the power to
+go at that moment.
 
-The folder is watched by `disk.Disk` in a child process, which then drops everything that was not synced.
+The folder is watched by `disk.Disk` in a child process, which then drops everything that was not
+synced.
 """
 
 import os
@@ -29,11 +31,15 @@ from orchestrator.store.root import Root
 from orchestrator.store.standing import last_word
 
 # One thread: a forked child must not wait for its parent's threads.
-JOB = AttemptContext("inline", capture=False, device="cpu", threads=1, log_every=1, checkpoint_every_s=0)
+JOB = AttemptContext(
+    "inline", capture=False, device="cpu", threads=1, log_every=1, checkpoint_every_s=0
+)
 
 
 def lose_power_after(folder, action, at_effect=0):
-    """Do it in a child and lose power when it has returned, or before its k-th effect; return how many effects it had."""
+    """Do it in a child and lose power when it has returned, or before its k-th effect; return how
+    many effects it had.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -97,7 +103,9 @@ def test_a_published_folder_is_there_whole(tmp_path):
         publish_folder(tmp_path / "aside", tmp_path / "published")
 
     lose_power_after(tmp_path, publish)
-    assert [(tmp_path / "published" / name).read_bytes() for name in ("one", "inner/two")] == [b"content"] * 2
+    assert [(tmp_path / "published" / name).read_bytes() for name in ("one", "inner/two")] == [
+        b"content"
+    ] * 2
 
 
 def test_a_made_folder_is_there_with_its_parents(tmp_path):
@@ -144,7 +152,9 @@ def test_a_result_that_was_reported_is_there_with_its_last_word(tmp_path, spec_f
     root = Root(tmp_path / "root")
     root.create()
     spec = spec_file(("epochs: 2,", "epochs: 1,"))
-    write_plan(make_plan(load_sweep(spec), root, Selection(seeds=[0], only=["byol"]), Queue()), root)
+    write_plan(
+        make_plan(load_sweep(spec), root, Selection(seeds=[0], only=["byol"]), Queue()), root
+    )
     (run,) = root.runs()
     write_json(run.description, {**run.read_description(), "protocols": ["knn"]})
     job = AttemptContext("inline", capture=False, device="cpu", threads=1)
@@ -156,10 +166,14 @@ def test_a_result_that_was_reported_is_there_with_its_last_word(tmp_path, spec_f
 
 @pytest.mark.parametrize("kind", ["start", "checkpoint", "end"])
 def test_starts_checkpoints_and_ends_are_on_the_disk_at_once(tmp_path, spec_file, kind):
-    """The power goes as soon as the record is written; what a resume and a requeue lean on must be there."""
+    """The power goes as soon as the record is written; what a resume and a requeue lean on must be
+    there.
+    """
     root = Root(tmp_path / "root")
     root.create()
-    write_plan(make_plan(load_sweep(spec_file()), root, Selection(seeds=[0], only=["byol"]), Queue()), root)
+    write_plan(
+        make_plan(load_sweep(spec_file()), root, Selection(seeds=[0], only=["byol"]), Queue()), root
+    )
     (run,) = root.runs()
     append = RecordLog.append
     disks = []
@@ -180,10 +194,14 @@ def test_starts_checkpoints_and_ends_are_on_the_disk_at_once(tmp_path, spec_file
 
 
 def test_the_series_before_a_checkpoint_is_on_the_disk_when_the_checkpoint_is(tmp_path, spec_file):
-    """The power goes when the checkpoint is there and its record is not: the next attempt starts behind those points."""
+    """The power goes when the checkpoint is there and its record is not: the next attempt starts
+    behind those points.
+    """
     root = Root(tmp_path / "root")
     root.create()
-    write_plan(make_plan(load_sweep(spec_file()), root, Selection(seeds=[0], only=["byol"]), Queue()), root)
+    write_plan(
+        make_plan(load_sweep(spec_file()), root, Selection(seeds=[0], only=["byol"]), Queue()), root
+    )
     (run,) = root.runs()
     save = Checkpoints.save
 
@@ -199,11 +217,17 @@ def test_the_series_before_a_checkpoint_is_on_the_disk_when_the_checkpoint_is(tm
 
     lose_power_after(root.path, attempt)
     saved = Checkpoints(run.path / "checkpoints", "0002").latest().step
-    recorded = [record["step"] for record in RecordReader(run.attempt(1).events) if record["type"] == "metrics"]
+    recorded = [
+        record["step"]
+        for record in RecordReader(run.attempt(1).events)
+        if record["type"] == "metrics"
+    ]
     assert saved >= 2 and recorded == list(range(saved))
 
 
 def disk_of_this_process():
     """Return the disk that is installed here: what stands in for os.open belongs to it."""
-    (disk,) = [cell.cell_contents for cell in os.open.__closure__ if isinstance(cell.cell_contents, Disk)]
+    (disk,) = [
+        cell.cell_contents for cell in os.open.__closure__ if isinstance(cell.cell_contents, Disk)
+    ]
     return disk

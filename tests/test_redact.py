@@ -1,4 +1,6 @@
-"""No secret is stored: each kind is planted everywhere it could slip in, and looked for in every file that is left."""
+"""No secret is stored: each kind is planted everywhere it could slip in, and looked for in every
+file that is left.
+"""
 
 import os
 import re
@@ -17,7 +19,13 @@ from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
 from orchestrator.launch.selection import Selection
 from orchestrator.provenance import origin
-from orchestrator.provenance.redact import REDACTED, is_secret_name, redact, redact_arguments, without_user
+from orchestrator.provenance.redact import (
+    REDACTED,
+    is_secret_name,
+    redact,
+    redact_arguments,
+    without_user,
+)
 from orchestrator.spec import load_sweep
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
@@ -33,13 +41,21 @@ def words(alphabet, low, high=None):
 
 # Shapes: as their issuers document them. Names: what people call them. Both with letters that hypothesis chooses.
 SHAPED = {
-    "AWS": st.builds("{}{}".format, st.sampled_from(["AKIA", "ASIA"]), words(string.ascii_uppercase + string.digits, 16)),
+    "AWS": st.builds(
+        "{}{}".format,
+        st.sampled_from(["AKIA", "ASIA"]),
+        words(string.ascii_uppercase + string.digits, 16),
+    ),
     "GitHub": st.builds("gh{}_{}".format, st.sampled_from("pousr"), words(WORD, 36)),
     "GitHub, fine-grained": st.builds("github_pat_{}_{}".format, words(WORD, 22), words(WORD, 59)),
     "GitLab": st.builds("glpat-{}".format, words(WORD + "-_", 20)),
     "Hugging Face": st.builds("hf_{}".format, words(string.ascii_letters, 34)),
-    "Slack": st.builds("xox{}-{}-{}".format, st.sampled_from("bpas"), words(string.digits, 12), words(WORD, 24)),
-    "Slack webhook": st.builds("hooks.slack.com/services/T{}/B{}/{}".format, *[words(WORD, 9)] * 2, words(WORD, 24)),
+    "Slack": st.builds(
+        "xox{}-{}-{}".format, st.sampled_from("bpas"), words(string.digits, 12), words(WORD, 24)
+    ),
+    "Slack webhook": st.builds(
+        "hooks.slack.com/services/T{}/B{}/{}".format, *[words(WORD, 9)] * 2, words(WORD, 24)
+    ),
     "JWT": st.builds("eyJ{}.eyJ{}.{}".format, *[words(WORD + "-_", 20)] * 3),
     "PEM": st.builds(
         "-----BEGIN {}PRIVATE KEY-----\n{}\n{}\n-----END".format,
@@ -105,20 +121,31 @@ def test_what_is_given_to_a_secrets_name_goes_and_the_name_stays(form, name, sec
 @given(user=words(WORD, 1, 8), password=words(WORD + "!$%:@*+,;=#", 6, 20))
 def test_a_url_loses_user_and_password_and_keeps_the_rest(user, password):
     url = f"https://{user}:{password}@host.example/group/repository.git"
-    assert redact(f"fatal: {url}: not found") == f"fatal: https://{REDACTED}@host.example/group/repository.git: not found"
+    assert (
+        redact(f"fatal: {url}: not found")
+        == f"fatal: https://{REDACTED}@host.example/group/repository.git: not found"
+    )
     assert without_user(url) == "https://host.example/group/repository.git"
     assert without_user(f"https://{user}@host.example/r") == "https://host.example/r"
 
 
 def test_a_remote_of_ssh_loses_its_user():
     assert without_user("git@github.com:someone/byol.git") == "github.com:someone/byol.git"
-    assert without_user("ssh://git@github.com/someone/byol.git") == "ssh://github.com/someone/byol.git"
+    assert (
+        without_user("ssh://git@github.com/someone/byol.git") == "ssh://github.com/someone/byol.git"
+    )
     assert without_user("/srv/git/byol.git") == "/srv/git/byol.git"
 
 
 @given(name=st.sampled_from(["--password", "--api-key", "--hf_token", "-token"]), secret=PLAIN)
 def test_an_argument_behind_a_secrets_option_goes(name, secret):
-    assert redact_arguments(["tool", name, secret, "--seeds", "0,1"]) == ["tool", name, REDACTED, "--seeds", "0,1"]
+    assert redact_arguments(["tool", name, secret, "--seeds", "0,1"]) == [
+        "tool",
+        name,
+        REDACTED,
+        "--seeds",
+        "0,1",
+    ]
 
 
 def test_headers_go():
@@ -189,7 +216,9 @@ PLANTED = {
     "CUDA_VISIBLE_DEVICES": "",
     "SLURM_JOB_PARTITION": "gpu",
 }
-EVERYTHING = "\n".join([*(f"{name}={value}" for name, value in PLANTED.items()), f"--password {PASSWORD}"])
+EVERYTHING = "\n".join(
+    [*(f"{name}={value}" for name, value in PLANTED.items()), f"--password {PASSWORD}"]
+)
 
 
 @pytest.fixture
@@ -208,7 +237,9 @@ def planted(tmp_path, monkeypatch):
     (checkout / "byol_core" / "train.py").write_text(f"steps = 2\n{EVERYTHING}\n")
     for name, value in PLANTED.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("sys.argv", ["sweep", "launch", "--password", PASSWORD, f"--set=x={GITHUB}"])
+    monkeypatch.setattr(
+        "sys.argv", ["sweep", "launch", "--password", PASSWORD, f"--set=x={GITHUB}"]
+    )
     monkeypatch.setattr(origin, "_CHECKOUT", checkout)
     return checkout
 
@@ -217,19 +248,30 @@ def test_what_is_recorded_says_enough_without_a_secret(planted, tmp_path):
     facts = origin.gather_origin(Root(tmp_path))
     assert facts["remote"] == "https://git.example/group/byol.git" and facts["dirty"] is True
     assert facts["arguments"] == ["sweep", "launch", "--password", REDACTED, f"--set=x={REDACTED}"]
-    assert facts["environment"]["SLURM_JOB_PARTITION"] == "gpu" and facts["environment"]["CUDA_VISIBLE_DEVICES"] == ""
+    assert (
+        facts["environment"]["SLURM_JOB_PARTITION"] == "gpu"
+        and facts["environment"]["CUDA_VISIBLE_DEVICES"] == ""
+    )
     assert facts["environment"]["SLURM_JOB_COMMENT"] == f"notify {REDACTED}"
-    allowed = origin._RECORDED | {name for name in os.environ if name.startswith("SLURM_")} - {"SLURM_JWT"}
+    allowed = origin._RECORDED | {name for name in os.environ if name.startswith("SLURM_")} - {
+        "SLURM_JWT"
+    }
     assert set(facts["environment"]) <= allowed and len(facts["commit"]) == 40
     assert is_secret_name("SLURM_JWT") and not is_secret_name("SLURM_JOB_ID")
 
 
 def test_the_diff_is_kept_without_secrets_and_says_where_it_was_cut(planted):
     diff = origin.changes().decode()
-    assert "+steps = 2" in diff and "-steps = 1" in diff and not [secret for secret in SECRETS if secret in diff]
+    assert (
+        "+steps = 2" in diff
+        and "-steps = 1" in diff
+        and not [secret for secret in SECRETS if secret in diff]
+    )
     (planted / "byol_core" / "train.py").write_text("a = 1\n" * 200_000)
     diff = origin.changes()
-    assert len(diff) < (256 << 10) + 100 and re.search(rb"\[cut here: 1,[\d,]+ characters in all\]", diff)
+    assert len(diff) < (256 << 10) + 100 and re.search(
+        rb"\[cut here: 1,[\d,]+ characters in all\]", diff
+    )
 
 
 def test_a_failure_full_of_secrets_leaves_none_in_root_database_export_or_report(
@@ -248,19 +290,31 @@ def test_a_failure_full_of_secrets_leaves_none_in_root_database_export_or_report
     root.create()
     write_plan(make_plan(load_sweep(spec_file()), root, Selection(), Queue()), root)
     run = root.runs()[0]
-    assert run_attempt(root.path, run.run_id, AttemptContext("inline", capture=False), lambda: None) == State.FAILED
+    assert (
+        run_attempt(root.path, run.run_id, AttemptContext("inline", capture=False), lambda: None)
+        == State.FAILED
+    )
     assert "RuntimeError: cannot log in" in standing(run, Queue()).reason
     (root.path / "printed").write_text("".join(capfd.readouterr()))
-    assert {name: seen[name] for name in PLANTED} == PLANTED  # the job itself still has its whole environment
+    assert {
+        name: seen[name] for name in PLANTED
+    } == PLANTED  # the job itself still has its whole environment
 
     db = tmp_path / "results.db"
     engine = open_database(str(db))
     collect(root, engine, Queue())
     publish(db, root.path)
     engine.dispose()
-    files = [path for path in (*root.path.rglob("*"), *tmp_path.glob("results.db*")) if path.is_file()]
+    files = [
+        path for path in (*root.path.rglob("*"), *tmp_path.glob("results.db*")) if path.is_file()
+    ]
     assert len(files) > 20 and any(path.suffix == ".diff" for path in files)
-    found = [(kind, path) for path in files for secret, kind in SECRETS.items() if secret.encode() in path.read_bytes()]
+    found = [
+        (kind, path)
+        for path in files
+        for secret, kind in SECRETS.items()
+        if secret.encode() in path.read_bytes()
+    ]
     assert found == []
 
 
@@ -269,7 +323,9 @@ def publish(db, folder):
     from analysis.export import files
     from analysis.report import FORMATS, report
 
-    for name in set(files.FORMATS) - {"parquet"}:  # compressed: a search would not see what it holds
+    for name in set(files.FORMATS) - {
+        "parquet"
+    }:  # compressed: a search would not see what it holds
         files.export(str(db), folder / name, name)
     for name, render in FORMATS.items():
         (folder / f"report.{name}").write_text(render(report(str(db), "mlp_norm")))
@@ -277,7 +333,9 @@ def publish(db, folder):
 
 def test_a_gpu_is_recorded_with_its_driver_and_libraries(tmp_path, monkeypatch):
     tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 570.86.15'\necho 'NVIDIA H100 80GB HBM3, 570.86.15'\n")
+    tool.write_text(
+        "#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 570.86.15'\necho 'NVIDIA H100 80GB HBM3, 570.86.15'\n"
+    )
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     origin.gpus.cache_clear()

@@ -1,7 +1,9 @@
-"""Against a real SLURM, which `make slurm-test` starts in three configurations; skipped where none runs.
+"""Against a real SLURM, which `make slurm-test` starts in three configurations; skipped where none
+runs.
 
-`accounting` has slurmdbd; `plain` has no accounting; `bare` forgets jobs 2 s after their end, sends no signal of ours before a
-preemption and takes arrays of 6 at most. Jobs run as a user who is not root.
+`accounting` has slurmdbd; `plain` has no accounting; `bare` forgets jobs 2 s after their end, sends
+no signal of ours before a preemption and takes arrays of 6 at most. Jobs run as a user who is not
+root.
 """
 
 import hashlib
@@ -16,7 +18,19 @@ from pathlib import Path
 
 import pytest
 from conftest import SPEC
-from slurm.cluster import HOST, USER, Place, answers, configuration, events, jobs, python, slurm, stopped, until
+from slurm.cluster import (
+    HOST,
+    USER,
+    Place,
+    answers,
+    configuration,
+    events,
+    jobs,
+    python,
+    slurm,
+    stopped,
+    until,
+)
 
 from byol_core.files import RecordLog
 
@@ -58,7 +72,9 @@ def spec(place):
     """Write a spec of stub runs: `runs` of them, `steps` steps of a fifth of a second each."""
 
     def write(runs=1, steps=10, resources="gpus: 1, cpus: 1, mem_gb: 1, timeout_min: 10"):
-        text = SPEC.replace("gpus: 0, cpus: 1, mem_gb: 1, timeout_min: 10", resources).replace("epochs: 2", f"epochs: {steps}")
+        text = SPEC.replace("gpus: 0, cpus: 1, mem_gb: 1, timeout_min: 10", resources).replace(
+            "epochs: 2", f"epochs: {steps}"
+        )
         text = text.replace("seeds: [0, 1]", f"seeds: {list(range(runs))}")
         text = text.replace(_NO_NORM, "")
         file = place.folder / "tiny.yaml"
@@ -70,7 +86,13 @@ def spec(place):
 
 def preempt(seconds=3, gpus=4):
     """Send a job that takes the GPUs from what runs on the lower partitions."""
-    options = ("--partition=high", f"--gpus-per-node={gpus}", "--time=1", "--output=/dev/null", "--job-name=high")
+    options = (
+        "--partition=high",
+        f"--gpus-per-node={gpus}",
+        "--time=1",
+        "--output=/dev/null",
+        "--job-name=high",
+    )
     slurm("sbatch", *options, "--wrap", f"sleep {seconds}")
 
 
@@ -84,7 +106,9 @@ def test_an_array_runs_to_the_same_results_as_local(place, spec):
     assert "submitted 2 jobs" in place.launch(file)
     assert "nothing to submit" in place.launch(file)  # queued or running: nothing goes out twice
     place.ends({"COMPLETED": 2})
-    place.sweep("--root", "here", "--db", "here.db", "launch", file, "--executor", "local", "--slots", "2")
+    place.sweep(
+        "--root", "here", "--db", "here.db", "launch", file, "--executor", "local", "--slots", "2"
+    )
     local = type(place.root)(place.folder / "here")
     assert [run.run_id for run in place.root.runs()] == [run.run_id for run in local.runs()]
     for one, other in zip(place.root.runs(), local.runs(), strict=True):
@@ -109,8 +133,12 @@ def test_more_runs_than_an_array_can_have(place, spec):
 
 
 def test_a_refused_submission_is_one_error_and_stays_planned(place, spec):
-    out = place.launch(spec(resources="gpus: 1, cpus: 1, mem_gb: 1, timeout_min: 10, partition: nowhere"), status=1)
-    assert "invalid partition" in out and "Traceback" not in out and place.counts() == {"PLANNED": 1}
+    out = place.launch(
+        spec(resources="gpus: 1, cpus: 1, mem_gb: 1, timeout_min: 10, partition: nowhere"), status=1
+    )
+    assert (
+        "invalid partition" in out and "Traceback" not in out and place.counts() == {"PLANNED": 1}
+    )
 
 
 @pytest.mark.only("accounting")
@@ -121,9 +149,23 @@ def test_a_launcher_that_died_before_it_knew_the_job_leaves_no_orphan(place, spe
     launches.mkdir(parents=True)
     key = f"sweep-test-{time.time_ns()}"
     with RecordLog(launches / "dead.jsonl") as log:
-        log.append({"type": "intent", "key": key, "run_ids": ["0" * 64], "at": time.time()}, durable=True)
+        log.append(
+            {"type": "intent", "key": key, "run_ids": ["0" * 64], "at": time.time()}, durable=True
+        )
     subprocess.run(["chown", "-R", USER, place.root.path], check=True)
-    slurm("runuser", "-u", USER, "--", "sbatch", "--hold", "--job-name", key, "--output=/dev/null", "--wrap", "true")
+    slurm(
+        "runuser",
+        "-u",
+        USER,
+        "--",
+        "sbatch",
+        "--hold",
+        "--job-name",
+        key,
+        "--output=/dev/null",
+        "--wrap",
+        "true",
+    )
     assert key in jobs("%j")
     assert "withdrew 1 jobs that an earlier launch had not acknowledged" in place.launch(file)
     assert key not in jobs("%j")
@@ -164,8 +206,14 @@ def test_a_preempted_run_goes_on_where_it_was(place, spec, cluster):
     (run,) = place.training()
     preempt()
     place.ends({"COMPLETED": 1}, 90)
-    assert events(run, "start")[1]["step"] > 0 and [end["state"] for end in events(run, "end")] == ["PREEMPTED", "COMPLETED"]
-    assert events(run, "end")[0]["reason"] == f"interrupted by {'SIGTERM' if cluster == 'bare' else 'SIGUSR2'}"
+    assert events(run, "start")[1]["step"] > 0 and [end["state"] for end in events(run, "end")] == [
+        "PREEMPTED",
+        "COMPLETED",
+    ]
+    assert (
+        events(run, "end")[0]["reason"]
+        == f"interrupted by {'SIGTERM' if cluster == 'bare' else 'SIGUSR2'}"
+    )
     assert (
         len({place.job_id(run)}) == 1
         and events(run, "requeue")[0]["done"]
@@ -175,7 +223,9 @@ def test_a_preempted_run_goes_on_where_it_was(place, spec, cluster):
 
 @pytest.mark.only("bare")
 def test_where_preemption_cancels_the_run_goes_on_all_the_same(place, spec):
-    place.launch(spec(steps=50, resources="gpus: 1, cpus: 1, mem_gb: 1, timeout_min: 10, partition: cheap"))
+    place.launch(
+        spec(steps=50, resources="gpus: 1, cpus: 1, mem_gb: 1, timeout_min: 10, partition: cheap")
+    )
     (run,) = place.training()
     preempt()
     place.ends({"COMPLETED": 1}, 90)
@@ -206,7 +256,10 @@ def test_a_preempted_run_ends_with_the_very_weights_of_one_left_alone(place, spe
     place.sweep("--root", "here", "--db", "here.db", "launch", file, *one_thread)
     place.ends({"COMPLETED": 1}, 120)
     (run,) = place.root.runs()
-    weights = [place.folder / root / "runs" / run.run_id / "encoder" / "state.pt" for root in ("sweep-runs", "here")]
+    weights = [
+        place.folder / root / "runs" / run.run_id / "encoder" / "state.pt"
+        for root in ("sweep-runs", "here")
+    ]
     assert len({hashlib.sha256(file.read_bytes()).hexdigest() for file in weights}) == 1
     assert len(run.attempts()) == 2 and events(run, "start")[1]["exact"] is True
 
@@ -250,7 +303,9 @@ def test_a_node_that_goes_down_and_comes_back(place, spec):
     (run,) = place.training()
     slurm("scontrol", "update", f"NodeName={HOST}", "State=DOWN", "Reason=test")
     until(lambda: place.counts() == {"SUBMITTED": 1})  # SLURM has queued it again
-    slurm("scontrol", "update", f"NodeName={HOST}", "State=RESUME", check=False)  # it may be back by itself
+    slurm(
+        "scontrol", "update", f"NodeName={HOST}", "State=RESUME", check=False
+    )  # it may be back by itself
     place.ends({"COMPLETED": 1}, 120)
     assert len(run.attempts()) == 2
 
@@ -270,7 +325,9 @@ def test_one_cancelled_task_of_many(place, spec):
 
 
 def test_a_killed_job_is_found_out(place, spec, cluster):
-    """SIGKILL leaves no word: slurmdbd or squeue says that it failed; a cluster that has forgotten it, nothing."""
+    """SIGKILL leaves no word: slurmdbd or squeue says that it failed; a cluster that has forgotten
+    it, nothing.
+    """
     place.launch(spec(steps=500))
     (run,) = place.training()
     claim = json.loads(run.attempts()[-1].claim.read_text())
@@ -318,8 +375,13 @@ def test_slurmdbd_that_is_silent_takes_nothing_away(place, spec):
 
 def test_doctor_reads_the_cluster_and_its_probe_comes_back(place, spec, cluster):
     place.trains = True
-    printed = place.sweep("doctor", spec(), "--submit", "--json", status=1)  # the GPUs are made up, and torch sees none
-    found = {one["name"]: one for one in json.loads(printed[printed.index("{") : printed.rindex("}") + 1])["findings"]}
+    printed = place.sweep(
+        "doctor", spec(), "--submit", "--json", status=1
+    )  # the GPUs are made up, and torch sees none
+    found = {
+        one["name"]: one
+        for one in json.loads(printed[printed.index("{") : printed.rindex("}") + 1])["findings"]
+    }
     assert [name for name, one in found.items() if one["level"] == "fail"] == ["GPUs in a job"]
     assert found["code in a job"]["found"].startswith(f"imported from {place.root.path}/code/")
     assert found["accounting"]["level"] == ("ok" if cluster == "accounting" else "warn")
@@ -368,7 +430,10 @@ def test_a_sweep_that_cannot_work_is_stopped(place, spec, monkeypatch):
     assert sum(bool(run.attempts()) for run in place.root.runs()) < 12
     monkeypatch.delenv("STUB_ERROR")
     held_back = place.launch(file)
-    assert "nothing to submit" in held_back and "--retry cancelled,failed tries them again" in held_back
+    assert (
+        "nothing to submit" in held_back
+        and "--retry cancelled,failed tries them again" in held_back
+    )
     place.launch(file, "--retry", "failed,cancelled")
     place.ends({"COMPLETED": 12}, 150)
 

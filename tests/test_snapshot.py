@@ -27,7 +27,11 @@ def test_a_snapshot_is_named_by_its_content_and_taken_once(root):
     before = folder.stat().st_mtime_ns
     assert take_snapshot(root) == folder and folder.stat().st_mtime_ns == before
     assert {file.suffix for file in folder.rglob("*") if file.is_file()} == {".py", ".yaml"}
-    assert sorted(entry.name for entry in folder.iterdir()) == ["analysis", "byol_core", "orchestrator"]
+    assert sorted(entry.name for entry in folder.iterdir()) == [
+        "analysis",
+        "byol_core",
+        "orchestrator",
+    ]
 
 
 def test_an_edited_checkout_gets_a_snapshot_of_its_own(root, tmp_path):
@@ -62,7 +66,13 @@ def job_from(folder, root, run, sha):
         f"AttemptContext('slurm', '7', device='cpu', threads=1, capture=False, code={sha!r}), lambda: None))"
     )
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
-    return subprocess.run([sys.executable, "-c", program], cwd=root.path, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=root.path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_a_job_runs_the_copy_and_refuses_one_that_was_changed(root, spec_file):
@@ -73,7 +83,9 @@ def test_a_job_runs_the_copy_and_refuses_one_that_was_changed(root, spec_file):
     from orchestrator.store.jobs import Queue
 
     spec = spec_file(("epochs: 2,", "epochs: 1,"))
-    write_plan(make_plan(load_sweep(spec), root, Selection(seeds=[0], only=["byol"]), Queue()), root)
+    write_plan(
+        make_plan(load_sweep(spec), root, Selection(seeds=[0], only=["byol"]), Queue()), root
+    )
     (run,) = root.runs()
     write_json(run.description, {**run.read_description(), "protocols": ["knn"]})
     folder = take_snapshot(root)
@@ -86,5 +98,7 @@ def test_a_job_runs_the_copy_and_refuses_one_that_was_changed(root, spec_file):
     file.write_text(text)
     done = job_from(folder, root, run, folder.name)
     assert "COMPLETED" in done.stdout, done.stderr
-    start = next(record for record in RecordReader(run.attempt(2).events) if record["type"] == "start")
+    start = next(
+        record for record in RecordReader(run.attempt(2).events) if record["type"] == "start"
+    )
     assert start["origin"]["code"] == folder.name

@@ -1,4 +1,6 @@
-"""`sweep status`: what it says of a sweep in every condition, how long it will take, what it used; and that it stays short."""
+"""`sweep status`: what it says of a sweep in every condition, how long it will take, what it used;
+and that it stays short.
+"""
 
 import io
 import time
@@ -28,7 +30,10 @@ from orchestrator.text import duration
 
 
 def runs(*states, variant="byol", **values):
-    return [RunStatus(f"{i:x}" * 64, variant, i, State(state), **values) for i, state in enumerate(states)]
+    return [
+        RunStatus(f"{i:x}" * 64, variant, i, State(state), **values)
+        for i, state in enumerate(states)
+    ]
 
 
 def sweep_of(*states, **values):
@@ -77,26 +82,43 @@ def test_counts_name_the_states_behind_them():
 
 
 def test_every_reason_ends_with_slurms_own_word_and_an_unknown_one_is_kept():
-    assert explain("QOSMaxJobsPerUserLimit") == "your QOS lets no more of your jobs run at once (QOSMaxJobsPerUserLimit)"
+    assert (
+        explain("QOSMaxJobsPerUserLimit")
+        == "your QOS lets no more of your jobs run at once (QOSMaxJobsPerUserLimit)"
+    )
     assert explain("(Priority)") == "other jobs come first (Priority)"
-    assert explain("AssocGrpGRES").startswith("your account's share of GPUs")  # the longest key, not `Assoc`
-    assert explain("ReqNodeNotAvail, UnavailableNodes:n1").endswith("(ReqNodeNotAvail, UnavailableNodes:n1)")
+    assert explain("AssocGrpGRES").startswith(
+        "your account's share of GPUs"
+    )  # the longest key, not `Assoc`
+    assert explain("ReqNodeNotAvail, UnavailableNodes:n1").endswith(
+        "(ReqNodeNotAvail, UnavailableNodes:n1)"
+    )
     assert explain("launch_failed_requeued_held").startswith("its node could not start it")
     assert explain("SomethingNewIn2031") == "SomethingNewIn2031"
     assert all(words and not words.endswith(".") for words in WORDS.values())
 
 
 def test_a_failure_says_what_and_at_which_step():
-    (oom,) = runs("OOM", reason="OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has …", step=310)
+    (oom,) = runs(
+        "OOM",
+        reason="OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has …",
+        step=310,
+    )
     assert oom.why == "CUDA out of memory at step 310"
-    (failed,) = runs("FAILED", reason="DataError: batch_size 512 is larger than the 256 training images")
+    (failed,) = runs(
+        "FAILED", reason="DataError: batch_size 512 is larger than the 256 training images"
+    )
     assert failed.why == "DataError: batch_size 512 is larger than the 256 training images"
     assert [run.why for run in runs("COMPLETED", "RUNNING", "PLANNED")] == [None] * 3
 
 
 def test_equal_reasons_are_one_line_failures_first():
-    alike = runs(*["SUBMITTED"] * 100, queue_reason="Priority") + runs("SUBMITTED", queue_reason="Priority", variant="other")
-    lines = list(reason_lines(alike + runs("FAILED", "FAILED", reason="ValueError: x", variant="no_norm")))
+    alike = runs(*["SUBMITTED"] * 100, queue_reason="Priority") + runs(
+        "SUBMITTED", queue_reason="Priority", variant="other"
+    )
+    lines = list(
+        reason_lines(alike + runs("FAILED", "FAILED", reason="ValueError: x", variant="no_norm"))
+    )
     assert lines == [
         "failed  no_norm seeds 0, 1 (0000000000): ValueError: x",
         "pending  101 runs: other jobs come first (Priority)",
@@ -110,7 +132,9 @@ def test_many_different_reasons_are_cut():
 
 
 def test_no_name_can_steer_the_terminal():
-    nasty = SweepStatus("demo", 0.0, runs=runs("FAILED", variant="\x1b[31m[bold]x", reason="\x1b]0;owned\x07"))
+    nasty = SweepStatus(
+        "demo", 0.0, runs=runs("FAILED", variant="\x1b[31m[bold]x", reason="\x1b]0;owned\x07")
+    )
     assert "\x1b" not in text_of(nasty) and "[bold]x" in text_of(nasty)
     assert "\x1b" not in "".join(run_lines([nasty], "any"))
 
@@ -122,7 +146,11 @@ def test_ten_thousand_runs_fit_on_a_screen_or_two_and_lines_fit_in_80_columns():
     states = ["COMPLETED", "RUNNING", "SUBMITTED", "FAILED", "PLANNED"]
     many = [
         RunStatus(
-            f"{i:064x}", f"optimizer.lr=0.{i // 10},target.tau_base=0.99", i % 10, State(states[i % 5]), reason=f"E: {i % 70}"
+            f"{i:064x}",
+            f"optimizer.lr=0.{i // 10},target.tau_base=0.99",
+            i % 10,
+            State(states[i % 5]),
+            reason=f"E: {i % 70}",
         )
         for i in range(10_000)
     ]
@@ -134,23 +162,35 @@ def test_ten_thousand_runs_fit_on_a_screen_or_two_and_lines_fit_in_80_columns():
 
 def test_a_done_sweep_shows_no_empty_columns():
     lines = text_of(sweep_of("COMPLETED", "COMPLETED", probe=0.5, std_sqrt_d=0.02)).splitlines()
-    assert lines[2].split() == ["variant", "done", "probe", "collapsed"] and lines[3].split() == ["byol", "2/2", "0.500", "2/2"]
+    assert lines[2].split() == ["variant", "done", "probe", "collapsed"] and lines[3].split() == [
+        "byol",
+        "2/2",
+        "0.500",
+        "2/2",
+    ]
 
 
 def test_the_age_of_slurms_last_answer_is_shown_once_it_is_old():
     queued = sweep_of("SUBMITTED", job_id="7_0", queue_reason="Priority")
     assert "SLURM answers" in text_of(replace(queued, slurm_answered_at=time.time() - 5))
-    assert "SLURM last answered 4 min 00 s ago" in text_of(replace(queued, slurm_answered_at=time.time() - 240))
+    assert "SLURM last answered 4 min 00 s ago" in text_of(
+        replace(queued, slurm_answered_at=time.time() - 240)
+    )
     assert "SLURM" not in text_of(sweep_of("RUNNING"))
 
 
 def test_hours_used_and_expected_are_shown():
-    told = replace(sweep_of("RUNNING"), usage=Usage(12.0, "GPU-hours", 12.0), forecast=Forecast(60.0, None, 24.0))
+    told = replace(
+        sweep_of("RUNNING"),
+        usage=Usage(12.0, "GPU-hours", 12.0),
+        forecast=Forecast(60.0, None, 24.0),
+    )
     assert "12.00 of about 36.00 GPU-hours used" in text_of(told)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(45, "45 s"), (125, "2 min 05 s"), (11_400, "3 h 10 min"), (360_000, "4 d 4 h"), (0.4, "0 s")]
+    ("seconds", "words"),
+    [(45, "45 s"), (125, "2 min 05 s"), (11_400, "3 h 10 min"), (360_000, "4 d 4 h"), (0.4, "0 s")],
 )
 def test_durations_are_words(seconds, words):
     assert duration(seconds) == words
@@ -197,21 +237,31 @@ def test_the_forecast_counts_the_evaluation_of_runs_that_are_done(place):
         run_attempt(root.path, run.run_id, AttemptContext("inline", capture=False), lambda: None)
     last = plan.start[3].run_id
     asked = iter([None, None])
-    run_attempt(root.path, last, AttemptContext("inline", capture=False), lambda: next(asked, "stop"))
+    run_attempt(
+        root.path, last, AttemptContext("inline", capture=False), lambda: next(asked, "stop")
+    )
     events = root.run(last).attempt(1).events
-    events.write_text("".join(line for line in events.read_text().splitlines(True) if '"end"' not in line))  # still at it
+    events.write_text(
+        "".join(line for line in events.read_text().splitlines(True) if '"end"' not in line)
+    )  # still at it
     status = look(place)
     walls = sorted(run.wall_s for run in status.runs if run.wall_s)
     assert status.counts() == {"COMPLETED": 3, "RUNNING": 1}
     low, high = status.forecast.range_s
-    assert 0 < low <= status.forecast.eta_s <= high <= walls[-1] * 2 and not status.forecast.at_least
+    assert (
+        0 < low <= status.forecast.eta_s <= high <= walls[-1] * 2 and not status.forecast.at_least
+    )
     assert status.usage.unit == "core-hours" and status.usage.hours >= sum(walls) / 3600 * 0.95
     assert status.as_json()["hours_expected"] > status.usage.hours
 
 
 def test_nothing_is_foretold_where_nothing_was_measured(place):
     status = look(place)
-    assert status.forecast == Forecast() and status.as_json()["eta_s"] is None and status.usage.hours == 0
+    assert (
+        status.forecast == Forecast()
+        and status.as_json()["eta_s"] is None
+        and status.usage.hours == 0
+    )
 
 
 def test_what_slurm_says_of_a_job_is_kept_and_told_in_words(place):
@@ -223,11 +273,18 @@ def test_what_slurm_says_of_a_job_is_kept_and_told_in_words(place):
     }
     status = look(place, Queue(live=live, answered_at=123.0))
     found = {run.run_id: run for run in status.runs}
-    assert found[first].state == State.SUBMITTED and found[first].job_id == "7_0" and found[first].submitted_at == 100.0
+    assert (
+        found[first].state == State.SUBMITTED
+        and found[first].job_id == "7_0"
+        and found[first].submitted_at == 100.0
+    )
     assert "your QOS" in found[first].why and "other jobs" in found[second].why
     assert status.slurm_answered_at == 123.0
     silent = Queue(
-        unknown={run: replace(facts, reason="SLURM does not answer") for run, facts in live.items()}, answered_at=123.0
+        unknown={
+            run: replace(facts, reason="SLURM does not answer") for run, facts in live.items()
+        },
+        answered_at=123.0,
     )
     status = look(place, silent)
     assert {run.why for run in status.runs if run.run_id in live} == {"SLURM does not answer"}
@@ -242,7 +299,11 @@ def test_a_job_that_waits_for_something_else_or_starts_is_seen_at_the_next_look(
         run = next(run for run in status.runs if run.run_id == run_id)
         return run.reason, run.job_id, run.node
 
-    assert told("PENDING", "Priority") == told("PENDING", "Priority") == ("pending (Priority)", "7_0", None)
+    assert (
+        told("PENDING", "Priority")
+        == told("PENDING", "Priority")
+        == ("pending (Priority)", "7_0", None)
+    )
     assert told("PENDING", "Resources") == ("pending (Resources)", "7_0", None)
     assert told("PENDING", "Resources", "8_0") == ("pending (Resources)", "8_0", None)
     assert told("RUNNING", "", "8_0", "n1") == ("running", "8_0", "n1")

@@ -1,7 +1,9 @@
-"""Any order of launches, deaths, requeues, zombies, looks and jumps of the clock: one right result a run, nothing doubled.
+"""Any order of launches, deaths, requeues, zombies, looks and jumps of the clock: one right result
+a run, nothing doubled.
 
-A state machine drives the real intent log, plan, worker, collector and rebuild; SLURM is a dict, training a sum that any
-wrong resume changes. The crash points of a launch are those between its calls of SLURM.
+A state machine drives the real intent log, plan, worker, collector and rebuild; SLURM is a dict,
+training a sum that any wrong resume changes. The crash points of a launch are those between its
+calls of SLURM.
 """
 
 import itertools
@@ -15,7 +17,13 @@ import pytest
 from conftest import SPEC
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from byol_core.files import RecordReader, make_folder, read_json, write_json
 from byol_core.train import Result
@@ -41,7 +49,9 @@ RETRIED = frozenset(State) - ACTIVE - {State.COMPLETED}
 ONE_VARIANT = SPEC.replace("  no_norm: {projector.norm: none, predictor.norm: none}\n", "")
 ACTIONS = st.lists(st.sampled_from(["step", "save", "step", "other"]), max_size=6)
 ENDS = st.sampled_from(["finish", "die", "stop"])
-CRASHES = st.sampled_from(["", "", "before sbatch", "after sbatch", "before release", "silent", "refused"])
+CRASHES = st.sampled_from(
+    ["", "", "before sbatch", "after sbatch", "before release", "silent", "refused"]
+)
 
 
 class Death(BaseException):
@@ -63,7 +73,10 @@ class Slurm:
 
     def submit_held(self, key, run_ids):
         array = next(self.arrays)
-        held = {f"{array}_{i}": {"key": key, "run": run_id, "word": "HELD"} for i, run_id in enumerate(run_ids)}
+        held = {
+            f"{array}_{i}": {"key": key, "run": run_id, "word": "HELD"}
+            for i, run_id in enumerate(run_ids)
+        }
         self.jobs |= {job_id: {**job, "at": self.now()} for job_id, job in held.items()}
         return [*held]
 
@@ -78,7 +91,9 @@ class Slurm:
 
     def listing(self, keys):
         return {
-            (job["key"], job_id): JobFacts(job_id, "PENDING" if job["word"] == "HELD" else job["word"], job["at"])
+            (job["key"], job_id): JobFacts(
+                job_id, "PENDING" if job["word"] == "HELD" else job["word"], job["at"]
+            )
             for job_id, job in self.jobs.items()
             if job["key"] in keys
         }
@@ -98,14 +113,20 @@ class Store(RuleBasedStateMachine):
         self.slurm = Slurm(lambda: self.clock)
         self.launches = itertools.count()
         self.patch = pytest.MonkeyPatch()
-        time = types.SimpleNamespace(time=lambda: self.clock, monotonic=lambda: self.clock, sleep=lambda _: None)
+        time = types.SimpleNamespace(
+            time=lambda: self.clock, monotonic=lambda: self.clock, sleep=lambda _: None
+        )
         for module in ("intents", "queued", "worker", "plan"):
             self.patch.setattr(f"orchestrator.{module}.time", time)
         self.patch.setattr("orchestrator.slurm.queue.has_slurm", lambda: True)
         self.patch.setattr("orchestrator.slurm.queue.queue", self.slurm.listing)
         self.patch.setattr("orchestrator.slurm.queue.account", lambda *_: None)
-        self.patch.setattr("orchestrator.slurm.requeue._look", lambda: ("RUNNING", None))  # no squeue is here to be waited for
-        self.patch.setattr("orchestrator.executors.worker.this_process", lambda: Process("node", "boot", 1, 1))
+        self.patch.setattr(
+            "orchestrator.slurm.requeue._look", lambda: ("RUNNING", None)
+        )  # no squeue is here to be waited for
+        self.patch.setattr(
+            "orchestrator.executors.worker.this_process", lambda: Process("node", "boot", 1, 1)
+        )
         self.patch.setattr("byol_core.train.train", self.train)
 
     # Launching
@@ -116,7 +137,9 @@ class Store(RuleBasedStateMachine):
             with pytest.raises(RootLockedError), launcher_lock(self.root):
                 pass  # a second launcher
             intents.recover(self.root, self.slurm.cancel, self.slurm.release)
-            plan = make_plan(self.sweep, self.root, Selection(retry=RETRIED), look_at_queue(self.root))
+            plan = make_plan(
+                self.sweep, self.root, Selection(retry=RETRIED), look_at_queue(self.root)
+            )
             write_plan(plan, self.root)
             run_ids = [run.run_id for run in plan.start]
             if run_ids:
@@ -177,7 +200,9 @@ class Store(RuleBasedStateMachine):
     def attempt(self, run_id, job_id, script):
         self.scripts.append((run_id, script))
         with suppress(Death):
-            run_attempt(self.root.path, run_id, AttemptContext("slurm", job_id, capture=False), lambda: None)
+            run_attempt(
+                self.root.path, run_id, AttemptContext("slurm", job_id, capture=False), lambda: None
+            )
         self.scripts = [entry for entry in self.scripts if entry[1] is not script]
 
     def train(self, config, folder, options, observer, writer):
@@ -190,7 +215,9 @@ class Store(RuleBasedStateMachine):
         def step():
             if state["step"] < TOTAL:
                 observer.measured(state["step"], 0, {"loss": float(state["value"])}, 1.0)
-                state.update(step=state["step"] + 1, value=(state["value"] * 31 + state["step"] + 7) % 997)
+                state.update(
+                    step=state["step"] + 1, value=(state["value"] * 31 + state["step"] + 7) % 997
+                )
 
         def save():
             observer.before_write()
@@ -258,7 +285,9 @@ class Store(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
     def finish_everything(self):
-        """Launch and run until all is done: it always comes to an end, without orphans, and the index agrees."""
+        """Launch and run until all is done: it always comes to an end, without orphans, and the
+        index agrees.
+        """
         for _ in range(12):
             self.launch("")
             for job_id in self.pending():
@@ -266,14 +295,19 @@ class Store(RuleBasedStateMachine):
             self.clock += 20.0
         assert len(self.accepted_now()) == 2 and not self.slurm.jobs
         self.look()
-        assert verify(str(self.folder / "results.db"), self.root, look_at_queue(self.root)) == (3, [])
+        assert verify(str(self.folder / "results.db"), self.root, look_at_queue(self.root)) == (
+            3,
+            [],
+        )
 
     def accepted_now(self):
         self.results_are_right_and_stay()
         return self.accepted
 
 
-SHORT = settings(max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck))
+SHORT = settings(
+    max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 @pytest.mark.slow
@@ -284,4 +318,6 @@ def test_the_store_holds_in_any_order_of_events():
 @pytest.mark.exhaustive
 @pytest.mark.timeout(1500)
 def test_the_store_holds_in_any_order_of_more_events():
-    run_state_machine_as_test(Store, settings=settings(SHORT, max_examples=300, stateful_step_count=30))
+    run_state_machine_as_test(
+        Store, settings=settings(SHORT, max_examples=300, stateful_step_count=30)
+    )

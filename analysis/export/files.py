@@ -1,4 +1,5 @@
-"""`sweep export`: results.db as files for other programs, one per relation, in CSV, JSON or Parquet.
+"""`sweep export`: results.db as files for other programs, one per relation, in CSV, JSON or
+Parquet.
 
 Rows are written as they are read, so memory does not grow with the number of points.
 """
@@ -25,7 +26,8 @@ class ExportError(Exception):
 
 
 def export(db: str, folder: Path, format_: str = "csv") -> list[Path]:
-    """Write a database as ``runs``, ``sweeps``, ``attempts``, ``evaluations`` and ``series``, all of one moment.
+    """Write a database as ``runs``, ``sweeps``, ``attempts``, ``evaluations`` and ``series``, all
+    of one moment.
 
     Args:
         db: path or SQLAlchemy URL.
@@ -40,7 +42,9 @@ def export(db: str, folder: Path, format_: str = "csv") -> list[Path]:
         NoDatabaseError: no database there.
     """
     if format_ == "parquet" and find_spec("pyarrow") is None:
-        raise ExportError("--format parquet needs pyarrow: pip install 'byol-sweeps[parquet]', or take csv or json")
+        raise ExportError(
+            "--format parquet needs pyarrow: pip install 'byol-sweeps[parquet]', or take csv or json"
+        )
     _make(folder)
     files = []
     with reading(db) as connection:
@@ -57,7 +61,9 @@ def _make(folder: Path) -> None:
     except FileExistsError:
         raise ExportError(f"--out {folder}: is a file; name a folder") from None
     except OSError as error:
-        raise ExportError(f"--out {folder}: {error.strerror}; name a folder that can be made") from None
+        raise ExportError(
+            f"--out {folder}: {error.strerror}; name a folder that can be made"
+        ) from None
 
 
 def _as_csv(relation: Relation, connection: Connection, file: BinaryIO) -> None:
@@ -75,15 +81,23 @@ def _in_cells(row: Record, kinds: Sequence[Kind]) -> Iterator[Any]:
         if kind == "texts":
             yield "; ".join(value)
         else:
-            yield json.dumps(value, ensure_ascii=False) if kind == "json" and value is not None else value
+            yield (
+                json.dumps(value, ensure_ascii=False)
+                if kind == "json" and value is not None
+                else value
+            )
 
 
 def _as_json(relation: Relation, connection: Connection, file: BinaryIO) -> None:
-    """Write an array with a record a line; JSON has no name for what is not finite, so that is text."""
+    """Write an array with a record a line; JSON has no name for what is not finite, so that is
+    text.
+    """
     before = b"["
     for row in relation.rows(connection):
         record = {name: _strict(value) for name, value in zip(relation.columns, row, strict=True)}
-        file.write(before + b"\n" + json.dumps(record, allow_nan=False, ensure_ascii=False).encode())
+        file.write(
+            before + b"\n" + json.dumps(record, allow_nan=False, ensure_ascii=False).encode()
+        )
         before = b","
     file.write(b"\n]\n" if before == b"," else b"[]\n")
 

@@ -1,7 +1,8 @@
-"""The papers' tables as data: each row with the settings that make it, and the published numbers. Light: no pandas.
+"""The papers' tables as data: each row with the settings that make it, and the published numbers.
+Light: no pandas.
 
-``tables/*.yaml`` says what a table's rows are, ``published/*.yaml`` what was printed. A config belongs to the first row
-whose `match` it meets.
+``tables/*.yaml`` says what a table's rows are, ``published/*.yaml`` what was printed. A config
+belongs to the first row whose `match` it meets.
 """
 
 import difflib
@@ -55,9 +56,11 @@ class TableRow:
 
 @dataclass(frozen=True)
 class TableRows:
-    """A table: rows, what they differ in, which metric is printed, and where the published side comes from.
+    """A table: rows, what they differ in, which metric is printed, and where the published side
+    comes from.
 
-    `published_like` holds the settings of ours that would have to be equal for the numbers to be comparable.
+    `published_like` holds the settings of ours that would have to be equal for the numbers to be
+    comparable.
     """
 
     id: str
@@ -75,20 +78,36 @@ class TableRows:
 
     def row_of(self, config: Mapping[str, Any]) -> TableRow | None:
         """Return the row of a canonical config, None where it has none in this table."""
-        return next((row for row in self.rows.values() if all(config.get(k) == v for k, v in row.match.items())), None)
+        return next(
+            (
+                row
+                for row in self.rows.values()
+                if all(config.get(k) == v for k, v in row.match.items())
+            ),
+            None,
+        )
 
     def unlike_published(self, setting: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         """Return the keys in which a setting differs from the published one: key → (ours, theirs)."""
-        return {key: (setting.get(key), value) for key, value in self.published_like.items() if setting.get(key) != value}
+        return {
+            key: (setting.get(key), value)
+            for key, value in self.published_like.items()
+            if setting.get(key) != value
+        }
 
     def baseline_of(self, row: TableRow) -> TableRow | None:
         """Return the baseline of the row's own method."""
-        return next((self.rows[key] for key in self.baselines if self.rows[key].method == row.method), None)
+        return next(
+            (self.rows[key] for key in self.baselines if self.rows[key].method == row.method), None
+        )
 
 
 def table_ids() -> list[str]:
     """Return the names of all tables."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in files("analysis.papers").joinpath("tables").iterdir())
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in files("analysis.papers").joinpath("tables").iterdir()
+    )
 
 
 @cache
@@ -101,11 +120,16 @@ def load_table(name: str) -> TableRows:
     if name not in table_ids():
         close = difflib.get_close_matches(name, table_ids(), n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UnknownTableError(f"table {name!r} does not exist; {hint}tables: {', '.join(table_ids())}")
+        raise UnknownTableError(
+            f"table {name!r} does not exist; {hint}tables: {', '.join(table_ids())}"
+        )
     table = _read("tables", name)
     facts = _read("published", table["published"]["file"])
     printed = facts["tables"][table["published"]["table"]]
-    rows = {key: _row(key, row, printed["rows"].get(row["published"], {})) for key, row in table["rows"].items()}
+    rows = {
+        key: _row(key, row, printed["rows"].get(row["published"], {}))
+        for key, row in table["rows"].items()
+    }
     return TableRows(
         id=table["id"],
         title=table["title"],

@@ -1,4 +1,6 @@
-"""The cells of a line as people read them: percent, a dash for nothing. Text, Markdown and figures share them."""
+"""The cells of a line as people read them: percent, a dash for nothing. Text, Markdown and figures
+share them.
+"""
 
 from analysis.papers.rows import Published
 from analysis.tables.build import Line, Table
@@ -9,7 +11,17 @@ NOTHING = "–"
 
 def header(table: Table) -> list[str]:
     """Return the column headings."""
-    headings = ["row", "published", "ours", "vs baseline", "p", "n", "collapsed", "std·√d", "cos + / −"]
+    headings = [
+        "row",
+        "published",
+        "ours",
+        "vs baseline",
+        "p",
+        "n",
+        "collapsed",
+        "std·√d",
+        "cos + / −",
+    ]
     return [*headings, *(["published"] if _has_cosines(table) else []), "state"]
 
 
@@ -54,7 +66,11 @@ def _delta(line: Line, table: Table) -> str:
 
 
 def _difference(difference: Difference) -> str:
-    low_high = f" [{100 * difference.ci95[0]:+.1f}, {100 * difference.ci95[1]:+.1f}]" if difference.ci95 else ""
+    low_high = (
+        f" [{100 * difference.ci95[0]:+.1f}, {100 * difference.ci95[1]:+.1f}]"
+        if difference.ci95
+        else ""
+    )
     return f"{100 * difference.delta:+.1f}{low_high}"
 
 

@@ -1,4 +1,6 @@
-"""Cells of CSV files: numbers stay numbers, and no text is taken for a formula by a spreadsheet (OWASP, CSV injection)."""
+"""Cells of CSV files: numbers stay numbers, and no text is taken for a formula by a spreadsheet
+(OWASP, CSV injection).
+"""
 
 import csv
 import io
@@ -9,7 +11,9 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
 
 
 def write_csv(file: TextIO, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write header and rows as they come; a text cell that starts like a formula gets a leading apostrophe."""
+    """Write header and rows as they come; a text cell that starts like a formula gets a leading
+    apostrophe.
+    """
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header)
     writer.writerows([_safe(cell) for cell in row] for row in rows)

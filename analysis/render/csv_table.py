@@ -1,4 +1,6 @@
-"""A table as CSV: a line per row with all numbers as fractions, for a spreadsheet or another program."""
+"""A table as CSV: a line per row with all numbers as fractions, for a spreadsheet or another
+program.
+"""
 
 from typing import Any
 
@@ -6,7 +8,8 @@ from analysis.render.csv_cells import as_csv_text
 from analysis.tables.build import Line, Table
 
 _COLUMNS = (
-    "table setting label published published_pm n mean std half_range ci95_low ci95_high delta delta_low delta_high p_holm "
+    "table setting label published published_pm n mean std half_range ci95_low ci95_high delta "
+    "delta_low delta_high p_holm "
     "collapsed trained std_sqrt_d positive_cosine negative_cosine state marks"
 )
 
@@ -24,7 +27,13 @@ def _cells(line: Line, table: Table) -> list[Any]:
     signs = [line.final.get(name) for name in ("std_sqrt_d", "positive_cosine", "negative_cosine")]
     return [
         *(table.rows.id, setting, line.row.label, line.row.published.value, line.row.published.pm),
-        *(summary.n, summary.mean, summary.std, summary.half_range, *(summary.ci95 or (None, None))),
+        *(
+            summary.n,
+            summary.mean,
+            summary.std,
+            summary.half_range,
+            *(summary.ci95 or (None, None)),
+        ),
         *(*delta, line.p_holm, *(line.collapsed or (None, None)), *signs),
         *(line.state, "; ".join(line.marks)),
     ]

@@ -1,4 +1,6 @@
-"""A table as JSON: the stable form that `sweep report --format json` prints. Fractions in [0, 1], null for no value."""
+"""A table as JSON: the stable form that `sweep report --format json` prints. Fractions in [0, 1],
+null for no value.
+"""
 
 import json
 import math

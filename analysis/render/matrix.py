@@ -1,4 +1,6 @@
-"""A table as a matrix of components, as the paper prints Table 1: one column per row of ours, norms stacked above it."""
+"""A table as a matrix of components, as the paper prints Table 1: one column per row of ours, norms
+stacked above it.
+"""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -8,7 +10,11 @@ from analysis.render.text import notes, title
 from analysis.tables.build import Line, Table
 
 _NAMES = {"bn": "BN", "ln": "LN", "gn": "GN", "none": "–", None: ""}
-_LEVELS = (("encoder", "encoder.norm"), ("projector", "projector.norm"), ("predictor", "predictor.norm"))
+_LEVELS = (
+    ("encoder", "encoder.norm"),
+    ("projector", "projector.norm"),
+    ("predictor", "predictor.norm"),
+)
 
 
 class NoMatrixError(Exception):
@@ -22,9 +28,16 @@ def as_matrix(table: Table) -> str:
         NoMatrixError: the table's rows are not told apart by the norms of the components.
     """
     if not {key for _, key in _LEVELS} <= set(table.rows.axes):
-        raise NoMatrixError(f"table {table.rows.id} has no matrix layout: its rows are not norms of components, as norm's are")
-    blocks = [_block(method, list(lines)) for method, lines in groupby(table.lines, key=lambda line: line.row.method)]
-    return "\n".join([*title(table), "", *(line for block in blocks for line in block), *notes(table)])
+        raise NoMatrixError(
+            f"table {table.rows.id} has no matrix layout: its rows are not norms of components, as norm's are"
+        )
+    blocks = [
+        _block(method, list(lines))
+        for method, lines in groupby(table.lines, key=lambda line: line.row.method)
+    ]
+    return "\n".join(
+        [*title(table), "", *(line for block in blocks for line in block), *notes(table)]
+    )
 
 
 def _block(method: str, lines: Sequence[Line]) -> list[str]:

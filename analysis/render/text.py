@@ -1,4 +1,6 @@
-"""A table as plain text for a terminal: percent, aligned columns, and notes that say what each column is."""
+"""A table as plain text for a terminal: percent, aligned columns, and notes that say what each
+column is.
+"""
 
 import textwrap
 from collections.abc import Sequence
@@ -12,7 +14,13 @@ _WIDTH = 110
 
 def as_text(table: Table) -> str:
     """Return the whole text."""
-    parts = [*title(table), "", *_grid(header(table), [cells(line, table) for line in table.lines]), "", *notes(table)]
+    parts = [
+        *title(table),
+        "",
+        *_grid(header(table), [cells(line, table) for line in table.lines]),
+        "",
+        *notes(table),
+    ]
     return "\n".join(line.rstrip() for line in parts)
 
 
@@ -24,7 +32,10 @@ def title(table: Table) -> list[str]:
     else:
         ids = ", ".join(one.id for one in table.others[:5])
         others = f"; others with --setting: {ids}" if table.others else ""
-        ours = f"{table.setting.summary_text()} ({table.setting.sweep}, {table.when}, setting {table.setting.id}{others})"
+        ours = (
+            f"{table.setting.summary_text()} ({table.setting.sweep}, {table.when}, setting "
+            f"{table.setting.id}{others})"
+        )
     return [
         f"{rows.id}: {rows.title}",
         f"  published  {rows.published_setting}: {rows.published_source}",
@@ -38,9 +49,15 @@ def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
     def aligned(row: Sequence[str]) -> str:
         cells = zip(row, widths, strict=True)
-        return "  ".join(c.ljust(w) if i in text_columns else c.rjust(w) for i, (c, w) in enumerate(cells))
+        return "  ".join(
+            c.ljust(w) if i in text_columns else c.rjust(w) for i, (c, w) in enumerate(cells)
+        )
 
-    return [aligned(header), aligned(["─" * width for width in widths]), *(aligned(row) for row in rows)]
+    return [
+        aligned(header),
+        aligned(["─" * width for width in widths]),
+        *(aligned(row) for row in rows),
+    ]
 
 
 def notes(table: Table) -> list[str]:
@@ -57,15 +74,22 @@ def notes(table: Table) -> list[str]:
     ]
     if table.setting is not None and (unlike := rows.unlike_published(table.setting.values)):
         named = ", ".join(f"{key} {ours} for {theirs}" for key, (ours, theirs) in unlike.items())
-        found.append(f"published and ours differ ({named}): compare the order of the rows, not the numbers.")
-    if any(not line.row.published.cosines_printed and line.row.published.positive_cosine for line in table.lines):
+        found.append(
+            f"published and ours differ ({named}): compare the order of the rows, not the numbers."
+        )
+    if any(
+        not line.row.published.cosines_printed and line.row.published.positive_cosine
+        for line in table.lines
+    ):
         found.append("≈: measured on a published figure, error about 0.01.")
     found += _own_settings(table)
     found += [f"{label}: {note}." for label, note in rows.notes.items()]
     absent = [line.row.label for line in table.lines if line.state == "absent"]
     if absent and table.setting is not None:
         count = f"{len(absent)} of {len(table.lines)} rows"
-        found.append(f"absent: no run of this setting for {count}; `sweep launch SPEC --table {rows.id}` starts a spec's.")
+        found.append(
+            f"absent: no run of this setting for {count}; `sweep launch SPEC --table {rows.id}` starts a spec's."
+        )
     return [line for note in found for line in textwrap.wrap(note, _WIDTH, subsequent_indent="  ")]
 
 
@@ -74,5 +98,7 @@ def _own_settings(table: Table) -> list[str]:
     rows_at: dict[str, list[str]] = {}
     for line in table.lines:
         if line.own:
-            rows_at.setdefault(", ".join(f"{key} {value}" for key, value in line.own.items()), []).append(line.row.label)
+            rows_at.setdefault(
+                ", ".join(f"{key} {value}" for key, value in line.own.items()), []
+            ).append(line.row.label)
     return [f"at {values}: {', '.join(labels)}." for values, labels in rows_at.items()]

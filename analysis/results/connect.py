@@ -1,4 +1,6 @@
-"""Opens results.db for reading, unable to change it; one block sees one state of it, whatever the collector adds meanwhile."""
+"""Opens results.db for reading, unable to change it; one block sees one state of it, whatever the
+collector adds meanwhile.
+"""
 
 import os
 from collections.abc import Iterator
@@ -35,15 +37,21 @@ def reading(where: str | Path) -> Iterator[Connection]:
             yield connection
     except DatabaseError as error:
         cause = str(error.orig).strip().partition("\n")[0]
-        raise NoDatabaseError(f"{_named(where)}: {cause}; is it ours? `sweep rebuild` makes one from the runs") from None
+        raise NoDatabaseError(
+            f"{_named(where)}: {cause}; is it ours? `sweep rebuild` makes one from the runs"
+        ) from None
     finally:
         engine.dispose()
 
 
 def _check_version(connection: Connection, where: str) -> None:
-    found = connection.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version"))
+    found = connection.scalar(
+        select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
+    )
     if found != str(schema.VERSION):
-        text = f"{_named(where)}: schema version {found}, this program reads version {schema.VERSION}"
+        text = (
+            f"{_named(where)}: schema version {found}, this program reads version {schema.VERSION}"
+        )
         raise NoDatabaseError(f"{text}; make it again from the runs with: sweep rebuild")
 
 
@@ -51,14 +59,20 @@ def _open(where: str) -> Engine:
     try:
         url = make_url(where) if "://" in where else URL.create("sqlite", database=where)
     except ArgumentError:
-        raise NoDatabaseError(f"{where!r} is neither a path nor a URL such as sqlite:////data/results.db") from None
+        raise NoDatabaseError(
+            f"{where!r} is neither a path nor a URL such as sqlite:////data/results.db"
+        ) from None
     if url.get_backend_name() == "postgresql":
         return _server(url)
     if url.get_backend_name() != "sqlite":
-        raise NoDatabaseError(f"{url!r}: no such database is supported; allowed: a path, sqlite:///…, postgresql+psycopg://…")
+        raise NoDatabaseError(
+            f"{url!r}: no such database is supported; allowed: a path, sqlite:///…, postgresql+psycopg://…"
+        )
     file = Path(url.database or "").absolute()
     if not file.is_file():
-        raise NoDatabaseError(f"{where}: there is no such database; `sweep status` makes it from the runs, or name another")
+        raise NoDatabaseError(
+            f"{where}: there is no such database; `sweep status` makes it from the runs, or name another"
+        )
     options = {"mode": "ro", "uri": "true", **({"immutable": "1"} if _is_at_rest(file) else {})}
     return create_engine(URL.create("sqlite", database=f"file:{quote(str(file))}", query=options))
 
@@ -66,9 +80,13 @@ def _open(where: str) -> Engine:
 def _server(url: URL) -> Engine:
     """Return an engine whose transactions see one state, as SQLite's do."""
     try:
-        return create_engine(url, isolation_level="REPEATABLE READ", execution_options={"postgresql_readonly": True})
+        return create_engine(
+            url, isolation_level="REPEATABLE READ", execution_options={"postgresql_readonly": True}
+        )
     except ModuleNotFoundError as error:
-        raise NoDatabaseError(f"{url!r} needs the Python package {error.name!r}: pip install 'byol-sweeps[postgres]'") from None
+        raise NoDatabaseError(
+            f"{url!r} needs the Python package {error.name!r}: pip install 'byol-sweeps[postgres]'"
+        ) from None
 
 
 def _named(where: str | Path) -> str:
@@ -77,5 +95,7 @@ def _named(where: str | Path) -> str:
 
 
 def _is_at_rest(file: Path) -> bool:
-    """Tell whether nobody writes it and we could not even make the lock files beside it that SQLite wants of a reader."""
+    """Tell whether nobody writes it and we could not even make the lock files beside it that SQLite
+    wants of a reader.
+    """
     return not os.access(file.parent, os.W_OK) and not file.with_name(f"{file.name}-wal").exists()

@@ -1,6 +1,8 @@
-"""What results.db holds, as five flat relations with typed columns: what `analysis.load` gives and `sweep export` writes.
+"""What results.db holds, as five flat relations with typed columns: what `analysis.load` gives and
+`sweep export` writes.
 
-Rows are streamed, a run at a time where there are many. Values that are not finite are floats again.
+Rows are streamed, a run at a time where there are many. Values that are not finite are floats
+again.
 """
 
 import json
@@ -13,7 +15,9 @@ from sqlalchemy import Connection, Select, select
 from orchestrator.database import schema
 
 Kind = Literal["text", "integer", "number", "yes or no", "texts", "json", "record"]
-"""`texts` is a list of them, `json` anything, `record` a flat mapping whose keys may become columns."""
+"""`texts` is a list of them, `json` anything, `record` a flat mapping whose keys may become
+columns.
+"""
 Record = tuple[Any, ...]
 
 
@@ -26,7 +30,9 @@ class Relation:
     rows: Callable[[Connection], Iterator[Record]]
 
 
-def flattened(relation: Relation, connection: Connection) -> tuple[dict[str, Kind], Iterable[Record]]:
+def flattened(
+    relation: Relation, connection: Connection
+) -> tuple[dict[str, Kind], Iterable[Record]]:
     """Return columns and rows with every record spread over a column per key."""
     if "record" not in relation.columns.values():
         return dict(relation.columns), relation.rows(connection)
@@ -78,7 +84,9 @@ def number(value: float | None, non_finite: str | None) -> float | None:
 def _runs(connection: Connection) -> Iterator[Record]:
     asked, results = _asked_by(connection), _results(connection)
     plain = [schema.runs.c[name] for name in _RUN_COLUMNS]
-    query = select(schema.runs.c.run_number, schema.runs.c.config, *plain).order_by(schema.runs.c.run_id)
+    query = select(schema.runs.c.run_number, schema.runs.c.config, *plain).order_by(
+        schema.runs.c.run_id
+    )
     for id_, config, *facts in connection.execute(query):
         settings = {key: value for key, value in json.loads(config).items() if key != "seed"}
         sweeps, variants = asked.get(facts[0], (set(), set()))
@@ -88,7 +96,9 @@ def _runs(connection: Connection) -> Iterator[Record]:
 def _asked_by(connection: Connection) -> dict[str, tuple[set[str], set[str]]]:
     """Return run id → (sweeps, variants) that ask for it."""
     cells, sweeps = schema.sweep_runs, schema.sweeps
-    query = select(cells.c.run_id, sweeps.c.label, cells.c.variant).join(sweeps, sweeps.c.id == cells.c.sweep_id)
+    query = select(cells.c.run_id, sweeps.c.label, cells.c.variant).join(
+        sweeps, sweeps.c.id == cells.c.sweep_id
+    )
     found: dict[str, tuple[set[str], set[str]]] = {}
     for run_id, label, variant in connection.execute(query):
         labels, variants = found.setdefault(run_id, (set(), set()))
@@ -101,7 +111,9 @@ def _results(connection: Connection) -> dict[int, dict[str, float]]:
     """Return run → ``probe_v1.online.accuracy``, ``final.std_sqrt_d`` and the like → value."""
     found: dict[int, dict[str, float]] = {}
     for row in connection.execute(select(schema.evaluations)):
-        found.setdefault(row.run_number, {})[f"{row.protocol}_v{row.version}.{row.network}.{row.name}"] = row.value
+        found.setdefault(row.run_number, {})[
+            f"{row.protocol}_v{row.version}.{row.network}.{row.name}"
+        ] = row.value
     for row in connection.execute(select(schema.summaries)):
         found.setdefault(row.run_number, {})[f"{row.moment}.{row.name}"] = row.value
     return found
@@ -111,7 +123,14 @@ def _sweeps(connection: Connection) -> Iterator[Record]:
     sweeps, variants, cells = schema.sweeps, schema.variants, schema.sweep_runs
     same = (variants.c.sweep_id == cells.c.sweep_id) & (variants.c.name == cells.c.variant)
     query = (
-        select(sweeps.c.label, sweeps.c.launched_at, cells.c.variant, variants.c.overrides, cells.c.seed, cells.c.run_id)
+        select(
+            sweeps.c.label,
+            sweeps.c.launched_at,
+            cells.c.variant,
+            variants.c.overrides,
+            cells.c.seed,
+            cells.c.run_id,
+        )
         .join_from(cells, sweeps, sweeps.c.id == cells.c.sweep_id)
         .outerjoin(variants, same)
         .order_by(sweeps.c.label, variants.c.position, cells.c.variant, cells.c.seed)
@@ -122,15 +141,21 @@ def _sweeps(connection: Connection) -> Iterator[Record]:
 
 def _attempts(connection: Connection) -> Iterator[Record]:
     plain = [schema.attempts.c[name] for name in _ATTEMPT_COLUMNS]
-    query = _of_runs(select(schema.runs.c.run_id, *plain, schema.attempts.c.origin), schema.attempts.c.run_number)
-    for *facts, origin in connection.execute(query.order_by(schema.runs.c.run_id, schema.attempts.c.number)):
+    query = _of_runs(
+        select(schema.runs.c.run_id, *plain, schema.attempts.c.origin), schema.attempts.c.run_number
+    )
+    for *facts, origin in connection.execute(
+        query.order_by(schema.runs.c.run_id, schema.attempts.c.number)
+    ):
         yield (*facts, json.loads(origin) if origin else None)
 
 
 def _evaluations(connection: Connection) -> Iterator[Record]:
     table = schema.evaluations
     columns = [table.c[name] for name in ("protocol", "version", "network", "name", "value")]
-    query = _of_runs(select(schema.runs.c.run_id, *columns), table.c.run_number).order_by(schema.runs.c.run_id, *columns[:-1])
+    query = _of_runs(select(schema.runs.c.run_id, *columns), table.c.run_number).order_by(
+        schema.runs.c.run_id, *columns[:-1]
+    )
     yield from (tuple(row) for row in connection.execute(query))
 
 
@@ -138,11 +163,15 @@ def _series(connection: Connection) -> Iterator[Record]:
     """Yield the points run by run, so that nothing grows with their number."""
     points, metrics = schema.points.c, schema.metrics.c
     chosen = select(points.attempt, points.step, metrics.name, points.value, points.non_finite)
-    of_metric = chosen.join(schema.metrics, metrics.id == points.metric).order_by(metrics.name, points.step, points.attempt)
+    of_metric = chosen.join(schema.metrics, metrics.id == points.metric).order_by(
+        metrics.name, points.step, points.attempt
+    )
     for id_, run_id in connection.execute(
         select(schema.runs.c.run_number, schema.runs.c.run_id).order_by(schema.runs.c.run_id)
     ).all():
-        for attempt, step, name, value, non_finite in connection.execute(of_metric.where(points.run_number == id_)):
+        for attempt, step, name, value, non_finite in connection.execute(
+            of_metric.where(points.run_number == id_)
+        ):
             yield run_id, attempt, step, name, number(value, non_finite)
 
 
@@ -183,7 +212,15 @@ _ATTEMPT_COLUMNS: dict[str, Kind] = {
     "skipped_lines": "integer",
 }
 RUNS = Relation(
-    "runs", {**_RUN_COLUMNS, "sweeps": "texts", "variants": "texts", "config": "record", "results": "record"}, _runs
+    "runs",
+    {
+        **_RUN_COLUMNS,
+        "sweeps": "texts",
+        "variants": "texts",
+        "config": "record",
+        "results": "record",
+    },
+    _runs,
 )
 SWEEPS = Relation(
     "sweeps",
@@ -196,10 +233,25 @@ SWEEPS = Relation(
 ATTEMPTS = Relation("attempts", {"run_id": "text", **_ATTEMPT_COLUMNS, "origin": "json"}, _attempts)
 EVALUATIONS = Relation(
     "evaluations",
-    {"run_id": "text", "protocol": "text", "version": "integer", "network": "text", "name": "text", "value": "number"},
+    {
+        "run_id": "text",
+        "protocol": "text",
+        "version": "integer",
+        "network": "text",
+        "name": "text",
+        "value": "number",
+    },
     _evaluations,
 )
 SERIES = Relation(
-    "series", {"run_id": "text", "attempt": "integer", "step": "integer", "metric": "text", "value": "number"}, _series
+    "series",
+    {
+        "run_id": "text",
+        "attempt": "integer",
+        "step": "integer",
+        "metric": "text",
+        "value": "number",
+    },
+    _series,
 )
 RELATIONS = (RUNS, SWEEPS, ATTEMPTS, EVALUATIONS, SERIES)

@@ -1,4 +1,6 @@
-"""results.db as the tables want it: a `Run` for each run, and what came of those that a table shows. Plain rows: no pandas."""
+"""results.db as the tables want it: a `Run` for each run, and what came of those that a table
+shows. Plain rows: no pandas.
+"""
 
 import json
 import math
@@ -31,8 +33,10 @@ class Run:
         data: fingerprint and split of its data set, and the semantics of its trainer.
         sweeps: labels of the sweeps that ask for it, newest first.
         launched_at: of the newest of them, in seconds since 1970; 0 without one.
-        fed: table → (launched_at, label) of the newest sweep that asks for the run and lists the table.
-        evaluations: measure → value. This and what follows are empty unless `with_results` filled them in.
+        fed: table → (launched_at, label) of the newest sweep that asks for the run and lists the
+            table.
+        evaluations: measure → value. This and what follows are empty unless `with_results` filled
+            them in.
         final: sign of collapse → mean over the last epoch.
         origin: commit, device and versions of the attempt that counts; empty before it started.
     """
@@ -75,7 +79,11 @@ def with_results(connection: Connection, some: Sequence[Run]) -> list[Run]:
     found: list[Run] = []
     for start in range(0, len(some), _AT_ONCE):
         numbers = [run.run_number for run in some[start : start + _AT_ONCE]]
-        measured, final, origins = _evaluations(connection, numbers), _final(connection, numbers), _origins(connection, numbers)
+        measured, final, origins = (
+            _evaluations(connection, numbers),
+            _final(connection, numbers),
+            _origins(connection, numbers),
+        )
         found += [
             replace(
                 run,
@@ -88,10 +96,16 @@ def with_results(connection: Connection, some: Sequence[Run]) -> list[Run]:
     return found
 
 
-def _evaluations(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[Evaluation, float]]:
+def _evaluations(
+    connection: Connection, numbers: Sequence[int]
+) -> dict[int, dict[Evaluation, float]]:
     table, found = evaluations.c, dict[int, dict[Evaluation, float]]()
-    query = select(table.run_number, table.protocol, table.version, table.network, table.name, table.value)
-    for run, protocol, version, network, name, value in connection.execute(query.where(table.run_number.in_(numbers))).all():
+    query = select(
+        table.run_number, table.protocol, table.version, table.network, table.name, table.value
+    )
+    for run, protocol, version, network, name, value in connection.execute(
+        query.where(table.run_number.in_(numbers))
+    ).all():
         found.setdefault(run, {})[protocol, version, network, name] = _number(value)
     return found
 
@@ -113,7 +127,10 @@ def _origins(connection: Connection, numbers: Sequence[int]) -> dict[int, Mappin
     """Return where the attempt that counts came from."""
     query = (
         select(attempts.c.run_number, attempts.c.origin, attempts.c.device)
-        .join(runs, (runs.c.run_number == attempts.c.run_number) & (runs.c.attempt == attempts.c.number))
+        .join(
+            runs,
+            (runs.c.run_number == attempts.c.run_number) & (runs.c.attempt == attempts.c.number),
+        )
         .where(attempts.c.origin.is_not(None) & attempts.c.run_number.in_(numbers))
     )
     return {run: _place(origin, device) for run, origin, device in connection.execute(query).all()}
@@ -121,7 +138,12 @@ def _origins(connection: Connection, numbers: Sequence[int]) -> dict[int, Mappin
 
 def _place(origin: str, device: str | None) -> Mapping[str, Any]:
     told = json.loads(origin)
-    return {"commit": told["commit"], "dirty": told["dirty"], "device": str(device).partition(":")[0], **told["versions"]}
+    return {
+        "commit": told["commit"],
+        "dirty": told["dirty"],
+        "device": str(device).partition(":")[0],
+        **told["versions"],
+    }
 
 
 def _asked(connection: Connection) -> dict[str, dict[str, Any]]:
@@ -131,7 +153,9 @@ def _asked(connection: Connection) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for number, label, launched_at, listed in by_age:  # the newer ones come later, and count
         fed = dict.fromkeys(json.loads(listed), (launched_at, label))
-        for run_id in connection.scalars(select(sweep_runs.c.run_id).where(sweep_runs.c.sweep_id == number).distinct()):
+        for run_id in connection.scalars(
+            select(sweep_runs.c.run_id).where(sweep_runs.c.sweep_id == number).distinct()
+        ):
             older = found.get(run_id, {"sweeps": (), "fed": {}})
             found[run_id] = {
                 "sweeps": (label, *older["sweeps"]),

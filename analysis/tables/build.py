@@ -1,7 +1,8 @@
-"""A paper's table rebuilt: one line per row, our numbers beside the published ones, every line with a state.
+"""A paper's table rebuilt: one line per row, our numbers beside the published ones, every line with
+a state.
 
-A number is printed only from runs that are equal in setting, data and trainer semantics. Where a row's runs differ in
-anything but the seed, the line is marked confounded and holds no number.
+A number is printed only from runs that are equal in setting, data and trainer semantics. Where a
+row's runs differ in anything but the seed, the line is marked confounded and holds no number.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,8 @@ class Line:
         summary: of the values.
         difference: from the baseline of the row's method, seed by seed.
         p_holm: of the difference, adjusted over the table.
-        state: `done 3/3`, `partial 2/3`, `running 1/3`, `failed 0/3`, `stopped 0/3`, `waiting 0/3` or `absent`.
+        state: `done 3/3`, `partial 2/3`, `running 1/3`, `failed 0/3`, `stopped 0/3`, `waiting 0/3`
+            or `absent`.
         marks: what a reader must know: `confounded: …`, `diverged 1/3`, `mixed: …`.
         collapsed: (runs that collapsed, runs that could), None where nothing was trained.
         final: means over the runs of the signs of collapse.
@@ -81,11 +83,19 @@ class Table:
     @property
     def when(self) -> str:
         """The day on which the setting's newest sweep was launched."""
-        return datetime.fromtimestamp(self.setting.launched_at).strftime("%Y-%m-%d") if self.setting else ""
+        return (
+            datetime.fromtimestamp(self.setting.launched_at).strftime("%Y-%m-%d")
+            if self.setting
+            else ""
+        )
 
 
 def build(
-    rows: TableRows, runs: Sequence[Run], with_results: WithResults, setting: str | None = None, sweeps: Sequence[str] = ()
+    rows: TableRows,
+    runs: Sequence[Run],
+    with_results: WithResults,
+    setting: str | None = None,
+    sweeps: Sequence[str] = (),
 ) -> Table:
     """Rebuild a table.
 
@@ -107,15 +117,22 @@ def build(
     if not settings and setting is None:
         return Table(rows, None, [], [Line(row) for row in rows.rows.values()])
     chosen = _choose(rows, settings, setting)
-    lines = {key: _line(rows, row, with_results(chosen.members.get(key, []))) for key, row in rows.rows.items()}
-    return Table(rows, chosen, [one for one in settings if one is not chosen], _compare(rows, lines))
+    lines = {
+        key: _line(rows, row, with_results(chosen.members.get(key, [])))
+        for key, row in rows.rows.items()
+    }
+    return Table(
+        rows, chosen, [one for one in settings if one is not chosen], _compare(rows, lines)
+    )
 
 
 def _check_sweeps(runs: Sequence[Run], sweeps: Sequence[str]) -> None:
     known = sorted({label for run in runs for label in run.sweeps})
     for name in sweeps:
         if not any(_is_of(label, [name]) for label in known):
-            raise UnknownSweepError(f"no sweep is called {name!r}; sweeps: {', '.join(known) or 'none yet'}")
+            raise UnknownSweepError(
+                f"no sweep is called {name!r}; sweeps: {', '.join(known) or 'none yet'}"
+            )
 
 
 def _is_of(label: str, sweeps: Sequence[str]) -> bool:
@@ -151,7 +168,9 @@ def _line(table: TableRows, row: TableRow, runs: Sequence[Run]) -> Line:
         marks=_marks(runs),
         collapsed=(sum(judged), len(judged)) if judged else None,
         own={key: runs[0].config[key] for key in row.companions},
-        final=_means([run.final for run in runs if run.state == "COMPLETED" and run.outcome == "ok"]),
+        final=_means(
+            [run.final for run in runs if run.state == "COMPLETED" and run.outcome == "ok"]
+        ),
     )
 
 
@@ -198,7 +217,10 @@ def _marks(runs: Sequence[Run]) -> list[str]:
 
 
 def _confounded(runs: Sequence[Run], keys: Sequence[str]) -> str:
-    shown = [f"{key} {' | '.join(sorted({str(run.config.get(key)) for run in runs}))}" for key in keys[:3]]
+    shown = [
+        f"{key} {' | '.join(sorted({str(run.config.get(key)) for run in runs}))}"
+        for key in keys[:3]
+    ]
     return "confounded: " + ", ".join(shown)
 
 
@@ -217,6 +239,10 @@ def _compare(table: TableRows, lines: Mapping[str, Line]) -> list[Line]:
         else:
             difference = paired_difference(line.values, lines[baseline.key].values)
             compared[key] = replace(line, baseline=baseline.key, difference=difference)
-    found = {key: line.difference.p for key, line in compared.items() if line.difference and line.difference.p is not None}
+    found = {
+        key: line.difference.p
+        for key, line in compared.items()
+        if line.difference and line.difference.p is not None
+    }
     adjusted = holm({key: p for key, p in found.items() if p is not None})
     return [replace(line, p_holm=adjusted.get(key)) for key, line in compared.items()]

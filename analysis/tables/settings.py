@@ -1,9 +1,11 @@
-"""Which runs may stand in one table: those that are equal in everything that the table does not vary.
+"""Which runs may stand in one table: those that are equal in everything that the table does not
+vary.
 
-A run's setting is its config without the table's axes, the row's companion keys and the seed, plus the data's content and
-the trainer's semantics. Keys that are null have no effect on that run, so they agree with any value: a random encoder,
-which has no optimizer, belongs to every setting with its encoder and images. A key that is absent says that the run was made
-as before there was such a key, and agrees with no value.
+A run's setting is its config without the table's axes, the row's companion keys and the seed, plus
+the data's content and the trainer's semantics. Keys that are null have no effect on that run, so
+they agree with any value: a random encoder, which has no optimizer, belongs to every setting with
+its encoder and images. A key that is absent says that the run was made as before there was such a
+key, and agrees with no value.
 """
 
 import hashlib
@@ -69,15 +71,23 @@ class Setting:
 
 
 def find_settings(table: TableRows, runs: Sequence[Run]) -> list[Setting]:
-    """Sort a table's runs into settings: those of sweeps that feed the table first, the newest of them on top.
+    """Sort a table's runs into settings: those of sweeps that feed the table first, the newest of
+    them on top.
 
-    A setting is told from the runs of the table's baselines; runs that agree with none are told apart by themselves.
+    A setting is told from the runs of the table's baselines; runs that agree with none are told
+    apart by themselves.
     """
-    placed = [(row, run, values_of(table, row, run)) for run in runs if (row := table.row_of(run.config)) is not None]
+    placed = [
+        (row, run, values_of(table, row, run))
+        for run in runs
+        if (row := table.row_of(run.config)) is not None
+    ]
     in_order = sorted(placed, key=lambda one: (one[0].key not in table.baselines, -_weight(one[2])))
     settings = _Settings()
     for row, run, values in in_order:
-        homes = settings.compatible_with(values) or [settings.add(Setting(values, *_asked(table, run)))]
+        homes = settings.compatible_with(values) or [
+            settings.add(Setting(values, *_asked(table, run)))
+        ]
         for setting in homes:
             setting.members.setdefault(row.key, []).append(run)
             asked = _asked(table, run)
@@ -94,9 +104,11 @@ _Projection = tuple[Any, ...]
 
 
 class _Settings:
-    """Settings found by their values: a sweep of a learning rate makes hundreds, and each run would be held against all.
+    """Settings found by their values: a sweep of a learning rate makes hundreds, and each run would
+    be held against all.
 
-    Between two shapes the keys that must be equal are known, so settings of one shape lie in a dictionary for each other shape.
+    Between two shapes the keys that must be equal are known, so settings of one shape lie in a
+    dictionary for each other shape.
     """
 
     def __init__(self) -> None:
@@ -117,14 +129,20 @@ class _Settings:
     def compatible_with(self, values: Values) -> list[Setting]:
         """Return those that `compatible` accepts, in the order in which they were added."""
         shape = _shape_of(values)
-        numbers = [i for own in self._shapes for i in self._index(own, shape).get(_projection(values, own, shape), ())]
+        numbers = [
+            i
+            for own in self._shapes
+            for i in self._index(own, shape).get(_projection(values, own, shape), ())
+        ]
         return [self.all[i] for i in sorted(numbers)]
 
     def _index(self, own: _Shape, other: _Shape) -> dict[_Projection, list[int]]:
         if (own, other) not in self._by_shapes:
             found = self._by_shapes[own, other] = {}
             for number in self._shapes[own]:
-                found.setdefault(_projection(self.all[number].values, own, other), []).append(number)
+                found.setdefault(_projection(self.all[number].values, own, other), []).append(
+                    number
+                )
         return self._by_shapes[own, other]
 
 
@@ -134,7 +152,9 @@ def _shape_of(values: Values) -> _Shape:
 
 
 def _projection(values: Values, one: _Shape, other: _Shape) -> _Projection:
-    """Return the values that must be equal; an absent key is equal to nothing, since the other setting has it."""
+    """Return the values that must be equal; an absent key is equal to nothing, since the other
+    setting has it.
+    """
     found = [values.get(key, _ABSENT) for key in _compared(one, other)]
     return tuple([tuple(value) if isinstance(value, list) else value for value in found])
 
@@ -161,7 +181,9 @@ def compatible(one: Values, other: Values) -> bool:
 def differing_keys(configs: Sequence[Values]) -> list[str]:
     """Return the keys, other than the seed, in which the configs of one cell differ."""
     keys = {key for config in configs for key in config} - {"seed"}
-    return sorted(key for key in keys if len({json.dumps(config.get(key)) for config in configs}) > 1)
+    return sorted(
+        key for key in keys if len({json.dumps(config.get(key)) for config in configs}) > 1
+    )
 
 
 def _agree(one: Any, other: Any) -> bool:

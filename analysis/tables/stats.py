@@ -1,4 +1,6 @@
-"""Statistics over seeds: few values, so the t distribution, the standard deviation with n − 1, and no stars."""
+"""Statistics over seeds: few values, so the t distribution, the standard deviation with n − 1, and
+no stars.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -36,7 +38,9 @@ def summarize(values: Sequence[float]) -> Summary:
         return Summary(1, mean, None, None, None)
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     reach = special.stdtrit(n - 1, 0.5 + _LEVEL / 2) * std / math.sqrt(n)
-    return Summary(n, mean, std, (max(values) - min(values)) / 2, (mean - float(reach), mean + float(reach)))
+    return Summary(
+        n, mean, std, (max(values) - min(values)) / 2, (mean - float(reach), mean + float(reach))
+    )
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ class Difference:
     p: float | None
 
 
-def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]) -> Difference | None:
+def paired_difference(
+    values: Mapping[int, float], baseline: Mapping[int, float]
+) -> Difference | None:
     """Compare seed by seed; None where no seed is shared.
 
     Args:
@@ -76,7 +82,9 @@ def _p_value(summary: Summary) -> float:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Return p-values adjusted by Holm's step-down method: the chance of any false alarm in the table stays below each."""
+    """Return p-values adjusted by Holm's step-down method: the chance of any false alarm in the
+    table stays below each.
+    """
     adjusted: dict[str, float] = {}
     largest = 0.0
     for rank, (key, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):

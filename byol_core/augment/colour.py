@@ -13,7 +13,9 @@ _GREY = (0.2989, 0.587, 0.114)  # ITU-R 601-2 luma, as torchvision and PIL
 
 
 def jitter(images: Tensor, how: Augment, rng: np.random.Generator) -> Tensor:
-    """Change brightness, contrast, saturation and hue of (B, C, H, W), each image in an order of its own."""
+    """Change brightness, contrast, saturation and hue of (B, C, H, W), each image in an order of
+    its own.
+    """
     n = len(images)
     steps: list[tuple[Callable[[Tensor, Tensor], Tensor], Tensor]] = [
         (adjust_brightness, _factor(rng, how.jitter_brightness, n)),
@@ -92,5 +94,7 @@ def per_image(values: Tensor, like: Tensor) -> Tensor:
 
 
 def choose_per_image(chosen: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Return for each image the one of `yes` where it is chosen, else that of `no`; chosen is (B,) bool."""
+    """Return for each image the one of `yes` where it is chosen, else that of `no`; chosen is (B,)
+    bool.
+    """
     return torch.where(per_image(chosen, no), yes, no)

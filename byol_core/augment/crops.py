@@ -1,6 +1,8 @@
-"""Where the view of a photo is cut out: drawn without knowing how large the photo is, so before it is decoded.
+"""Where the view of a photo is cut out: drawn without knowing how large the photo is, so before it
+is decoded.
 
-The boxes are torchvision's (`RandomResizedCrop`, `Resize` and `CenterCrop`): whole pixels of the original photo.
+The boxes are torchvision's (`RandomResizedCrop`, `Resize` and `CenterCrop`): whole pixels of the
+original photo.
 """
 
 import math
@@ -37,13 +39,19 @@ class Crop:
     flip: bool
 
     def box(self, width: int, height: int) -> Box:
-        """Return the first drawn box that fits into a photo; where none does, the largest within the limits, in the middle."""
+        """Return the first drawn box that fits into a photo; where none does, the largest within
+        the limits, in the middle.
+        """
         widths = np.round(np.sqrt(width * height * self.area * self.ratio)).astype(int)
         heights = np.round(np.sqrt(width * height * self.area / self.ratio)).astype(int)
-        fitting = np.flatnonzero((widths > 0) & (widths <= width) & (heights > 0) & (heights <= height))
+        fitting = np.flatnonzero(
+            (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
+        )
         if not len(fitting):
             ratio = min(max(width / height, self.limits[0]), self.limits[1])
-            return _middle(width, height, min(width, round(height * ratio)), min(height, round(width / ratio)))
+            return _middle(
+                width, height, min(width, round(height * ratio)), min(height, round(width / ratio))
+            )
         w, h = int(widths[fitting[0]]), int(heights[fitting[0]])
         left, upper = int(self.at[0] * (width - w + 1)), int(self.at[1] * (height - h + 1))
         return left, upper, left + w, upper + h
@@ -52,10 +60,15 @@ class Crop:
 def draw_crops(how: Augment, rng: np.random.Generator, n: int) -> list[Crop]:
     """Draw the crops of n photos, each with draws of its own."""
     area = rng.uniform(*how.crop_area, (n, _TRIES))
-    ratio = np.exp(rng.uniform(math.log(how.crop_ratio[0]), math.log(how.crop_ratio[1]), (n, _TRIES)))
+    ratio = np.exp(
+        rng.uniform(math.log(how.crop_ratio[0]), math.log(how.crop_ratio[1]), (n, _TRIES))
+    )
     at, chance = rng.random((n, 2)), rng.random((n, 2))
     cut, flip = chance[:, 0] < how.crop_p, chance[:, 1] < how.flip_p
-    return [Crop(area[i], ratio[i], at[i], how.crop_ratio, bool(cut[i]), bool(flip[i])) for i in range(n)]
+    return [
+        Crop(area[i], ratio[i], at[i], how.crop_ratio, bool(cut[i]), bool(flip[i]))
+        for i in range(n)
+    ]
 
 
 def _middle(width: int, height: int, w: int, h: int) -> Box:

@@ -1,4 +1,6 @@
-"""Operations on place: crops, flips, turns and blur. Each is a 2×3 matrix from output to input coordinates, resampled once."""
+"""Operations on place: crops, flips, turns and blur. Each is a 2×3 matrix from output to input
+coordinates, resampled once.
+"""
 
 import math
 
@@ -38,7 +40,9 @@ def _affine(how: Augment, rng: np.random.Generator, n: int) -> Tensor:
 
 
 def _crop(how: Augment, rng: np.random.Generator, n: int) -> Tensor:
-    """Inception crops: area uniform, ratio log-uniform, drawn anew (up to ten times) while the box does not fit."""
+    """Inception crops: area uniform, ratio log-uniform, drawn anew (up to ten times) while the box
+    does not fit.
+    """
     width, height = torch.ones(n), torch.ones(n)
     open_ = torch.ones(n, dtype=torch.bool)
     for _ in range(_CROP_TRIES):
@@ -62,12 +66,16 @@ def resample(images: Tensor, theta: Tensor) -> Tensor:
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur of (B, C, H, W), each image with its own sigma (B,) in pixels; borders are mirrored."""
+    """Gaussian blur of (B, C, H, W), each image with its own sigma (B,) in pixels; borders are
+    mirrored.
+    """
     n, channels, side = len(images), images.shape[1], images.shape[2]
     reach = min(math.ceil(_BLUR_REACH_SIGMAS * float(sigma.max())), side - 1)
     at = torch.arange(-reach, reach + 1, dtype=torch.float32)
     kernel = torch.softmax(-0.5 * (at / sigma[:, None]) ** 2, dim=1).to(images.device)
     kernel = kernel.repeat_interleave(channels, 0)
-    padded = F.pad(images, (reach, reach, reach, reach), mode="reflect").reshape(1, n * channels, side + 2 * reach, -1)
+    padded = F.pad(images, (reach, reach, reach, reach), mode="reflect").reshape(
+        1, n * channels, side + 2 * reach, -1
+    )
     rows = F.conv2d(padded, kernel[:, None, :, None], groups=n * channels)
     return F.conv2d(rows, kernel[:, None, None, :], groups=n * channels).view_as(images)

@@ -1,7 +1,9 @@
-"""Random views of a batch of images, every image with draws of its own, the same code on CPU and GPU.
+"""Random views of a batch of images, every image with draws of its own, the same code on CPU and
+GPU.
 
-Draws come from the CPU, so a view is the same on every device. Colour operations follow torchvision's definitions
-(blends with black, with the mean grey and with the grey image; hue as a turn in HSV) and keep pixels in [0, 1].
+Draws come from the CPU, so a view is the same on every device. Colour operations follow
+torchvision's definitions (blends with black, with the mean grey and with the grey image; hue as a
+turn in HSV) and keep pixels in [0, 1].
 """
 
 import numpy as np
@@ -24,7 +26,9 @@ def normalized(images: Tensor, how: Augment) -> Tensor:
     """Return images as the encoder sees them: channel-wise standardized where the config says so."""
     if how.normalize == "none":
         return images
-    mean, std = (images.new_tensor(values).view(1, -1, 1, 1) for values in (_IMAGENET_MEAN, _IMAGENET_STD))
+    mean, std = (
+        images.new_tensor(values).view(1, -1, 1, 1) for values in (_IMAGENET_MEAN, _IMAGENET_STD)
+    )
     return (images - mean) / std
 
 
@@ -43,12 +47,16 @@ def random_view(images: Tensor, how: Augment, rng: np.random.Generator, which: i
     return colour_and_noise(crop_and_flip(images, how, rng), how, rng, which)
 
 
-def colour_and_noise(view: Tensor, how: Augment, rng: np.random.Generator, which: int = 1) -> Tensor:
+def colour_and_noise(
+    view: Tensor, how: Augment, rng: np.random.Generator, which: int = 1
+) -> Tensor:
     """Draw what follows crop and flip; arguments and result as of `random_view`."""
     if how.jitter_p:
         view = jitter(view, how, rng)
     if how.grayscale_p:
-        view = choose_per_image(happens(rng, how.grayscale_p, len(view)), grey(view).expand_as(view), view)
+        view = choose_per_image(
+            happens(rng, how.grayscale_p, len(view)), grey(view).expand_as(view), view
+        )
     if blur_p := how.blur_p[which - 1]:
         sigma = uniform(rng, *how.blur_sigma, len(view))
         view = choose_per_image(happens(rng, blur_p, len(view)), blur(view, sigma), view)

@@ -1,8 +1,9 @@
 """One form for settings that mean the same, so that equal runs get equal names.
 
-A key without effect becomes null (`gn_groups` under `bn`); a key whose values coincide takes one of them (τ = 0 and
-τ = 1 stay what they are under any schedule). No setting uses null for anything else. A key that came after runs were
-named is absent while it says what the trainer did before, so that those runs keep their names.
+A key without effect becomes null (`gn_groups` under `bn`); a key whose values coincide takes one of
+them (τ = 0 and τ = 1 stay what they are under any schedule). No setting uses null for anything
+else. A key that came after runs were named is absent while it says what the trainer did before, so
+that those runs keep their names.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,8 @@ _LATER: dict[str, Any] = {"dataset.side": None, "augment.solarize_p": 0.0}
 def canonical(config: TrainConfig) -> dict[str, Any]:
     """Return the config as a flat dict, dotted key → JSON value, null where a key has no effect.
 
-    Left out are the location of the data, whose identity is its content, and later keys that change nothing.
+    Left out are the location of the data, whose identity is its content, and later keys that change
+    nothing.
     """
     flat = flatten(config.model_dump(mode="json"))
     del flat["dataset.path"]
@@ -36,7 +38,9 @@ def canonical(config: TrainConfig) -> dict[str, Any]:
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one, with dotted keys; numbers that are equal become equal (1 and 1.0)."""
+    """Return nested mappings as one, with dotted keys; numbers that are equal become equal (1 and
+    1.0).
+    """
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):

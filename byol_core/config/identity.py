@@ -37,4 +37,6 @@ def run_id(config: TrainConfig, data: DataIdentity) -> str:
 def run_id_of(canonical_config: Mapping[str, Any], data: DataIdentity) -> str:
     """Return the run id of canonical settings."""
     what = {"config": canonical_config, "data": asdict(data), "semantics": SEMANTICS}
-    return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(what, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()

@@ -1,4 +1,6 @@
-"""Named base configs, each a set of overrides on the defaults. A preset is a value: it never changes under its name."""
+"""Named base configs, each a set of overrides on the defaults. A preset is a value: it never
+changes under its name.
+"""
 
 from typing import Any
 
@@ -14,7 +16,8 @@ _PHOTO_OFF: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     # 1,797 real handwritten digits; about 20 s a run on one core. How it was chosen: docs/log.md.
     "digits-tiny": {},
-    # The same digits and net under the paper's optimizer, for what collapses or needs LARS. How: docs/log.md.
+    # The same digits and net under the paper's optimizer, for what collapses or needs LARS. How:
+    # docs/log.md.
     "digits-lars": {
         "init.scheme": "torch",
         "optimizer.name": "lars",
@@ -25,8 +28,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "target.tau_base": 0.996,
         "target.schedule": "cosine",
     },
-    # The blog's setting (untitled-ai/self_supervised: train_blog.py, moco.py): ResNet-18, 10 epochs of 320 on STL-10.
-    # Differs: the target moves after the optimizer step, as in the BYOL paper; there it moves before.
+    # The blog's setting (untitled-ai/self_supervised: train_blog.py, moco.py): ResNet-18, 10 epochs
+    # of 320 on STL-10. Differs: the target moves after the optimizer step, as in the BYOL paper;
+    # there it moves before.
     "stl10-r18-blog": {
         "dataset.name": "stl10",
         "epochs": 10,
@@ -60,13 +64,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "augment.blur_p": 0.5,
         "augment.normalize": "imagenet",
     },
-    # BYOL's ImageNet setting at 300 epochs, the scale of its ablations (arXiv 2006.07733, sections 3.3 and 5, appendices B
-    # and J; deepmind-research/byol, configs/byol.py). lr = 0.3 · 4096/256. Haiku's weights, γ = 1 throughout, the last linear
-    # layer of each head without bias, online and target from two draws. arXiv 2010.10241 starts from it; what that paper
-    # changes for rows without batch norm is in an appendix that was not seen, and is not guessed here: the images that
-    # modified init is fitted to (one batch), the 16 groups (the paper's) and SimCLR's temperature (2006.07733, appendix F.4).
-    # Differs: brightness is a factor as in torchvision (there an addend), padding is symmetric (there "SAME"), the blur's
-    # kernel ends at three standard deviations (there at 23 pixels: less than a grey level), float32 on one device.
+    # BYOL's ImageNet setting at 300 epochs, the scale of its ablations (arXiv 2006.07733, sections
+    # 3.3 and 5, appendices B and J; deepmind-research/byol, configs/byol.py). lr = 0.3 · 4096/256.
+    # Haiku's weights, γ = 1 throughout, the last linear layer of each head without bias, online and
+    # target from two draws. arXiv 2010.10241 starts from it; what that paper changes for rows
+    # without batch norm is in an appendix that was not seen, and is not guessed here: the images
+    # that modified init is fitted to (one batch), the 16 groups (the paper's) and SimCLR's
+    # temperature (2006.07733, appendix F.4). Differs: brightness is a factor as in torchvision
+    # (there an addend), padding is symmetric (there "SAME"), the blur's kernel ends at three
+    # standard deviations (there at 23 pixels: less than a grey level), float32 on one device.
     "imagenet-r50-300ep": {
         "dataset.name": "folder",
         "dataset.side": 224,

@@ -1,4 +1,6 @@
-"""Preset + overrides → `TrainConfig`, with errors that name the key, what is allowed and the nearest match."""
+"""Preset + overrides → `TrainConfig`, with errors that name the key, what is allowed and the
+nearest match.
+"""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -31,7 +33,8 @@ def resolve(preset: str, overrides: Mapping[str, Any]) -> TrainConfig:
         overrides: dotted key → value, e.g. ``{"projector.norm": "none"}``.
 
     Raises:
-        ConfigError: unknown preset or key, wrong type, value out of range, or parts that do not fit.
+        ConfigError: unknown preset or key, wrong type, value out of range, or parts that do not
+            fit.
     """
     if preset not in PRESETS:
         raise ConfigError("preset", f"preset {preset!r} does not exist; {nearest(preset, PRESETS)}")
@@ -78,9 +81,13 @@ def _place(tree: dict[str, Any], key: str, value: Any) -> None:
 
 def _key_hint(key: str, sections: list[str]) -> str:
     if key in sections:
-        return f"{key!r} is a section; its keys: " + ", ".join(k for k in keys() if k.startswith(key + "."))
+        return f"{key!r} is a section; its keys: " + ", ".join(
+            k for k in keys() if k.startswith(key + ".")
+        )
     head = key.split(".")[0]
-    return nearest(key, [k for k in keys() if k.startswith(head + ".")] if head in sections else keys())
+    return nearest(
+        key, [k for k in keys() if k.startswith(head + ".")] if head in sections else keys()
+    )
 
 
 def _explain(error: ValidationError) -> ConfigError:
@@ -90,6 +97,9 @@ def _explain(error: ValidationError) -> ConfigError:
         text = str(first["ctx"]["error"])
         named = f"{key}.{text}" if key else text
         return ConfigError(named.split(":")[0], named)
-    is_no_pair = first["type"] in ("missing", "too_long")  # every section has defaults, so these are about a list's length
+    is_no_pair = first["type"] in (
+        "missing",
+        "too_long",
+    )  # every section has defaults, so these are about a list's length
     expected = "a pair" if is_no_pair else first["msg"].removeprefix("Input should be ")
     return ConfigError(key, f"{key}: {first['input']!r} is not allowed; it must be {expected}")

@@ -1,7 +1,8 @@
-"""Every setting of a run, with its range. Unknown keys and wrong types are errors, nothing is guessed.
+"""Every setting of a run, with its range. Unknown keys and wrong types are errors, nothing is
+guessed.
 
-The defaults are the `digits-tiny` preset: a net that learns in seconds on one core. Lengths are in epochs, angles in
-radians, sizes in pixels, probabilities and fractions in [0, 1].
+The defaults are the `digits-tiny` preset: a net that learns in seconds on one core. Lengths are in
+epochs, angles in radians, sizes in pixels, probabilities and fractions in [0, 1].
 """
 
 from typing import Annotated, Any, Literal
@@ -9,9 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 Norm = Literal["bn", "ln", "gn", "gn_ws", "affine", "none"]
-"""`gn_ws`: group norm, and every weight of the part standardized; `affine`: a scale and offset per channel that start as
-batch norm would act on `init.affine_images` images and then train without statistics (the "modified init." of
-arXiv 2010.10241)."""
+"""`gn_ws`: group norm, and every weight of the part standardized; `affine`: a scale and offset per
+channel that start as batch norm would act on `init.affine_images` images and then train without
+statistics (the "modified init." of arXiv 2010.10241).
+"""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -27,9 +29,14 @@ def _shortest(pair: tuple[float, float]) -> float | list[float]:
 
 
 PerView = Annotated[
-    tuple[Fraction, Fraction], Field(strict=False), BeforeValidator(_for_both), PlainSerializer(_shortest, when_used="json")
+    tuple[Fraction, Fraction],
+    Field(strict=False),
+    BeforeValidator(_for_both),
+    PlainSerializer(_shortest, when_used="json"),
 ]
-"""A probability for view 1 and one for view 2, written `[1.0, 0.1]`; one number means both, and is what equal ones become."""
+"""A probability for view 1 and one for view 2, written `[1.0, 0.1]`; one number means both, and is
+what equal ones become.
+"""
 
 
 class Section(BaseModel):
@@ -41,18 +48,23 @@ class Section(BaseModel):
 class DatasetConfig(Section):
     """Which images; where they lie (`path`) is no part of what a run is.
 
-    `folder` is photos on the disk, `path`/train/<class>/*.jpeg and the same below val or test, decoded as they are needed;
-    its order, and so what `limit` keeps, is that of the sha256 of the names, which mixes the classes.
+    `folder` is photos on the disk, `path`/train/<class>/*.jpeg and the same below val or test,
+    decoded as they are needed; its order, and so what `limit` keeps, is that of the sha256 of the
+    names, which mixes the classes.
     """
 
     name: Literal["digits", "arrays", "stl10", "folder"] = "digits"
     path: str | None = None
     limit: int = Field(0, ge=0, description="use the first N training images; 0 = all")
-    side: Annotated[int, Field(ge=8, le=4096)] = Field(224, description="of the views of `folder`, in pixels")
+    side: Annotated[int, Field(ge=8, le=4096)] = Field(
+        224, description="of the views of `folder`, in pixels"
+    )
 
 
 class EncoderConfig(Section):
-    """The ResNet v1 that is kept: BasicBlocks or, in `resnet50`, Bottlenecks, then the global average."""
+    """The ResNet v1 that is kept: BasicBlocks or, in `resnet50`, Bottlenecks, then the global
+    average.
+    """
 
     arch: Literal["tiny", "resnet18", "resnet50"] = "tiny"
     stem: Literal["3x3", "3x3_stride2", "7x7_pool"] = "3x3_stride2"
@@ -73,9 +85,10 @@ class HeadConfig(Section):
 class InitConfig(Section):
     """How weights and biases start.
 
-    `he`: normal, variance 2/fan-in. `torch`: PyTorch's layers' own, uniform in ±1/√fan-in. `torchvision`: its ResNets', He
-    normal over fan-out in convolutions and PyTorch's own in linear layers. `haiku`: normal truncated at two standard
-    deviations of 1/√fan-in, what DeepMind's code uses. `orthogonal`: rows orthonormal.
+    `he`: normal, variance 2/fan-in. `torch`: PyTorch's layers' own, uniform in ±1/√fan-in.
+    `torchvision`: its ResNets', He normal over fan-out in convolutions and PyTorch's own in linear
+    layers. `haiku`: normal truncated at two standard deviations of 1/√fan-in, what DeepMind's code
+    uses. `orthogonal`: rows orthonormal.
     """
 
     scheme: Literal["he", "torch", "torchvision", "haiku", "orthogonal"] = "he"
@@ -87,7 +100,8 @@ class InitConfig(Section):
 class TargetConfig(Section):
     """The target network's moving average: ξ ← τ ξ + (1 − τ) θ after each step.
 
-    `start`: as a copy of the online network, or as another draw, as in DeepMind's code; it matters where τ = 1.
+    `start`: as a copy of the online network, or as another draw, as in DeepMind's code; it matters
+    where τ = 1.
     """
 
     tau_base: Fraction = 0.99
@@ -96,9 +110,11 @@ class TargetConfig(Section):
 
 
 class OptimizerConfig(Section):
-    """SGD or LARS with linear warm-up and a constant or cosine learning rate (the peak is `lr`, not lr/256).
+    """SGD or LARS with linear warm-up and a constant or cosine learning rate (the peak is `lr`, not
+    lr/256).
 
-    λ and μ multiply the learning rate of the predictor's and the projector's parameters, biases included.
+    λ and μ multiply the learning rate of the predictor's and the projector's parameters, biases
+    included.
     """
 
     name: Literal["sgd", "lars"] = "sgd"
@@ -121,10 +137,12 @@ class ContrastiveConfig(Section):
 
 
 class Augment(Section):
-    """The random view of an image. Every draw is per image; an operation with probability or strength 0 is off.
+    """The random view of an image. Every draw is per image; an operation with probability or
+    strength 0 is off.
 
-    Order: affine or crop, flip, colour jitter (its four parts in random order), grayscale, blur, solarization, gain and
-    offset, noise, normalization. What is judged with augmentation is judged with view 1's.
+    Order: affine or crop, flip, colour jitter (its four parts in random order), grayscale, blur,
+    solarization, gain and offset, noise, normalization. What is judged with augmentation is judged
+    with view 1's.
     """
 
     rotate_rad: NotNegative = 0.4
@@ -165,10 +183,10 @@ class Augment(Section):
 class TrainConfig(Section):
     """All settings of one run.
 
-    `method`: `byol`; `moco`, the same networks under the contrastive loss with a queue; `simclr`, encoder and projector
-    under the contrastive loss within the batch; `random`, an encoder that is never trained. `schedule_epochs` is the length
-    that schedules are laid out for where a run stops before it (the blog ran 10 epochs of schedules over 320); 0 means
-    `epochs`.
+    `method`: `byol`; `moco`, the same networks under the contrastive loss with a queue; `simclr`,
+    encoder and projector under the contrastive loss within the batch; `random`, an encoder that is
+    never trained. `schedule_epochs` is the length that schedules are laid out for where a run stops
+    before it (the blog ran 10 epochs of schedules over 320); 0 means `epochs`.
     """
 
     method: Literal["byol", "moco", "simclr", "random"] = "byol"
@@ -176,7 +194,9 @@ class TrainConfig(Section):
     epochs: Count = 60
     schedule_epochs: int = Field(0, ge=0)
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 128
-    loss_scale: Positive = Field(1.0, description="factor on the loss; the blog's loss is half of the paper's")
+    loss_scale: Positive = Field(
+        1.0, description="factor on the loss; the blog's loss is half of the paper's"
+    )
     dataset: DatasetConfig = DatasetConfig()
     encoder: EncoderConfig = EncoderConfig()
     projector: HeadConfig = HeadConfig()
@@ -191,7 +211,8 @@ class TrainConfig(Section):
     def _parts_fit(self) -> "TrainConfig":
         if self.predictor.out != self.projector.out:
             raise ValueError(
-                f"predictor.out: {self.predictor.out} differs from projector.out {self.projector.out}; the prediction is "
+                f"predictor.out: {self.predictor.out} differs from projector.out "
+                f"{self.projector.out}; the prediction is "
                 "compared with a projection, so set both to one value"
             )
         if self.schedule_epochs and self.schedule_epochs < self.epochs:
@@ -200,11 +221,14 @@ class TrainConfig(Section):
             )
         if self.dataset.name == "folder" and self.augment.turns:
             raise ValueError(
-                "augment.rotate_rad: photos of a folder are cropped and flipped while they are decoded, not turned, scaled or "
+                "augment.rotate_rad: photos of a folder are cropped and flipped while they are "
+                "decoded, not turned, scaled or "
                 "shifted; set augment.rotate_rad and augment.shift to 0 and augment.scale to [1, 1]"
             )
         for part in ("projector", "predictor"):
             head: HeadConfig = getattr(self, part)
             if head.norm in ("gn", "gn_ws") and head.hidden % head.gn_groups:
-                raise ValueError(f"{part}.gn_groups: {head.gn_groups} does not divide {part}.hidden {head.hidden}")
+                raise ValueError(
+                    f"{part}.gn_groups: {head.gn_groups} does not divide {part}.hidden {head.hidden}"
+                )
         return self

@@ -2,7 +2,9 @@
 
 
 class DataError(ValueError):
-    """The files of a data set are there but hold something else than images and labels, or cannot be fetched."""
+    """The files of a data set are there but hold something else than images and labels, or cannot
+    be fetched.
+    """
 
 
 class DataMissingError(Exception):

@@ -21,9 +21,13 @@ def fetch(name: str) -> Path:
         DataError: the download failed.
     """
     if name in EMBEDDED:
-        raise UnknownDatasetError(f"data set {name!r} comes with scikit-learn; there is nothing to fetch")
+        raise UnknownDatasetError(
+            f"data set {name!r} comes with scikit-learn; there is nothing to fetch"
+        )
     if name not in FETCHABLE:
-        raise UnknownDatasetError(f"data set {name!r} cannot be fetched; {nearest(name, FETCHABLE)}")
+        raise UnknownDatasetError(
+            f"data set {name!r} cannot be fetched; {nearest(name, FETCHABLE)}"
+        )
     from torchvision.datasets import STL10
 
     folder = data_root()
@@ -33,5 +37,7 @@ def fetch(name: str) -> Path:
         data_identity(DatasetConfig(name="stl10"))
     except (OSError, RuntimeError, DataMissingError) as error:
         reason = getattr(error, "reason", None) or error
-        raise DataError(f"fetching {name} from {STL10.url} to {folder} failed: {reason}; try again, or copy it there") from None
+        raise DataError(
+            f"fetching {name} from {STL10.url} to {folder} failed: {reason}; try again, or copy it there"
+        ) from None
     return folder

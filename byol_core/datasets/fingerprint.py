@@ -1,7 +1,8 @@
-"""Fingerprints of content: sha256 of files, remembered by size and time of change, so that unchanged files are not read again.
+"""Fingerprints of content: sha256 of files, remembered by size and time of change, so that
+unchanged files are not read again.
 
-The memory lies in ``$XDG_CACHE_HOME/byol-sweeps/fingerprints`` (~/.cache): a note for each single file, one index for a whole
-folder of photos. It may be deleted at any time.
+The memory lies in ``$XDG_CACHE_HOME/byol-sweeps/fingerprints`` (~/.cache): a note for each single
+file, one index for a whole folder of photos. It may be deleted at any time.
 """
 
 import hashlib
@@ -34,12 +35,15 @@ def of_files(files: Sequence[Path]) -> str:
 def of_photos(listing: PhotoFolder) -> str:
     """Return the sha256 over a folder's photos: for each split, names within it and content.
 
-    Photos that are new or changed are read, in parallel; an interrupted call remembers those that it has read.
+    Photos that are new or changed are read, in parallel; an interrupted call remembers those that
+    it has read.
 
     Raises:
         OSError: a photo cannot be read.
     """
-    index = _cache_folder() / (hashlib.sha256(os.fsencode(listing.root)).hexdigest()[:32] + ".photos")
+    index = _cache_folder() / (
+        hashlib.sha256(os.fsencode(listing.root)).hexdigest()[:32] + ".photos"
+    )
     stored = _read_index(index)
     splits = (listing.train, listing.test)
     keys = [_keys(listing.root, split) for split in splits]
@@ -62,7 +66,10 @@ def of_photos(listing: PhotoFolder) -> str:
 def _keys(root: Path, split: PhotoSplit) -> list[bytes]:
     """Return what each photo is known by: size, time and path below the root."""
     folder = os.fsencode(split.folder.relative_to(root))
-    return [b"%d %d %s/%s" % (photo.size, photo.mtime_ns, folder, os.fsencode(photo.name)) for photo in split.photos]
+    return [
+        b"%d %d %s/%s" % (photo.size, photo.mtime_ns, folder, os.fsencode(photo.name))
+        for photo in split.photos
+    ]
 
 
 def _path(key: bytes) -> str:

@@ -1,4 +1,6 @@
-"""Where the images lie and what they are: finds a data set and identifies its content. Loads no torch."""
+"""Where the images lie and what they are: finds a data set and identifies its content. Loads no
+torch.
+"""
 
 import importlib.util
 import os
@@ -53,9 +55,14 @@ def data_identity(dataset: DatasetConfig) -> DataIdentity:
     """
     if dataset.name == "folder":
         return DataIdentity(
-            fingerprint.of_photos(locate_photos(dataset)), "train/test folders, in the order of the names' sha256"
+            fingerprint.of_photos(locate_photos(dataset)),
+            "train/test folders, in the order of the names' sha256",
         )
-    splits = {"digits": "1400/397 by sha256 of the index", "arrays": "as stored", "stl10": "train+unlabeled/test"}
+    splits = {
+        "digits": "1400/397 by sha256 of the index",
+        "arrays": "as stored",
+        "stl10": "train+unlabeled/test",
+    }
     return DataIdentity(fingerprint.of_files(locate(dataset)), splits[dataset.name])
 
 
@@ -67,13 +74,17 @@ def data_root() -> Path:
 def _digits(dataset: DatasetConfig) -> list[Path]:
     package = importlib.util.find_spec("sklearn")
     if package is None or package.origin is None:
-        raise DataMissingError("data set 'digits' is part of scikit-learn, which is not installed: pip install scikit-learn")
+        raise DataMissingError(
+            "data set 'digits' is part of scikit-learn, which is not installed: pip install scikit-learn"
+        )
     return [Path(package.origin).parent / "datasets/data/digits.csv.gz"]
 
 
 def _arrays(dataset: DatasetConfig) -> list[Path]:
     if dataset.path is None:
-        raise DataMissingError("data set 'arrays' needs dataset.path: an .npz file with x_train, y_train, x_test, y_test")
+        raise DataMissingError(
+            "data set 'arrays' needs dataset.path: an .npz file with x_train, y_train, x_test, y_test"
+        )
     return [Path(dataset.path).absolute()]
 
 
@@ -84,4 +95,8 @@ def _stl10(dataset: DatasetConfig) -> list[Path]:
 
 def _missing(dataset: DatasetConfig, file: Path) -> str:
     where = f"data set {dataset.name!r} is not there: {str(file)!r} is missing"
-    return f"{where}; fetch it with: sweep data fetch stl10" if dataset.name == "stl10" else f"{where}; check dataset.path"
+    return (
+        f"{where}; fetch it with: sweep data fetch stl10"
+        if dataset.name == "stl10"
+        else f"{where}; check dataset.path"
+    )

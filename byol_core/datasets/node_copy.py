@@ -1,4 +1,6 @@
-"""A copy of the images on this node's own disk, where $SWEEP_DATA_COPY names a folder for it: read once over the network."""
+"""A copy of the images on this node's own disk, where $SWEEP_DATA_COPY names a folder for it: read
+once over the network.
+"""
 
 import fcntl
 import hashlib
@@ -18,9 +20,11 @@ _READERS = 16
 
 
 def copy_to_node(files: Sequence[Path]) -> list[Path]:
-    """Return the same files as they lie on the node's disk, copied there if they are not yet; without $SWEEP_DATA_COPY, as is.
+    """Return the same files as they lie on the node's disk, copied there if they are not yet;
+    without $SWEEP_DATA_COPY, as is.
 
-    Jobs that start together on a node wait for one copy. A file that has changed since, by size or time, is copied anew.
+    Jobs that start together on a node wait for one copy. A file that has changed since, by size or
+    time, is copied anew.
 
     Raises:
         OSError: the folder cannot be written, or is full.
@@ -30,7 +34,8 @@ def copy_to_node(files: Sequence[Path]) -> list[Path]:
 
 
 def copy_photos_to_node(listing: PhotoFolder) -> PhotoFolder:
-    """Return the same photos as they lie on the node's disk; each listing has a copy of its own, which is looked through once.
+    """Return the same photos as they lie on the node's disk; each listing has a copy of its own,
+    which is looked through once.
 
     Raises:
         OSError: as `nearby`; the next job goes on with what is there.
@@ -39,7 +44,9 @@ def copy_photos_to_node(listing: PhotoFolder) -> PhotoFolder:
     if target is None:
         return listing
     folder = target / _digest_of(listing)
-    splits = [replace(split, folder=folder / split.folder.name) for split in (listing.train, listing.test)]
+    splits = [
+        replace(split, folder=folder / split.folder.name) for split in (listing.train, listing.test)
+    ]
     with _one_at_a_time(folder, "photos"):
         if not (folder / "complete").exists():
             for split, copied in zip((listing.train, listing.test), splits, strict=True):
@@ -97,4 +104,7 @@ def _one_at_a_time(folder: Path, name: str) -> Iterator[None]:
 
 def _is_same(file: Path, copy: Path) -> bool:
     there, here = file.stat(), copy.stat() if copy.exists() else None
-    return here is not None and (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
+    return here is not None and (here.st_size, here.st_mtime_ns) == (
+        there.st_size,
+        there.st_mtime_ns,
+    )

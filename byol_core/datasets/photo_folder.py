@@ -1,4 +1,5 @@
-"""What lies in a folder of photos, ROOT/train/<class>/*.jpeg and ROOT/val or ROOT/test: names, sizes, times. Opens no file.
+"""What lies in a folder of photos, ROOT/train/<class>/*.jpeg and ROOT/val or ROOT/test: names,
+sizes, times. Opens no file.
 
 From ImageNet's 1.3 million names it takes seconds, so it is read anew each time and never stored.
 """
@@ -45,13 +46,19 @@ class PhotoFolder:
 
 
 def list_photos(root: Path) -> PhotoFolder:
-    """List the photos below `root`; a split without any comes back empty, and `val` goes before `test`."""
+    """List the photos below `root`; a split without any comes back empty, and `val` goes before
+    `test`.
+    """
     tests = [_split(root / name) for name in _TEST_FOLDERS]
-    return PhotoFolder(root, _split(root / "train"), next((split for split in tests if split.photos), tests[0]))
+    return PhotoFolder(
+        root, _split(root / "train"), next((split for split in tests if split.photos), tests[0])
+    )
 
 
 def _split(folder: Path) -> PhotoSplit:
-    classes = [entry.path for entry in os.scandir(folder) if entry.is_dir()] if folder.is_dir() else []
+    classes = (
+        [entry.path for entry in os.scandir(folder) if entry.is_dir()] if folder.is_dir() else []
+    )
     prefix = len(str(folder)) + 1
     found = (photo for one in classes for photo in _photos_below(one, prefix))
     return PhotoSplit(folder, tuple(sorted(found, key=lambda photo: photo.name)))

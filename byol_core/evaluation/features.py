@@ -19,9 +19,16 @@ def clean_features(encoder: nn.Module, source: Source, how: Augment) -> Tensor:
 
 
 @torch.no_grad()
-def features(encoder: nn.Module, source: Source, requests: list[Request], pixels: Callable[[Batch, int], Tensor]) -> Tensor:
+def features(
+    encoder: nn.Module,
+    source: Source,
+    requests: list[Request],
+    pixels: Callable[[Batch, int], Tensor],
+) -> Tensor:
     """Return (N, F) float32 on the CPU; `pixels` gets each batch and its number."""
-    return torch.cat([encoder(pixels(batch, i)).float().cpu() for i, batch in enumerate(source.read(requests))])
+    return torch.cat(
+        [encoder(pixels(batch, i)).float().cpu() for i, batch in enumerate(source.read(requests))]
+    )
 
 
 def device_of(encoder: nn.Module) -> torch.device:

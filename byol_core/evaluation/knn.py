@@ -13,10 +13,15 @@ _NEIGHBOURS, _KNN_TEMPERATURE = 20, 0.07
 
 def knn(encoder: nn.Module, images: Dataset, how: Augment) -> float:
     """Return the accuracy of a cosine-weighted vote (Wu et al. 2018, section 3.4) on clean images."""
-    train, test = (F.normalize(clean_features(encoder, source, how), dim=1) for source in (images.train, images.test))
+    train, test = (
+        F.normalize(clean_features(encoder, source, how), dim=1)
+        for source in (images.train, images.test)
+    )
     classes = int(images.train.labels.max()) + 1
     hits = 0
-    for queries, labels in zip(torch.split(test, BATCH), torch.split(images.test.labels, BATCH), strict=True):
+    for queries, labels in zip(
+        torch.split(test, BATCH), torch.split(images.test.labels, BATCH), strict=True
+    ):
         similarity, nearest = (queries @ train.T).topk(min(_NEIGHBOURS, len(train)), dim=1)
         votes = torch.zeros(len(queries), classes)
         votes.scatter_add_(1, images.train.labels[nearest], (similarity / _KNN_TEMPERATURE).exp())

@@ -1,7 +1,9 @@
-"""The protocol `probe`: multinomial logistic regression on standardized features of augmented images.
+"""The protocol `probe`: multinomial logistic regression on standardized features of augmented
+images.
 
-Each training image is drawn twice, at most 50,000 of them, and each test image five times, by a fixed seed. On clean small
-images a random encoder already scores close to a trained one; under augmentation the rows of an ablation come apart.
+Each training image is drawn twice, at most 50,000 of them, and each test image five times, by a
+fixed seed. On clean small images a random encoder already scores close to a trained one; under
+augmentation the rows of an ablation come apart.
 """
 
 from typing import Any
@@ -30,7 +32,9 @@ def probe(encoder: nn.Module, images: Dataset, how: Augment) -> float:
     from sklearn.preprocessing import StandardScaler
 
     train_rows, test_rows = _probe_rows(len(images.train)), torch.arange(len(images.test))
-    x_train, y_train = _augmentedfeatures(encoder, images.train, train_rows, how, "train", _TRAIN_DRAWS)
+    x_train, y_train = _augmentedfeatures(
+        encoder, images.train, train_rows, how, "train", _TRAIN_DRAWS
+    )
     x_test, y_test = _augmentedfeatures(encoder, images.test, test_rows, how, "test", _TEST_DRAWS)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=_PROBE_L2, max_iter=1000))
     return float(classifier.fit(x_train, y_train).score(x_test, y_test))
@@ -50,10 +54,18 @@ def _augmentedfeatures(
     return torch.cat(features).numpy(), np.tile(source.labels[rows].numpy(), draws)
 
 
-def _augmented_draw(encoder: nn.Module, source: Source, rows: Tensor, how: Augment, name: tuple[str, int]) -> Tensor:
+def _augmented_draw(
+    encoder: nn.Module, source: Source, rows: Tensor, how: Augment, name: tuple[str, int]
+) -> Tensor:
     device = device_of(encoder)
     parts = torch.split(rows, BATCH)
-    requests = [Request(part, how, (stream(_PROBE_SEED, "probe crop", *name, i),)) for i, part in enumerate(parts)]
+    requests = [
+        Request(part, how, (stream(_PROBE_SEED, "probe crop", *name, i),))
+        for i, part in enumerate(parts)
+    ]
     return features(
-        encoder, source, requests, lambda batch, i: batch.view(1, how, stream(_PROBE_SEED, "probe", *name, i), device)
+        encoder,
+        source,
+        requests,
+        lambda batch, i: batch.view(1, how, stream(_PROBE_SEED, "probe", *name, i), device),
     )

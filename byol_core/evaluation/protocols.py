@@ -1,4 +1,6 @@
-"""Judges frozen encoders by a protocol that is named; a protocol goes from encoder and images to an accuracy in [0, 1]."""
+"""Judges frozen encoders by a protocol that is named; a protocol goes from encoder and images to an
+accuracy in [0, 1].
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +16,9 @@ VERSIONS = {"probe": 1, "knn": 1}
 """Raised when a protocol would give other numbers for the same encoder."""
 
 
-def evaluate(protocol: str, encoders: dict[str, nn.Module], images: Dataset, how: Augment) -> dict[str, Any]:
+def evaluate(
+    protocol: str, encoders: dict[str, nn.Module], images: Dataset, how: Augment
+) -> dict[str, Any]:
     """Judge encoders by one protocol; they are left in eval mode, their statistics untouched.
 
     Args:
@@ -27,5 +31,7 @@ def evaluate(protocol: str, encoders: dict[str, nn.Module], images: Dataset, how
         protocol, version and for each encoder its accuracy on the test images.
     """
     judge: Callable[[nn.Module, Dataset, Augment], float] = {"probe": probe, "knn": knn}[protocol]
-    accuracies = {name: {"accuracy": judge(encoder.eval(), images, how)} for name, encoder in encoders.items()}
+    accuracies = {
+        name: {"accuracy": judge(encoder.eval(), images, how)} for name, encoder in encoders.items()
+    }
     return {"protocol": protocol, "version": VERSIONS[protocol], **accuracies}

@@ -1,8 +1,10 @@
-"""Who may read what we write: its owner, or a group as well. A folder's mode says it for all that is made inside.
+"""Who may read what we write: its owner, or a group as well. A folder's mode says it for all that
+is made inside.
 
-New files are 0600 and new folders 0700, whatever the umask. Inside a folder of mode 2750 they are 0640 and 2750 and belong to
-that folder's group. So a root that is opened once (`share`) stays open to its group for all that any job makes later, and
-the mode bits on the disk are the only record of it.
+New files are 0600 and new folders 0700, whatever the umask. Inside a folder of mode 2750 they are
+0640 and 2750 and belong to that folder's group. So a root that is opened once (`share`) stays open
+to its group for all that any job makes later, and the mode bits on the disk are the only record of
+it.
 """
 
 import grp
@@ -74,7 +76,9 @@ def create_folders(path: Path) -> list[Path]:
 
 
 def open_like(path: Path, folder: Path) -> None:
-    """Open a file of ours that lies elsewhere to the group that `folder` is open to; another owner's file is left alone."""
+    """Open a file of ours that lies elsewhere to the group that `folder` is open to; another
+    owner's file is left alone.
+    """
     with suppress(FileNotFoundError, PermissionError):
         access = access_of(folder)
         if access.group != _KEEP_GROUP:
@@ -99,7 +103,8 @@ def find_group(name: str) -> int:
 def share(root: Path, group: int) -> None:
     """Open a folder and all below it to a group: readable, never writable.
 
-    A folder is opened before it is listed, so what others make in it meanwhile is open too. Links are left alone.
+    A folder is opened before it is listed, so what others make in it meanwhile is open too. Links
+    are left alone.
     """
     _share_one(root, group)
     for folder, folders, files in os.walk(root):
@@ -110,7 +115,9 @@ def share(root: Path, group: int) -> None:
 
 @contextmanager
 def umask_of(folder: Path) -> Iterator[None]:
-    """Hold the umask that gives files of other programs the access of `folder`; jobs submitted meanwhile inherit it."""
+    """Hold the umask that gives files of other programs the access of `folder`; jobs submitted
+    meanwhile inherit it.
+    """
     before = os.umask(access_of(folder).umask)
     try:
         yield
@@ -123,11 +130,15 @@ def _share_one(path: Path, group: int) -> None:
     if stat.S_ISLNK(mode):
         return
     readable = (mode & (stat.S_IRUSR | stat.S_IXUSR)) >> 3
-    _settle(path, group, mode & stat.S_IRWXU | readable | (stat.S_ISGID if stat.S_ISDIR(mode) else 0))
+    _settle(
+        path, group, mode & stat.S_IRWXU | readable | (stat.S_ISGID if stat.S_ISDIR(mode) else 0)
+    )
 
 
 def _settle(path: Path, group: int, mode: int) -> None:
-    """Set group and mode where they differ; the group first, since a change of it clears the bit that hands it down."""
+    """Set group and mode where they differ; the group first, since a change of it clears the bit
+    that hands it down.
+    """
     if group not in (_KEEP_GROUP, path.stat().st_gid):
         os.chown(path, -1, group)
     if stat.S_IMODE(path.stat().st_mode) != mode:

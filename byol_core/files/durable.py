@@ -1,7 +1,7 @@
 """Whole files and folders, written so that a crash leaves the old state or the new one, never half.
 
-The order is the one that survives power loss on ext4 and XFS: write aside, fsync the file, rename, fsync the folder
-(Pillai et al., OSDI 2014, "All File Systems Are Not Created Equal").
+The order is the one that survives power loss on ext4 and XFS: write aside, fsync the file, rename,
+fsync the folder (Pillai et al., OSDI 2014, "All File Systems Are Not Created Equal").
 """
 
 import errno
@@ -19,17 +19,22 @@ class DamagedFileError(ValueError):
     """A file that is there but does not hold what its writer put into it."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path}: damaged, it is no JSON; move it away, and what it described is done again")
+        super().__init__(
+            f"{path}: damaged, it is no JSON; move it away, and what it described is done again"
+        )
 
 
 def make_folder(path: Path) -> None:
-    """Create `path` and its missing parents, each as open as the one above it (`byol_core.files.access`)."""
+    """Create `path` and its missing parents, each as open as the one above it
+    (`byol_core.files.access`).
+    """
     for made in create_folders(path):
         sync_folder(made.parent)
 
 
 def claim_folder(path: Path, name: str, claim: Any) -> bool:
-    """Create `path` with the JSON file `name` in it if it is not there yet; True for exactly one of many callers.
+    """Create `path` with the JSON file `name` in it if it is not there yet; True for exactly one of
+    many callers.
 
     The folder appears with its claim in one rename, which fails on a folder that holds something.
     """
@@ -69,7 +74,9 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace `path` by `value` as strict, readable JSON; raises what `to_json` and `write_atomic` raise."""
+    """Replace `path` by `value` as strict, readable JSON; raises what `to_json` and `write_atomic`
+    raise.
+    """
     write_atomic(path, to_json(value))
 
 

@@ -1,4 +1,5 @@
-"""Many small files at once, as durable as one by one: the file system is synced twice instead of once a file.
+"""Many small files at once, as durable as one by one: the file system is synced twice instead of
+once a file.
 
 A thousand files cost two waits for the disk this way, and about four thousand with `write_atomic`.
 """
@@ -16,7 +17,8 @@ from byol_core.files.durable import sync_folder
 def write_many(files: Mapping[Path, bytes]) -> None:
     """Replace each file by its content, as `write_atomic` does; missing folders are made.
 
-    After a crash each file is as it was or as it should be, and when this returns all of them survive a power loss.
+    After a crash each file is as it was or as it should be, and when this returns all of them
+    survive a power loss.
 
     Raises:
         OSError: disk full, read-only or failing; some files may have been replaced.
@@ -44,7 +46,8 @@ def _write_new(path: Path, content: bytes) -> None:
 
 
 def sync_file_system(folders: Iterable[Path]) -> None:
-    """Bring all that was written below these folders to the disk; where syncfs is missing, what lies directly in them.
+    """Bring all that was written below these folders to the disk; where syncfs is missing, what
+    lies directly in them.
 
     Raises:
         OSError: the disk fails.
@@ -52,7 +55,10 @@ def sync_file_system(folders: Iterable[Path]) -> None:
     folders = list(folders)
     syncfs: Callable[[int], int] | None = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if syncfs is None:
-        for path in [*(file for folder in folders for file in folder.iterdir() if file.is_file()), *folders]:
+        for path in [
+            *(file for folder in folders for file in folder.iterdir() if file.is_file()),
+            *folders,
+        ]:
             sync_folder(path)
         return
     for folder in {folder.stat().st_dev: folder for folder in folders}.values():

@@ -1,4 +1,6 @@
-"""Files that a user asked for by their names, with `--out`: whole or not there, and as open as the user's umask says."""
+"""Files that a user asked for by their names, with `--out`: whole or not there, and as open as the
+user's umask says.
+"""
 
 import os
 import uuid
@@ -12,7 +14,8 @@ from byol_core.files.durable import sync_folder
 
 @contextmanager
 def output(path: Path) -> Iterator[BinaryIO]:
-    """Write a new `path` piece by piece; readers see the old file until the block ends well, and then the new one.
+    """Write a new `path` piece by piece; readers see the old file until the block ends well, and
+    then the new one.
 
     Args:
         path: in a folder that exists.

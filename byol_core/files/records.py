@@ -1,13 +1,15 @@
 """Append-only logs of JSON records: one line each, with a sequence number and a checksum.
 
-A line is ``{"seq":7,...,"crc":"1c291ca3"}``; the checksum is CRC-32 of everything before it. One process writes a log;
-any number may read it, from a cursor, while it grows. A last line without a newline waits for its rest; a damaged line
-in the middle is reported and skipped, and the rest is read. JSON knows no NaN, and UTF-8 no stray bytes of file names:
-non-finite numbers travel as text, such bytes as escapes that are not turned back.
+A line is ``{"seq":7,...,"crc":"1c291ca3"}``; the checksum is CRC-32 of everything before it. One
+process writes a log; any number may read it, from a cursor, while it grows. A last line without a
+newline waits for its rest; a damaged line in the middle is reported and skipped, and the rest is
+read. JSON knows no NaN, and UTF-8 no stray bytes of file names: non-finite numbers travel as text,
+such bytes as escapes that are not turned back.
 
-After an I/O error the log goes on in a new segment, ``events.jsonl.1``, which begins with every record that was not known to
-be on the disk: what a file holds behind a failed fsync cannot be told (Rebello et al., ATC 2020, "Can Applications Recover
-from fsync Failures?"). So a record may be read twice; its sequence number is the same.
+After an I/O error the log goes on in a new segment, ``events.jsonl.1``, which begins with every
+record that was not known to be on the disk: what a file holds behind a failed fsync cannot be told
+(Rebello et al., ATC 2020, "Can Applications Recover from fsync Failures?"). So a record may be read
+twice; its sequence number is the same.
 """
 
 import math
@@ -51,7 +53,8 @@ class RecordLog:
 
     Args:
         path: file to create or to go on with; sequence numbers go on behind the last whole line.
-        sync_every_s: a record that nobody asked to be durable is on the disk after about this time, if more follow.
+        sync_every_s: a record that nobody asked to be durable is on the disk after about this time,
+            if more follow.
     """
 
     def __init__(self, path: Path, sync_every_s: float = 5.0) -> None:
@@ -68,7 +71,8 @@ class RecordLog:
         """Write one record; with `durable` it has reached the disk when this returns.
 
         Raises:
-            OSError: the disk is full or fails, and a new segment on it does too; the record is kept for the next append.
+            OSError: the disk is full or fails, and a new segment on it does too; the record is kept
+                for the next append.
         """
         line = encode(self._seq, record)
         self._seq += 1
@@ -100,7 +104,12 @@ class RecordLog:
     def __enter__(self) -> "RecordLog":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _open(self) -> None:
@@ -115,7 +124,9 @@ class RecordLog:
             sync_folder(path.parent)
 
     def _or_start_segment(self, action: Callable[[], None]) -> None:
-        """Do it; where that fails, or something has failed before, write a new segment with all that it concerns."""
+        """Do it; where that fails, or something has failed before, write a new segment with all
+        that it concerns.
+        """
         try:
             if not self._failed:
                 return action()
@@ -162,7 +173,9 @@ class RecordReader:
             self.cursor = Cursor(self.cursor.segment + 1)
 
     def _read_segment(self) -> Iterator[dict[str, Any]]:
-        """Read up to the last newline: a torn end waits for its rest, or stands whole in the next segment."""
+        """Read up to the last newline: a torn end waits for its rest, or stands whole in the next
+        segment.
+        """
         segment, offset = self.cursor
         chunk = _read_from(segment_path(self.path, segment), offset)
         end = chunk.rfind(b"\n") + 1
@@ -189,7 +202,8 @@ def encode(seq: int, record: dict[str, Any]) -> bytes:
     """Return the line of a record, newline included.
 
     Raises:
-        ValueError: the record holds what is neither text, number, truth value, None, list nor dictionary.
+        ValueError: the record holds what is neither text, number, truth value, None, list nor
+            dictionary.
     """
     body = to_json({"seq": seq, **_writable(record)})[:-1]
     return b'%s%s%08x"}\n' % (body, _CRC_MARK, zlib.crc32(body))

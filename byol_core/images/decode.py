@@ -1,4 +1,5 @@
-"""One photo file → its views as pixels: decoded once, cut out of the original, resized bicubically with antialiasing (PIL).
+"""One photo file → its views as pixels: decoded once, cut out of the original, resized bicubically
+with antialiasing (PIL).
 
 PIL lets go of Python's lock while it decodes and resizes, so threads do this in parallel.
 """
@@ -36,21 +37,29 @@ def decode(file: Path, crops: Sequence[Crop], side: int) -> list[Pixels]:
             photo = opened.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = f"no photo that can be read ({error})"
-        raise DataError(f"{str(file)!r}: {reason}; replace it by a whole copy, or delete it") from None
+        raise DataError(
+            f"{str(file)!r}: {reason}; replace it by a whole copy, or delete it"
+        ) from None
     return [_cut(photo, crop, side) for crop in crops] or [_channels_first(middle(photo, side))]
 
 
 def middle(photo: Image.Image, side: int) -> Image.Image:
-    """Return the view of evaluation: the shorter side resized to 8/7 of `side` (256 for 224), then the middle."""
+    """Return the view of evaluation: the shorter side resized to 8/7 of `side` (256 for 224), then
+    the middle.
+    """
     shorter, resized = min(photo.size), round(side * _WHOLE_TO_MIDDLE)
-    width, height = (resized if length == shorter else resized * length // shorter for length in photo.size)
+    width, height = (
+        resized if length == shorter else resized * length // shorter for length in photo.size
+    )
     left, upper = round((width - side) / 2), round((height - side) / 2)
     return _resized(photo, width, height).crop((left, upper, left + side, upper + side))
 
 
 def _cut(photo: Image.Image, crop: Crop, side: int) -> Pixels:
     # Cropped first: `resize(box=…)` would let pixels from outside the box in.
-    pixels = _channels_first(_resized(photo.crop(crop.box(*photo.size)), side, side) if crop.cut else middle(photo, side))
+    pixels = _channels_first(
+        _resized(photo.crop(crop.box(*photo.size)), side, side) if crop.cut else middle(photo, side)
+    )
     return pixels[..., ::-1] if crop.flip else pixels
 
 

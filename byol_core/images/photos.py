@@ -1,6 +1,7 @@
 """Photos on the disk as a source: decoded by threads, a few batches ahead of the step, never held.
 
-Which pixels come out depends on the request alone, not on the number of threads or on what was read before.
+Which pixels come out depends on the request alone, not on the number of threads or on what was read
+before.
 """
 
 import hashlib
@@ -56,7 +57,8 @@ class Photos:
         return replace(self, names=self.names[:n], labels=self.labels[:n]) if n else self
 
     def read(self, requests: Iterable[Request]) -> Generator[Cut, None, None]:
-        """Yield a batch for each request, in order; up to `BATCHES_AHEAD` more are decoded meanwhile.
+        """Yield a batch for each request, in order; up to `BATCHES_AHEAD` more are decoded
+        meanwhile.
 
         Raises:
             DataError: a file holds no whole image.
@@ -77,14 +79,20 @@ class Photos:
         rows = request.rows.tolist()
         by_view = [draw_crops(request.how, rng, len(rows)) for rng in request.crops]
         by_photo = list(zip(*by_view, strict=True)) or [()] * len(rows)
-        pixels = np.empty((max(1, len(by_view)), len(rows), 3, self.side, self.side), dtype=np.uint8)
+        pixels = np.empty(
+            (max(1, len(by_view)), len(rows), 3, self.side, self.side), dtype=np.uint8
+        )
 
         def fill(start: int) -> None:
             for i in range(start, min(start + _PHOTOS_A_TASK, len(rows))):
-                for view, cut in enumerate(decode(self.folder / self.names[rows[i]], by_photo[i], self.side)):
+                for view, cut in enumerate(
+                    decode(self.folder / self.names[rows[i]], by_photo[i], self.side)
+                ):
                     pixels[view, i] = cut
 
-        return _Decoding(pixels, [pool.submit(fill, start) for start in range(0, len(rows), _PHOTOS_A_TASK)])
+        return _Decoding(
+            pixels, [pool.submit(fill, start) for start in range(0, len(rows), _PHOTOS_A_TASK)]
+        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,8 @@ class _Decoding:
 
 
 def in_stable_order(listing: PhotoFolder, side: int, threads: int) -> tuple[Photos, Photos]:
-    """Return both splits as sources, each in the order of the sha256 of its names: mixed, and the same for ever.
+    """Return both splits as sources, each in the order of the sha256 of its names: mixed, and the
+    same for ever.
 
     Args:
         listing: whose training classes, in alphabetical order, are the labels.
@@ -112,17 +121,26 @@ def in_stable_order(listing: PhotoFolder, side: int, threads: int) -> tuple[Phot
     Raises:
         DataError: a test photo's class has no training photos.
     """
-    labels = {name: label for label, name in enumerate(sorted({_class_of(photo) for photo in listing.train.photos}))}
+    labels = {
+        name: label
+        for label, name in enumerate(sorted({_class_of(photo) for photo in listing.train.photos}))
+    }
     for photo in listing.test.photos:
         if _class_of(photo) not in labels:
             where = f"{str(listing.test.folder)!r} holds class {_class_of(photo)!r}"
-            raise DataError(f"{where}, of which {str(listing.train.folder)!r} has no photos; both must hold the same classes")
+            raise DataError(
+                f"{where}, of which {str(listing.train.folder)!r} has no photos; both must hold the same classes"
+            )
     decoders = threads or len(os.sched_getaffinity(0))
-    return _mixed(listing.train, labels, side, decoders), _mixed(listing.test, labels, side, decoders)
+    return _mixed(listing.train, labels, side, decoders), _mixed(
+        listing.test, labels, side, decoders
+    )
 
 
 def _mixed(split: PhotoSplit, labels: Mapping[str, int], side: int, threads: int) -> Photos:
-    photos = sorted(split.photos, key=lambda photo: hashlib.sha256(os.fsencode(photo.name)).digest())
+    photos = sorted(
+        split.photos, key=lambda photo: hashlib.sha256(os.fsencode(photo.name)).digest()
+    )
     classes = torch.tensor([labels[_class_of(photo)] for photo in photos])
     return Photos(split.folder, [photo.name for photo in photos], classes, side, threads)
 

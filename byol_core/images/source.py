@@ -1,7 +1,8 @@
-"""Where views come from: a source hands out batches of its images, whether they lie in memory or are decoded on demand.
+"""Where views come from: a source hands out batches of its images, whether they lie in memory or
+are decoded on demand.
 
-``Split`` (data.py) holds pixels, ``Photos`` (photos.py) decodes files. What a batch still lacks of a random view is drawn on
-the device, by ``Batch.view``.
+``Split`` (data.py) holds pixels, ``Photos`` (photos.py) decodes files. What a batch still lacks of
+a random view is drawn on the device, by ``Batch.view``.
 """
 
 from collections.abc import Generator, Iterable
@@ -23,8 +24,8 @@ class Request:
     Attributes:
         rows: (B,) int64, which images.
         how: the augmentation.
-        crops: the random streams, one for each view, of crops that are cut before the batch is handed out; none where images
-            are wanted as they are.
+        crops: the random streams, one for each view, of crops that are cut before the batch is
+            handed out; none where images are wanted as they are.
     """
 
     rows: Tensor
@@ -35,7 +36,9 @@ class Request:
 class Batch(Protocol):
     """Some images of a source."""
 
-    def view(self, which: int, how: Augment, rng: np.random.Generator, device: torch.device) -> Tensor:
+    def view(
+        self, which: int, how: Augment, rng: np.random.Generator, device: torch.device
+    ) -> Tensor:
         """Return random view 1 or 2 of each image, (B, C, H, W) float32 on the device, normalized."""
 
     def clean(self, how: Augment, device: torch.device) -> Tensor:
@@ -69,7 +72,9 @@ class Whole:
 
     pixels: Tensor
 
-    def view(self, which: int, how: Augment, rng: np.random.Generator, device: torch.device) -> Tensor:
+    def view(
+        self, which: int, how: Augment, rng: np.random.Generator, device: torch.device
+    ) -> Tensor:
         """As `Batch.view`."""
         return random_view(to_float(self.pixels.to(device)), how, rng, which)
 
@@ -88,7 +93,9 @@ class Cut:
 
     pixels: tuple[Tensor, ...]
 
-    def view(self, which: int, how: Augment, rng: np.random.Generator, device: torch.device) -> Tensor:
+    def view(
+        self, which: int, how: Augment, rng: np.random.Generator, device: torch.device
+    ) -> Tensor:
         """As `Batch.view`."""
         return colour_and_noise(to_float(self.pixels[which - 1].to(device)), how, rng, which)
 

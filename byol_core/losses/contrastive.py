@@ -1,4 +1,6 @@
-"""The contrastive losses that BYOL is compared with: InfoNCE against a queue (MoCo) and NT-Xent (SimCLR)."""
+"""The contrastive losses that BYOL is compared with: InfoNCE against a queue (MoCo) and NT-Xent
+(SimCLR).
+"""
 
 import torch
 import torch.nn.functional as F
@@ -22,11 +24,14 @@ def contrastive_loss(query: Tensor, key: Tensor, queue: Tensor, temperature: flo
     query, key = l2_normalize(query), l2_normalize(key)
     positive = (query * key).sum(-1, keepdim=True)
     logits = torch.cat([positive, query @ queue.T], dim=1) / temperature
-    return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long, device=query.device), reduction="none")
+    return F.cross_entropy(
+        logits, torch.zeros(len(query), dtype=torch.long, device=query.device), reduction="none"
+    )
 
 
 def nt_xent(view1: Tensor, view2: Tensor, temperature: float) -> Tensor:
-    """SimCLR's loss (Chen et al. 2020, equation 1): each image of the 2B views picks its other view among the rest.
+    """SimCLR's loss (Chen et al. 2020, equation 1): each image of the 2B views picks its other view
+    among the rest.
 
     Args:
         view1: (B, D) projections.

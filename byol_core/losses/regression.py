@@ -7,7 +7,9 @@ _NORM_FLOOR = 1e-12
 
 
 def l2_normalize(x: Tensor) -> Tensor:
-    """Return x / ‖x‖₂ along the last axis, as x · rsqrt(max(‖x‖², 1e-12)) (deepmind-research/byol, utils/helpers.py)."""
+    """Return x / ‖x‖₂ along the last axis, as x · rsqrt(max(‖x‖², 1e-12)) (deepmind-research/byol,
+    utils/helpers.py).
+    """
     return x * torch.rsqrt(x.square().sum(-1, keepdim=True).clamp_min(_NORM_FLOOR))
 
 

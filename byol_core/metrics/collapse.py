@@ -1,6 +1,7 @@
 """Signs of collapse, measured on the projections of a training batch.
 
-None of them looks at encoder features or at accuracy: a collapsed head leaves an encoder that scores like a random one.
+None of them looks at encoder features or at accuracy: a collapsed head leaves an encoder that
+scores like a random one.
 """
 
 import torch
@@ -10,7 +11,9 @@ from byol_core.losses.regression import l2_normalize
 
 
 @torch.no_grad()
-def collapse_metrics(online1: Tensor, online2: Tensor, target1: Tensor, target2: Tensor) -> dict[str, Tensor]:
+def collapse_metrics(
+    online1: Tensor, online2: Tensor, target1: Tensor, target2: Tensor
+) -> dict[str, Tensor]:
     """Measure one step.
 
     Args:
@@ -20,9 +23,10 @@ def collapse_metrics(online1: Tensor, online2: Tensor, target1: Tensor, target2:
         target2: the same of view 2.
 
     Returns:
-        Scalars: `std_sqrt_d` (0 = one point, 1 = spread evenly), cosines of `positive` and `negative` pairs of online
-        against target projections (the blog's columns), `effective_rank` in [1, D], `retrieval`: how often the nearest
-        target projection of the other view is the image's own (chance 1/B).
+        Scalars: `std_sqrt_d` (0 = one point, 1 = spread evenly), cosines of `positive` and
+            `negative` pairs of online
+        against target projections (the blog's columns), `effective_rank` in [1, D], `retrieval`:
+        how often the nearest target projection of the other view is the image's own (chance 1/B).
     """
     pairs = [(online1.float(), target2.float()), (online2.float(), target1.float())]
     measured = [_one_way(online, target) for online, target in pairs]
@@ -44,15 +48,17 @@ def _one_way(online: Tensor, target: Tensor) -> dict[str, Tensor]:
 
 
 def std_sqrt_d(normalized: Tensor) -> Tensor:
-    """std·√d of (B, D) unit vectors: the root of the summed variances; equals √(1 − mean cosine of different images)."""
+    """std·√d of (B, D) unit vectors: the root of the summed variances; equals √(1 − mean cosine of
+    different images).
+    """
     return normalized.var(dim=0, correction=1).sum().clamp_min(0).sqrt()
 
 
 def effective_rank(vectors: Tensor) -> Tensor:
     """exp(entropy of the singular values) of the centred (B, D) vectors (Roy & Vetterli 2007).
 
-    1 where all vectors are equal; NaN where one is not finite. In float64: in float32 the solver gives up on the tiny
-    covariance of a collapsed batch.
+    1 where all vectors are equal; NaN where one is not finite. In float64: in float32 the solver
+    gives up on the tiny covariance of a collapsed batch.
     """
     centred = (vectors - vectors.mean(0)).double()
     gram = centred.T @ centred if centred.shape[1] <= centred.shape[0] else centred @ centred.T

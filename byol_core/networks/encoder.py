@@ -1,6 +1,8 @@
-"""The networks of BYOL: a ResNet encoder, and two-layer MLPs as projector and predictor, with any norm in each.
+"""The networks of BYOL: a ResNet encoder, and two-layer MLPs as projector and predictor, with any
+norm in each.
 
-A layer that a norm follows has no bias in convolutions, since the norm's offset does its work; without norm it has one.
+A layer that a norm follows has no bias in convolutions, since the norm's offset does its work;
+without norm it has one.
 """
 
 from dataclasses import dataclass
@@ -30,8 +32,9 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """1×1 → 3×3 → 1×1 convolutions, each with its norm, plus the shortcut, → ReLU (ResNet v1).
 
-    The stride is the 3×3's, as in torchvision and in Haiku, which DeepMind's code uses; He et al. put it into the first 1×1.
-    γ of the last norm starts at 1, as in the paper's results (deepmind-research/byol, README), not at 0.
+    The stride is the 3×3's, as in torchvision and in Haiku, which DeepMind's code uses; He et al.
+    put it into the first 1×1. γ of the last norm starts at 1, as in the paper's results
+    (deepmind-research/byol, README), not at 0.
     """
 
     def __init__(self, channels_in: int, channels: int, stride: int, config: EncoderConfig) -> None:
@@ -51,7 +54,9 @@ class Bottleneck(nn.Module):
 
 @dataclass(frozen=True)
 class Arch:
-    """The stem's channels, and each stage's channels and number of blocks; stages after the first halve the resolution."""
+    """The stem's channels, and each stage's channels and number of blocks; stages after the first
+    halve the resolution.
+    """
 
     stem: int
     widths: tuple[int, ...]

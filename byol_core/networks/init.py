@@ -1,5 +1,6 @@
-"""Initial weights. Every parameter draws from its own stream (seed, "init", name), so variants share what they have in
-common: a projector with and without norm starts from the same linear layers.
+"""Initial weights. Every parameter draws from its own stream (seed, "init", name), so variants
+share what they have in common: a projector with and without norm starts from the same linear
+layers.
 """
 
 import math
@@ -17,7 +18,8 @@ from byol_core.streams import normal, stream, uniform
 
 
 def initialize(network: nn.Module, how: InitConfig, seed: int, draw: str = "init") -> None:
-    """Set every weight and bias of linear and convolutional layers in place; norms keep γ = 1, β = 0.
+    """Set every weight and bias of linear and convolutional layers in place; norms keep γ = 1, β =
+    0.
 
     Args:
         network: changed in place.
@@ -28,7 +30,9 @@ def initialize(network: nn.Module, how: InitConfig, seed: int, draw: str = "init
     for name, layer in network.named_modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
             with torch.no_grad():
-                layer.weight.copy_(how.scale * _weight(layer, how.scheme, stream(seed, draw, f"{name}.weight")))
+                layer.weight.copy_(
+                    how.scale * _weight(layer, how.scheme, stream(seed, draw, f"{name}.weight"))
+                )
                 if layer.bias is not None:
                     layer.bias.copy_(_bias(layer, how.biases, stream(seed, draw, f"{name}.bias")))
 
@@ -76,7 +80,9 @@ def _truncated_normal(rng: np.random.Generator, std: float, *shape: int) -> Tens
 
 
 def _orthogonal(rng: np.random.Generator, *shape: int) -> Tensor:
-    """Orthonormal rows, or columns where those are fewer (Saxe et al. 2013), by QR with a positive diagonal."""
+    """Orthonormal rows, or columns where those are fewer (Saxe et al. 2013), by QR with a positive
+    diagonal.
+    """
     rows, columns = shape[0], math.prod(shape[1:])
     drawn = normal(rng, 1.0, max(rows, columns), min(rows, columns)).double()
     q, r = torch.linalg.qr(drawn)

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 
 class Affine(nn.Module):
-    """A scale and an offset per channel, without statistics: what is left of batch norm in the paper's modified init."""
+    """A scale and an offset per channel, without statistics: what is left of batch norm in the
+    paper's modified init.
+    """
 
     eps = 1e-5  # batch norm's
 
@@ -19,7 +21,9 @@ class Affine(nn.Module):
         self.calibrating = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C) or (B, C, H, W) → the same shape; while calibrating, first take γ = 1/σ and β = −μ/σ from x."""
+        """(B, C) or (B, C, H, W) → the same shape; while calibrating, first take γ = 1/σ and β =
+        −μ/σ from x.
+        """
         if self.calibrating:
             self._calibrate(x)
         shape = (1, -1) + (1,) * (x.ndim - 2)
@@ -51,7 +55,8 @@ class StandardizedLinear(nn.Linear):
 
 
 def standardized(weight: Tensor, eps: float = 1e-5) -> Tensor:
-    """Return (w − mean)/std over each output's fan-in, with a gradient to w (arXiv 2010.10241, weight standardization).
+    """Return (w − mean)/std over each output's fan-in, with a gradient to w (arXiv 2010.10241,
+    weight standardization).
 
     The paper's epsilon and gain were not seen; here the biased variance + 1e-5 and no gain.
     """

@@ -19,7 +19,9 @@ class LARS(torch.optim.Optimizer):
         trust_coefficient: η.
     """
 
-    def __init__(self, params: Iterable[dict[str, Any]], lr: float, momentum: float, trust_coefficient: float) -> None:
+    def __init__(
+        self, params: Iterable[dict[str, Any]], lr: float, momentum: float, trust_coefficient: float
+    ) -> None:
         defaults = {
             "lr": lr,
             "momentum": momentum,
@@ -53,4 +55,6 @@ class LARS(torch.optim.Optimizer):
 def _trust_ratio(parameter: Tensor, update: Tensor, trust_coefficient: float) -> Tensor:
     weight_norm, update_norm = parameter.norm(), update.norm()
     usable = (weight_norm > 0) & (update_norm > 0)
-    return torch.where(usable, trust_coefficient * weight_norm / update_norm, torch.ones_like(weight_norm))
+    return torch.where(
+        usable, trust_coefficient * weight_norm / update_norm, torch.ones_like(weight_norm)
+    )

@@ -6,8 +6,12 @@ from typing import Literal
 Shape = Literal["constant", "cosine"]
 
 
-def learning_rate(step: int, total_steps: int, warmup_steps: int, peak: float, shape: Shape) -> float:
-    """Linear warm-up from 0 to `peak`, then constant or half a cosine to 0 (deepmind-research/byol, utils/schedules.py)."""
+def learning_rate(
+    step: int, total_steps: int, warmup_steps: int, peak: float, shape: Shape
+) -> float:
+    """Linear warm-up from 0 to `peak`, then constant or half a cosine to 0 (deepmind-research/byol,
+    utils/schedules.py).
+    """
     if step < warmup_steps:
         return peak * step / warmup_steps
     if shape == "constant":
@@ -17,7 +21,9 @@ def learning_rate(step: int, total_steps: int, warmup_steps: int, peak: float, s
 
 
 def target_tau(step: int, total_steps: int, tau_base: float, shape: Shape) -> float:
-    """τ_k = 1 − (1 − τ_base)(cos(πk/K) + 1)/2 (BYOL, section 3.3); τ = 0 and τ = 1 stay what they are."""
+    """τ_k = 1 − (1 − τ_base)(cos(πk/K) + 1)/2 (BYOL, section 3.3); τ = 0 and τ = 1 stay what they
+    are.
+    """
     if shape == "constant" or tau_base in (0.0, 1.0):
         return tau_base
     return 1 - (1 - tau_base) * (math.cos(math.pi * step / total_steps) + 1) / 2

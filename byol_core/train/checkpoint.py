@@ -1,7 +1,8 @@
-"""Checkpoints: folders with one state file and a manifest of its sha256, published whole or not at all.
+"""Checkpoints: folders with one state file and a manifest of its sha256, published whole or not at
+all.
 
-The newest folder that verifies is used; a damaged one is passed over. Files hold tensors and plain values, and are read
-with ``weights_only``: a planted pickle does not run.
+The newest folder that verifies is used; a damaged one is passed over. Files hold tensors and plain
+values, and are read with ``weights_only``: a planted pickle does not run.
 """
 
 import hashlib
@@ -15,7 +16,14 @@ from typing import Any
 
 import torch
 
-from byol_core.files import make_folder, publish_folder, read_json, remove_tree, write_atomic, write_json
+from byol_core.files import (
+    make_folder,
+    publish_folder,
+    read_json,
+    remove_tree,
+    write_atomic,
+    write_json,
+)
 
 _STATE, _MANIFEST = "state.pt", "manifest.json"
 KEPT = 2
@@ -84,7 +92,9 @@ def save_state(path: Path, state: dict[str, Any], manifest: dict[str, Any]) -> N
         torch.save(state, buffer)
         content = buffer.getvalue()
         write_atomic(aside / _STATE, content)
-        write_json(aside / _MANIFEST, {**manifest, "sha256": {_STATE: hashlib.sha256(content).hexdigest()}})
+        write_json(
+            aside / _MANIFEST, {**manifest, "sha256": {_STATE: hashlib.sha256(content).hexdigest()}}
+        )
         publish_folder(aside, path)
     except BaseException:
         remove_tree(aside)
@@ -106,4 +116,9 @@ def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
 def numerics(device: torch.device) -> dict[str, Any]:
     """Return what must be equal for a resumed run to equal an uninterrupted one bit for bit."""
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    return {"device": device.type, "kind": kind, "torch": torch.__version__, "threads": torch.get_num_threads()}
+    return {
+        "device": device.type,
+        "kind": kind,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }

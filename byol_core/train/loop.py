@@ -42,7 +42,12 @@ class Loop:
     """The training loop of one call: resume, step, measure, checkpoint."""
 
     def __init__(
-        self, trainer: Trainer, images: Dataset, checkpoints: Checkpoints, options: Options, observer: Observer
+        self,
+        trainer: Trainer,
+        images: Dataset,
+        checkpoints: Checkpoints,
+        options: Options,
+        observer: Observer,
     ) -> None:
         self.trainer, self.images, self.checkpoints = trainer, images, checkpoints
         self.options, self.observer = options, observer
@@ -64,7 +69,9 @@ class Loop:
                     return ended
         end = self.epochs * self.trainer.steps_per_epoch
         if self.first_step < end:
-            self._checkpoint(end)  # so that an evaluation that is cut short does not cost the training
+            self._checkpoint(
+                end
+            )  # so that an evaluation that is cut short does not cost the training
         return Result("ok", end, self.last_epoch.initial, self.last_epoch.means())
 
     def _pass(self, at: StepIndex, images: Batch) -> Result | None:
@@ -93,7 +100,11 @@ class Loop:
 
     def _moments(self) -> Iterator[tuple[StepIndex, Tensor]]:
         """Yield each step that is still to take, and the rows of its images."""
-        config, per_epoch, n = self.trainer.config, self.trainer.steps_per_epoch, len(self.images.pretrain)
+        config, per_epoch, n = (
+            self.trainer.config,
+            self.trainer.steps_per_epoch,
+            len(self.images.pretrain),
+        )
         for epoch in range(self.first_step // per_epoch, self.epochs):
             for batch, rows in enumerate(batches(n, config.batch_size, config.seed, epoch)):
                 step = epoch * per_epoch + batch

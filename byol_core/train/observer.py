@@ -31,9 +31,13 @@ class Observer(Protocol):
     """Who is told what happens, and may ask the run to stop."""
 
     def started(self, step: int, total_steps: int, exact: bool) -> None:
-        """Training starts or goes on at `step`; `exact` is false where a resumed run may differ in the last bits."""
+        """Training starts or goes on at `step`; `exact` is false where a resumed run may differ in
+        the last bits.
+        """
 
-    def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:
+    def measured(
+        self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float
+    ) -> None:
         """A point of the metric series."""
 
     def before_write(self) -> None:
@@ -51,8 +55,8 @@ class Result:
     """How a run ended.
 
     Attributes:
-        outcome: `ok`, `diverged` (the loss was not finite, at `step`), `stopped` (asked to, before `step`) or `cut` (at
-            `max_steps`).
+        outcome: `ok`, `diverged` (the loss was not finite, at `step`), `stopped` (asked to, before
+            `step`) or `cut` (at `max_steps`).
         step: the next step, had it gone on.
         initial: signs of collapse before the first update.
         final: mean loss and signs of collapse over the last epoch.

@@ -14,9 +14,15 @@ from byol_core.train.step import StepIndex
 _CALIBRATION_BATCHES = 20
 
 
-def view_request(config: TrainConfig, rows: Tensor, at: StepIndex, views: tuple[int, ...]) -> Request:
+def view_request(
+    config: TrainConfig, rows: Tensor, at: StepIndex, views: tuple[int, ...]
+) -> Request:
     """Ask for these images with the crops of these views, as they are drawn at that step."""
-    return Request(rows, config.augment, tuple(stream(config.seed, "crop", which, at.epoch, at.batch) for which in views))
+    return Request(
+        rows,
+        config.augment,
+        tuple(stream(config.seed, "crop", which, at.epoch, at.batch) for which in views),
+    )
 
 
 def affine_request(config: TrainConfig, n: int) -> Request:
@@ -26,6 +32,11 @@ def affine_request(config: TrainConfig, n: int) -> Request:
 
 
 def calibration_requests(config: TrainConfig, n: int) -> Iterator[Request]:
-    """Ask for view 1 of the first batches of epoch 0, from which an untrained encoder gets its statistics."""
+    """Ask for view 1 of the first batches of epoch 0, from which an untrained encoder gets its
+    statistics.
+    """
     first = islice(batches(n, config.batch_size, config.seed, epoch=0), _CALIBRATION_BATCHES)
-    return (view_request(config, rows, StepIndex(batch, 0, batch), views=(1,)) for batch, rows in enumerate(first))
+    return (
+        view_request(config, rows, StepIndex(batch, 0, batch), views=(1,))
+        for batch, rows in enumerate(first)
+    )

@@ -1,7 +1,8 @@
 """One run from config to results: load, resume, train, keep the encoder, evaluate.
 
-Everything goes into one folder: ``checkpoints/`` while it trains, ``encoder/`` and ``evaluations/`` at the end. Called
-again on the same folder, it goes on where the last call stopped. By hand: ``python -m byol_core``.
+Everything goes into one folder: ``checkpoints/`` while it trains, ``encoder/`` and ``evaluations/``
+at the end. Called again on the same folder, it goes on where the last call stopped. By hand:
+``python -m byol_core``.
 """
 
 from pathlib import Path
@@ -24,7 +25,9 @@ from byol_core.train.requests import affine_request, calibration_requests
 from byol_core.train.step import Trainer
 
 
-def train(config: TrainConfig, folder: Path, options: Options, observer: Observer, writer: str = "0001") -> Result:
+def train(
+    config: TrainConfig, folder: Path, options: Options, observer: Observer, writer: str = "0001"
+) -> Result:
     """Train one run to its end, or to where it is asked to stop.
 
     Args:
@@ -45,12 +48,19 @@ def train(config: TrainConfig, folder: Path, options: Options, observer: Observe
 
 
 def _train(
-    config: TrainConfig, folder: Path, options: Options, observer: Observer, writer: str, device: torch.device
+    config: TrainConfig,
+    folder: Path,
+    options: Options,
+    observer: Observer,
+    writer: str,
+    device: torch.device,
 ) -> Result:
     images = load(config.dataset, options.threads)
     steps_per_epoch = len(images.pretrain) // config.batch_size
     if steps_per_epoch == 0:
-        raise DataError(f"batch_size {config.batch_size} is larger than the {len(images.pretrain)} training images")
+        raise DataError(
+            f"batch_size {config.batch_size} is larger than the {len(images.pretrain)} training images"
+        )
     make_folder(folder)
     trainer = Trainer(config, images.channels, steps_per_epoch, device)
     if "affine" in (config.encoder.norm, config.projector.norm, config.predictor.norm):
@@ -75,15 +85,23 @@ def _train(
 
 def _encoders(trainer: Trainer) -> dict[str, Encoder]:
     online = {"online": trainer.online.encoder}
-    return online if trainer.config.method == "simclr" else {**online, "target": trainer.target.encoder}
+    return (
+        online
+        if trainer.config.method == "simclr"
+        else {**online, "target": trainer.target.encoder}
+    )
 
 
 def _keep_encoders(trainer: Trainer, path: Path) -> None:
     if load_state(path) is None:
-        save_state(path, {name: encoder.state_dict() for name, encoder in _encoders(trainer).items()}, {})
+        save_state(
+            path, {name: encoder.state_dict() for name, encoder in _encoders(trainer).items()}, {}
+        )
 
 
-def _evaluate_once(protocol: str, encoders: dict[str, Encoder], images: Dataset, config: TrainConfig, folder: Path) -> None:
+def _evaluate_once(
+    protocol: str, encoders: dict[str, Encoder], images: Dataset, config: TrainConfig, folder: Path
+) -> None:
     file = folder / f"{protocol}-v{VERSIONS[protocol]}.json"
     if read_json(file) is None:
         modules: dict[str, nn.Module] = dict(encoders)

@@ -1,7 +1,8 @@
 """BYOL's algorithm: the networks, one training step, and the state that a checkpoint holds.
 
-The step follows BYOL (arXiv 2006.07733), section 3 and algorithm 1. Batch norm sees one view at a time, four forward
-passes a step, as in the official code: statistics over both views together would be another ablation.
+The step follows BYOL (arXiv 2006.07733), section 3 and algorithm 1. Batch norm sees one view at a
+time, four forward passes a step, as in the official code: statistics over both views together would
+be another ablation.
 """
 
 from collections.abc import Iterable
@@ -42,7 +43,9 @@ class Trainer:
         device: where to compute.
     """
 
-    def __init__(self, config: TrainConfig, channels: int, steps_per_epoch: int, device: torch.device) -> None:
+    def __init__(
+        self, config: TrainConfig, channels: int, steps_per_epoch: int, device: torch.device
+    ) -> None:
         self.config = config
         self.device = device
         self.steps_per_epoch = steps_per_epoch
@@ -58,7 +61,9 @@ class Trainer:
 
     @torch.no_grad()
     def fit_affine(self, images: Batch) -> None:
-        """Set every `affine` norm so that it acts on view 1 of these images as batch norm would; then start the target."""
+        """Set every `affine` norm so that it acts on view 1 of these images as batch norm would;
+        then start the target.
+        """
         view = images.view(1, self.config.augment, stream(self.config.seed, "affine"), self.device)
         with calibrating(self.online):
             self.online.predictor(self.online.project(view))
@@ -80,11 +85,19 @@ class Trainer:
             return self._simclr_step(view1, view2, at, measure)
 
         online1, online2 = self.online.project(view1), self.online.project(view2)  # z = g(f(v))
-        prediction1, prediction2 = self.online.predictor(online1), self.online.predictor(online2)  # q(z)
+        prediction1, prediction2 = (
+            self.online.predictor(online1),
+            self.online.predictor(online2),
+        )  # q(z)
         with torch.no_grad():  # sg: no gradient flows into the target
-            target1, target2 = self.target.project(view1), self.target.project(view2)  # z′ = g_ξ(f_ξ(v′))
+            target1, target2 = (
+                self.target.project(view1),
+                self.target.project(view2),
+            )  # z′ = g_ξ(f_ξ(v′))
 
-        loss = self._loss(prediction1, target2) + self._loss(prediction2, target1)  # symmetrized, equation 2 and below
+        loss = self._loss(prediction1, target2) + self._loss(
+            prediction2, target1
+        )  # symmetrized, equation 2 and below
         measured = collapse_metrics(online1, online2, target1, target2) if measure else {}
 
         self._descend(loss, at.step)
@@ -92,10 +105,17 @@ class Trainer:
         self._enqueue(target1, target2)
         return {"loss": loss.detach(), **measured}
 
-    def _simclr_step(self, view1: Tensor, view2: Tensor, at: StepIndex, measure: bool) -> dict[str, Tensor]:
-        """One step of SimCLR: no predictor and no target; the other view stands in for the target when measuring."""
+    def _simclr_step(
+        self, view1: Tensor, view2: Tensor, at: StepIndex, measure: bool
+    ) -> dict[str, Tensor]:
+        """One step of SimCLR: no predictor and no target; the other view stands in for the target
+        when measuring.
+        """
         online1, online2 = self.online.project(view1), self.online.project(view2)
-        loss = self.config.loss_scale * nt_xent(online1, online2, self.config.contrastive.temperature).mean()
+        loss = (
+            self.config.loss_scale
+            * nt_xent(online1, online2, self.config.contrastive.temperature).mean()
+        )
         measured = collapse_metrics(online1, online2, online1, online2) if measure else {}
         self._descend(loss, at.step)
         return {"loss": loss.detach(), **measured}
@@ -130,7 +150,9 @@ class Trainer:
 
     @torch.no_grad()
     def calibrate(self, batches: Iterable[Batch]) -> None:
-        """Give an untrained encoder the batch-norm statistics of these batches: the random-encoder row."""
+        """Give an untrained encoder the batch-norm statistics of these batches: the random-encoder
+        row.
+        """
         networks = (self.online, self.target)
         for layer in (layer for network in networks for layer in network.modules()):
             if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -142,7 +164,9 @@ class Trainer:
                 network.project(view)
 
     def _start_target(self) -> None:
-        """ξ ← θ, or another draw, as in the official code, which notes that it made no significant difference."""
+        """ξ ← θ, or another draw, as in the official code, which notes that it made no significant
+        difference.
+        """
         self.target.load_state_dict(_without_predictor(self.online.state_dict()))
         if self.config.target.start == "draw":
             initialize(self.target, self.config.init, self.config.seed, draw="target")
@@ -156,7 +180,9 @@ class Trainer:
         if self.queue is None:
             each = regression_loss(prediction, target)
         else:
-            each = contrastive_loss(prediction, target, self.queue, self.config.contrastive.temperature)
+            each = contrastive_loss(
+                prediction, target, self.queue, self.config.contrastive.temperature
+            )
         return self.config.loss_scale * each.mean()
 
     def _descend(self, loss: Tensor, step: int) -> None:
@@ -176,11 +202,15 @@ class Trainer:
     def _enqueue(self, *keys: Tensor) -> None:
         """Put this step's keys at the front of MoCo's queue; the oldest leave."""
         if self.queue is not None:
-            self.queue = torch.cat([*(l2_normalize(key) for key in keys), self.queue])[: len(self.queue)]
+            self.queue = torch.cat([*(l2_normalize(key) for key in keys), self.queue])[
+                : len(self.queue)
+            ]
 
     def _first_queue(self) -> Tensor:
         size, width = self.config.contrastive.queue_size, self.config.projector.out
-        return l2_normalize(normal(stream(self.config.seed, "queue"), 1.0, size, width)).to(self.device)
+        return l2_normalize(normal(stream(self.config.seed, "queue"), 1.0, size, width)).to(
+            self.device
+        )
 
 
 def _without_predictor(state: dict[str, Any]) -> dict[str, Any]:

@@ -57,6 +57,10 @@ def seed_numbers(text: str | None) -> list[int] | None:
     if text is None:
         return None
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and int(word) < 2**31 for word in words) or len(set(words)) != len(words):
-        raise UsageError(f"--seeds {text!r} are no seeds; write different numbers from 0 to 2147483647, e.g. 0,1,2")
+    if not all(word.isdecimal() and int(word) < 2**31 for word in words) or len(set(words)) != len(
+        words
+    ):
+        raise UsageError(
+            f"--seeds {text!r} are no seeds; write different numbers from 0 to 2147483647, e.g. 0,1,2"
+        )
     return [int(word) for word in words]

@@ -1,4 +1,6 @@
-"""Where the files and the database of a command are, from the global options, and how both are opened and named."""
+"""Where the files and the database of a command are, from the global options, and how both are
+opened and named.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -26,7 +28,9 @@ def database_for(dry_run: bool) -> Engine | None:
 
 
 def opened() -> Engine:
-    """Open the database, to the root's group as well; one that an older version made is made again first."""
+    """Open the database, to the root's group as well; one that an older version made is made again
+    first.
+    """
     from byol_core.files import open_like
     from orchestrator.database.connect import named, open_database
 
@@ -50,7 +54,11 @@ def rebuilt() -> Iterator[str]:
     done = rebuild(Places.db, Places.root, look_at_queue(Places.root))
     yield f"made {named(Places.db)} again from the files: {done.runs} runs in {done.wall_s:.1f} s"
     if done.kept is not None:
-        why = f"it knows {len(done.missing)} runs whose folders are missing" if done.missing else "SQLite cannot read it"
+        why = (
+            f"it knows {len(done.missing)} runs whose folders are missing"
+            if done.missing
+            else "SQLite cannot read it"
+        )
         yield f"the old database is kept as {near(done.kept)}: {why}"
     yield from (f"warning: {damaged}" for damaged in done.damaged)
 
@@ -86,7 +94,9 @@ def open_to_group(name: str) -> None:
 
 
 def write_out(file: Path, content: bytes) -> None:
-    """Write a file that was asked for with --out; it is the user's, so the umask says who may read it."""
+    """Write a file that was asked for with --out; it is the user's, so the umask says who may read
+    it.
+    """
     from byol_core.files import output
 
     try:

@@ -13,10 +13,18 @@ from orchestrator.cli.context import Places
 
 
 def doctor(
-    spec: Annotated[Path | None, typer.Argument(help="Also check this spec: its data, its resources.")] = None,
-    profile: Annotated[str | None, typer.Option(help="Named changes in the spec, e.g. quick.")] = None,
-    submit: Annotated[bool, typer.Option("--submit", help="Also send a short job that looks around on a node.")] = False,
-    wait_min: Annotated[float, typer.Option(min=0.1, help="How long that job may take to come back.")] = 5.0,
+    spec: Annotated[
+        Path | None, typer.Argument(help="Also check this spec: its data, its resources.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Named changes in the spec, e.g. quick.")
+    ] = None,
+    submit: Annotated[
+        bool, typer.Option("--submit", help="Also send a short job that looks around on a node.")
+    ] = False,
+    wait_min: Annotated[
+        float, typer.Option(min=0.1, help="How long that job may take to come back.")
+    ] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check what this machine and its cluster offer, and what will bite.
@@ -30,7 +38,11 @@ def doctor(
 
     subject = Subject(Places.root, Places.db, load_sweep(spec, profile) if spec else None)
     console, topics = make_console(), []
-    for topic in examine(subject) if not submit else chain(examine(subject), probed(subject, wait_min, _note)):
+    for topic in (
+        examine(subject)
+        if not submit
+        else chain(examine(subject), probed(subject, wait_min, _note))
+    ):
         topics.append(topic)
         if not as_json:
             show_topic(console, *topic)

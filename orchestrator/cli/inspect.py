@@ -25,20 +25,32 @@ _WATCH_S = 2.0
 
 def status(
     sweep: Annotated[str | None, typer.Argument(help="A sweep's name; all where left out.")] = None,
-    only: Annotated[str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")] = None,
-    state: Annotated[str | None, typer.Option(help="List the runs in this state; any for all.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option(help="List the runs in this state; any for all.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it, every two seconds, until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on showing it, every two seconds, until Ctrl-C.")
+    ] = False,
 ) -> None:
-    """Show whether the sweeps go well, how far they are, and why what waits or failed does. Changes no run and no job."""
+    """Show whether the sweeps go well, how far they are, and why what waits or failed does. Changes
+    no run and no job.
+    """
     from orchestrator.status.sweep_status import as_json as to_json
     from orchestrator.status.terminal import run_lines
     from orchestrator.store.state import State
 
     if state not in (None, "any", *(known.value.lower() for known in State)):
-        raise UsageError(f"--state {state!r}; allowed: any, {', '.join(known.value.lower() for known in State)}")
+        raise UsageError(
+            f"--state {state!r}; allowed: any, {', '.join(known.value.lower() for known in State)}"
+        )
     if watch and as_json:
-        raise UsageError("--watch does not go with --json: call `sweep status --json` as often as you need it")
+        raise UsageError(
+            "--watch does not go with --json: call `sweep status --json` as often as you need it"
+        )
     console = make_console()
     if watch and console.is_terminal and state is None:
         return _watch(console, sweep, only)
@@ -86,7 +98,8 @@ def show(
     runs: Annotated[list[str], typer.Argument(help="First digits of run ids.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="Lay a metric of the runs over each other, as PNG.")
+        str | None,
+        typer.Option(metavar="METRIC", help="Lay a metric of the runs over each other, as PNG."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The PNG.")] = Path("plot.png"),
 ) -> None:
@@ -126,14 +139,20 @@ def diff(
 
 def logs(
     run: Annotated[str, typer.Argument(help="First digits of a run id.")],
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on until the run ends.")
+    ] = False,
 ) -> None:
-    """Print what a run's last attempt recorded and printed; before there is one, what its job printed."""
+    """Print what a run's last attempt recorded and printed; before there is one, what its job
+    printed.
+    """
     from orchestrator.slurm.queue import look_at_queue
     from orchestrator.status.logs import log_lines
     from orchestrator.text import plain
 
-    for line in log_lines(Places.root, Places.root.find_run(run), follow, lambda: look_at_queue(Places.root)):
+    for line in log_lines(
+        Places.root, Places.root.find_run(run), follow, lambda: look_at_queue(Places.root)
+    ):
         print(plain(line), flush=True)
 
 

@@ -23,31 +23,63 @@ if TYPE_CHECKING:
 
 
 def launch(
-    spec: Annotated[Path, typer.Argument(help="The sweep's YAML file, e.g. sweeps/norm_ablation.yaml.")],
-    profile: Annotated[str | None, typer.Option(help="Named changes in the spec, e.g. quick.")] = None,
-    assign: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of all runs.")
+    spec: Annotated[
+        Path, typer.Argument(help="The sweep's YAML file, e.g. sweeps/norm_ablation.yaml.")
+    ],
+    profile: Annotated[
+        str | None, typer.Option(help="Named changes in the spec, e.g. quick.")
     ] = None,
-    table: Annotated[str | None, typer.Option(help="Only the variants that are rows of this table.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Seeds instead of the spec's, e.g. 0,1,2.")] = None,
+    assign: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of all runs."),
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option(help="Only the variants that are rows of this table.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Seeds instead of the spec's, e.g. 0,1,2.")
+    ] = None,
     executor: Annotated[str, typer.Option(help="auto, slurm, local or inline.")] = "auto",
-    slots: Annotated[int | None, typer.Option(min=1, help="How many runs at once; default: one per GPU or core.")] = None,
-    cluster: Annotated[str | None, typer.Option(help="Whose defaults in clusters.yaml count; default: SLURM's name.")] = None,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="How many runs at once; default: one per GPU or core.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Whose defaults in clusters.yaml count; default: SLURM's name."),
+    ] = None,
     retry: Annotated[str, typer.Option(help="Also try again what ended so, e.g. failed,oom.")] = "",
-    only: Annotated[str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Try: train so many steps and keep no result.")] = None,
-    rerun: Annotated[bool, typer.Option("--rerun", help="Train again what is done already.")] = False,
-    prune: Annotated[bool, typer.Option("--prune", help="Cancel the jobs of variants that left the spec.")] = False,
+    only: Annotated[
+        str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Try: train so many steps and keep no result.")
+    ] = None,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Train again what is done already.")
+    ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Cancel the jobs of variants that left the spec.")
+    ] = False,
     group: Annotated[
-        str | None, typer.Option(envvar="SWEEP_GROUP", metavar="NAME", help="Let this group read root and database.")
+        str | None,
+        typer.Option(
+            envvar="SWEEP_GROUP", metavar="NAME", help="Let this group read root and database."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     wait: Annotated[
-        bool | None, typer.Option("--wait/--no-wait", help="On SLURM: follow the sweep to its end, or return.")
+        bool | None,
+        typer.Option("--wait/--no-wait", help="On SLURM: follow the sweep to its end, or return."),
     ] = None,
-    controller: Annotated[bool, typer.Option("--controller", help="On SLURM: a job of one CPU does the waiting.")] = False,
+    controller: Annotated[
+        bool, typer.Option("--controller", help="On SLURM: a job of one CPU does the waiting.")
+    ] = False,
     on_end: Annotated[
-        str | None, typer.Option(metavar="COMMAND", help="Run this when the sweep ends, with its outcome as JSON on stdin.")
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Run this when the sweep ends, with its outcome as JSON on stdin.",
+        ),
     ] = None,
 ) -> None:
     """Start what a spec asks for and is not there yet.
@@ -80,7 +112,9 @@ def launch(
         return show_plan_runs(console, done.plan)
     exit_status = _conclude(console, sweep.label, done, on_end)
     if done.sent.refusal is not None:
-        raise SchedulerError(f"{done.sent.refusal}; what did not go out stays planned: run the same launch again")
+        raise SchedulerError(
+            f"{done.sent.refusal}; what did not go out stays planned: run the same launch again"
+        )
     raise typer.Exit(exit_status)
 
 
@@ -103,7 +137,10 @@ def _conclude(console: "Console", label: str, done: "LaunchResult", on_end: str 
     if not done.waited:
         show_sent(console, done.sent)
         if on_end:
-            print("warning: --on-end is called by a launch that waits: add --wait or --controller", file=sys.stderr)
+            print(
+                "warning: --on-end is called by a launch that waits: add --wait or --controller",
+                file=sys.stderr,
+            )
         return 0
     status = next(iter(sweep_statuses(collected(wait=True), label)))
     exit_status = show_outcome(console, status, done)
@@ -111,7 +148,9 @@ def _conclude(console: "Console", label: str, done: "LaunchResult", on_end: str 
     return exit_status
 
 
-def _tell(status: "SweepStatus", done: "LaunchResult", exit_status: int, on_end: str | None) -> None:
+def _tell(
+    status: "SweepStatus", done: "LaunchResult", exit_status: int, on_end: str | None
+) -> None:
     """Tell the outside that the sweep has ended, where this launch has seen it end."""
     from orchestrator.launch.on_end import fire, outcome
 
@@ -129,14 +168,24 @@ def _send_controller(sweep: "Sweep", executor: str, cluster: str | None) -> None
     from orchestrator.store.locks import launcher_lock
 
     if choose_executor(executor) != "slurm":
-        raise UsageError("--controller is a SLURM job and needs --executor slurm; on this machine a launch waits by itself")
-    asked, usual = sweep.spec.resources, choose_cluster(load_clusters(), ask_controller().cluster, cluster)
-    where = {key: getattr(asked, key) or getattr(usual, key) for key in ("partition", "account", "qos")}
+        raise UsageError(
+            "--controller is a SLURM job and needs --executor slurm; on this machine a launch waits by itself"
+        )
+    asked, usual = (
+        sweep.spec.resources,
+        choose_cluster(load_clusters(), ask_controller().cluster, cluster),
+    )
+    where = {
+        key: getattr(asked, key) or getattr(usual, key) for key in ("partition", "account", "qos")
+    }
     words = [word for word in sys.argv[1:] if word != "--controller"]
     Places.root.create()
     with launcher_lock(Places.root):  # or it would only find out when it starts
         folder = Places.root.sweep(sweep.label).launches
         name = f"sweep-controller-{sweep.label}"
         job_id = submit_controller(folder, name, [*words, "--wait", "--executor", "slurm"], where)
-    print(f"controller is SLURM job {job_id}: it plans, submits and waits; scancel {job_id} ends it and leaves the runs alone")
+    print(
+        f"controller is SLURM job {job_id}: it plans, submits and waits; scancel {job_id} ends it "
+        f"and leaves the runs alone"
+    )
     print(f"its output: {near(folder / f'controller-{job_id}.out')}")

@@ -1,6 +1,8 @@
-"""The `sweep` command: parses, calls one function, prints. All texts and exit statuses are made in this package.
+"""The `sweep` command: parses, calls one function, prints. All texts and exit statuses are made in
+this package.
 
-0 done · 1 something failed · 2 bad usage or spec · 75 another launcher holds the root · 130 interrupted
+0 done · 1 something failed · 2 bad usage or spec · 75 another launcher holds the root · 130
+interrupted
 """
 
 import gc
@@ -22,9 +24,13 @@ from orchestrator.store.root import Root
 
 INTERRUPTED = 130
 _NEW_OBJECTS_BEFORE_GC = 100_000
-"""Rows of thousands of runs are no garbage: at Python's own 700 the search for some takes a tenth of `sweep status`."""
+"""Rows of thousands of runs are no garbage: at Python's own 700 the search for some takes a tenth
+of `sweep status`.
+"""
 
-_ParserError: Any = typer.BadParameter.__base__  # click's UsageError, wherever this typer has it from
+_ParserError: Any = (
+    typer.BadParameter.__base__
+)  # click's UsageError, wherever this typer has it from
 COMMANDS = (
     launch.launch,
     inspect.status,
@@ -56,8 +62,12 @@ data_app.command("fetch")(maintenance.fetch)
 
 @app.callback()
 def _places(
-    root: Annotated[Path, typer.Option(envvar="SWEEP_ROOT", help="Folder of all sweeps and runs.")] = Path("sweep-runs"),
-    db: Annotated[str, typer.Option(envvar="SWEEP_DB", help="Database: a path or a URL.")] = "results.db",
+    root: Annotated[
+        Path, typer.Option(envvar="SWEEP_ROOT", help="Folder of all sweeps and runs.")
+    ] = Path("sweep-runs"),
+    db: Annotated[
+        str, typer.Option(envvar="SWEEP_DB", help="Database: a path or a URL.")
+    ] = "results.db",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     Places.root, Places.db, Places.debug = Root(root.absolute()), db, debug
@@ -68,7 +78,9 @@ def main() -> None:
     gc.set_threshold(_NEW_OBJECTS_BEFORE_GC)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that knows ASCII alone gets question marks
+            stream.reconfigure(
+                errors="replace"
+            )  # a terminal that knows ASCII alone gets question marks
     try:
         _check_text([*sys.argv[1:], str(Path.cwd())])
         sys.exit(app(args=globals_first(sys.argv[1:]), prog_name="sweep", standalone_mode=False))
@@ -86,7 +98,9 @@ def main() -> None:
     except OSError as error:
         if Places.debug:
             raise
-        _complain(f"{error.filename or 'a file'}: {error.strerror or error}; nothing else was touched")
+        _complain(
+            f"{error.filename or 'a file'}: {error.strerror or error}; nothing else was touched"
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -94,7 +108,8 @@ def main() -> None:
         if Places.debug:
             raise
         _complain(
-            f"{type(error).__name__}: {error}; this is a bug of ours: run it again with `sweep --debug ...` and report it"
+            f"{type(error).__name__}: {error}; this is a bug of ours: run it again with `sweep "
+            f"--debug ...` and report it"
         )
         sys.exit(1)
 
@@ -113,7 +128,9 @@ def _check_text(words: Sequence[str]) -> None:
 
 
 def _explain(error: Any) -> None:
-    """Print what the parser of options found wrong; for a command without a word the help, which it has printed."""
+    """Print what the parser of options found wrong; for a command without a word the help, which it
+    has printed.
+    """
     said = error.format_message().strip().rstrip(".").replace("\n", " ")
     if said:
         where = error.ctx.command_path if error.ctx else "sweep"

@@ -12,20 +12,36 @@ _SHOWN = 20
 
 
 def cancel(
-    sweeps: Annotated[list[str] | None, typer.Argument(help="Which sweeps; runs that others ask for too are spared.")] = None,
-    only: Annotated[str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")] = None,
-    run: Annotated[list[str] | None, typer.Option(help="Only this run, by its first digits; repeat for more.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be cancelled.")] = False,
+    sweeps: Annotated[
+        list[str] | None,
+        typer.Argument(help="Which sweeps; runs that others ask for too are spared."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")
+    ] = None,
+    run: Annotated[
+        list[str] | None, typer.Option(help="Only this run, by its first digits; repeat for more.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be cancelled.")
+    ] = False,
 ) -> None:
-    """Stop runs and their jobs, and start none of them again until a launch asks with --retry cancelled."""
+    """Stop runs and their jobs, and start none of them again until a launch asks with --retry
+    cancelled.
+    """
     from orchestrator.launch.cancel import Choice, cancel_runs, find
     from orchestrator.slurm.queue import look_at_queue
 
     queue = look_at_queue(Places.root)
-    run_ids = [Places.root.find_run(prefix).run_id for text in run or [] for prefix in text.split(",")]
+    run_ids = [
+        Places.root.find_run(prefix).run_id for text in run or [] for prefix in text.split(",")
+    ]
     found = find(Places.root, Choice(sweeps or [], names(only), run_ids), queue)
     if found.spared:
-        print(f"spared {len(found.spared)} runs that {', '.join(found.wanted_by)} asks for too; name it as well to cancel them")
+        print(
+            f"spared {len(found.spared)} runs that {', '.join(found.wanted_by)} asks for too; "
+            f"name it as well to cancel them"
+        )
     if found.over:
         print(f"left {len(found.over)} runs that have ended")
     if dry_run:
@@ -36,7 +52,9 @@ def cancel(
 
 
 def clean(
-    encoders: Annotated[bool, typer.Option("--encoders", help="Kept encoders of completed runs too.")] = False,
+    encoders: Annotated[
+        bool, typer.Option("--encoders", help="Kept encoders of completed runs too.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
 ) -> None:
     """Free space that no result needs; results, events and plans stay."""
@@ -51,11 +69,15 @@ def clean(
             print(f"{one.size_bytes / 1e6:9.2f} MB  {one.why}  {near(one.path)}")
             if not dry_run:
                 remove(one)
-    print(f"{sum(one.size_bytes for one in found) / 1e6:9.2f} MB  {'would be freed' if dry_run else 'freed'}")
+    print(
+        f"{sum(one.size_bytes for one in found) / 1e6:9.2f} MB  {'would be freed' if dry_run else 'freed'}"
+    )
 
 
 def rebuild(
-    verify: Annotated[bool, typer.Option("--verify", help="Change nothing; compare the database with the files.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Change nothing; compare the database with the files.")
+    ] = False,
 ) -> None:
     """Make results.db again from the run folders, or prove that both hold the same."""
     if not verify:
@@ -70,7 +92,9 @@ def rebuild(
     for one in differences[:_SHOWN]:
         print(f"{one.what}: {one.kind}")
     if differences:
-        print(f"{len(differences)} of {compared} runs and sweeps differ; make the database again with: sweep rebuild")
+        print(
+            f"{len(differences)} of {compared} runs and sweeps differ; make the database again with: sweep rebuild"
+        )
         raise typer.Exit(1)
     print(f"{named(Places.db)} and the files hold the same: {compared} runs and sweeps")
 

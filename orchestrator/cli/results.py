@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 
 
 def report(
-    sweeps: Annotated[list[str] | None, typer.Argument(help="Use only runs of these sweeps; all where left out.")] = None,
+    sweeps: Annotated[
+        list[str] | None, typer.Argument(help="Use only runs of these sweeps; all where left out.")
+    ] = None,
     table: Annotated[str, typer.Option(help="Which table, e.g. mlp_norm or norm.")] = "",
     setting: Annotated[
-        str | None, typer.Option(help="Which setting; else that of the newest sweep which feeds the table.")
+        str | None,
+        typer.Option(help="Which setting; else that of the newest sweep which feeds the table."),
     ] = None,
     format_: Annotated[str, typer.Option("--format", help="text, md, csv or json.")] = "text",
-    layout: Annotated[str, typer.Option(help="rows, or matrix: as the paper prints table norm (text).")] = "rows",
+    layout: Annotated[
+        str, typer.Option(help="rows, or matrix: as the paper prints table norm (text).")
+    ] = "rows",
     out: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
 ) -> None:
     """Rebuild a paper's table beside the published numbers; text also draws its figure."""
@@ -42,7 +47,13 @@ def report(
         collected()
         built = rebuild(Places.db, table, setting, sweeps or ())
         text = LAYOUTS[layout](built) if format_ == "text" else FORMATS[format_](built)
-    except (UnknownTableError, UnknownSettingError, UnknownSweepError, NoDatabaseError, NoMatrixError) as error:
+    except (
+        UnknownTableError,
+        UnknownSettingError,
+        UnknownSweepError,
+        NoDatabaseError,
+        NoMatrixError,
+    ) as error:
         raise UsageError(str(error)) from None
     if out is not None:
         write_out(out, f"{text}\n".encode())
@@ -52,7 +63,10 @@ def report(
         try:
             print(f"figure: {near(_figure(built, out))}")
         except PermissionError as error:  # the root of somebody who lets us read
-            print(f"warning: no figure, {error.filename} cannot be written; --out FILE puts both elsewhere", file=sys.stderr)
+            print(
+                f"warning: no figure, {error.filename} cannot be written; --out FILE puts both elsewhere",
+                file=sys.stderr,
+            )
 
 
 def _figure(built: "Table", out: Path | None) -> Path:

@@ -1,7 +1,9 @@
-"""Moves what the run folders say into results.db. Idempotent: a pass cut short anywhere is made good by the next.
+"""Moves what the run folders say into results.db. Idempotent: a pass cut short anywhere is made
+good by the next.
 
-One pass is one transaction: the new event lines of every attempt and the cursor up to which they were read are committed
-together. Runs that have ended are skipped while their folder has not changed. Nothing here changes a run or a job.
+One pass is one transaction: the new event lines of every attempt and the cursor up to which they
+were read are committed together. Runs that have ended are skipped while their folder has not
+changed. Nothing here changes a run or a job.
 """
 
 import fcntl
@@ -79,7 +81,9 @@ def _is_busy(error: OperationalError) -> bool:
 
 
 def _not_written(error: DatabaseError) -> StoreError:
-    return StoreError(f"the database cannot be written: {cause(error)}; no run is affected, the next pass catches up")
+    return StoreError(
+        f"the database cannot be written: {cause(error)}; no run is affected, the next pass catches up"
+    )
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,10 @@ class _Pass:
         self._forget_all_but(schema.runs, "run_id", {run.run_id for run in runs})
         self._forget_all_but(schema.sweeps, "label", {sweep.path.name for sweep in sweeps})
         if self.queue.answered_at is not None:
-            self.writer.upsert(schema.roots, [{"path": str(self.root.path), "slurm_answered_at": self.queue.answered_at}])
+            self.writer.upsert(
+                schema.roots,
+                [{"path": str(self.root.path), "slurm_answered_at": self.queue.answered_at}],
+            )
         for sweep in sweeps:
             plan = self._read(sweep.plan)
             if plan is not None:
@@ -126,10 +133,14 @@ class _Pass:
             self._look_at(changed[start : start + _RUNS_AT_ONCE])
 
     def _forget_all_but(self, table: Table, name: str, there: set[str]) -> None:
-        """Drop what the database has of this root and whose folder was deleted: the files are the truth."""
+        """Drop what the database has of this root and whose folder was deleted: the files are the
+        truth.
+        """
         (key,) = table.primary_key
         ours = select(key, table.c[name]).where(table.c.root == str(self.root.path))
-        gone = [number for number, known in self.connection.execute(ours).all() if known not in there]
+        gone = [
+            number for number, known in self.connection.execute(ours).all() if known not in there
+        ]
         for number in gone:
             self.connection.execute(delete(table).where(key == number))
 
@@ -141,7 +152,9 @@ class _Pass:
             return None
 
     def _may_have_changed(self, run: RunFolder, known: _Known) -> bool:
-        """Tell whether a run needs a look: its folder changed, or its state hangs on a process or a job."""
+        """Tell whether a run needs a look: its folder changed, or its state hangs on a process or a
+        job.
+        """
         stamp = _stamp(run, known.attempt)
         if stamp == known.stamp == _UNTOUCHED and self._waits_as_before(run.run_id, known):
             return False
@@ -149,38 +162,69 @@ class _Pass:
         return stamp != known.stamp or known.state in ACTIVE or asked
 
     def _waits_as_before(self, run_id: str, known: _Known) -> bool:
-        """Tell whether its job waits for what it waited for: thousands do, and nothing is to be written of them."""
+        """Tell whether its job waits for what it waited for: thousands do, and nothing is to be
+        written of them.
+        """
         facts = self.queue.live.get(run_id)
         if facts is None or facts.word != "PENDING":
             return False
-        return (known.state, known.job_id, known.queue_reason) == (State.SUBMITTED, facts.job_id, facts.reason or None)
+        return (known.state, known.job_id, known.queue_reason) == (
+            State.SUBMITTED,
+            facts.job_id,
+            facts.reason or None,
+        )
 
     def _known_runs(self) -> dict[str, _Known]:
         columns = (
-            schema.runs.c[name] for name in ("run_id", "run_number", "state", "attempt", "stamp", "job_id", "queue_reason")
+            schema.runs.c[name]
+            for name in (
+                "run_id",
+                "run_number",
+                "state",
+                "attempt",
+                "stamp",
+                "job_id",
+                "queue_reason",
+            )
         )
-        return {run_id: _Known(*facts) for run_id, *facts in self.connection.execute(select(*columns)).all()}
+        return {
+            run_id: _Known(*facts)
+            for run_id, *facts in self.connection.execute(select(*columns)).all()
+        }
 
     def _sweep(self, plan: dict[str, Any]) -> None:
         known = self.connection.execute(
-            select(schema.sweeps.c.id, schema.sweeps.c.launched_at).where(schema.sweeps.c.label == plan["label"])
+            select(schema.sweeps.c.id, schema.sweeps.c.launched_at).where(
+                schema.sweeps.c.label == plan["label"]
+            )
         ).first()
         if known is not None and known.launched_at == plan["launched_at"]:
             return
         if known is not None:
             self.connection.execute(delete(schema.sweeps).where(schema.sweeps.c.id == known.id))
         row = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at")}
-        row |= {key: json.dumps(plan[key]) for key in ("baseline", "tables", "overrides")} | {"root": str(self.root.path)}
+        row |= {key: json.dumps(plan[key]) for key in ("baseline", "tables", "overrides")} | {
+            "root": str(self.root.path)
+        }
         sweep_id = self.writer.insert_one(schema.sweeps, row)
         variants = [
-            {"sweep_id": sweep_id, "position": i, "name": variant["name"], "overrides": json.dumps(variant["overrides"])}
+            {
+                "sweep_id": sweep_id,
+                "position": i,
+                "name": variant["name"],
+                "overrides": json.dumps(variant["overrides"]),
+            }
             for i, variant in enumerate(plan["variants"])
         ]
         self.writer.insert(schema.variants, variants)
-        self.writer.insert(schema.sweep_runs, [{"sweep_id": sweep_id, **run} for run in plan["runs"]])
+        self.writer.insert(
+            schema.sweep_runs, [{"sweep_id": sweep_id, **run} for run in plan["runs"]]
+        )
 
     def _new_run(self, run: RunFolder) -> DatabaseRow | None:
-        """Return the row of a run that is seen for the first time; one with attempts gets its results in the same pass."""
+        """Return the row of a run that is seen for the first time; one with attempts gets its
+        results in the same pass.
+        """
         stamp, description = _stamp(run, 0), self._read(run.description)
         if description is None:
             return None
@@ -190,9 +234,13 @@ class _Pass:
         known = self._known_attempts([run_number for _, run_number in runs])
         read: list[RunRows] = []
         for run, run_number in runs:
-            stamp = _stamp(run, max((attempt.number for attempt in run.attempts()), default=0))  # before what it stands for
+            stamp = _stamp(
+                run, max((attempt.number for attempt in run.attempts()), default=0)
+            )  # before what it stands for
             try:
-                rows = read_run(run, run_number, known.get(run_number, {}), self.queue, self.writer.metrics)
+                rows = read_run(
+                    run, run_number, known.get(run_number, {}), self.queue, self.writer.metrics
+                )
             except DamagedFileError as error:  # the other runs are none the worse
                 self.damaged.append(str(error))
             else:
@@ -205,16 +253,20 @@ class _Pass:
 
     def _known_attempts(self, numbers: Sequence[int]) -> dict[int, dict[int, DatabaseRow]]:
         known: dict[int, dict[int, DatabaseRow]] = {}
-        rows = self.connection.execute(select(schema.attempts).where(schema.attempts.c.run_number.in_(numbers))).mappings()
+        rows = self.connection.execute(
+            select(schema.attempts).where(schema.attempts.c.run_number.in_(numbers))
+        ).mappings()
         for row in rows:
             known.setdefault(row["run_number"], {})[row["number"]] = dict(row)
         return known
 
 
 def _is_settled(rows: RunRows, stamp: str) -> bool:
-    """Tell whether the folder's stamp says it all: a shared file system may show a result before the end of its log.
+    """Tell whether the folder's stamp says it all: a shared file system may show a result before
+    the end of its log.
 
-    A stamp of just now does not: clocks of file systems are coarse, and the next change may leave it as it is.
+    A stamp of just now does not: clocks of file systems are coarse, and the next change may leave
+    it as it is.
     """
     if stamp != _UNTOUCHED and max(map(int, stamp.split())) > time.time_ns() - _COARSEST_NS:
         return False
@@ -226,7 +278,8 @@ def _stamp(run: RunFolder, newest: int) -> str:
 
     Args:
         run: its folder.
-        newest: the number of its newest attempt, as far as is known; 0 for none. Listing the folder would take as long again.
+        newest: the number of its newest attempt, as far as is known; 0 for none. Listing the folder
+            would take as long again.
     """
     folder = os.fspath(run.path)
     attempts = _modified(f"{folder}/attempts")

@@ -26,7 +26,9 @@ _MARKS = {"meta": {"key", "value"}, "runs": {"run_id", "root"}}
 """Columns by which a database of ours is known, of whatever version."""
 
 _LOCAL = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536")
-"""A lost tail of the index costs nothing, since it is collected again: NORMAL keeps it consistent without more syncs."""
+"""A lost tail of the index costs nothing, since it is collected again: NORMAL keeps it consistent
+without more syncs.
+"""
 _SHARED = ("journal_mode=DELETE", "synchronous=FULL", "foreign_keys=ON")
 """WAL needs memory that all readers share, which machines do not (sqlite.org/wal.html)."""
 
@@ -46,17 +48,23 @@ def open_database(where: str) -> Engine:
     try:
         if version_in(where) is None:
             with writing(engine) as connection:
-                if schema_version(connection, where) is None:  # another process may have been faster
+                if (
+                    schema_version(connection, where) is None
+                ):  # another process may have been faster
                     create_tables(connection)
         with engine.connect() as connection:
             _check_version(schema_version(connection, where), where)
     except DatabaseError as error:
-        raise StoreError(f"{named(where)}: {cause(error)}; {_REMEDY[engine.dialect.name]}") from None
+        raise StoreError(
+            f"{named(where)}: {cause(error)}; {_REMEDY[engine.dialect.name]}"
+        ) from None
     return engine
 
 
 def version_in(where: str) -> str | None:
-    """Return what `schema_version` does, of a database as it lies there: not even its journal mode is set."""
+    """Return what `schema_version` does, of a database as it lies there: not even its journal mode
+    is set.
+    """
     engine = _engine(where)
     try:
         with engine.connect() as connection:
@@ -80,12 +88,23 @@ def connect_unchecked(where: str) -> Engine:
 
 def _engine(where: str) -> Engine:
     try:
-        url = make_url(where) if "://" in where else URL.create("sqlite", database=str(Path(where).absolute()))
+        url = (
+            make_url(where)
+            if "://" in where
+            else URL.create("sqlite", database=str(Path(where).absolute()))
+        )
         if not where or url.get_backend_name() not in _BACKENDS:
-            raise UsageError(f"--db {named(where)!r}: no such database is supported; allowed: a path, {_ALLOWED}")
-        engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S} if url.get_backend_name() == "sqlite" else {})
+            raise UsageError(
+                f"--db {named(where)!r}: no such database is supported; allowed: a path, {_ALLOWED}"
+            )
+        engine = create_engine(
+            url,
+            connect_args={"timeout": _BUSY_TIMEOUT_S} if url.get_backend_name() == "sqlite" else {},
+        )
     except ArgumentError:
-        raise UsageError(f"--db {where!r} is neither a path nor a URL; allowed: a path, {_ALLOWED}") from None
+        raise UsageError(
+            f"--db {where!r} is neither a path nor a URL; allowed: a path, {_ALLOWED}"
+        ) from None
     except ModuleNotFoundError as error:
         raise UsageError(
             f"--db {named(where)!r} needs the Python package {error.name!r}, which is not installed; "
@@ -113,15 +132,22 @@ def schema_version(connection: Connection, where: str) -> str | None:
     """Return the version of our tables in a database; None where it has no tables at all.
 
     Raises:
-        StoreError: its tables are another program's, which nobody wants mixed with ours or dropped by a rebuild.
+        StoreError: its tables are another program's, which nobody wants mixed with ours or dropped
+            by a rebuild.
     """
     names = inspect(connection).get_table_names()
-    ours = all(columns <= _columns(connection, name) for name, columns in _MARKS.items()) if "meta" in names else False
+    ours = (
+        all(columns <= _columns(connection, name) for name, columns in _MARKS.items())
+        if "meta" in names
+        else False
+    )
     query = select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
     found: str | None = connection.scalar(query) if ours else None
     if names and found is None:
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-        raise StoreError(f"{named(where)}: holds the tables of another program ({shown}); choose another --db")
+        raise StoreError(
+            f"{named(where)}: holds the tables of another program ({shown}); choose another --db"
+        )
     return found
 
 
@@ -132,7 +158,8 @@ def _columns(connection: Connection, table: str) -> set[str]:
 
 @contextmanager
 def writing(engine: Engine, foreign_keys: bool = True) -> Iterator[Connection]:
-    """Hold one transaction that writes, from its first moment: what it reads cannot change under it.
+    """Hold one transaction that writes, from its first moment: what it reads cannot change under
+    it.
 
     Raises:
         OperationalError: somebody else writes, longer than the time limit.
@@ -151,13 +178,17 @@ def create_tables(connection: Connection) -> None:
 
 
 def shared_warning(where: str) -> str | None:
-    """Say what is at risk where the database lies on a network file system; None where it does not, or is no file."""
+    """Say what is at risk where the database lies on a network file system; None where it does not,
+    or is no file.
+    """
     kind = filesystem_of(Path(where))
     if "://" in where or not kind.is_network:
         return None
     return (
-        f"{where} lies on a network file system ({kind.kind}): SQLite's locks are not reliable there, so it is used without "
-        "write-ahead log, and more slowly; use it from one machine at a time, or set --db to a local disk. Results are safe: "
+        f"{where} lies on a network file system ({kind.kind}): SQLite's locks are not reliable "
+        f"there, so it is used without "
+        "write-ahead log, and more slowly; use it from one machine at a time, or set --db to a "
+        "local disk. Results are safe: "
         "it can be made again from the runs"
     )
 
@@ -166,7 +197,9 @@ def _pragmas(url: URL) -> Callable[[Any, Any], None]:
     pragmas = _SHARED if url.database and filesystem_of(Path(url.database)).is_network else _LOCAL
 
     def set_pragmas(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # sqlite3 would begin late, and commit before it drops a table
+        connection.isolation_level = (
+            None  # sqlite3 would begin late, and commit before it drops a table
+        )
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
         if url.database:
@@ -183,7 +216,9 @@ def _make_file(url: URL) -> None:
 
 
 def _hand_down_group(file: Path) -> None:
-    """Give the files beside a database its group; SQLite gives them its mode, but leaves the group to the folder."""
+    """Give the files beside a database its group; SQLite gives them its mode, but leaves the group
+    to the folder.
+    """
     for suffix in ("-wal", "-shm"):
         with suppress(OSError):  # they need not be there, and may be another user's
             os.chown(f"{file}{suffix}", -1, file.stat().st_gid)

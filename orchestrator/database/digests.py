@@ -1,6 +1,8 @@
-"""A digest of everything that results.db holds of each run and sweep, by their own names: equal content, equal digest.
+"""A digest of everything that results.db holds of each run and sweep, by their own names: equal
+content, equal digest.
 
-Row numbers and the collector's bookkeeping are left out, since they depend on the order in which things came in.
+Row numbers and the collector's bookkeeping are left out, since they depend on the order in which
+things came in.
 """
 
 import hashlib
@@ -9,14 +11,26 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from orchestrator.database.schema import attempts, evaluations, metrics, points, runs, summaries, sweep_runs, sweeps, variants
+from orchestrator.database.schema import (
+    attempts,
+    evaluations,
+    metrics,
+    points,
+    runs,
+    summaries,
+    sweep_runs,
+    sweeps,
+    variants,
+)
 
 _BOOKKEEPING = {"id", "run_number", "sweep_id", "stamp"}
 
 
 def digests(connection: Connection) -> dict[str, str]:
     """Return "run <id>" or "sweep <label>" → sha256 of its rows."""
-    names = {number: name for name, number in connection.execute(select(metrics.c.name, metrics.c.id))}
+    names = {
+        number: name for name, number in connection.execute(select(metrics.c.name, metrics.c.id))
+    }
     found = {}
     for run_number, run_id in connection.execute(select(runs.c.run_number, runs.c.run_id)).all():
         found[f"run {run_id}"] = _digest(_run_rows(connection, run_number, names))
@@ -32,7 +46,9 @@ def _run_rows(connection: Connection, run_number: int, names: dict[int, str]) ->
     series = (points.c.step, points.c.attempt, points.c.value, points.c.non_finite)
     for metric, name in sorted(names.items(), key=lambda item: item[1]):
         of_metric = (points.c.run_number == run_number) & (points.c.metric == metric)
-        rows = connection.execute(select(*series).where(of_metric).order_by(points.c.step, points.c.attempt)).all()
+        rows = connection.execute(
+            select(*series).where(of_metric).order_by(points.c.step, points.c.attempt)
+        ).all()
         if rows:
             yield name
             yield from rows

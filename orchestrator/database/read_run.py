@@ -22,7 +22,9 @@ Point = tuple[int, int, int, int, float | None, str | None]
 
 @dataclass
 class RunRows:
-    """What a look at a run's folder found: the columns of its row that change, and rows of the tables below it."""
+    """What a look at a run's folder found: the columns of its row that change, and rows of the
+    tables below it.
+    """
 
     run: DatabaseRow = field(default_factory=dict)
     attempts: list[DatabaseRow] = field(default_factory=list)
@@ -49,14 +51,19 @@ def new_run(description: Mapping[str, Any], root: str, stamp: str) -> DatabaseRo
 
 
 def read_run(
-    run: RunFolder, run_number: int, known: Mapping[int, DatabaseRow], queue: Queue, metric_number: Mapping[str, int]
+    run: RunFolder,
+    run_number: int,
+    known: Mapping[int, DatabaseRow],
+    queue: Queue,
+    metric_number: Mapping[str, int],
 ) -> RunRows:
     """Read what is new in a run's folder.
 
     Args:
         run: the folder.
         run_number: of the run's row.
-        known: the rows of its attempts as they stand, by attempt number; their cursors say what was read.
+        known: the rows of its attempts as they stand, by attempt number; their cursors say what was
+            read.
         queue: what the scheduler says.
         metric_number: has a number for every name.
 
@@ -72,14 +79,18 @@ def read_run(
         rows.attempts.append(row)
     done = (read_json(run.attempt(where.attempt).done) if where.attempt else None) or {}
     rows.summaries = [{"run_number": run_number, **row} for row in _summaries(done)]
-    rows.evaluations = [{"run_number": run_number, **row} for one in run.evaluations() for row in _accuracies(one)]
+    rows.evaluations = [
+        {"run_number": run_number, **row} for one in run.evaluations() for row in _accuracies(one)
+    ]
     rows.run = {
         "of_run": run_number,
         "state": where.state.value,
         "reason": where.reason,
         "outcome": where.outcome,
         "attempt": where.attempt,
-        "step": done["step"] if done else max((row["last_step"] or 0 for row in rows.attempts), default=None),
+        "step": done["step"]
+        if done
+        else max((row["last_step"] or 0 for row in rows.attempts), default=None),
         "total_steps": total_steps,
         "wall_s": done.get("wall_s"),
         "disk_bytes": done.get("disk_bytes"),
@@ -93,14 +104,21 @@ def _job(queue: Queue, run_id: str) -> DatabaseRow:
     facts = queue.live.get(run_id) or queue.unknown.get(run_id)
     if facts is None:
         return dict.fromkeys(("job_id", "queue_reason", "node", "submitted_at"))
-    named = {"job_id": facts.job_id, "queue_reason": facts.reason, "node": facts.node, "submitted_at": facts.submitted_at}
+    named = {
+        "job_id": facts.job_id,
+        "queue_reason": facts.reason,
+        "node": facts.node,
+        "submitted_at": facts.submitted_at,
+    }
     return {name: value or None for name, value in named.items()}
 
 
 def _read_attempt(
     attempt: AttemptFolder, row: DatabaseRow, points: list[Point], metric_number: Mapping[str, int]
 ) -> int | None:
-    """Read the new records of an attempt into its row and `points`; return the run's steps where they are told."""
+    """Read the new records of an attempt into its row and `points`; return the run's steps where
+    they are told.
+    """
     row |= _claim(attempt)
     reader = RecordReader(attempt.events, Cursor(row["events_segment"], row["events_offset"]))
     total_steps = None
@@ -112,7 +130,11 @@ def _read_attempt(
             key = row["run_number"], record["step"], attempt.number
             points += [_point(metric_number[name], *key, value) for name, value in values.items()]
         elif kind == "start":
-            row |= {"first_step": record["step"], "exact": record["exact"], "origin": json.dumps(record["origin"])}
+            row |= {
+                "first_step": record["step"],
+                "exact": record["exact"],
+                "origin": json.dumps(record["origin"]),
+            }
             row["last_step"] = max(row["last_step"] or 0, record["step"])
             total_steps = record["total_steps"]
         elif kind == "end":
@@ -132,7 +154,13 @@ def _point(metric: int, run_number: int, step: int, attempt: int, value: float) 
 
 def _empty_attempt(run_number: int, number: int) -> DatabaseRow:
     row: DatabaseRow = {column.name: None for column in schema.attempts.columns}
-    return row | {"run_number": run_number, "number": number, "events_segment": 0, "events_offset": 0, "skipped_lines": 0}
+    return row | {
+        "run_number": run_number,
+        "number": number,
+        "events_segment": 0,
+        "events_offset": 0,
+        "skipped_lines": 0,
+    }
 
 
 def _claim(attempt: AttemptFolder) -> DatabaseRow:
@@ -153,7 +181,11 @@ def _claim(attempt: AttemptFolder) -> DatabaseRow:
 def _summaries(done: Mapping[str, Any]) -> Iterator[DatabaseRow]:
     for moment in ("initial", "final"):
         for name, value in done.get(moment, {}).items():
-            yield {"moment": moment, "name": name, "value": float(value) if isfinite(float(value)) else None}
+            yield {
+                "moment": moment,
+                "name": name,
+                "value": float(value) if isfinite(float(value)) else None,
+            }
 
 
 def _accuracies(one: Mapping[str, Any]) -> Iterator[DatabaseRow]:

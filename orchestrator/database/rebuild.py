@@ -1,7 +1,8 @@
 """Makes results.db again from the run folders, and proves that both hold the same.
 
-The tables are dropped, created and filled in one transaction: readers see the old content until all of the new is there, and
-a rebuild that dies changes nothing. A copy of the old database is kept where it knows runs whose folders cannot be seen.
+The tables are dropped, created and filled in one transaction: readers see the old content until all
+of the new is there, and a rebuild that dies changes nothing. A copy of the old database is kept
+where it knows runs whose folders cannot be seen.
 """
 
 import os
@@ -18,7 +19,15 @@ from sqlalchemy.exc import DatabaseError
 from byol_core.files import create_file, remove_tree
 from orchestrator.database import schema
 from orchestrator.database.collect import collect, collect_into
-from orchestrator.database.connect import cause, connect_unchecked, create_tables, named, open_database, version_in, writing
+from orchestrator.database.connect import (
+    cause,
+    connect_unchecked,
+    create_tables,
+    named,
+    open_database,
+    version_in,
+    writing,
+)
 from orchestrator.database.digests import digests
 from orchestrator.errors import StoreError
 from orchestrator.store.jobs import Queue
@@ -48,7 +57,9 @@ class Rebuilt:
 
 @dataclass(frozen=True)
 class Difference:
-    """A run or sweep that database and files do not tell alike; `kind` is `differs`, `only in the database` or `… files`."""
+    """A run or sweep that database and files do not tell alike; `kind` is `differs`, `only in the
+    database` or `… files`.
+    """
 
     what: str
     kind: str
@@ -67,17 +78,27 @@ def rebuild(where: str, root: Root, queue: Queue) -> Rebuilt:
         version_in(where)  # refuses another program's
         with engine.connect() as connection:
             known = _known_runs(connection)
-        missing = sorted(run_id for run_id, home in known.items() if not Root(Path(home)).run(run_id).path.exists())
+        missing = sorted(
+            run_id
+            for run_id, home in known.items()
+            if not Root(Path(home)).run(run_id).path.exists()
+        )
         if missing:
             kept = _copy(engine, where)
         with writing(engine, foreign_keys=False) as connection:
             _drop_tables(connection)
             create_tables(connection)
             roots = {str(root.path), *known.values()}
-            damaged = [one for home in sorted(roots) for one in collect_into(Root(Path(home)), connection, queue)]
+            damaged = [
+                one
+                for home in sorted(roots)
+                for one in collect_into(Root(Path(home)), connection, queue)
+            ]
             runs = connection.execute(text("SELECT count(*) FROM runs")).scalar_one()
     except DatabaseError as error:
-        raise StoreError(f"{named(where)}: cannot be rebuilt: {cause(error)}; it is as it was") from None
+        raise StoreError(
+            f"{named(where)}: cannot be rebuilt: {cause(error)}; it is as it was"
+        ) from None
     finally:
         engine.dispose()
     return Rebuilt(runs, kept, missing, damaged, time.monotonic() - started_s)
@@ -98,7 +119,11 @@ def verify(where: str, root: Root, queue: Queue) -> tuple[int, list[Difference]]
     homes = _roots(engine, root)
     for home in homes:
         collect(home, engine, queue, wait=True)
-    folder = Path(tempfile.mkdtemp(prefix=".sweep-verify-", dir=None if "://" in where else Path(where).absolute().parent))
+    folder = Path(
+        tempfile.mkdtemp(
+            prefix=".sweep-verify-", dir=None if "://" in where else Path(where).absolute().parent
+        )
+    )
     try:
         fresh = open_database(str(folder / "fresh.db"))
         for home in homes:
@@ -113,7 +138,11 @@ def verify(where: str, root: Root, queue: Queue) -> tuple[int, list[Difference]]
 
 def _differences(found: dict[str, str], expected: dict[str, str]) -> Sequence[Difference]:
     kinds = {
-        name: "only in the database" if name not in expected else "only in the files" if name not in found else "differs"
+        name: "only in the database"
+        if name not in expected
+        else "only in the files"
+        if name not in found
+        else "differs"
         for name in found.keys() | expected.keys()
         if found.get(name) != expected.get(name)
     }
@@ -127,11 +156,19 @@ def _roots(engine: Engine, root: Root) -> list[Root]:
 
 
 def _known_runs(connection: Connection) -> dict[str, str]:
-    """Return run id → root, from a database of any version; nothing from one that has no such table."""
-    columns = {column["name"] for column in inspect(connection).get_columns("runs")} if _has(connection, "runs") else set()
+    """Return run id → root, from a database of any version; nothing from one that has no such
+    table.
+    """
+    columns = (
+        {column["name"] for column in inspect(connection).get_columns("runs")}
+        if _has(connection, "runs")
+        else set()
+    )
     if not {"run_id", "root"} <= columns:
         return {}
-    return {row.run_id: row.root for row in connection.execute(text("SELECT run_id, root FROM runs"))}
+    return {
+        row.run_id: row.root for row in connection.execute(text("SELECT run_id, root FROM runs"))
+    }
 
 
 def _has(connection: Connection, table: str) -> bool:
@@ -140,27 +177,38 @@ def _has(connection: Connection, table: str) -> bool:
 
 def _drop_tables(connection: Connection) -> None:
     """Drop the tables of our names; what else is there is not ours."""
-    quote, is_file = connection.dialect.identifier_preparer.quote, connection.dialect.name == "sqlite"
+    quote, is_file = (
+        connection.dialect.identifier_preparer.quote,
+        connection.dialect.name == "sqlite",
+    )
     for name in inspect(connection).get_table_names():
         if name in schema.metadata.tables:
             connection.execute(text(f"DROP TABLE {quote(name)}{'' if is_file else ' CASCADE'}"))
 
 
 def _copy(engine: Engine, where: str) -> Path | None:
-    """Keep what the files can no longer give; on another database than SQLite, keeping it is its administrator's work."""
+    """Keep what the files can no longer give; on another database than SQLite, keeping it is its
+    administrator's work.
+    """
     if engine.dialect.name != "sqlite":
         raise StoreError(
             f"{named(where)}: holds runs whose folders are missing, and only SQLite can be copied; back it up first"
         )
     copy = _free_name(Path(where), "before-rebuild")
-    os.close(create_file(copy, os.O_WRONLY))  # SQLite fills an empty file, and would leave the mode of a new one to the umask
-    with engine.connect() as connection:  # past SQLAlchemy, which would begin a transaction; VACUUM cannot be in one
+    os.close(
+        create_file(copy, os.O_WRONLY)
+    )  # SQLite fills an empty file, and would leave the mode of a new one to the umask
+    with (
+        engine.connect() as connection
+    ):  # past SQLAlchemy, which would begin a transaction; VACUUM cannot be in one
         connection.connection.cursor().execute("VACUUM INTO ?", (str(copy),))
     return copy
 
 
 def _move_away_what_is_broken(where: str) -> Path | None:
-    """Move a SQLite file that SQLite cannot read out of the way; anything else that is there is not ours to move."""
+    """Move a SQLite file that SQLite cannot read out of the way; anything else that is there is not
+    ours to move.
+    """
     path = Path(where).absolute()
     if "://" in where or not path.exists() or path.stat().st_size == 0:
         return None
@@ -180,4 +228,6 @@ def _move_away_what_is_broken(where: str) -> Path | None:
 
 
 def _free_name(path: Path, why: str) -> Path:
-    return path.absolute().with_name(f"{path.name}.{why}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1000:03d}")
+    return path.absolute().with_name(
+        f"{path.name}.{why}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1000:03d}"
+    )

@@ -1,7 +1,9 @@
-"""The tables of results.db, nothing else: the contract between the collector, which writes, and all that read.
+"""The tables of results.db, nothing else: the contract between the collector, which writes, and all
+that read.
 
-The database is an index of the run folders and can be made again from them. Times are seconds since 1970; fractions are
-in [0, 1]; JSON columns hold text. A value that is not finite is stored as null with its name in `non_finite`.
+The database is an index of the run folders and can be made again from them. Times are seconds since
+1970; fractions are in [0, 1]; JSON columns hold text. A value that is not finite is stored as null
+with its name in `non_finite`.
 """
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
@@ -10,7 +12,9 @@ VERSION = 4
 
 metadata = MetaData()
 
-meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+meta = Table(
+    "meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False)
+)
 
 roots = Table(
     "roots",
@@ -77,7 +81,12 @@ sweep_runs = Table(
     Column("sweep_id", ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True),
     Column("variant", Text, primary_key=True),
     Column("seed", Integer, primary_key=True),
-    Column("run_id", Text, nullable=False, comment="several variants may share one; not in `runs` before it is launched"),
+    Column(
+        "run_id",
+        Text,
+        nullable=False,
+        comment="several variants may share one; not in `runs` before it is launched",
+    ),
 )
 
 attempts = Table(
@@ -89,7 +98,9 @@ attempts = Table(
     Column("job_id", Text),
     Column("host", Text),
     Column("device", Text),
-    Column("gpus", Float, comment="held; a share where several runs have one GPU; null: no job told"),
+    Column(
+        "gpus", Float, comment="held; a share where several runs have one GPU; null: no job told"
+    ),
     Column("claimed_at", Float),
     Column("last_at", Float, comment="of the newest record"),
     Column("ended_at", Float),
@@ -100,12 +111,19 @@ attempts = Table(
     Column("exact", Boolean, comment="false: resumed on another machine or version"),
     Column("origin", Text, comment="JSON: commit, versions, machine"),
     Column("images_per_s", Float),
-    Column("events_segment", Integer, nullable=False, comment="of its event log; collected up to there"),
+    Column(
+        "events_segment", Integer, nullable=False, comment="of its event log; collected up to there"
+    ),
     Column("events_offset", Integer, nullable=False, comment="… and to this byte of it"),
     Column("skipped_lines", Integer, nullable=False),
 )
 
-metrics = Table("metrics", metadata, Column("id", Integer, primary_key=True), Column("name", Text, unique=True, nullable=False))
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, unique=True, nullable=False),
+)
 
 points = Table(
     "points",
@@ -123,7 +141,12 @@ summaries = Table(
     "summaries",
     metadata,
     Column("run_number", ForeignKey("runs.run_number", ondelete="CASCADE"), primary_key=True),
-    Column("moment", Text, primary_key=True, comment="initial: before the first update; final: mean over the last epoch"),
+    Column(
+        "moment",
+        Text,
+        primary_key=True,
+        comment="initial: before the first update; final: mean over the last epoch",
+    ),
     Column("name", Text, primary_key=True),
     Column("value", Float),
 )

@@ -12,7 +12,8 @@ _NO_ACCOUNTS = ("accounting_storage/none", "(null)", "")
 def check_cluster(config: Mapping[str, str]) -> Iterator[Finding]:
     """Look at name, version, commands and accounting."""
     yield ok(
-        "SLURM", f"version {config.get('SLURM_VERSION', 'unknown')}, cluster {config.get('ClusterName', 'without a name')}"
+        "SLURM",
+        f"version {config.get('SLURM_VERSION', 'unknown')}, cluster {config.get('ClusterName', 'without a name')}",
     )
     yield commands()
     yield accounting(config)
@@ -27,7 +28,11 @@ def commands() -> Finding:
         except SchedulerError as error:
             errors.append(str(error))
     if errors:
-        return fail("commands", "; ".join(errors), "use a node where all of SLURM's commands work, usually a login node")
+        return fail(
+            "commands",
+            "; ".join(errors),
+            "use a node where all of SLURM's commands work, usually a login node",
+        )
     return ok("commands", "sbatch, squeue, scontrol, scancel and sinfo answer")
 
 
@@ -36,9 +41,17 @@ def accounting(config: Mapping[str, str]) -> Finding:
     kind = config.get("AccountingStorageType", "")
     if kind in _NO_ACCOUNTS:
         text = f"none ({kind or 'not set'}): how a killed job ended is told by its files alone"
-        return warn("accounting", text, "nothing to do: runs record their own end; a job killed at once shows as lost")
+        return warn(
+            "accounting",
+            text,
+            "nothing to do: runs record their own end; a job killed at once shows as lost",
+        )
     try:
         ask("sacct", "--noheader", "--allocations", "--format=JobID", "--starttime=now-1minutes")
     except SchedulerError as error:
-        return warn("accounting", f"{kind}, but {error}", "sweeps go on without it; tell your site that slurmdbd is down")
+        return warn(
+            "accounting",
+            f"{kind}, but {error}",
+            "sweeps go on without it; tell your site that slurmdbd is down",
+        )
     return ok("accounting", f"{kind}, sacct answers")

@@ -11,7 +11,9 @@ from orchestrator.machine.filesystem import filesystem_of
 
 
 def check_database(where: str) -> list[Finding]:
-    """Look at the database that --db names: writable, of our schema version, on a disk that suits SQLite."""
+    """Look at the database that --db names: writable, of our schema version, on a disk that suits
+    SQLite.
+    """
     if "://" in where:
         return [_opened(where)]
     path = Path(where).absolute()
@@ -24,7 +26,9 @@ def disk(path: Path) -> Finding:
     text = f"{path} is on {system.kind}"
     if system.is_network:
         return warn(
-            "database's disk", f"{text}, where SQLite's locks may fail", "use --db on a local disk: it is only an index"
+            "database's disk",
+            f"{text}, where SQLite's locks may fail",
+            "use --db on a local disk: it is only an index",
         )
     return ok("database's disk", text)
 
@@ -39,5 +43,7 @@ def _opened(where: str) -> Finding:
 
 def _place(path: Path) -> Finding:
     if not os.access(existing(path), os.W_OK):
-        return fail("database", f"{path} cannot be made: no right to write there", "use another --db")
+        return fail(
+            "database", f"{path} cannot be made: no right to write there", "use another --db"
+        )
     return ok("database", f"{path} will be made by the first launch")

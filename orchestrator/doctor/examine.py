@@ -10,7 +10,12 @@ from orchestrator.doctor.files import check_files
 from orchestrator.doctor.finding import Finding, Level, fail, ok
 from orchestrator.doctor.limits import check_limits
 from orchestrator.doctor.machine import check_machine
-from orchestrator.doctor.partitions import Partition, check_partitions, read_partitions, read_settings
+from orchestrator.doctor.partitions import (
+    Partition,
+    check_partitions,
+    read_partitions,
+    read_settings,
+)
 from orchestrator.doctor.preemption import check_preemption
 from orchestrator.doctor.requests import check_clusters, requests_of_sweep
 from orchestrator.doctor.send_probe import probe_cluster
@@ -41,7 +46,12 @@ def examine(subject: Subject) -> Iterator[Topic]:
     yield "database", check_database(subject.database)
     if subject.sweep is not None:
         yield "spec", [check_spec(subject.sweep, subject.root)]
-    yield "SLURM", list(_slurm(subject)) if on_cluster else [ok("SLURM", "not here: `--executor auto` uses this machine")]
+    yield (
+        "SLURM",
+        list(_slurm(subject))
+        if on_cluster
+        else [ok("SLURM", "not here: `--executor auto` uses this machine")],
+    )
 
 
 def probed(subject: Subject, wait_min: float, note: Callable[[str], None]) -> Iterator[Topic]:
@@ -49,7 +59,16 @@ def probed(subject: Subject, wait_min: float, note: Callable[[str], None]) -> It
     if has_slurm():
         yield "a node", probe_cluster(subject.root, subject.sweep, wait_min * 60, note)
     else:
-        yield "a node", [fail("probe job", "no SLURM here to send it to", "leave --submit out, or use a login node")]
+        yield (
+            "a node",
+            [
+                fail(
+                    "probe job",
+                    "no SLURM here to send it to",
+                    "leave --submit out, or use a login node",
+                )
+            ],
+        )
 
 
 def passed(topics: Iterable[Topic]) -> bool:
@@ -67,7 +86,11 @@ def _slurm(subject: Subject) -> Iterator[Finding]:
     try:
         config, settings, partitions = read_config(), read_settings(), read_partitions()
     except SchedulerError as error:
-        yield fail("SLURM", str(error), "try again; if it stays so, tell your site that slurmctld does not answer")
+        yield fail(
+            "SLURM",
+            str(error),
+            "try again; if it stays so, tell your site that slurmctld does not answer",
+        )
         return
     yield from check_cluster(config)
     yield from check_limits(config)
@@ -75,7 +98,9 @@ def _slurm(subject: Subject) -> Iterator[Finding]:
     yield from _requests(subject.sweep, config.get("ClusterName"), partitions)
 
 
-def _requests(sweep: Sweep | None, cluster: str | None, partitions: Sequence[Partition]) -> Iterator[Finding]:
+def _requests(
+    sweep: Sweep | None, cluster: str | None, partitions: Sequence[Partition]
+) -> Iterator[Finding]:
     yield check_clusters(cluster)
     try:
         yield from check_partitions(partitions, requests_of_sweep(sweep, cluster))

@@ -1,4 +1,6 @@
-"""Can the root hold runs? Its file system, locks, exclusive claims, clock, space and quota; tried out, not guessed."""
+"""Can the root hold runs? Its file system, locks, exclusive claims, clock, space and quota; tried
+out, not guessed.
+"""
 
 import fcntl
 import os
@@ -49,7 +51,11 @@ def check_files(root: Path, on_cluster: bool) -> Iterator[Finding]:
             for check in (permissions, locks, claims, clock):
                 yield check(folder)
     except OSError as error:
-        yield fail("writing", f"{existing(root)}: {error.strerror}", "choose another --root, or make room there")
+        yield fail(
+            "writing",
+            f"{existing(root)}: {error.strerror}",
+            "choose another --root, or make room there",
+        )
     yield space(root)
     yield inodes(root)
     yield quota()
@@ -61,7 +67,9 @@ def kind(root: Path, on_cluster: bool) -> Finding:
     text = f"{root} is on {system.kind}"
     if on_cluster and not system.is_network:
         return warn(
-            "file system", f"{text}, a disk of this machine", "if nodes do not see it, use a --root that they do (--submit)"
+            "file system",
+            f"{text}, a disk of this machine",
+            "if nodes do not see it, use a --root that they do (--submit)",
         )
     return ok("file system", text)
 
@@ -73,23 +81,35 @@ def permissions(folder: Path) -> Finding:
     mode = file.stat().st_mode & 0o777
     text = f"files are made with mode {mode:04o}"
     if mode != 0o600:
-        return warn("permissions", text, "this file system does not keep modes: others may read the results")
+        return warn(
+            "permissions", text, "this file system does not keep modes: others may read the results"
+        )
     return ok("permissions", f"{text}, for you alone")
 
 
 def locks(folder: Path) -> Finding:
-    """Check that a second process is refused a lock that the first holds; the launcher's lock depends on it."""
+    """Check that a second process is refused a lock that the first holds; the launcher's lock
+    depends on it.
+    """
     file = folder / "lock"
     with file.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             return fail(
-                "locks", f"flock is refused: {error.strerror}", "mount it with locks (Lustre: -o flock), or move --root"
+                "locks",
+                f"flock is refused: {error.strerror}",
+                "mount it with locks (Lustre: -o flock), or move --root",
             )
-        second = subprocess.run([sys.executable, "-c", _LOCKER, file], capture_output=True, timeout=_TIMEOUT_S)
+        second = subprocess.run(
+            [sys.executable, "-c", _LOCKER, file], capture_output=True, timeout=_TIMEOUT_S
+        )
     if second.returncode == 0:
-        return fail("locks", "two processes got the same lock", "use a --root where flock works: two launchers would collide")
+        return fail(
+            "locks",
+            "two processes got the same lock",
+            "use a --root where flock works: two launchers would collide",
+        )
     return ok("locks", "a second process is refused")
 
 
@@ -97,7 +117,11 @@ def claims(folder: Path) -> Finding:
     """Check that a folder can be claimed once; the fence between two workers depends on it."""
     got = [claim_folder(folder / "claim", "claim.json", {"number": number}) for number in (1, 2)]
     if got != [True, False]:
-        return fail("claims", f"of two claims these succeeded: {got}", "use another --root: rename is not exclusive here")
+        return fail(
+            "claims",
+            f"of two claims these succeeded: {got}",
+            "use another --root: rename is not exclusive here",
+        )
     return ok("claims", "of two claims one succeeds")
 
 
@@ -106,7 +130,9 @@ def clock(folder: Path) -> Finding:
     offset_s = file_clock_offset_s(folder)
     text = f"files are stamped {round(offset_s, 1) + 0:+.1f} s from this machine's clock"
     if abs(offset_s) > _SKEW_S:
-        return warn("clock", text, "ages in `sweep status` will be off; ask for a time service (ntp) here")
+        return warn(
+            "clock", text, "ages in `sweep status` will be off; ask for a time service (ntp) here"
+        )
     return ok("clock", text)
 
 
@@ -123,7 +149,9 @@ def space(root: Path) -> Finding:
     free = shutil.disk_usage(existing(root)).free
     text = f"{free / 1e9:,.1f} GB free"
     if free < _LOW_BYTES:
-        return warn("space", text, "`sweep clean` frees checkpoints; a plan says what its runs will keep")
+        return warn(
+            "space", text, "`sweep clean` frees checkpoints; a plan says what its runs will keep"
+        )
     return ok("space", text)
 
 
@@ -142,12 +170,18 @@ def quota() -> Finding:
     """Ask `quota` which limits are reached; it is silent where none is."""
     tool = shutil.which("quota")
     if tool is None:
-        return ok("quota", "no `quota` command here: ask your site (Lustre: lfs quota -u $USER DIR)")
+        return ok(
+            "quota", "no `quota` command here: ask your site (Lustre: lfs quota -u $USER DIR)"
+        )
     try:
         done = subprocess.run([tool, "-q"], capture_output=True, text=True, timeout=_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        return warn("quota", f"`quota -q` did not answer within {_TIMEOUT_S} s", "look at it by hand")
+        return warn(
+            "quota", f"`quota -q` did not answer within {_TIMEOUT_S} s", "look at it by hand"
+        )
     reached = " ".join(done.stdout.split())
     return (
-        warn("quota", f"reached: {reached}", "remove files, or move --root") if reached else ok("quota", "no limit is reached")
+        warn("quota", f"reached: {reached}", "remove files, or move --root")
+        if reached
+        else ok("quota", "no limit is reached")
     )

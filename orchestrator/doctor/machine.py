@@ -22,7 +22,11 @@ def python() -> Finding:
     """Name the Python that runs would use, and check that it finds the same modules in a job."""
     text = f"{versions()['python']} at {sys.executable}"
     if sys.prefix == sys.base_prefix:
-        return warn("python", f"{text}, shared with the system", "use an environment of its own: make install")
+        return warn(
+            "python",
+            f"{text}, shared with the system",
+            "use an environment of its own: make install",
+        )
     return ok("python", text)
 
 
@@ -30,8 +34,15 @@ def packages(found: dict[str, str]) -> Finding:
     """Check that what a run needs is installed."""
     missing = [name for name, version in found.items() if version == _NOT_THERE]
     if missing:
-        return fail("packages", f"missing: {', '.join(missing)}", "install them: pip install --editable . in the checkout")
-    return ok("packages", ", ".join(f"{name} {version}" for name, version in found.items() if name != "python"))
+        return fail(
+            "packages",
+            f"missing: {', '.join(missing)}",
+            "install them: pip install --editable . in the checkout",
+        )
+    return ok(
+        "packages",
+        ", ".join(f"{name} {version}" for name, version in found.items() if name != "python"),
+    )
 
 
 def devices(gpus: int, cores: int) -> Finding:

@@ -1,4 +1,6 @@
-"""The partitions: which take jobs, which have GPUs, how long a job may run, and whether a spec's request fits one."""
+"""The partitions: which take jobs, which have GPUs, how long a job may run, and whether a spec's
+request fits one.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -13,7 +15,9 @@ _FORMAT = "%P|%a|%l|%D|%G"
 
 @dataclass(frozen=True)
 class Partition:
-    """One partition. `limit_min` is None for no time limit, `gres` e.g. `gpu:4` for each kind of node."""
+    """One partition. `limit_min` is None for no time limit, `gres` e.g. `gpu:4` for each kind of
+    node.
+    """
 
     name: str
     is_default: bool
@@ -56,10 +60,16 @@ def read_settings() -> dict[str, dict[str, str]]:
     return found
 
 
-def check_partitions(partitions: Sequence[Partition], wanted: Sequence[Resources]) -> Iterator[Finding]:
-    """Describe each partition, and check that everything that a spec asks for fits the one it would go to."""
+def check_partitions(
+    partitions: Sequence[Partition], wanted: Sequence[Resources]
+) -> Iterator[Finding]:
+    """Describe each partition, and check that everything that a spec asks for fits the one it would
+    go to.
+    """
     if not partitions:
-        yield fail("partitions", "none that you may use", "ask your site for an account with a partition")
+        yield fail(
+            "partitions", "none that you may use", "ask your site for an account with a partition"
+        )
     for one in partitions:
         yield _describe(one)
     if partitions:
@@ -68,20 +78,37 @@ def check_partitions(partitions: Sequence[Partition], wanted: Sequence[Resources
 
 def fits(partitions: Sequence[Partition], wanted: Resources) -> Finding:
     """Check a spec's `resources` against its partition."""
-    asked = wanted.partition.split(",") if wanted.partition else []  # SLURM takes the first of several that is free
+    asked = (
+        wanted.partition.split(",") if wanted.partition else []
+    )  # SLURM takes the first of several that is free
     named = [one for one in partitions if (one.name in asked if asked else one.is_default)]
     names = ", ".join(one.name for one in partitions)
     if not named:
-        what = f"partition {wanted.partition!r} does not exist" if wanted.partition else "no default partition"
+        what = (
+            f"partition {wanted.partition!r} does not exist"
+            if wanted.partition
+            else "no default partition"
+        )
         return fail("resources", what, f"set resources.partition to one of: {names}")
     chosen = named[0]
     if wanted.gpus and not chosen.has_gpus:
         others = ", ".join(one.name for one in partitions if one.has_gpus) or "none has"
-        return fail("resources", f"{wanted.gpus} GPUs asked for, {chosen.name} has none", f"partitions with GPUs: {others}")
+        return fail(
+            "resources",
+            f"{wanted.gpus} GPUs asked for, {chosen.name} has none",
+            f"partitions with GPUs: {others}",
+        )
     if chosen.limit_min is not None and wanted.timeout_min > chosen.limit_min:
         text = f"timeout_min {wanted.timeout_min} is above {chosen.name}'s limit of {chosen.limit_min:g} min"
-        return fail("resources", text, "lower resources.timeout_min: runs go on from their checkpoint in the next job")
-    return ok("resources", f"{wanted.gpus} GPUs, {wanted.cpus} CPUs, {wanted.timeout_min} min fit {chosen.name}")
+        return fail(
+            "resources",
+            text,
+            "lower resources.timeout_min: runs go on from their checkpoint in the next job",
+        )
+    return ok(
+        "resources",
+        f"{wanted.gpus} GPUs, {wanted.cpus} CPUs, {wanted.timeout_min} min fit {chosen.name}",
+    )
 
 
 def _describe(one: Partition) -> Finding:
@@ -89,17 +116,30 @@ def _describe(one: Partition) -> Finding:
     gpus = ", ".join(gres for gres in one.gres if "gpu" in gres) or "no GPUs"
     text = f"nodes: {one.nodes}, {gpus}, {limit}" + (", default" if one.is_default else "")
     name = f"partition {one.name}"
-    return ok(name, text) if one.is_up else warn(name, f"{text}, down", "choose another resources.partition")
+    return (
+        ok(name, text)
+        if one.is_up
+        else warn(name, f"{text}, down", "choose another resources.partition")
+    )
 
 
 def _partition(name: str, rows: list[list[str]]) -> Partition:
     gres = tuple(dict.fromkeys(row[4] for row in rows))
     up = any(row[1] == "up" for row in rows)
-    return Partition(name.rstrip("*"), name.endswith("*"), up, _minutes(rows[0][2]), sum(int(row[3]) for row in rows), gres)
+    return Partition(
+        name.rstrip("*"),
+        name.endswith("*"),
+        up,
+        _minutes(rows[0][2]),
+        sum(int(row[3]) for row in rows),
+        gres,
+    )
 
 
 def _minutes(text: str) -> float | None:
-    """Return the minutes of `2-00:00:00`, `4:00:00` or `30:00`; None for `infinite` and what cannot be read."""
+    """Return the minutes of `2-00:00:00`, `4:00:00` or `30:00`; None for `infinite` and what cannot
+    be read.
+    """
     days, _, clock = text.rpartition("-")
     parts = clock.split(":")
     if not all(part.isdecimal() for part in parts) or not (days.isdecimal() or not days):

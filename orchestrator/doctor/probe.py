@@ -1,4 +1,5 @@
-"""What the doctor's probe job runs on a compute node: ``python -m orchestrator.doctor.probe FOLDER``.
+"""What the doctor's probe job runs on a compute node: ``python -m orchestrator.doctor.probe
+FOLDER``.
 
 It reads `ASKED` in its folder, looks around, and writes `REPORT` there.
 """
@@ -26,7 +27,8 @@ def probe(folder: Path) -> None:
     """Write `REPORT`, with everything that was found; nothing is judged here.
 
     Args:
-        folder: made on the login node, which holds `LOCK` in it. `ASKED` lists `DatasetConfig`s, as JSON has them.
+        folder: made on the login node, which holds `LOCK` in it. `ASKED` lists `DatasetConfig`s, as
+            JSON has them.
     """
     found = {
         "host": os.uname().nodename,
@@ -41,7 +43,9 @@ def probe(folder: Path) -> None:
 
 
 def _lock_is_free(file: Path) -> bool | None:
-    """Tell whether the lock that the login node holds can be had here too; None where locks are refused."""
+    """Tell whether the lock that the login node holds can be had here too; None where locks are
+    refused.
+    """
     try:
         with file.open() as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

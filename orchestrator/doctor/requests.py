@@ -1,4 +1,6 @@
-"""What the jobs of a sweep would ask for on this cluster: the spec's resources over the cluster's in clusters.yaml."""
+"""What the jobs of a sweep would ask for on this cluster: the spec's resources over the cluster's
+in clusters.yaml.
+"""
 
 from orchestrator.doctor.finding import Finding, fail, ok
 from orchestrator.errors import SweepError
@@ -11,12 +13,20 @@ def check_clusters(name: str | None) -> Finding:
     try:
         known = load_clusters().clusters
     except SweepError as error:
-        return fail("clusters.yaml", str(error), "correct that line; without the file the spec's resources count alone")
+        return fail(
+            "clusters.yaml",
+            str(error),
+            "correct that line; without the file the spec's resources count alone",
+        )
     if name in known:
         return ok(
-            "clusters.yaml", f"{clusters_file()} describes {name}: {', '.join(known[name].model_fields_set) or 'nothing set'}"
+            "clusters.yaml",
+            f"{clusters_file()} describes {name}: {', '.join(known[name].model_fields_set) or 'nothing set'}",
         )
-    return ok("clusters.yaml", f"{clusters_file()} says nothing of {name}: the spec's resources count alone")
+    return ok(
+        "clusters.yaml",
+        f"{clusters_file()} says nothing of {name}: the spec's resources count alone",
+    )
 
 
 def requests_of_sweep(sweep: Sweep | None, cluster: str | None) -> list[Resources]:

@@ -1,7 +1,9 @@
-"""`sweep doctor --submit`: one short job that looks around on a compute node, held and released like any other.
+"""`sweep doctor --submit`: one short job that looks around on a compute node, held and released
+like any other.
 
-It asks for what a run of the spec asks for, with a time limit of minutes; where it does not come back in time it is
-cancelled. Its folder below the root goes when it is done; the copy of the code that it imports, as a run's job does, stays.
+It asks for what a run of the spec asks for, with a time limit of minutes; where it does not come
+back in time it is cancelled. Its folder below the root goes when it is done; the copy of the code
+that it imports, as a run's job does, stays.
 """
 
 import fcntl
@@ -39,12 +41,15 @@ exec {python} -m orchestrator.doctor.probe {folder}
 _NOTHING_MUCH = Resources(gpus=0, cpus=1, mem_gb=4)
 
 
-def probe_cluster(root: Root, sweep: Sweep | None, wait_s: float, note: Callable[[str], None]) -> list[Finding]:
+def probe_cluster(
+    root: Root, sweep: Sweep | None, wait_s: float, note: Callable[[str], None]
+) -> list[Finding]:
     """Send the probe, wait for its report, and judge it.
 
     Args:
         root: below which its files lie for the while.
-        sweep: whose data it looks for, and whose first variant's resources it asks for; None for one CPU and no data.
+        sweep: whose data it looks for, and whose first variant's resources it asks for; None for
+            one CPU and no data.
         wait_s: how long it may wait and run.
         note: told the job's id and where it is.
     """
@@ -56,14 +61,26 @@ def probe_cluster(root: Root, sweep: Sweep | None, wait_s: float, note: Callable
             wanted = (requests_of_sweep(sweep, ask_controller().cluster) or [_NOTHING_MUCH])[0]
             job_id = _submit(folder, wanted, take_snapshot(root))
         except (SchedulerError, SpecError) as error:
-            return [fail("probe job", str(error), "the text is SLURM's: change resources, or ask your site")]
+            return [
+                fail(
+                    "probe job",
+                    str(error),
+                    "the text is SLURM's: change resources, or ask your site",
+                )
+            ]
         note(f"probe is SLURM job {job_id}; waiting up to {wait_s / 60:g} min")
         try:
             report, seen_at, why = _wait(folder, wait_s, note)
         finally:
             _cancel(job_id)
         if report is None:
-            return [fail("probe job", f"job {job_id} {why}", "a run would fare no better; --wait-min N waits longer")]
+            return [
+                fail(
+                    "probe job",
+                    f"job {job_id} {why}",
+                    "a run would fare no better; --wait-min N waits longer",
+                )
+            ]
         return list(read_report(report, job_id, wanted.gpus, seen_at, folder))
 
 
@@ -84,13 +101,28 @@ def _submit(folder: Path, wanted: Resources, code: Path) -> str:
     script = folder / "probe.sh"
     python = wanted.python or shlex.quote(sys.executable)
     text = _SCRIPT.format(
-        setup="\n".join([*setup_lines(wanted), code_line(code)]), python=python, folder=shlex.quote(str(folder))
+        setup="\n".join([*setup_lines(wanted), code_line(code)]),
+        python=python,
+        folder=shlex.quote(str(folder)),
     )
     write_atomic(script, text.encode())
     gpus = f"{wanted.gpu_type}:{wanted.gpus}" if wanted.gpu_type else wanted.gpus or None
-    named = {name: getattr(wanted, name) for name in ("partition", "account", "qos", "constraint", "exclude", "reservation")}
-    options = [f"--{key}={value}" for key, value in {**named, "gpus-per-node": gpus}.items() if value is not None]
-    limits = (f"--time={_LIMIT_MIN}", "--nodes=1", "--cpus-per-task=1", f"--mem={wanted.mem_gb}G", "--hold")
+    named = {
+        name: getattr(wanted, name)
+        for name in ("partition", "account", "qos", "constraint", "exclude", "reservation")
+    }
+    options = [
+        f"--{key}={value}"
+        for key, value in {**named, "gpus-per-node": gpus}.items()
+        if value is not None
+    ]
+    limits = (
+        f"--time={_LIMIT_MIN}",
+        "--nodes=1",
+        "--cpus-per-task=1",
+        f"--mem={wanted.mem_gb}G",
+        "--hold",
+    )
     names = (f"--job-name={folder.name}", f"--output={folder / 'output'}")
     with umask_of(folder):
         printed = ask("sbatch", "--parsable", *limits, *names, *options, str(script))
@@ -99,7 +131,9 @@ def _submit(folder: Path, wanted: Resources, code: Path) -> str:
     return job_id
 
 
-def _wait(folder: Path, wait_s: float, note: Callable[[str], None]) -> tuple[dict[str, Any] | None, float, str]:
+def _wait(
+    folder: Path, wait_s: float, note: Callable[[str], None]
+) -> tuple[dict[str, Any] | None, float, str]:
     """Return the report and when it came into sight; or None, and what became of the job."""
     deadline, ask_at, where = time.monotonic() + wait_s, 0.0, ""
     while time.monotonic() < deadline:
@@ -123,9 +157,20 @@ def _place(name: str) -> tuple[str, bool]:
     if listed is None:
         return "SLURM does not answer", True
     facts = next(iter(listed.values()), None)
-    if facts is None or facts.word in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"):
+    if facts is None or facts.word in (
+        "COMPLETED",
+        "FAILED",
+        "CANCELLED",
+        "TIMEOUT",
+        "NODE_FAIL",
+        "OUT_OF_MEMORY",
+    ):
         return f"ended ({facts.word.lower()})" if facts else "ended", False
-    return (f"waiting: {explain(facts.reason or 'None')}" if facts.word == "PENDING" else facts.word.lower()), True
+    return (
+        f"waiting: {explain(facts.reason or 'None')}"
+        if facts.word == "PENDING"
+        else facts.word.lower()
+    ), True
 
 
 def _output(folder: Path) -> str:

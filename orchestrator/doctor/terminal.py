@@ -25,7 +25,10 @@ def show_topic(console: Console, topic: str, findings: Iterable[Finding]) -> Non
 def show_sum(console: Console, findings: Iterable[Finding]) -> None:
     """Print how many came out how."""
     counts = Counter(one.level for one in findings)
-    failed = Text(f"{counts[Level.FAIL]} failed", style=_COLOURS[Level.FAIL if counts[Level.FAIL] else Level.OK])
+    failed = Text(
+        f"{counts[Level.FAIL]} failed",
+        style=_COLOURS[Level.FAIL if counts[Level.FAIL] else Level.OK],
+    )
     console.print(Text.assemble(failed, f", {counts[Level.WARN]} warned, {counts[Level.OK]} ok"))
 
 

@@ -1,4 +1,6 @@
-"""Several runs in one job: each in a process of its own, in sequence or side by side; one that crashes takes none with it."""
+"""Several runs in one job: each in a process of its own, in sequence or side by side; one that
+crashes takes none with it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,8 +11,15 @@ from orchestrator.executors.local import Slot, find_slots, run_local
 from orchestrator.executors.worker import AttemptContext
 
 
-def run_bundle(root: Path, run_ids: Sequence[str], job: AttemptContext, side_by_side: int, interrupts: Interrupts) -> None:
-    """Make an attempt at each run, in order; once there is a reason to stop, what is left stays for a later job.
+def run_bundle(
+    root: Path,
+    run_ids: Sequence[str],
+    job: AttemptContext,
+    side_by_side: int,
+    interrupts: Interrupts,
+) -> None:
+    """Make an attempt at each run, in order; once there is a reason to stop, what is left stays for
+    a later job.
 
     Args:
         root: the root folder.

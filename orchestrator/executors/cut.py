@@ -8,7 +8,11 @@ from byol_core.config import TrainConfig
 
 
 def cut_run(
-    config: TrainConfig, folder: Path, max_steps: int, log_every: int, show: Callable[[int, dict[str, float], float], None]
+    config: TrainConfig,
+    folder: Path,
+    max_steps: int,
+    log_every: int,
+    show: Callable[[int, dict[str, float], float], None],
 ) -> tuple[str, int]:
     """Train the first steps of a run, without a claim and without a result.
 
@@ -17,7 +21,12 @@ def cut_run(
     """
     from byol_core.train import Options, train
 
-    result = train(config, folder, Options(log_every=log_every, max_steps=max_steps, protocols=()), _Shown(show))
+    result = train(
+        config,
+        folder,
+        Options(log_every=log_every, max_steps=max_steps, protocols=()),
+        _Shown(show),
+    )
     return result.outcome, result.step
 
 
@@ -30,7 +39,9 @@ class _Shown:
     def started(self, step: int, total_steps: int, exact: bool) -> None:
         """Nothing to say."""
 
-    def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:
+    def measured(
+        self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float
+    ) -> None:
         """Show a point."""
         self.show(step, metrics, images_per_s)
 

@@ -1,4 +1,6 @@
-"""Runs in this process, one after the other: breakpoints work, and errors are seen where they happen."""
+"""Runs in this process, one after the other: breakpoints work, and errors are seen where they
+happen.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +10,11 @@ from orchestrator.executors.worker import AttemptContext, run_attempt
 
 
 def run_inline(
-    root: Path, run_ids: Sequence[str], job: AttemptContext, interrupts: Interrupts, tick: Callable[[], None]
+    root: Path,
+    run_ids: Sequence[str],
+    job: AttemptContext,
+    interrupts: Interrupts,
+    tick: Callable[[], None],
 ) -> None:
     """Make an attempt at each run; after an interrupt, none is started any more."""
     for run_id in run_ids:

@@ -6,7 +6,8 @@ from typing import Any
 
 
 class Interrupts:
-    """While entered, the first interrupt sets a reason to stop; the second raises KeyboardInterrupt.
+    """While entered, the first interrupt sets a reason to stop; the second raises
+    KeyboardInterrupt.
 
     Args:
         signals: which signals count.

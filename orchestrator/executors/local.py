@@ -1,8 +1,8 @@
 """Runs on this machine: each in a fresh process, as many at once as there are slots.
 
-Processes come from a fork server that has loaded torch, so a run starts in under a tenth of a second. A pipe leads from
-the launcher to each run: a word on it asks the run to stop behind a checkpoint, and its closing, when the launcher dies,
-does the same.
+Processes come from a fork server that has loaded torch, so a run starts in under a tenth of a
+second. A pipe leads from the launcher to each run: a word on it asks the run to stop behind a
+checkpoint, and its closing, when the launcher dies, does the same.
 """
 
 import multiprocessing as mp
@@ -43,7 +43,9 @@ class _Worker:
 
 
 def find_slots(wanted: int | None) -> list[Slot]:
-    """Return the places for runs: one per GPU, or one per core where there is no GPU; `wanted` sets their number."""
+    """Return the places for runs: one per GPU, or one per core where there is no GPU; `wanted` sets
+    their number.
+    """
     cores = len(os.sched_getaffinity(0))
     gpus = gpu_count()
     count = wanted or gpus or cores
@@ -66,7 +68,8 @@ def run_local(
         run_ids: what to run.
         job: device and threads are the slot's.
         slots: places.
-        interrupts: once it has a reason, nothing is started any more and what runs is asked to stop.
+        interrupts: once it has a reason, nothing is started any more and what runs is asked to
+            stop.
         tick: called several times a second.
     """
     waiting, free, active = deque(run_ids), list(slots), list[_Worker]()
@@ -95,9 +98,10 @@ def run_local(
 def _fork_server() -> mp.context.ForkServerContext:
     context = mp.get_context("forkserver")
     context.set_forkserver_preload(["orchestrator.executors.warm"])
-    # A terminal sends Ctrl-C, and its closing, to every process of the group, and SLURM its warnings. They are blocked from
-    # the fork server on: it would die of them, and runs hear of Ctrl-C and closing from the launcher alone. Blocked anew
-    # for the second start, as the first, the resource tracker's, takes the block away.
+    # A terminal sends Ctrl-C, and its closing, to every process of the group, and SLURM its
+    # warnings. They are blocked from the fork server on: it would die of them, and runs hear of
+    # Ctrl-C and closing from the launcher alone. Blocked anew for the second start, as the first,
+    # the resource tracker's, takes the block away.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_GROUP | _WARNINGS)
     try:
         for start in (resource_tracker.ensure_running, forkserver.ensure_running):
@@ -108,10 +112,14 @@ def _fork_server() -> mp.context.ForkServerContext:
     return context
 
 
-def _start(context: mp.context.ForkServerContext, root: Path, run_id: str, job: AttemptContext, slot: Slot) -> _Worker:
+def _start(
+    context: mp.context.ForkServerContext, root: Path, run_id: str, job: AttemptContext, slot: Slot
+) -> _Worker:
     from_launcher, to_worker = context.Pipe(duplex=False)
     here = replace(job, device=slot.device, threads=slot.threads)
-    process = context.Process(target=_work, args=(root, run_id, here, from_launcher), name=f"run-{run_id[:10]}")
+    process = context.Process(
+        target=_work, args=(root, run_id, here, from_launcher), name=f"run-{run_id[:10]}"
+    )
     process.start()
     from_launcher.close()
     return _Worker(slot, process, to_worker)

@@ -1,8 +1,9 @@
-"""One attempt at one run: claim it, train, evaluate, leave a last word. Runs in a job; never opens the database.
+"""One attempt at one run: claim it, train, evaluate, leave a last word. Runs in a job; never opens
+the database.
 
-The claim is the fence: ``attempts/NNNN`` appears, with claim.json in it, by one rename that succeeds once. A worker that
-finds a higher attempt than its own stops before it publishes anything, so at most one result counts however many workers
-there are.
+The claim is the fence: ``attempts/NNNN`` appears, with claim.json in it, by one rename that
+succeeds once. A worker that finds a higher attempt than its own stops before it publishes anything,
+so at most one result counts however many workers there are.
 """
 
 import os
@@ -14,7 +15,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from byol_core.files import RecordLog, claim_folder, create_file, make_folder, read_json, remove_tree, write_json
+from byol_core.files import (
+    RecordLog,
+    claim_folder,
+    create_file,
+    make_folder,
+    read_json,
+    remove_tree,
+    write_json,
+)
 from orchestrator.machine.processes import this_process
 from orchestrator.provenance import origin
 from orchestrator.provenance.redact import redact
@@ -24,7 +33,9 @@ from orchestrator.store.state import State
 
 StopReason = Callable[[], str | None]
 _PATIENCE_S = 60.0
-"""How long a file of the launcher may take to show up on a shared file system: NFS remembers for up to a minute."""
+"""How long a file of the launcher may take to show up on a shared file system: NFS remembers for up
+to a minute.
+"""
 
 _LOOK_EVERY_S = 2.0
 
@@ -43,7 +54,8 @@ class AttemptContext:
         capture: send standard output and error to the attempt's files.
         rerun: train again what is done already; once, and not what this very job has done.
         code: sha256 of the code that was submitted; None where the launcher's own is running.
-        asked: what the job asked SLURM for, as `orchestrator.launch.requests` tells it; None without a job.
+        asked: what the job asked SLURM for, as `orchestrator.launch.requests` tells it; None
+            without a job.
     """
 
     executor: str
@@ -62,7 +74,9 @@ class OutrunError(Exception):
     """A higher attempt exists; this one must not publish anything more."""
 
 
-def run_attempt(root: Path, run_id: str, job: AttemptContext, stop_reason: StopReason) -> State | None:
+def run_attempt(
+    root: Path, run_id: str, job: AttemptContext, stop_reason: StopReason
+) -> State | None:
     """Make one attempt at a run.
 
     Args:
@@ -97,7 +111,9 @@ def run_attempt(root: Path, run_id: str, job: AttemptContext, stop_reason: StopR
 
 
 def _claim(run: RunFolder, job: AttemptContext) -> AttemptFolder:
-    """Claim the next number; where others claim too, each gets one of its own and the highest counts."""
+    """Claim the next number; where others claim too, each gets one of its own and the highest
+    counts.
+    """
     make_folder(run.path / "attempts")
     claim = {"process": asdict(this_process()), "job": asdict(job), "claimed_at": time.time()}
     while True:
@@ -114,7 +130,9 @@ def _is_mine(attempt: AttemptFolder, job: AttemptContext) -> bool:
 
 
 def _set_aside(run: RunFolder, attempt: AttemptFolder) -> None:
-    """Move an earlier result's encoder and evaluations to its attempt, so that the new attempt makes its own."""
+    """Move an earlier result's encoder and evaluations to its attempt, so that the new attempt
+    makes its own.
+    """
     for name in ("encoder", "evaluations"):
         if (run.path / name).exists() and not (attempt.path / name).exists():
             (run.path / name).rename(attempt.path / name)
@@ -130,7 +148,9 @@ def _redirect(attempt: AttemptFolder) -> None:
 
 @dataclass
 class _Attempt:
-    """The attempt as `byol_core.train` sees it: an observer that writes events and holds up the fence."""
+    """The attempt as `byol_core.train` sees it: an observer that writes events and holds up the
+    fence.
+    """
 
     run_folder: RunFolder
     folder: AttemptFolder
@@ -142,7 +162,9 @@ class _Attempt:
 
     def run(self) -> State:
         """Train; write done.json for a result, and a last word in every case."""
-        state, reason = self._outcome()  # an error of the last word must not drag that of the training along, unredacted
+        state, reason = (
+            self._outcome()
+        )  # an error of the last word must not drag that of the training along, unredacted
         self._write({"type": "end", "state": state.value, "reason": reason}, durable=True)
         return state
 
@@ -170,12 +192,17 @@ class _Attempt:
             checkpoint_every_s=self.job.checkpoint_every_s,
             protocols=tuple(description["protocols"]),
         )
-        result = train(self.run_folder.config(), self.run_folder.path, options, self, self.folder.path.name)
+        result = train(
+            self.run_folder.config(), self.run_folder.path, options, self, self.folder.path.name
+        )
         if result.outcome == "stopped":
             return self._stopped(), result.reason
         self.before_write()
         self._tidy(description["keep"])
-        wall_s, disk_bytes = round(time.monotonic() - self.started_s, 3), _size_bytes(self.run_folder.path)
+        wall_s, disk_bytes = (
+            round(time.monotonic() - self.started_s, 3),
+            _size_bytes(self.run_folder.path),
+        )
         facts = {"wall_s": wall_s, "disk_bytes": disk_bytes, "ended_at": time.time()}
         write_json(self.folder.done, {**_finite(asdict(result)), **facts})
         return State.COMPLETED, result.outcome
@@ -202,13 +229,24 @@ class _Attempt:
         about = {"step": step, "total_steps": total_steps, "exact": exact, "origin": facts}
         self._write({"type": "start", **about}, durable=True)
 
-    def measured(self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float) -> None:
+    def measured(
+        self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float
+    ) -> None:
         """Record a point of the series."""
         rate = round(images_per_s, 1)
-        self._write({"type": "metrics", "step": step, "epoch": epoch, "metrics": metrics, "images_per_s": rate})
+        self._write(
+            {
+                "type": "metrics",
+                "step": step,
+                "epoch": epoch,
+                "metrics": metrics,
+                "images_per_s": rate,
+            }
+        )
 
     def before_write(self) -> None:
-        """Hold up the fence, and bring the series to the disk: what resumes behind a checkpoint does not record it again.
+        """Hold up the fence, and bring the series to the disk: what resumes behind a checkpoint
+        does not record it again.
 
         Raises:
             OutrunError: a higher attempt exists.

@@ -1,7 +1,8 @@
 """`sweep cancel`: runs that nobody is to work on any more, until a launch asks for them again.
 
-A file in the run's folder says so. No worker begins such a run, one that works on it stops behind a checkpoint, and its jobs
-are cancelled. This takes no lock: it works while a launcher waits, and on runs that are still to be submitted.
+A file in the run's folder says so. No worker begins such a run, one that works on it stops behind a
+checkpoint, and its jobs are cancelled. This takes no lock: it works while a launcher waits, and on
+runs that are still to be submitted.
 """
 
 import time
@@ -45,7 +46,11 @@ class _Wanted:
     run_id: str
 
     def is_of(self, choice: Choice) -> bool:
-        chosen = ((self.sweep, choice.sweeps), (self.variant, choice.variants), (self.run_id, choice.run_ids))
+        chosen = (
+            (self.sweep, choice.sweeps),
+            (self.variant, choice.variants),
+            (self.run_id, choice.run_ids),
+        )
         return all(value in names for value, names in chosen if names)
 
 
@@ -73,7 +78,9 @@ def find(root: Root, choice: Choice, queue: Queue) -> Found:
         UsageError: nothing is chosen, or a sweep or variant is not there.
     """
     if not (choice.sweeps or choice.variants or choice.run_ids):
-        raise UsageError("cancel needs a sweep, --only VARIANT or --run RUN; `sweep status` lists the sweeps")
+        raise UsageError(
+            "cancel needs a sweep, --only VARIANT or --run RUN; `sweep status` lists the sweeps"
+        )
     all_ = _all_wanted(root)
     _check_names("no sweep", choice.sweeps, {one.sweep for one in all_})
     _check_names("no variant", choice.variants, {one.variant for one in all_})
@@ -101,7 +108,9 @@ def cancel_runs(root: Root, run_ids: Collection[str], queue: Queue) -> int:
     note = to_json({"cancelled_at": time.time()})
     write_many({root.run(run_id).cancelled: note for run_id in run_ids})
     active = queue.live.keys() | queue.unknown.keys()
-    jobs = {run_id: job_id for run_id, job_id in intents.newest_jobs(root).items() if run_id in active}
+    jobs = {
+        run_id: job_id for run_id, job_id in intents.newest_jobs(root).items() if run_id in active
+    }
     needed = {job_id for run_id, job_id in jobs.items() if _is_wanted(root, run_id, queue)}
     idle = {jobs[run_id] for run_id in run_ids if run_id in jobs} - needed
     submit.cancel_jobs(idle)
@@ -118,10 +127,16 @@ def _is_over(root: Root, run_id: str, queue: Queue) -> bool:
 
 def _all_wanted(root: Root) -> list[_Wanted]:
     plans = [read_json(sweep.plan) or {"label": "", "runs": []} for sweep in root.sweeps()]
-    return [_Wanted(plan["label"], run["variant"], run["run_id"]) for plan in plans for run in plan["runs"]]
+    return [
+        _Wanted(plan["label"], run["variant"], run["run_id"])
+        for plan in plans
+        for run in plan["runs"]
+    ]
 
 
 def _check_names(what: str, names: Sequence[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:
-            raise UsageError(f"{what} is called {name!r}; {nearest(name, known) if known else 'there is none yet'}")
+            raise UsageError(
+                f"{what} is called {name!r}; {nearest(name, known) if known else 'there is none yet'}"
+            )

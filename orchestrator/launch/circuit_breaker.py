@@ -1,4 +1,6 @@
-"""Stops a sweep that cannot work: if its first runs fail before they train at all, the others would too."""
+"""Stops a sweep that cannot work: if its first runs fail before they train at all, the others would
+too.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,16 +23,20 @@ def failure_of_first_runs(runs: Sequence[PlannedRun], root: Root) -> str | None:
         root: where they are.
 
     Returns:
-        What went wrong and what to do; None for a sweep of which any run has trained, or too few have failed to tell.
+        What went wrong and what to do; None for a sweep of which any run has trained, or too few
+        have failed to tell.
     """
     failed = [run for run in runs if run.standing.state == State.FAILED]
     if len({run.run_id for run in failed}) < min(_FIRST, len({run.run_id for run in runs})):
         return None
-    if any(run.standing.state == State.COMPLETED or took_a_step(root.run(run.run_id)) for run in runs):
+    if any(
+        run.standing.state == State.COMPLETED or took_a_step(root.run(run.run_id)) for run in runs
+    ):
         return None
     example = failed[0]
     return (
-        f"the first {len(failed)} runs failed before their first step, {example.variant.name} seed {example.seed} with: "
+        f"the first {len(failed)} runs failed before their first step, {example.variant.name} "
+        f"seed {example.seed} with: "
         f"{example.standing.reason}; the rest is held back. Mend it, then launch with --retry failed,cancelled"
     )
 
@@ -56,6 +62,9 @@ class CircuitBreaker:
         if not self._is_sound and self.reason is None:
             folders = [self._root.run(run.run_id) for run in self._runs]
             self._is_sound = any(took_a_step(folder) for folder in folders)
-            now = [replace(run, standing=standing(folder, Queue())) for run, folder in zip(self._runs, folders, strict=True)]
+            now = [
+                replace(run, standing=standing(folder, Queue()))
+                for run, folder in zip(self._runs, folders, strict=True)
+            ]
             self.reason = failure_of_first_runs(now, self._root)
         return self.reason is not None

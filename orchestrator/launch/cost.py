@@ -1,4 +1,6 @@
-"""What a launch will cost, told from what runs of the same kind have taken before. A guess, and it says from how many."""
+"""What a launch will cost, told from what runs of the same kind have taken before. A guess, and it
+says from how many.
+"""
 
 from dataclasses import dataclass
 from statistics import median
@@ -30,7 +32,9 @@ class Cost:
 
 
 def estimate(engine: Engine, plan: Plan, requests: ResourceRequests) -> Cost:
-    """Price what a plan starts by the median step time, and time beside the steps, of completed runs of the same kind."""
+    """Price what a plan starts by the median step time, and time beside the steps, of completed
+    runs of the same kind.
+    """
     with engine.connect() as connection:
         kinds = measured_kinds(connection)
     run_hours = gpu_hours = disk_bytes = 0.0
@@ -42,9 +46,17 @@ def estimate(engine: Engine, plan: Plan, requests: ResourceRequests) -> Cost:
             unknown += 1
             continue
         measured = kinds[kind]
-        hours = (median(measured.epoch_s) * (config["epochs"] or 0) + median(measured.rest_s)) / 3600
+        hours = (
+            median(measured.epoch_s) * (config["epochs"] or 0) + median(measured.rest_s)
+        ) / 3600
         run_hours += hours
         gpu_hours += hours * requests.for_variant(plan.sweep, run.variant)["gpus"]
         disk_bytes += median(measured.disk_bytes)
         told_from.add(kind)
-    return Cost(run_hours, gpu_hours, disk_bytes, sum(len(kinds[kind].epoch_s) for kind in told_from), unknown)
+    return Cost(
+        run_hours,
+        gpu_hours,
+        disk_bytes,
+        sum(len(kinds[kind].epoch_s) for kind in told_from),
+        unknown,
+    )

@@ -1,4 +1,6 @@
-"""`sweep launch`: plan, write the plan, submit or run what is missing, collect. Run again, it does only what is left."""
+"""`sweep launch`: plan, write the plan, submit or run what is missing, collect. Run again, it does
+only what is left.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -36,7 +38,8 @@ class LaunchResult:
         plan: as it was before anything started.
         executor: that was used.
         sent: what went to SLURM.
-        waited: the runs have ended, as far as they will; False where jobs were sent and left to themselves.
+        waited: the runs have ended, as far as they will; False where jobs were sent and left to
+            themselves.
         interrupted: by which signal it stopped early, None where it did not.
         stopped: why the sweep was stopped, None where it was not.
     """
@@ -51,7 +54,9 @@ class LaunchResult:
 
 @dataclass(frozen=True)
 class Reporter:
-    """Who is told: of the plan before anything starts, of repairs, and, while runs run, of every moment and what SLURM says."""
+    """Who is told: of the plan before anything starts, of repairs, and, while runs run, of every
+    moment and what SLURM says.
+    """
 
     planned: Callable[[Plan, ResourceRequests], None]
     note: Callable[[str], None]
@@ -103,13 +108,21 @@ def _send_options(options: LaunchOptions, plan: Plan) -> SendOptions:
 
 
 def _refuse_if_broken(plan: Plan, root: Root, selection: Selection) -> None:
-    """Start nothing of a sweep whose first runs failed before they trained, unless they are to be tried again."""
-    why = failure_of_first_runs(plan.runs, root) if plan.start and State.FAILED not in selection.retry else None
+    """Start nothing of a sweep whose first runs failed before they trained, unless they are to be
+    tried again.
+    """
+    why = (
+        failure_of_first_runs(plan.runs, root)
+        if plan.start and State.FAILED not in selection.retry
+        else None
+    )
     if why is not None:
         raise BrokenSweepError(why)
 
 
-def _wait_actions(options: LaunchOptions, root: Root, reporter: Reporter, requests: ResourceRequests) -> WaitActions:
+def _wait_actions(
+    options: LaunchOptions, root: Root, reporter: Reporter, requests: ResourceRequests
+) -> WaitActions:
     """Return what following a sweep takes; what was asked to be tried again was, once."""
     selection = replace(options.selection, retry=frozenset())
     return WaitActions(
@@ -128,7 +141,9 @@ def _prune(plan: Plan, root: Root) -> str:
     return f"pruned {len(plan.to_cancel)} runs that left the spec, {jobs} jobs cancelled; what they computed is kept"
 
 
-def _run_here(plan: Plan, root: Root, executor: str, options: LaunchOptions, reporter: Reporter) -> LaunchResult:
+def _run_here(
+    plan: Plan, root: Root, executor: str, options: LaunchOptions, reporter: Reporter
+) -> LaunchResult:
     run_ids = [run.run_id for run in plan.start]
     breaker = CircuitBreaker(plan.runs, root)
     with Interrupts() as interrupts:
@@ -139,10 +154,21 @@ def _run_here(plan: Plan, root: Root, executor: str, options: LaunchOptions, rep
                 interrupts.stop(str(breaker.reason))
 
         if executor == "inline":
-            run_inline(root.path, run_ids, AttemptContext("inline", capture=False, rerun=options.rerun), interrupts, tick)
+            run_inline(
+                root.path,
+                run_ids,
+                AttemptContext("inline", capture=False, rerun=options.rerun),
+                interrupts,
+                tick,
+            )
         elif run_ids:
             run_local(
-                root.path, run_ids, AttemptContext("local", rerun=options.rerun), find_slots(options.slots), interrupts, tick
+                root.path,
+                run_ids,
+                AttemptContext("local", rerun=options.rerun),
+                find_slots(options.slots),
+                interrupts,
+                tick,
             )
     if breaker.reason is not None:
         return LaunchResult(plan, executor, Sent(), stopped=breaker.reason)

@@ -1,4 +1,6 @@
-"""Runs of a launcher that died on this machine: they are just leaving, so a new launch waits for their checkpoints."""
+"""Runs of a launcher that died on this machine: they are just leaving, so a new launch waits for
+their checkpoints.
+"""
 
 import time
 from dataclasses import replace
@@ -14,8 +16,12 @@ from orchestrator.store.root import Root
 _LEAVING_S = 30.0
 
 
-def settled_plan(sweep: Sweep, root: Root, selection: Selection, requests: ResourceRequests) -> Plan:
-    """Plan; where runs of a launcher that died on this machine are just leaving, wait for their checkpoints first."""
+def settled_plan(
+    sweep: Sweep, root: Root, selection: Selection, requests: ResourceRequests
+) -> Plan:
+    """Plan; where runs of a launcher that died on this machine are just leaving, wait for their
+    checkpoints first.
+    """
     deadline_s = time.monotonic() + _LEAVING_S
     while True:
         plan = make_plan(sweep, root, selection, look_at_queue(root), requests)
@@ -27,12 +33,18 @@ def settled_plan(sweep: Sweep, root: Root, selection: Selection, requests: Resou
 
 
 def _is_leaving(root: Root, run: PlannedRun) -> bool:
-    """Tell whether a local process runs it: we hold the launcher's lock, so its launcher is dead and it will stop."""
+    """Tell whether a local process runs it: we hold the launcher's lock, so its launcher is dead
+    and it will stop.
+    """
     from byol_core.files import read_json
 
     attempts = root.run(run.run_id).attempts()
     claim = read_json(attempts[-1].claim) if attempts else None
-    return claim is not None and claim["job"]["executor"] != "slurm" and is_alive(Process(**claim["process"])) is True
+    return (
+        claim is not None
+        and claim["job"]["executor"] != "slurm"
+        and is_alive(Process(**claim["process"])) is True
+    )
 
 
 def _overtake(plan: Plan, root: Root) -> Plan:

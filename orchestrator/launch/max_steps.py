@@ -1,4 +1,6 @@
-"""`launch --max-steps N`: try cells for a few steps, in this process, in a folder that is thrown away. Never a result."""
+"""`launch --max-steps N`: try cells for a few steps, in this process, in a folder that is thrown
+away. Never a result.
+"""
 
 import tempfile
 from collections.abc import Callable
@@ -14,7 +16,9 @@ from orchestrator.store.root import Root
 _LINES = 10
 
 
-def train_few_steps(sweep: Sweep, root: Root, selection: Selection, max_steps: int, say: Callable[[str], None]) -> int:
+def train_few_steps(
+    sweep: Sweep, root: Root, selection: Selection, max_steps: int, say: Callable[[str], None]
+) -> int:
     """Train each chosen run for `max_steps` steps and print what is measured; keep nothing.
 
     Returns:
@@ -35,6 +39,12 @@ def _try_one(run: PlannedRun, max_steps: int, say: Callable[[str], None]) -> str
         say(f"  step {step}  {values}  {images_per_s:,.0f} images/s")
 
     with tempfile.TemporaryDirectory(prefix="sweep-try-") as folder:
-        outcome, step = cut_run(run.variant.at_seed(run.seed), Path(folder), max_steps, max(1, max_steps // _LINES), show)
+        outcome, step = cut_run(
+            run.variant.at_seed(run.seed),
+            Path(folder),
+            max_steps,
+            max(1, max_steps // _LINES),
+            show,
+        )
     say(f"  {outcome} at step {step}")
     return outcome

@@ -1,7 +1,8 @@
 """What is told to the outside when a sweep ends: a command of the user's, and a webhook.
 
-Both get the outcome as JSON, the command on its standard input and the webhook as the body of a POST. The webhook's address is
-a secret: it comes from $SWEEP_WEBHOOK, is stored nowhere, and only its host is ever shown.
+Both get the outcome as JSON, the command on its standard input and the webhook as the body of a
+POST. The webhook's address is a secret: it comes from $SWEEP_WEBHOOK, is stored nowhere, and only
+its host is ever shown.
 """
 
 import json
@@ -28,7 +29,8 @@ def outcome(status: SweepStatus, exit_status: int, stopped: str | None = None) -
         stopped: why it stopped early; None where it did not.
 
     Returns:
-        `text` is one line for people, under the key that chat services show; the rest is for programs.
+        `text` is one line for people, under the key that chat services show; the rest is for
+        programs.
     """
     groups = status.groups()
     return {
@@ -43,8 +45,11 @@ def outcome(status: SweepStatus, exit_status: int, stopped: str | None = None) -
     }
 
 
-def fire(told: Mapping[str, Any], command: str | None, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
-    """Call the hooks that are set; yield a sentence for each that failed, which is no failure of the sweep.
+def fire(
+    told: Mapping[str, Any], command: str | None, environment: Mapping[str, str] = os.environ
+) -> Iterator[str]:
+    """Call the hooks that are set; yield a sentence for each that failed, which is no failure of
+    the sweep.
 
     Args:
         told: see `outcome`.
@@ -62,11 +67,17 @@ def _run(command: str | None, body: bytes) -> str | None:
     if not command:
         return None
     try:
-        done = subprocess.run(command, shell=True, input=body, capture_output=True, timeout=_COMMAND_S)
+        done = subprocess.run(
+            command, shell=True, input=body, capture_output=True, timeout=_COMMAND_S
+        )
     except subprocess.TimeoutExpired:
         return f"{command!r} did not end within {_COMMAND_S:g} s"
     said = " ".join(done.stderr.decode(errors="replace").split())[-200:]
-    return f"{command!r} failed with exit status {done.returncode}: {said}" if done.returncode else None
+    return (
+        f"{command!r} failed with exit status {done.returncode}: {said}"
+        if done.returncode
+        else None
+    )
 
 
 def _post(url: str | None, body: bytes) -> str | None:

@@ -25,7 +25,8 @@ class LaunchOptions:
         rerun: train again what is done already.
         prune: cancel the jobs of what left the spec.
         dry_run: plan only.
-        wait: follow the sweep to its end; None for the executor's way: slurm returns, the others wait.
+        wait: follow the sweep to its end; None for the executor's way: slurm returns, the others
+            wait.
     """
 
     sweep: Sweep
@@ -40,7 +41,8 @@ class LaunchOptions:
 
 
 def choose_executor(name: str) -> str:
-    """Return the executor meant by `name`; `auto` is slurm on a login node and local elsewhere, inside a job too.
+    """Return the executor meant by `name`; `auto` is slurm on a login node and local elsewhere,
+    inside a job too.
 
     Raises:
         UsageError: no such executor.
@@ -51,7 +53,9 @@ def choose_executor(name: str) -> str:
     if name == "auto":
         return "slurm" if has_slurm() and not inside_job() else "local"
     if name == "slurm" and not has_slurm():
-        raise SchedulerError("--executor slurm: sbatch is not on this machine; use --executor local, or a login node")
+        raise SchedulerError(
+            "--executor slurm: sbatch is not on this machine; use --executor local, or a login node"
+        )
     return name
 
 
@@ -62,9 +66,13 @@ def check_wait(options: LaunchOptions, executor: str) -> None:
         UsageError: says what it can do.
     """
     if executor != "slurm" and options.wait is False:
-        raise UsageError(f"--no-wait: {executor} runs end with their launcher; use --executor slurm, or leave it out")
+        raise UsageError(
+            f"--no-wait: {executor} runs end with their launcher; use --executor slurm, or leave it out"
+        )
     if executor == "slurm" and options.wait and options.rerun:
-        raise UsageError("--wait does not go with --rerun: runs have a result all the time; follow them with `sweep status`")
+        raise UsageError(
+            "--wait does not go with --rerun: runs have a result all the time; follow them with `sweep status`"
+        )
 
 
 def parse_retry(text: str) -> frozenset[State]:
@@ -77,5 +85,7 @@ def parse_retry(text: str) -> frozenset[State]:
     words = [word.strip().lower() for word in text.split(",") if word.strip()]
     for word in words:
         if word not in allowed:
-            raise UsageError(f"--retry {word!r} is no state to retry; allowed: {', '.join(sorted(allowed))}")
+            raise UsageError(
+                f"--retry {word!r} is no state to retry; allowed: {', '.join(sorted(allowed))}"
+            )
     return frozenset(allowed[word] for word in words)

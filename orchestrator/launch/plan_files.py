@@ -15,7 +15,9 @@ PROTOCOLS = ("probe", "knn")
 
 
 def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:
-    """Write the sweep's spec and plan, and run.json of every run; once pruned, what left is forgotten."""
+    """Write the sweep's spec and plan, and run.json of every run; once pruned, what left is
+    forgotten.
+    """
     folder = root.sweep(plan.sweep.label)
     make_folder(folder.launches)
     _write_descriptions(plan, root)
@@ -28,10 +30,14 @@ def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:
 
 
 def _write_descriptions(plan: Plan, root: Root) -> None:
-    """Write run.json of every run that has none, of one that is done and lost it too; it never changes."""
+    """Write run.json of every run that has none, of one that is done and lost it too; it never
+    changes.
+    """
     there = {run.run_id for run in root.runs() if run.description.exists()}
     new = [run for run in plan.runs if run.run_id not in there]
-    write_many({root.run(run.run_id).description: to_json(_describe(run, plan.sweep)) for run in new})
+    write_many(
+        {root.run(run.run_id).description: to_json(_describe(run, plan.sweep)) for run in new}
+    )
 
 
 def _describe(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
@@ -51,10 +57,22 @@ def _describe(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
 def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
     spec = plan.sweep.spec
     configs = {variant.name: variant.canonical() for variant in plan.variants}
-    unchanged = {old["name"] for old in before.get("variants", []) if configs.get(old["name"]) == old["config"]}
-    runs = {(run["variant"], run["seed"]): run for run in before.get("runs", []) if run["variant"] in unchanged}
+    unchanged = {
+        old["name"]
+        for old in before.get("variants", [])
+        if configs.get(old["name"]) == old["config"]
+    }
+    runs = {
+        (run["variant"], run["seed"]): run
+        for run in before.get("runs", [])
+        if run["variant"] in unchanged
+    }
     for run in plan.runs:
-        runs[run.variant.name, run.seed] = {"run_id": run.run_id, "variant": run.variant.name, "seed": run.seed}
+        runs[run.variant.name, run.seed] = {
+            "run_id": run.run_id,
+            "variant": run.variant.name,
+            "seed": run.seed,
+        }
     return {
         "label": plan.sweep.label,
         "name": spec.name,
@@ -63,7 +81,10 @@ def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
         "question": spec.question,
         "baseline": spec.baseline,
         "tables": spec.tables,
-        "variants": [{"name": v.name, "overrides": v.overrides, "config": configs[v.name]} for v in plan.variants],
+        "variants": [
+            {"name": v.name, "overrides": v.overrides, "config": configs[v.name]}
+            for v in plan.variants
+        ],
         "runs": [*runs.values()],
         "launched_at": time.time(),
     }

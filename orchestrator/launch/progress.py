@@ -29,7 +29,8 @@ class LaunchView:
         console: where.
         label: the sweep's.
         root: its files.
-        engine: the database, opened before anything starts; None where there is none yet and nothing is to start.
+        engine: the database, opened before anything starts; None where there is none yet and
+            nothing is to start.
     """
 
     def __init__(self, console: Console, label: str, root: Root, engine: Engine | None) -> None:
@@ -49,7 +50,11 @@ class LaunchView:
         self._live.stop()
 
     def _plan(self, plan: Plan, requests: ResourceRequests) -> None:
-        cost = estimate(self._engine, plan, requests) if self._engine is not None and plan.start else None
+        cost = (
+            estimate(self._engine, plan, requests)
+            if self._engine is not None and plan.start
+            else None
+        )
         terminal.show_plan(self._console, plan, requests.executor, cost)
 
     def _note(self, text: str) -> None:
@@ -77,7 +82,10 @@ class ProgressBar:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), console=console
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=console,
         )
         self._task = self._progress.add_task("training", total=1.0, text="starting")
         self._last: tuple[float, int] = (float("-inf"), -1)
@@ -94,6 +102,8 @@ class ProgressBar:
         if self._console.is_terminal:
             self._progress.start()
             self._progress.update(self._task, completed=share, text=summary(status))
-        elif time.monotonic() - self._last[0] > _LINE_EVERY_S or (done != self._last[1] and done == len(status.runs)):
+        elif time.monotonic() - self._last[0] > _LINE_EVERY_S or (
+            done != self._last[1] and done == len(status.runs)
+        ):
             self._last = (time.monotonic(), done)
             self._console.print(f"  {share:4.0%}  {summary(status)}", highlight=False)

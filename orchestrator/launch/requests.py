@@ -1,4 +1,6 @@
-"""What a run asks for here, as far as it tells what it costs and whether it fits; kept in the claim of its attempts."""
+"""What a run asks for here, as far as it tells what it costs and whether it fits; kept in the claim
+of its attempts.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,14 +32,20 @@ class ResourceRequests:
     _told: dict[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)
 
     def for_variant(self, sweep: Sweep, variant: Variant) -> Mapping[str, Any]:
-        """Return what a variant's runs ask for, as `request_of` does; on this machine a GPU each, where it has one.
+        """Return what a variant's runs ask for, as `request_of` does; on this machine a GPU each,
+        where it has one.
 
         Raises:
-            SchedulerError: SLURM does not answer, so it is not known which cluster's defaults count.
+            SchedulerError: SLURM does not answer, so it is not known which cluster's defaults
+                count.
             SpecError: clusters.yaml is not valid, or contradicts the spec.
         """
         if variant.name not in self._told:
-            self._told[variant.name] = request_of(resources_of(sweep, variant, self._defaults)) if self._sends else self._here
+            self._told[variant.name] = (
+                request_of(resources_of(sweep, variant, self._defaults))
+                if self._sends
+                else self._here
+            )
         return self._told[variant.name]
 
     @property
@@ -67,7 +75,8 @@ def request_of(resources: Resources) -> dict[str, Any]:
 
 
 def has_more_memory(now: Mapping[str, Any], run: RunFolder) -> bool:
-    """Tell whether a run would get more memory than its last attempt had, or another machine and no less.
+    """Tell whether a run would get more memory than its last attempt had, or another machine and no
+    less.
 
     Args:
         now: what it would ask for, as `request_of` returns it.

@@ -40,10 +40,14 @@ def check_tables(sweep: Sweep) -> None:
     for i, name in enumerate(sweep.spec.tables):
         if name not in table_ids():
             where = sweep.document.where(("tables", i))
-            raise SpecError(f"{where}: tables: {name!r} does not exist; {nearest(name, table_ids())}")
+            raise SpecError(
+                f"{where}: tables: {name!r} does not exist; {nearest(name, table_ids())}"
+            )
 
 
-def named_variants(sweep: Sweep, variants: Sequence[Variant], names: Sequence[str]) -> list[Variant]:
+def named_variants(
+    sweep: Sweep, variants: Sequence[Variant], names: Sequence[str]
+) -> list[Variant]:
     """Return the variants of these names.
 
     Raises:
@@ -52,7 +56,9 @@ def named_variants(sweep: Sweep, variants: Sequence[Variant], names: Sequence[st
     known = {variant.name: variant for variant in variants}
     for name in names:
         if name not in known:
-            raise UsageError(f"--only {name}: {sweep.document.file} has no such variant; {nearest(name, known)}")
+            raise UsageError(
+                f"--only {name}: {sweep.document.file} has no such variant; {nearest(name, known)}"
+            )
     return [known[name] for name in names]
 
 
@@ -70,7 +76,9 @@ def rows_of_table(sweep: Sweep, variants: Sequence[Variant], table: str) -> list
         raise UsageError(str(error)) from None
     chosen = [variant for variant in variants if rows.row_of(variant.canonical()) is not None]
     if not chosen:
-        raise UsageError(f"--table {table}: no variant of {sweep.document.file} is a row of it; tables: {sweep.spec.tables}")
+        raise UsageError(
+            f"--table {table}: no variant of {sweep.document.file} is a row of it; tables: {sweep.spec.tables}"
+        )
     return chosen
 
 
@@ -78,7 +86,8 @@ def data_identities(sweep: Sweep, variants: Sequence[Variant]) -> dict[str, Data
     """Return variant name → the content of the images that it trains on.
 
     Raises:
-        MissingDataError: images are missing; the text says how to get them, and which profile needs none.
+        MissingDataError: images are missing; the text says how to get them, and which profile needs
+            none.
     """
     known: dict[Any, DataIdentity] = {}
     try:

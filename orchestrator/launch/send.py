@@ -1,8 +1,10 @@
-"""A plan's runs on their way to SLURM: bundled into jobs, jobs into arrays, arrays cut to what the cluster takes.
+"""A plan's runs on their way to SLURM: bundled into jobs, jobs into arrays, arrays cut to what the
+cluster takes.
 
-One array per kind of resources and per MaxArraySize jobs; each is a submission of its own in the intent log. Jobs keep the
-plan's order, so that what limits hold back is the end of the sweep. Where `slots` limits how many run at once, arrays
-start one after the other, so that the limit holds over all of them.
+One array per kind of resources and per MaxArraySize jobs; each is a submission of its own in the
+intent log. Jobs keep the plan's order, so that what limits hold back is the end of the sweep. Where
+`slots` limits how many run at once, arrays start one after the other, so that the limit holds over
+all of them.
 """
 
 import itertools
@@ -81,7 +83,8 @@ class _Bundle:
 
 
 def send(plan: Plan, root: Root, options: SendOptions) -> Sent:
-    """Submit the runs that a plan starts, as far as the cluster takes them; call it under the launcher lock.
+    """Submit the runs that a plan starts, as far as the cluster takes them; call it under the
+    launcher lock.
 
     Raises:
         SpecError: clusters.yaml is not valid, or contradicts the spec.
@@ -94,7 +97,9 @@ def send(plan: Plan, root: Root, options: SendOptions) -> Sent:
     cluster = choose_cluster(load_clusters(), controller.cluster, options.cluster)
     bundles = _bundles(plan, cluster, without(options.avoid))
     fitting, limit = _fitting(bundles, ask_room(controller, cluster.max_jobs))
-    sent = Sent(held_back=sum(len(bundle.run_ids) for bundle in bundles[len(fitting) :]), limit=limit)
+    sent = Sent(
+        held_back=sum(len(bundle.run_ids) for bundle in bundles[len(fitting) :]), limit=limit
+    )
     launcher = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(4)
     folder = root.sweep(plan.sweep.label).launches / launcher
     arrays = _arrays(fitting, launcher, options.slots, controller.array_size, take_snapshot(root))
@@ -107,7 +112,10 @@ def send(plan: Plan, root: Root, options: SendOptions) -> Sent:
 
 def _bundles(plan: Plan, defaults: Resources, avoid: Sequence[str]) -> list[_Bundle]:
     """Fill jobs with runs of equal resources, in the plan's order."""
-    asked = {run.variant.name: _away_from(avoid, resources_of(plan.sweep, run.variant, defaults)) for run in plan.start}
+    asked = {
+        run.variant.name: _away_from(avoid, resources_of(plan.sweep, run.variant, defaults))
+        for run in plan.start
+    }
     kinds = {name: resources.model_dump_json() for name, resources in asked.items()}
     bundles: list[_Bundle] = []
     last: dict[str, _Bundle] = {}
@@ -134,7 +142,9 @@ def _fitting(bundles: Sequence[_Bundle], room: Room) -> tuple[Sequence[_Bundle],
     return bundles, None
 
 
-def _arrays(bundles: Iterable[_Bundle], launcher: str, slots: int | None, size: int, code: Path) -> Iterator[Array]:
+def _arrays(
+    bundles: Iterable[_Bundle], launcher: str, slots: int | None, size: int, code: Path
+) -> Iterator[Array]:
     """Sort jobs into arrays of one kind, none larger than `size`."""
     of_kind: dict[str, list[_Bundle]] = {}
     for bundle in bundles:
@@ -145,10 +155,14 @@ def _arrays(bundles: Iterable[_Bundle], launcher: str, slots: int | None, size: 
         parallel = max(1, slots // resources.side_by_side) if slots else None
         for start in range(0, len(together), size):
             run_ids = [bundle.run_ids for bundle in together[start : start + size]]
-            yield Array(f"sweep-{launcher}-{next(numbers)}", run_ids, resources, parallel, code=code)
+            yield Array(
+                f"sweep-{launcher}-{next(numbers)}", run_ids, resources, parallel, code=code
+            )
 
 
-def _send_arrays(arrays: Iterable[Array], folder: Path, root: Path, options: SendOptions, sent: Sent) -> None:
+def _send_arrays(
+    arrays: Iterable[Array], folder: Path, root: Path, options: SendOptions, sent: Sent
+) -> None:
     """Submit arrays one by one, each with its intent, and note in `sent` what SLURM has."""
     log = folder.with_suffix(".jsonl")
     before: str | None = None
@@ -166,8 +180,16 @@ def _send_array(array: Array, log: Path, folder: Path, root: Path, rerun: bool) 
     run_ids = [run_id for bundle in bundles for run_id in bundle]
 
     def submit_held() -> list[str]:
-        arguments = (str(root), bundles, array.resources.side_by_side, rerun, request_of(array.resources))
+        arguments = (
+            str(root),
+            bundles,
+            array.resources.side_by_side,
+            rerun,
+            request_of(array.resources),
+        )
         job_ids = submit.submit_held(folder, array, work, *arguments)
-        return [job_id for job_id, bundle in zip(job_ids, array.bundles, strict=True) for _ in bundle]
+        return [
+            job_id for job_id, bundle in zip(job_ids, array.bundles, strict=True) for _ in bundle
+        ]
 
     return list(dict.fromkeys(intents.submit(log, array.key, run_ids, submit_held, submit.cancel)))

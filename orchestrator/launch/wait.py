@@ -1,6 +1,8 @@
-"""`sweep launch --wait` on SLURM: look again and again, send what was refused or may be tried again, until nothing is left.
+"""`sweep launch --wait` on SLURM: look again and again, send what was refused or may be tried
+again, until nothing is left.
 
-No job hangs on it: jobs requeue themselves, and a sweep whose launcher went away is picked up by the next launch.
+No job hangs on it: jobs requeue themselves, and a sweep whose launcher went away is picked up by
+the next launch.
 """
 
 import time
@@ -59,7 +61,8 @@ class WaitResult:
 
 
 def wait(root: Root, actions: WaitActions, sent: Sent) -> WaitResult:
-    """Follow a sweep until each of its runs has ended and none may be tried again, or until Ctrl-C, which leaves jobs alone.
+    """Follow a sweep until each of its runs has ended and none may be tried again, or until Ctrl-C,
+    which leaves jobs alone.
 
     Args:
         root: where the runs are.
@@ -87,7 +90,9 @@ def wait(root: Root, actions: WaitActions, sent: Sent) -> WaitResult:
 
 
 class _Sender:
-    """Sends what is to start. A run that comes back again and again without ever having begun is given up."""
+    """Sends what is to start. A run that comes back again and again without ever having begun is
+    given up.
+    """
 
     def __init__(self, actions: WaitActions) -> None:
         self._actions = actions
@@ -128,7 +133,9 @@ class _Pause:
     def sleep(self, plan: Plan, interrupts: Interrupts) -> None:
         """Wait; an interrupt ends it."""
         seen = [(run.standing.state, run.standing.attempt) for run in plan.runs]
-        self._seconds = _SHORTEST_S if seen != self._seen else min(_LONGEST_S, self._seconds * _GROWTH)
+        self._seconds = (
+            _SHORTEST_S if seen != self._seen else min(_LONGEST_S, self._seconds * _GROWTH)
+        )
         self._seen = [*seen]
         until = time.monotonic() + self._seconds
         while time.monotonic() < until and interrupts.reason() is None:

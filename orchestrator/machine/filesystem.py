@@ -4,9 +4,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NETWORK = frozenset(
-    {"nfs", "nfs4", "lustre", "gpfs", "beegfs", "cifs", "smb3", "ceph", "glusterfs", "afs", "pvfs2", "9p", "panfs", "wekafs"}
+    {
+        "nfs",
+        "nfs4",
+        "lustre",
+        "gpfs",
+        "beegfs",
+        "cifs",
+        "smb3",
+        "ceph",
+        "glusterfs",
+        "afs",
+        "pvfs2",
+        "9p",
+        "panfs",
+        "wekafs",
+    }
 )
-"""Types in /proc/self/mountinfo whose locks and shared memory cannot be relied on between machines."""
+"""Types in /proc/self/mountinfo whose locks and shared memory cannot be relied on between machines.
+"""
 _ESCAPES = {"\\040": " ", "\\011": "\t", "\\012": "\n", "\\134": "\\"}
 
 
@@ -19,7 +35,9 @@ class FileSystem:
 
     @property
     def is_network(self) -> bool:
-        """Tell whether other machines may see it. Unknown user-space file systems count, since most are remote."""
+        """Tell whether other machines may see it. Unknown user-space file systems count, since most
+        are remote.
+        """
         return self.kind in NETWORK or self.kind.startswith("fuse.")
 
 
@@ -28,9 +46,12 @@ def filesystem_of(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> Fi
 
     Args:
         path: of a file or folder; the nearest folder that exists decides.
-        mounts: the kernel's list; where there is none (not Linux), the answer is an unknown local one.
+        mounts: the kernel's list; where there is none (not Linux), the answer is an unknown local
+            one.
     """
-    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists()).resolve()
+    there = next(
+        folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists()
+    ).resolve()
     try:
         lines = mounts.read_text().splitlines()
     except OSError:

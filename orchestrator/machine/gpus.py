@@ -15,5 +15,7 @@ def gpu_count() -> int:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return 0
-    listed = subprocess.run([tool, "--list-gpus"], capture_output=True, text=True, timeout=_TIMEOUT_S)
+    listed = subprocess.run(
+        [tool, "--list-gpus"], capture_output=True, text=True, timeout=_TIMEOUT_S
+    )
     return len(listed.stdout.splitlines()) if listed.returncode == 0 else 0

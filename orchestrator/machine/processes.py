@@ -1,4 +1,6 @@
-"""Which process is meant: a pid alone comes back after a reboot or a wrap-around, so start time and boot go with it."""
+"""Which process is meant: a pid alone comes back after a reboot or a wrap-around, so start time and
+boot go with it.
+"""
 
 import os
 from dataclasses import dataclass
@@ -36,7 +38,9 @@ def _boot_id() -> str:
 
 
 def _started(pid: int) -> int | None:
-    """Return field 22 of /proc/PID/stat; None for no such process or one that has ended and waits to be reaped."""
+    """Return field 22 of /proc/PID/stat; None for no such process or one that has ended and waits
+    to be reaped.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -1,6 +1,8 @@
-"""Where a result came from: code, versions, machine, command line. Only what is named here is recorded, without secrets.
+"""Where a result came from: code, versions, machine, command line. Only what is named here is
+recorded, without secrets.
 
-The job itself keeps its whole environment; of that, only the variables in `_RECORDED` are written down.
+The job itself keeps its whole environment; of that, only the variables in `_RECORDED` are written
+down.
 """
 
 import os
@@ -48,10 +50,12 @@ def versions() -> dict[str, str]:
 
 
 def record_code(root: Root) -> dict[str, Any]:
-    """Note where the running code comes from, for the jobs that will run a copy of it, which knows no git.
+    """Note where the running code comes from, for the jobs that will run a copy of it, which knows
+    no git.
 
     Returns:
-        Commit, whether there are changes, and remote; nulls outside a checkout. The changes are kept beside it as a diff.
+        Commit, whether there are changes, and remote; nulls outside a checkout. The changes are
+        kept beside it as a diff.
     """
     head, remote, diff = _git("rev-parse", "HEAD"), _git("remote", "get-url", "origin"), changes()
     dirty = None if head is None else diff is not None
@@ -65,7 +69,9 @@ def record_code(root: Root) -> dict[str, Any]:
 
 
 def changes() -> bytes | None:
-    """Return what was changed since the commit as a diff without secrets, 256 KiB of it at most; None without changes."""
+    """Return what was changed since the commit as a diff without secrets, 256 KiB of it at most;
+    None without changes.
+    """
     status = _git("status", "--porcelain", "--", *_CODE)
     if not status:
         return None
@@ -79,7 +85,12 @@ def changes() -> bytes | None:
 def machine() -> dict[str, Any]:
     """Return host, processor kind and core count."""
     cores = len(os.sched_getaffinity(0))
-    return {"host": os.uname().nodename, "system": platform.platform(), "cores": cores, "executable": sys.executable}
+    return {
+        "host": os.uname().nodename,
+        "system": platform.platform(),
+        "cores": cores,
+        "executable": sys.executable,
+    }
 
 
 @cache
@@ -92,19 +103,37 @@ def gpus() -> dict[str, Any] | None:
 
     rows = [line.rpartition(", ") for line in listed.splitlines()]
     cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-    return {"names": [row[0] for row in rows], "driver": rows[0][2], "cuda": torch.version.cuda, "cudnn": cudnn}
+    return {
+        "names": [row[0] for row in rows],
+        "driver": rows[0][2],
+        "cuda": torch.version.cuda,
+        "cudnn": cudnn,
+    }
 
 
 def environment() -> dict[str, str]:
-    """Return the variables that are recorded, without secrets: those of `_RECORDED` and SLURM's, but no SLURM_JWT."""
-    found = {name: value for name, value in os.environ.items() if name in _RECORDED or name.startswith("SLURM_")}
-    return {name: redact(value) for name, value in sorted(found.items()) if not is_secret_name(name)}
+    """Return the variables that are recorded, without secrets: those of `_RECORDED` and SLURM's,
+    but no SLURM_JWT.
+    """
+    found = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _RECORDED or name.startswith("SLURM_")
+    }
+    return {
+        name: redact(value) for name, value in sorted(found.items()) if not is_secret_name(name)
+    }
 
 
 def gather_origin(root: Root) -> dict[str, Any]:
     """Return all of it, as an attempt on that root records it when it starts."""
     code = read_json(root.code_facts(running_code())) or record_code(root)
-    told = {"versions": versions(), "gpus": gpus(), "machine": machine(), "environment": environment()}
+    told = {
+        "versions": versions(),
+        "gpus": gpus(),
+        "machine": machine(),
+        "environment": environment(),
+    }
     return {**code, "code": running_code(), **told, "arguments": redact_arguments(sys.argv)}
 
 
@@ -122,7 +151,9 @@ def _git(*arguments: str) -> str | None:
 def _output(*command: str) -> str | None:
     """Return what a command prints; None where it is missing, fails or does not answer."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

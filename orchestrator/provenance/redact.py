@@ -1,7 +1,9 @@
-"""Takes secrets out of text before it is stored: by their shape, by the name they are given to, by their place in a URL.
+"""Takes secrets out of text before it is stored: by their shape, by the name they are given to, by
+their place in a URL.
 
-What is stored is read by others: reasons of failures, tracebacks, diffs, command lines. Ids are no secrets: sha256, commit
-hashes and run ids stay as they are. When in doubt more goes than must: a stored text explains, nothing is computed from it.
+What is stored is read by others: reasons of failures, tracebacks, diffs, command lines. Ids are no
+secrets: sha256, commit hashes and run ids stay as they are. When in doubt more goes than must: a
+stored text explains, nothing is computed from it.
 """
 
 import re
@@ -28,10 +30,15 @@ _NAME = (
     r"(?:passw(?:or)?ds?|passphrase|secrets?|token|credentials?|(?:api|access|private|account|signing)[_-]?key|jwt|[_-]pwd"
     r"|(?-i:_PASS|_AUTH|_KEY))(?:[_.\-\d][\w.-]{0,40})?"
 )
-"""What secrets are called, at the end of a name or before a further part of it: `max_tokens` and `tokenizer` are not."""
+"""What secrets are called, at the end of a name or before a further part of it: `max_tokens` and
+`tokenizer` are not.
+"""
 _NOT_YET = rf"(?!{re.escape(REDACTED)})"
 _QUOTED = r"""(?P<quote>\\*["']).*?(?P=quote)"""
-_GIVEN = re.compile(rf"""({_NAME}(?:\\*["'])?\s{{0,3}}[=:]\s{{0,3}}){_NOT_YET}(?:{_QUOTED}|[^\s&]+)""", re.IGNORECASE)
+_GIVEN = re.compile(
+    rf"""({_NAME}(?:\\*["'])?\s{{0,3}}[=:]\s{{0,3}}){_NOT_YET}(?:{_QUOTED}|[^\s&]+)""",
+    re.IGNORECASE,
+)
 _OPTION = re.compile(rf"""(-[\w-]{{0,40}}{_NAME}\s+){_NOT_YET}(?:{_QUOTED}|\S+)""", re.IGNORECASE)
 _OPTION_ALONE = re.compile(rf"--?[\w-]*{_NAME}", re.IGNORECASE)
 _HEADER = re.compile(r"""(authorization\W{1,6}(?:\w+\s+)?|bearer\s+)[^\s"']{8,}""", re.IGNORECASE)
@@ -42,7 +49,9 @@ _ENVIRONMENT_NAME = re.compile("TOKEN|SECRET|KEY|PASS|CRED|JWT|AUTH")
 
 
 def redact(text: str) -> str:
-    """Return `text` with `REDACTED` where a secret stood; the names of secrets stay. Doing it twice changes nothing more."""
+    """Return `text` with `REDACTED` where a secret stood; the names of secrets stay. Doing it twice
+    changes nothing more.
+    """
     text = _SHAPE.sub(REDACTED, text)
     text = _USER_INFO.sub(f"{REDACTED}@", text)
     for pattern in (_HEADER, _GIVEN, _OPTION, _SIGNED):
@@ -51,7 +60,9 @@ def redact(text: str) -> str:
 
 
 def redact_arguments(arguments: Sequence[str]) -> list[str]:
-    """Return a command line without secrets: also the argument behind an option such as ``--password``."""
+    """Return a command line without secrets: also the argument behind an option such as
+    ``--password``.
+    """
     before = ["", *arguments]
     return [
         REDACTED if _OPTION_ALONE.fullmatch(option) else redact(argument)
@@ -60,7 +71,9 @@ def redact_arguments(arguments: Sequence[str]) -> list[str]:
 
 
 def without_user(url: str) -> str:
-    """Return the URL of a git remote without user and password, scp-like ``git@host:path`` included."""
+    """Return the URL of a git remote without user and password, scp-like ``git@host:path``
+    included.
+    """
     return redact(_SCP_USER.sub("", _USER_INFO.sub("", url)))
 
 

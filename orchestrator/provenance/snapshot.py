@@ -1,7 +1,8 @@
 """The code that a job runs is the code at submit time: a copy below the root, named by its content.
 
-A job may wait for days, and a checkout is edited meanwhile. ``code/<sha>`` holds the three packages as they were; jobs import
-them from there, and a worker whose code has another hash than the one it was submitted with refuses to train.
+A job may wait for days, and a checkout is edited meanwhile. ``code/<sha>`` holds the three packages
+as they were; jobs import them from there, and a worker whose code has another hash than the one it
+was submitted with refuses to train.
 """
 
 import hashlib
@@ -23,7 +24,9 @@ class CodeChangedError(Exception):
 
 @cache
 def running_code() -> str:
-    """Return the sha256 of the code as it lies where this process imports it from, when it is first asked for."""
+    """Return the sha256 of the code as it lies where this process imports it from, when it is first
+    asked for.
+    """
     return code_digest(_HOME)
 
 
@@ -67,4 +70,6 @@ def code_digest(home: Path) -> str:
 
 def _files(home: Path) -> Iterator[Path]:
     for package in _PACKAGES:
-        yield from sorted(file for file in (home / package).rglob("*") if file.suffix in _KINDS and file.is_file())
+        yield from sorted(
+            file for file in (home / package).rglob("*") if file.suffix in _KINDS and file.is_file()
+        )

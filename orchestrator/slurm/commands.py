@@ -1,4 +1,6 @@
-"""The one way to SLURM's commands: argument lists, a time limit, and typed errors for refusal and silence."""
+"""The one way to SLURM's commands: argument lists, a time limit, and typed errors for refusal and
+silence.
+"""
 
 import os
 import shutil
@@ -20,8 +22,14 @@ _NO_ANSWER = (
     "Unexpected message received",
     "Resource temporarily unavailable",
 )
-_FIXED = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}  # English words, and times in seconds since 1970
-_NARROWING = ("SQUEUE_", "SACCT_")  # a user's own filters and formats, which would hide jobs from us
+_FIXED = {
+    "LC_ALL": "C",
+    "SLURM_TIME_FORMAT": "%s",
+}  # English words, and times in seconds since 1970
+_NARROWING = (
+    "SQUEUE_",
+    "SACCT_",
+)  # a user's own filters and formats, which would hide jobs from us
 
 
 def has_slurm() -> bool:
@@ -34,7 +42,9 @@ def inside_job() -> bool:
     return "SLURM_JOB_ID" in os.environ
 
 
-def ask(*command: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, str] | None = None) -> str:
+def ask(
+    *command: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, str] | None = None
+) -> str:
     """Run one of SLURM's commands and return what it printed.
 
     Args:
@@ -56,9 +66,13 @@ def ask(*command: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, 
             env=_environment(command[0]) if environment is None else environment,
         )
     except FileNotFoundError:
-        raise SchedulerError(f"{command[0]} is not on this machine; use --executor local, or a login node") from None
+        raise SchedulerError(
+            f"{command[0]} is not on this machine; use --executor local, or a login node"
+        ) from None
     except subprocess.TimeoutExpired:
-        raise SchedulerSilentError(f"{command[0]} did not answer within {timeout_s:g} s; try again later") from None
+        raise SchedulerSilentError(
+            f"{command[0]} did not answer within {timeout_s:g} s; try again later"
+        ) from None
     if done.returncode == 0:
         return done.stdout
     said = _in_one_line(done.stderr or done.stdout)
@@ -69,11 +83,15 @@ def ask(*command: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, 
 
 def _in_one_line(text: str) -> str:
     """Join lines, without the `sbatch: error:` before each."""
-    return "; ".join(line.rpartition("error: ")[2].strip() for line in text.splitlines() if line.strip())
+    return "; ".join(
+        line.rpartition("error: ")[2].strip() for line in text.splitlines() if line.strip()
+    )
 
 
 def _environment(command: str) -> dict[str, str] | None:
     """Return the environment of a command; that of sbatch is untouched, as it becomes the job's."""
     if command == "sbatch":
         return None
-    return {name: value for name, value in os.environ.items() if not name.startswith(_NARROWING)} | _FIXED
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(_NARROWING)
+    } | _FIXED

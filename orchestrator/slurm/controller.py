@@ -1,7 +1,8 @@
-"""`sweep launch --controller`: the waiting launcher as a job of one CPU, so that no shell has to stay open for it.
+"""`sweep launch --controller`: the waiting launcher as a job of one CPU, so that no shell has to
+stay open for it.
 
-At its time limit the job asks the launcher to leave and queues itself again; scancel ends it for good. The runs' jobs hang on
-neither.
+At its time limit the job asks the launcher to leave and queues itself again; scancel ends it for
+good. The runs' jobs hang on neither.
 """
 
 import os
@@ -16,7 +17,13 @@ from orchestrator.slurm.commands import ask
 VARIABLE = "SWEEP_CONTROLLER"
 """Names the job to the launcher in it."""
 
-_OWN = {"ntasks": "1", "cpus-per-task": "1", "mem": "2G", "signal": "B:USR2@120", "open-mode": "append"}
+_OWN = {
+    "ntasks": "1",
+    "cpus-per-task": "1",
+    "mem": "2G",
+    "signal": "B:USR2@120",
+    "open-mode": "append",
+}
 
 # SLURM's variables of this job would be taken for options of the jobs that are sent from it.
 _SCRIPT = """\
@@ -33,7 +40,9 @@ wait "$launcher"
 """
 
 
-def submit_controller(folder: Path, name: str, arguments: Sequence[str], where: Mapping[str, str | None]) -> str:
+def submit_controller(
+    folder: Path, name: str, arguments: Sequence[str], where: Mapping[str, str | None]
+) -> str:
     """Submit the launcher.
 
     Args:
@@ -55,5 +64,7 @@ def submit_controller(folder: Path, name: str, arguments: Sequence[str], where: 
     asked = {**_OWN, **where, "job-name": name, "output": folder / "controller-%j.out"}
     options = [f"--{key}={value}" for key, value in asked.items() if value is not None]
     with umask_of(folder):  # the job inherits umask and environment
-        said = ask("sbatch", "--parsable", "--requeue", *options, str(script), environment=os.environ)
+        said = ask(
+            "sbatch", "--parsable", "--requeue", *options, str(script), environment=os.environ
+        )
     return said.partition(";")[0].strip()  # with several clusters, ID;CLUSTER

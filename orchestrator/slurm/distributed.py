@@ -1,7 +1,7 @@
 """Where the tasks of one job meet: SLURM's variables in the words of `torch.distributed`.
 
-With these in the environment, ``torch.distributed.init_process_group(init_method="env://")`` needs nothing more. Several jobs
-may share a node, so the port follows from the job's number.
+With these in the environment, ``torch.distributed.init_process_group(init_method="env://")`` needs
+nothing more. Several jobs may share a node, so the port follows from the job's number.
 """
 
 import os
@@ -12,7 +12,8 @@ _FIRST_PORT, _PORTS = 20000, 10000  # below the ports that Linux gives away by i
 
 
 def rendezvous() -> dict[str, str]:
-    """Return MASTER_ADDR, MASTER_PORT, RANK, WORLD_SIZE and LOCAL_RANK of this task; nothing in a job of one task.
+    """Return MASTER_ADDR, MASTER_PORT, RANK, WORLD_SIZE and LOCAL_RANK of this task; nothing in a
+    job of one task.
 
     Raises:
         SchedulerError: scontrol cannot name the nodes of the job.

@@ -1,7 +1,8 @@
-"""How much a cluster takes at once: the size of an array, and how many jobs of a user may wait and run.
+"""How much a cluster takes at once: the size of an array, and how many jobs of a user may wait and
+run.
 
-Read from SLURM before each submission. What cannot be read, as where there is no accounting, counts as no limit: a
-submission that SLURM refuses all the same stays planned.
+Read from SLURM before each submission. What cannot be read, as where there is no accounting, counts
+as no limit: a submission that SLURM refuses all the same stays planned.
 """
 
 import getpass
@@ -67,7 +68,9 @@ class Room:
     usual: dict[str, str] = field(default_factory=dict)
 
     def take(self, charge: Charge) -> str | None:
-        """Count one more job; where a limit is reached, count nothing and return that limit in words."""
+        """Count one more job; where a limit is reached, count nothing and return that limit in
+        words.
+        """
         covering = [limit for limit in self.limits if limit.covers(self._settled(charge))]
         for limit in covering:
             if limit.queued >= limit.jobs:
@@ -104,7 +107,11 @@ def read_config() -> dict[str, str]:
     Raises:
         SchedulerError: scontrol does not answer.
     """
-    pairs = (line.partition("=") for line in ask("scontrol", "show", "config").splitlines() if "=" in line)
+    pairs = (
+        line.partition("=")
+        for line in ask("scontrol", "show", "config").splitlines()
+        if "=" in line
+    )
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
@@ -114,7 +121,9 @@ def accounting_table(what: str, fields: str, *conditions: str) -> list[list[str]
     Raises:
         SchedulerError: there is no accounting, or it does not answer.
     """
-    listed = ask("sacctmgr", "--noheader", "--parsable2", "show", what, *conditions, f"format={fields}")
+    listed = ask(
+        "sacctmgr", "--noheader", "--parsable2", "show", what, *conditions, f"format={fields}"
+    )
     rows = [line.split("|") for line in listed.splitlines() if line.strip()]
     return [row for row in rows if len(row) == len(fields.split(","))]
 
@@ -130,7 +139,10 @@ def ask_room(controller: Controller, max_jobs: int | None) -> Room:
         SchedulerError: squeue did not answer.
     """
     room = _accounting_room() if controller.enforces_limits else Room()
-    of_all = (("MaxJobCount of the cluster", controller.max_jobs), ("max_jobs in clusters.yaml", max_jobs))
+    of_all = (
+        ("MaxJobCount of the cluster", controller.max_jobs),
+        ("max_jobs in clusters.yaml", max_jobs),
+    )
     room.limits += [Limit(name, jobs) for name, jobs in of_all if jobs is not None]
     for charge in _queued() if room.limits else []:
         for limit in room.limits:
@@ -139,25 +151,38 @@ def ask_room(controller: Controller, max_jobs: int | None) -> Room:
 
 
 def _accounting_room() -> Room:
-    """Return the limits of the user's associations and of the QOS; none where slurmdbd does not tell."""
+    """Return the limits of the user's associations and of the QOS; none where slurmdbd does not
+    tell.
+    """
     try:
         associations = accounting_table(
-            "associations", "Account,MaxSubmitJobs,GrpSubmitJobs,DefaultQOS", f"user={getpass.getuser()}"
+            "associations",
+            "Account,MaxSubmitJobs,GrpSubmitJobs,DefaultQOS",
+            f"user={getpass.getuser()}",
         )
         levels = accounting_table("qos", "Name,MaxSubmitJobsPU,GrpSubmitJobs")
     except SchedulerError:
         return Room()
     limits = [
-        Limit(f"MaxSubmitJobs of account {row[0]}", jobs, account=row[0]) for row in associations for jobs in _numbers(row)
+        Limit(f"MaxSubmitJobs of account {row[0]}", jobs, account=row[0])
+        for row in associations
+        for jobs in _numbers(row)
     ]
-    limits += [Limit(f"MaxSubmitJobs of QOS {row[0]}", jobs, qos=row[0]) for row in levels for jobs in _numbers(row)]
+    limits += [
+        Limit(f"MaxSubmitJobs of QOS {row[0]}", jobs, qos=row[0])
+        for row in levels
+        for jobs in _numbers(row)
+    ]
     return Room(limits, {row[0]: row[3] for row in associations})
 
 
 def _queued() -> list[Charge]:
     """Return what each job of the user that waits or runs counts against, array tasks one by one."""
     listed = ask("squeue", "--noheader", "--array", f"--user={getpass.getuser()}", "--format=%a|%q")
-    return [Charge(account, qos) for account, _, qos in (line.strip().partition("|") for line in listed.splitlines() if line)]
+    return [
+        Charge(account, qos)
+        for account, _, qos in (line.strip().partition("|") for line in listed.splitlines() if line)
+    ]
 
 
 def _number(text: str | None) -> int | None:

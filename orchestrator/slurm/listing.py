@@ -1,6 +1,8 @@
-"""What SLURM says of our jobs: one `squeue` for what it still knows, one `sacct` for what it has forgotten.
+"""What SLURM says of our jobs: one `squeue` for what it still knows, one `sacct` for what it has
+forgotten.
 
-Both are asked by job name, which is unique to a submission, so an id that SLURM used again is never taken for ours.
+Both are asked by job name, which is unique to a submission, so an id that SLURM used again is never
+taken for ours.
 """
 
 import time
@@ -19,7 +21,8 @@ Listing = Mapping[tuple[str, str], JobFacts]
 
 
 def queue(names: Collection[str]) -> Listing | None:
-    """List the jobs of these names that wait or run, and those that ended a short while ago (MinJobAge).
+    """List the jobs of these names that wait or run, and those that ended a short while ago
+    (MinJobAge).
 
     Returns:
         None where squeue did not answer.
@@ -28,20 +31,31 @@ def queue(names: Collection[str]) -> Listing | None:
 
 
 def account(names: Collection[str], since: float) -> Listing | None:
-    """List the jobs of these names submitted since a time (seconds since 1970), from the accounting database.
+    """List the jobs of these names submitted since a time (seconds since 1970), from the accounting
+    database.
 
     Returns:
         None where there is no accounting, or it did not answer.
     """
-    options = ("--allocations", "--allusers", "--parsable2", f"--starttime={_clock(since)}", f"--format={_ACCOUNT}")
+    options = (
+        "--allocations",
+        "--allusers",
+        "--parsable2",
+        f"--starttime={_clock(since)}",
+        f"--format={_ACCOUNT}",
+    )
     return _list(_accounted_job, names, "sacct", *options)
 
 
-def _list(parse: Callable[[list[str]], JobFacts], names: Collection[str], *command: str) -> Listing | None:
+def _list(
+    parse: Callable[[list[str]], JobFacts], names: Collection[str], *command: str
+) -> Listing | None:
     if not names:
         return {}
     try:
-        printed = ask(*command, "--noheader", "--name=" + ",".join(sorted(names)), timeout_s=_TIMEOUT_S)
+        printed = ask(
+            *command, "--noheader", "--name=" + ",".join(sorted(names)), timeout_s=_TIMEOUT_S
+        )
     except SchedulerError:
         return None
     rows = [line.strip().split("|", 5) for line in printed.splitlines()]
@@ -56,7 +70,14 @@ def _waiting_job(row: list[str]) -> JobFacts:
 def _accounted_job(row: list[str]) -> JobFacts:
     job_id, _, words, submitted, node, exit_code = row
     word, _, by = words.partition(" ")  # "CANCELLED by 1234"
-    return JobFacts(job_id, word.rstrip("+"), _seconds(submitted), by, "" if node == "None assigned" else node, exit_code)
+    return JobFacts(
+        job_id,
+        word.rstrip("+"),
+        _seconds(submitted),
+        by,
+        "" if node == "None assigned" else node,
+        exit_code,
+    )
 
 
 def _seconds(printed: str) -> float:

@@ -7,7 +7,9 @@ from orchestrator.slurm.commands import ask
 
 
 def without(failed: Collection[str]) -> list[str]:
-    """Return what to exclude so that jobs avoid nodes that failed; nothing where no other node would be left."""
+    """Return what to exclude so that jobs avoid nodes that failed; nothing where no other node
+    would be left.
+    """
     if not failed:
         return []
     try:

@@ -1,7 +1,9 @@
-"""What SLURM says of our runs: one `squeue` and at most one `sacct` a look, and silence is not an answer.
+"""What SLURM says of our runs: one `squeue` and at most one `sacct` a look, and silence is not an
+answer.
 
-`squeue` lists what waits, runs or ended a few minutes ago. What it lists no longer, and what left no last word, is asked of
-the accounting database; without one, a job is gone when two looks some time apart have missed it.
+`squeue` lists what waits, runs or ended a few minutes ago. What it lists no longer, and what left
+no last word, is asked of the accounting database; without one, a job is gone when two looks some
+time apart have missed it.
 """
 
 import time
@@ -24,7 +26,8 @@ _SKEW_S = 600.0
 def look_at_queue(root: Root) -> Queue:
     """Ask SLURM about every run that may still have a job.
 
-    A submission that was not released yet counts as waiting: its launcher is at it, or has died and the next one repairs.
+    A submission that was not released yet counts as waiting: its launcher is at it, or has died and
+    the next one repairs.
     """
     jobs = _newest_jobs(root)
     if not jobs:
@@ -44,7 +47,9 @@ class QueueReader:
         memory: of earlier looks; brought up to date.
     """
 
-    def __init__(self, root: Root, jobs: Mapping[str, tuple[Submission, str]], memory: Memory) -> None:
+    def __init__(
+        self, root: Root, jobs: Mapping[str, tuple[Submission, str]], memory: Memory
+    ) -> None:
         self.root, self.jobs, self.memory = root, jobs, memory
         self.now = time.time()
         self.live: dict[str, JobFacts] = {}
@@ -53,11 +58,17 @@ class QueueReader:
 
     def read(self) -> Queue:
         """Return what is known of every run."""
-        listed = queue({one.key for one, _ in self.jobs.values() if one.released}) if has_slurm() else None
+        listed = (
+            queue({one.key for one, _ in self.jobs.values() if one.released})
+            if has_slurm()
+            else None
+        )
         self.memory.answered_at = self.memory.answered_at if listed is None else self.now
         unlisted = [run_id for run_id in self.jobs if not self._sort(run_id, listed or {})]
         if listed is None:
-            self.unknown |= {run_id: self._unknown(run_id, "SLURM does not answer") for run_id in unlisted}
+            self.unknown |= {
+                run_id: self._unknown(run_id, "SLURM does not answer") for run_id in unlisted
+            }
         else:
             self._settle(unlisted)
         self.memory.forget_all_but({_label(*job) for job in self.jobs.values()})
@@ -81,7 +92,9 @@ class QueueReader:
         return True
 
     def _facts(self, one: Submission, job_id: str, listed: Listing) -> JobFacts | None:
-        """Return what is said of a job: now, or at an earlier look if that knew how it ended and now does not."""
+        """Return what is said of a job: now, or at an earlier look if that knew how it ended and
+        now does not.
+        """
         now, before = listed.get((one.key, job_id)), self.memory.ended.get(_label(one, job_id))
         if now is None or before is None:
             return now or before
@@ -90,20 +103,36 @@ class QueueReader:
 
     def _settle(self, unlisted: Sequence[str]) -> None:
         """Find out about the jobs that squeue, which answered, does not list."""
-        wanted = [run_id for run_id in unlisted if not _has_last_word(self.root.run(run_id), self.jobs[run_id][1])]
+        wanted = [
+            run_id
+            for run_id in unlisted
+            if not _has_last_word(self.root.run(run_id), self.jobs[run_id][1])
+        ]
         unexplained = [run_id for run_id in self.ended if self._is_unexplained(run_id)]
-        accounted = {key: facts for key, facts in self._account([*wanted, *unexplained]).items() if facts.word in ENDED}
+        accounted = {
+            key: facts
+            for key, facts in self._account([*wanted, *unexplained]).items()
+            if facts.word in ENDED
+        }
         for run_id in unexplained:
             self._sort(run_id, accounted)
         for run_id in wanted:
             if not self._sort(run_id, accounted):
-                self._believe_later(run_id, self._unknown(run_id, ""), "SLURM does not list its job; looking again")
+                self._believe_later(
+                    run_id, self._unknown(run_id, ""), "SLURM does not list its job; looking again"
+                )
         self.ended |= {run_id: self._unknown(run_id, "") for run_id in set(unlisted) - set(wanted)}
 
     def _is_unexplained(self, run_id: str) -> bool:
-        """Tell whether nobody knows how a job failed: squeue tells no exit code, by which a warning differs from an error."""
+        """Tell whether nobody knows how a job failed: squeue tells no exit code, by which a warning
+        differs from an error.
+        """
         facts = self.ended[run_id]
-        return facts.word == "FAILED" and not facts.exit_code and not _has_last_word(self.root.run(run_id), facts.job_id)
+        return (
+            facts.word == "FAILED"
+            and not facts.exit_code
+            and not _has_last_word(self.root.run(run_id), facts.job_id)
+        )
 
     def _account(self, run_ids: Sequence[str]) -> Listing:
         """Ask the accounting database, unless it has just not answered."""
@@ -116,7 +145,9 @@ class QueueReader:
         return found or {}
 
     def _believe_later(self, run_id: str, facts: JobFacts, meanwhile: str) -> None:
-        """Believe what is said once a second look, some time after the first, has found the same; at once if we cancelled."""
+        """Believe what is said once a second look, some time after the first, has found the same;
+        at once if we cancelled.
+        """
         since = self.memory.missing_since.setdefault(_label(*self.jobs[run_id]), self.now)
         if self.now - since >= _BELIEVED_AFTER_S or self.root.run(run_id).cancelled.exists():
             self.ended[run_id] = facts
@@ -153,4 +184,8 @@ def _has_last_word(run: RunFolder, job_id: str) -> bool:
     """Tell whether this very job has said how its run ended."""
     attempts = run.attempts()
     claim = read_json(attempts[-1].claim) if attempts else None
-    return claim is not None and claim["job"]["job_id"] == job_id and last_word(attempts[-1]) is not None
+    return (
+        claim is not None
+        and claim["job"]["job_id"] == job_id
+        and last_word(attempts[-1]) is not None
+    )

@@ -1,4 +1,5 @@
-"""What earlier looks at SLURM have left behind: ``slurm.json`` in the root, for those that look only now and then.
+"""What earlier looks at SLURM have left behind: ``slurm.json`` in the root, for those that look
+only now and then.
 
 A memory and no evidence: without it the next look knows less, and nothing is told wrong.
 """
@@ -33,7 +34,9 @@ class Memory:
 
     def forget_all_but(self, jobs: Collection[str]) -> None:
         """Drop jobs that are of no interest any more."""
-        self.missing_since = {job: since for job, since in self.missing_since.items() if job in jobs}
+        self.missing_since = {
+            job: since for job, since in self.missing_since.items() if job in jobs
+        }
         self.ended = {job: facts for job, facts in self.ended.items() if job in jobs}
 
 

@@ -1,8 +1,11 @@
-"""Why SLURM lets a job wait, in words: its own short reasons (squeue(1), "JOB REASON CODES") and what they mean to the user."""
+"""Why SLURM lets a job wait, in words: its own short reasons (squeue(1), "JOB REASON CODES") and
+what they mean to the user.
+"""
 
 from functools import cache
 
-# The longest key that a reason starts with counts: QOSMaxJobsPerUserLimit is found under QOSMaxJobs. Order does not matter.
+# The longest key that a reason starts with counts: QOSMaxJobsPerUserLimit is found under
+# QOSMaxJobs. Order does not matter.
 WORDS = {
     "Assoc": "a limit of your account is reached",
     "AssocGrpCPU": "your account's share of CPUs is in use",
@@ -49,10 +52,12 @@ WORDS = {
 
 @cache  # thousands of jobs wait for the same few reasons
 def explain(reason: str) -> str:
-    """Return what a reason means, followed by SLURM's own word; an unknown reason is returned as it is.
+    """Return what a reason means, followed by SLURM's own word; an unknown reason is returned as it
+    is.
 
     Args:
-        reason: as squeue's %r or %R prints it; `ReqNodeNotAvail, UnavailableNodes:n1` keeps its end.
+        reason: as squeue's %r or %R prints it; `ReqNodeNotAvail, UnavailableNodes:n1` keeps its
+            end.
     """
     plain = reason.strip().strip("()")
     known = plain.replace("_", " ")

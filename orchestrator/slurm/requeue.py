@@ -1,8 +1,10 @@
-"""What a job does once it was asked to stop: tell why, and have SLURM queue it again, so that it goes on without a launcher.
+"""What a job does once it was asked to stop: tell why, and have SLURM queue it again, so that it
+goes on without a launcher.
 
-SLURM warns with SIGUSR2 or SIGTERM before the time limit and before a preemption, and leaves a job that then exits by itself
-ended (seen with 22.05: COMPLETED, however it is configured). So a job that still counts as running asks to be queued again. One
-that SLURM has already taken back, by scancel, or by a requeue of its own, does not.
+SLURM warns with SIGUSR2 or SIGTERM before the time limit and before a preemption, and leaves a job
+that then exits by itself ended (seen with 22.05: COMPLETED, however it is configured). So a job
+that still counts as running asks to be queued again. One that SLURM has already taken back, by
+scancel, or by a requeue of its own, does not.
 """
 
 import os
@@ -38,7 +40,8 @@ def stopped_as() -> State:
 
 
 def come_back(runs: Sequence[RunFolder]) -> None:
-    """Have SLURM queue this job again if one of its runs can go on; what SLURM answers goes into the events of those runs.
+    """Have SLURM queue this job again if one of its runs can go on; what SLURM answers goes into
+    the events of those runs.
 
     A job that does not come back leaves its runs to the next launch.
     """
@@ -49,11 +52,16 @@ def come_back(runs: Sequence[RunFolder]) -> None:
     for run in going_on:
         for attempt in run.attempts()[-1:]:
             with RecordLog(attempt.events) as log:
-                log.append({"t": round(time.time(), 3), "type": "requeue", "done": done, "answer": answer}, durable=True)
+                log.append(
+                    {"t": round(time.time(), 3), "type": "requeue", "done": done, "answer": answer},
+                    durable=True,
+                )
 
 
 def _can_go_on(run: RunFolder) -> bool:
-    """Tell whether a run was stopped and gets somewhere, or was not begun; one that was cancelled does not."""
+    """Tell whether a run was stopped and gets somewhere, or was not begun; one that was cancelled
+    does not.
+    """
     if run.cancelled.exists():
         return False
     attempts = run.attempts()
@@ -62,13 +70,20 @@ def _can_go_on(run: RunFolder) -> bool:
     if attempts[-1].done.exists():
         return False
     end = last_word(attempts[-1])
-    return end is not None and end["state"] in COMES_BACK and held_back(run, State(end["state"])) is None
+    return (
+        end is not None
+        and end["state"] in COMES_BACK
+        and held_back(run, State(end["state"])) is None
+    )
 
 
 def _requeue(job: str) -> tuple[bool, str]:
     word, _ = _look()
     if word != "RUNNING":
-        return False, f"left to SLURM, which says {word.lower()}" if word else "SLURM does not answer"
+        return (
+            False,
+            f"left to SLURM, which says {word.lower()}" if word else "SLURM does not answer",
+        )
     try:
         ask("scontrol", "requeue", job, timeout_s=_TIMEOUT_S)
     except SchedulerError as error:
@@ -77,12 +92,14 @@ def _requeue(job: str) -> tuple[bool, str]:
 
 
 def _look() -> tuple[str, float | None]:
-    """Return SLURM's word for this job, empty if it does not answer, and the seconds until its time limit."""
+    """Return SLURM's word for this job, empty if it does not answer, and the seconds until its time
+    limit.
+    """
     for _ in range(_TRIES):
         try:
-            word, _, left = ask("squeue", "--noheader", f"--jobs={job_id()}", "--format=%T|%L", timeout_s=_TIMEOUT_S).partition(
-                "|"
-            )
+            word, _, left = ask(
+                "squeue", "--noheader", f"--jobs={job_id()}", "--format=%T|%L", timeout_s=_TIMEOUT_S
+            ).partition("|")
             return word.strip(), _seconds(left.strip())
         except SchedulerError:
             time.sleep(_PAUSE_S)
@@ -90,7 +107,9 @@ def _look() -> tuple[str, float | None]:
 
 
 def _seconds(printed: str) -> float | None:
-    """Read DAYS-HOURS:MINUTES:SECONDS, of which the front may be missing; None for what is no time, as UNLIMITED."""
+    """Read DAYS-HOURS:MINUTES:SECONDS, of which the front may be missing; None for what is no time,
+    as UNLIMITED.
+    """
     days, _, clock = printed.rpartition("-")
     parts = clock.split(":")
     if not all(part.isdecimal() for part in [*parts, days or "0"]):

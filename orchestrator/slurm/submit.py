@@ -1,7 +1,9 @@
-"""Sends runs as job arrays, through submitit: its sbatch text, its arrays and its way into the worker.
+"""Sends runs as job arrays, through submitit: its sbatch text, its arrays and its way into the
+worker.
 
-Jobs are submitted held and released once their ids are on the disk, so nothing starts that the launcher does not know.
-From submitit's result files, states and signal handlers nothing is used: results are the run folders.
+Jobs are submitted held and released once their ids are on the disk, so nothing starts that the
+launcher does not know. From submitit's result files, states and signal handlers nothing is used:
+results are the run folders.
 """
 
 import shlex
@@ -41,13 +43,17 @@ class Array:
     code: Path | None = None
 
 
-def submit_held(folder: Path, array: Array, work: Callable[..., None], *arguments: object) -> list[str]:
+def submit_held(
+    folder: Path, array: Array, work: Callable[..., None], *arguments: object
+) -> list[str]:
     """Submit one array of held jobs.
 
     Args:
-        folder: for the batch script, submitit's files and the output of jobs before they claim their attempt.
+        folder: for the batch script, submitit's files and the output of jobs before they claim
+            their attempt.
         array: what to submit.
-        work: the function that each job calls; it finds its place in the array by SLURM_ARRAY_TASK_ID.
+        work: the function that each job calls; it finds its place in the array by
+            SLURM_ARRAY_TASK_ID.
         arguments: of that call, the same for all jobs of the array.
 
     Returns:
@@ -60,7 +66,9 @@ def submit_held(folder: Path, array: Array, work: Callable[..., None], *argument
     from orchestrator.slurm.arrays import HeldArrays
 
     make_folder(folder)
-    executor = HeldArrays(folder=folder, python=array.resources.python or shlex.quote(sys.executable))
+    executor = HeldArrays(
+        folder=folder, python=array.resources.python or shlex.quote(sys.executable)
+    )
     executor.update_parameters(**_parameters(array))
     with umask_of(folder):  # which sbatch hands on to the jobs
         return executor.send(len(array.bundles), work, *arguments)
@@ -90,7 +98,12 @@ def cancel_jobs(job_ids: Iterable[str]) -> None:
 
 def _task_lists(job_ids: Iterable[str]) -> Iterator[str]:
     """Write 7_0, 7_1, 7_2 and 7_9 as 7_[0-2,9]."""
-    pairs = sorted({(array, int(task or -1)) for array, _, task in (job_id.partition("_") for job_id in job_ids)})
+    pairs = sorted(
+        {
+            (array, int(task or -1))
+            for array, _, task in (job_id.partition("_") for job_id in job_ids)
+        }
+    )
     for array, tasks in groupby(pairs, key=lambda pair: pair[0]):
         numbers = [task for _, task in tasks]
         yield array if numbers == [-1] else f"{array}_[{','.join(_ranges(numbers))}]"
@@ -115,23 +128,32 @@ def _parameters(array: Array) -> dict[str, object]:
         "gpus_per_node": f"{asked.gpu_type}:{asked.gpus}" if asked.gpu_type else asked.gpus or None,
         "nodes": asked.nodes,
         "ntasks_per_node": asked.tasks,
-        **{name: getattr(asked, name) for name in ("partition", "account", "qos", "constraint", "exclude", "nodelist")},
+        **{
+            name: getattr(asked, name)
+            for name in ("partition", "account", "qos", "constraint", "exclude", "nodelist")
+        },
         "array_parallelism": array.parallel or len(array.bundles),
         "signal_delay_s": _lead_s(asked.timeout_min),
         "setup": [*setup_lines(asked), *([code_line(array.code)] if array.code else [])],
         "srun_args": asked.srun,
-        "additional_parameters": {name: value for name, value in options.items() if value is not None},
+        "additional_parameters": {
+            name: value for name, value in options.items() if value is not None
+        },
     }
     return {name: value for name, value in parameters.items() if value is not None}
 
 
 def code_line(code: Path) -> str:
-    """Return the shell line that makes a job import a copy of the code; it comes last, as a module may set PYTHONPATH too."""
+    """Return the shell line that makes a job import a copy of the code; it comes last, as a module
+    may set PYTHONPATH too.
+    """
     return f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}} SWEEP_CODE={code.name}"
 
 
 def _lead_s(timeout_min: int) -> int:
-    """Return how long before its time limit a job is warned: enough for a checkpoint, and never most of a short job."""
+    """Return how long before its time limit a job is warned: enough for a checkpoint, and never
+    most of a short job.
+    """
     return min(_LONGEST_LEAD_S, timeout_min * 60 // 3)
 
 

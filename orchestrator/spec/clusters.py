@@ -1,6 +1,8 @@
-"""What jobs ask for by default on each cluster, so that specs stay portable: ``~/.config/sweep/clusters.yaml``.
+"""What jobs ask for by default on each cluster, so that specs stay portable:
+``~/.config/sweep/clusters.yaml``.
 
-The file is chosen by $SWEEP_CLUSTERS where that is set, the cluster in it by SLURM's ClusterName or `launch --cluster`.
+The file is chosen by $SWEEP_CLUSTERS where that is set, the cluster in it by SLURM's ClusterName or
+`launch --cluster`.
 """
 
 import os
@@ -20,7 +22,8 @@ class Cluster(Resources):
     """Defaults of one cluster, which lie under a spec's `resources`.
 
     Attributes:
-        max_jobs: at most so many of the user's jobs wait or run there at once; for limits that SLURM does not tell.
+        max_jobs: at most so many of the user's jobs wait or run there at once; for limits that
+            SLURM does not tell.
     """
 
     max_jobs: int | None = Field(None, ge=1)
@@ -33,7 +36,9 @@ class Clusters(Part):
 
 
 def clusters_file() -> Path:
-    """Return where the clusters are described: $SWEEP_CLUSTERS, or sweep/clusters.yaml in the user's configuration."""
+    """Return where the clusters are described: $SWEEP_CLUSTERS, or sweep/clusters.yaml in the
+    user's configuration.
+    """
     base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return Path(os.environ.get("SWEEP_CLUSTERS") or Path(base) / "sweep" / "clusters.yaml")
 

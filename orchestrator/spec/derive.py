@@ -1,4 +1,6 @@
-"""Settings computed from others: `optimizer.lr: "0.2 * batch_size / 256"`. Arithmetic on keys and numbers, nothing else."""
+"""Settings computed from others: `optimizer.lr: "0.2 * batch_size / 256"`. Arithmetic on keys and
+numbers, nothing else.
+"""
 
 import ast
 import math
@@ -38,7 +40,9 @@ def evaluate(formula: str, values: Mapping[str, Any]) -> int | float:
     except (SyntaxError, ValueError, RecursionError) as error:
         if isinstance(error, FormulaError):
             raise
-        raise FormulaError(f"{formula!r} is no arithmetic on keys, as in 0.2 * batch_size / 256") from None
+        raise FormulaError(
+            f"{formula!r} is no arithmetic on keys, as in 0.2 * batch_size / 256"
+        ) from None
     except (ZeroDivisionError, OverflowError) as error:
         raise FormulaError(f"{formula!r}: {error}") from None
     if isinstance(result, complex) or not math.isfinite(result):
@@ -63,7 +67,9 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> float:
 
 def _lookup(key: str, values: Mapping[str, Any]) -> float:
     if key not in values:
-        raise FormulaError(f"{key!r} is no setting that can be computed with; a derived one cannot stand in a formula")
+        raise FormulaError(
+            f"{key!r} is no setting that can be computed with; a derived one cannot stand in a formula"
+        )
     value = values[key]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise FormulaError(f"{key} is {value!r}, which is no number")

@@ -1,4 +1,6 @@
-"""Spec → variants: named rows × the product of the axes, less what is excluded, each a valid config."""
+"""Spec → variants: named rows × the product of the axes, less what is excluded, each a valid
+config.
+"""
 
 import itertools
 import math
@@ -57,11 +59,15 @@ def expand(sweep: Sweep) -> list[Variant]:
     axes = math.prod(len(values) for values in spec.grid.values()) * len(_zipped(spec))
     count = max(1, len(spec.variants)) * axes * len(spec.seeds)
     if count > MAX_RUNS:
-        raise SpecError(f"{sweep.document.file}: {count:,} runs are more than {MAX_RUNS:,}; split the sweep")
+        raise SpecError(
+            f"{sweep.document.file}: {count:,} runs are more than {MAX_RUNS:,}; split the sweep"
+        )
     _check_excludes(sweep)
     variants = [_variant(sweep, row, point) for row, point in _points(spec)]
     if not variants:
-        raise SpecError(f"{sweep.document.where(('exclude',))}: every variant is excluded; nothing is left to run")
+        raise SpecError(
+            f"{sweep.document.where(('exclude',))}: every variant is excluded; nothing is left to run"
+        )
     _check_varied(sweep, variants)
     return variants
 
@@ -78,11 +84,17 @@ def resources_of(sweep: Sweep, variant: Variant, defaults: Resources) -> Resourc
         SpecError: the cluster's and the spec's values contradict each other.
     """
     common = sweep.spec.resources
-    own = [common.per_variant[name] for name in (variant.row, variant.name) if name in common.per_variant]
+    own = [
+        common.per_variant[name]
+        for name in (variant.row, variant.name)
+        if name in common.per_variant
+    ]
     asked = overlay(defaults, common, *own[-1:])
     wrong = asked.contradiction()
     if wrong is not None:
-        raise SpecError(f"{sweep.document.where(('resources',))}: resources, with the cluster's defaults: {wrong}")
+        raise SpecError(
+            f"{sweep.document.where(('resources',))}: resources, with the cluster's defaults: {wrong}"
+        )
     return asked
 
 
@@ -92,20 +104,29 @@ def _check_varied(sweep: Sweep, variants: Sequence[Variant]) -> None:
     for name in sweep.spec.resources.per_variant:
         if name not in known:
             where = sweep.document.where(("resources", "per_variant", name))
-            raise SpecError(f"{where}: resources: per_variant: no variant is called {name!r}; {nearest(name, known)}")
+            raise SpecError(
+                f"{where}: resources: per_variant: no variant is called {name!r}; {nearest(name, known)}"
+            )
 
 
 def _check_excludes(sweep: Sweep) -> None:
     """Refuse a rule that matches nothing: a misspelt key would leave in what was to be left out."""
-    points = [{**(sweep.spec.variants[row] if row is not None else {}), **point} for row, point in _all_points(sweep.spec)]
+    points = [
+        {**(sweep.spec.variants[row] if row is not None else {}), **point}
+        for row, point in _all_points(sweep.spec)
+    ]
     swept = sorted({key for point in points for key in point})
     for i, rule in enumerate(sweep.spec.exclude):
         where = sweep.document.where(("exclude", i, "when"))
         for key in rule.when:
             if key not in swept:
-                raise SpecError(f"{where}: exclude: no variant or axis sets {key!r}; {nearest(key, swept)}")
+                raise SpecError(
+                    f"{where}: exclude: no variant or axis sets {key!r}; {nearest(key, swept)}"
+                )
         if not any(_matches(rule.when, point) for point in points):
-            raise SpecError(f"{where}: exclude: no variant matches {rule.when}; correct or remove the rule")
+            raise SpecError(
+                f"{where}: exclude: no variant matches {rule.when}; correct or remove the rule"
+            )
 
 
 def _points(spec: Spec) -> Iterator[tuple[str | None, Overrides]]:
@@ -124,7 +145,9 @@ def _all_points(spec: Spec) -> Iterator[tuple[str | None, Overrides]]:
 
 def _zipped(spec: Spec) -> list[Overrides]:
     """Return the points of the axes that move together; one empty point where there are none."""
-    return [dict(zip(spec.zip, values, strict=True)) for values in zip(*spec.zip.values(), strict=True)] or [{}]
+    return [
+        dict(zip(spec.zip, values, strict=True)) for values in zip(*spec.zip.values(), strict=True)
+    ] or [{}]
 
 
 def _matches(when: Mapping[str, Any], overrides: Overrides) -> bool:
@@ -134,12 +157,19 @@ def _matches(when: Mapping[str, Any], overrides: Overrides) -> bool:
 def _variant(sweep: Sweep, row: str | None, point: Overrides) -> Variant:
     spec = sweep.spec
     overrides = {**(spec.variants[row] if row is not None else {}), **point}
-    name = ",".join([*([row] if row is not None else []), *(f"{key}={value}" for key, value in point.items())])
+    name = ",".join(
+        [*([row] if row is not None else []), *(f"{key}={value}" for key, value in point.items())]
+    )
     base = {key: value for key, value in spec.base.items() if key != "preset"}
     settings = {**base, **sweep.overrides, **overrides}
     try:
         derived = _derived(sweep, settings)
-        return Variant(name, row, {**overrides, **derived}, resolve(spec.base["preset"], {**settings, **derived}))
+        return Variant(
+            name,
+            row,
+            {**overrides, **derived},
+            resolve(spec.base["preset"], {**settings, **derived}),
+        )
     except ConfigError as error:
         raise SpecError(f"{_blame(sweep, row, error.key)}: variant {name!r}: {error}") from None
 
@@ -156,7 +186,9 @@ def _derived(sweep: Sweep, settings: Overrides) -> Overrides:
         try:
             derived[key] = evaluate(formula, values)
         except FormulaError as error:
-            raise SpecError(f"{sweep.document.where(('derive', key))}: derive: {key}: {error}") from None
+            raise SpecError(
+                f"{sweep.document.where(('derive', key))}: derive: {key}: {error}"
+            ) from None
     return derived
 
 

@@ -15,11 +15,18 @@ def explain(document: Document, model: type[BaseModel], error: ValidationError) 
     """Tell in one line what is wrong with a file that is no valid `model`."""
     # A misspelt key is both unknown and missing; the first says more.
     first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-    path = tuple(part for part in first["loc"] if part not in _NOT_IN_THE_FILE and not str(part).startswith("function-"))
+    path = tuple(
+        part
+        for part in first["loc"]
+        if part not in _NOT_IN_THE_FILE and not str(part).startswith("function-")
+    )
     text = first["msg"].removeprefix("Value error, ")
     dotted = ".".join(str(part) for part in path)
     if first["type"] == "extra_forbidden":
-        return f"{document.where(path)}: key {dotted!r} does not exist; {nearest(str(path[-1]), _keys_at(model, path[:-1]))}"
+        return (
+            f"{document.where(path)}: key {dotted!r} does not exist; "
+            f"{nearest(str(path[-1]), _keys_at(model, path[:-1]))}"
+        )
     if first["type"] == "missing":
         needed = [name for name, field in model.model_fields.items() if field.is_required()]
         hint = f"; needed are {', '.join(needed)}" if len(path) == 1 else ""
@@ -35,7 +42,9 @@ def explain(document: Document, model: type[BaseModel], error: ValidationError) 
 
 
 def _keys_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
-    """Return the keys that may stand at a path; names of variants and numbers of list items lead nowhere else."""
+    """Return the keys that may stand at a path; names of variants and numbers of list items lead
+    nowhere else.
+    """
     for part in path:
         field = model.model_fields.get(str(part))
         model = next(_models_in(field.annotation), model) if field else model

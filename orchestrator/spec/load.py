@@ -23,7 +23,8 @@ class Sweep:
     """A launched spec: name, profile and overrides together.
 
     Attributes:
-        label: its name on disk and screen, e.g. `norm_ablation@quick` or `norm_ablation@quick+3f2a91`.
+        label: its name on disk and screen, e.g. `norm_ablation@quick` or
+            `norm_ablation@quick+3f2a91`.
         document: the file, for errors.
         spec: with the profile applied.
         profile: None for none.
@@ -37,7 +38,9 @@ class Sweep:
     overrides: Overrides
 
 
-def load_sweep(file: Path, profile: str | None = None, assignments: Mapping[str, Any] | None = None) -> Sweep:
+def load_sweep(
+    file: Path, profile: str | None = None, assignments: Mapping[str, Any] | None = None
+) -> Sweep:
     """Read a spec and apply a profile and overrides.
 
     Raises:
@@ -48,7 +51,11 @@ def load_sweep(file: Path, profile: str | None = None, assignments: Mapping[str,
     spec = _validate(document)
     if profile is not None:
         if profile not in spec.profiles:
-            hint = nearest(profile, spec.profiles) if spec.profiles else "this spec has none; leave --profile out"
+            hint = (
+                nearest(profile, spec.profiles)
+                if spec.profiles
+                else "this spec has none; leave --profile out"
+            )
             raise UsageError(f"{file}: profile {profile!r} does not exist; {hint}")
         spec = _apply(document, spec, profile, spec.profiles[profile])
     overrides = dict(assignments or {})
@@ -67,13 +74,21 @@ def _apply(document: Document, spec: Spec, name: str, profile: Profile) -> Spec:
     unknown = [variant for variant in profile.variants if variant not in spec.variants]
     if unknown:
         where = document.where(("profiles", name, "variants", unknown[0]))
-        raise SpecError(f"{where}: variant {unknown[0]!r} does not exist; {nearest(unknown[0], spec.variants)}")
+        raise SpecError(
+            f"{where}: variant {unknown[0]!r} does not exist; {nearest(unknown[0], spec.variants)}"
+        )
     changed = {
         **document.values,
         "base": profile.base if "preset" in profile.base else {**spec.base, **profile.base},
-        "variants": {key: {**values, **profile.variants.get(key, {})} for key, values in spec.variants.items()},
+        "variants": {
+            key: {**values, **profile.variants.get(key, {})}
+            for key, values in spec.variants.items()
+        },
         "seeds": profile.seeds or spec.seeds,
-        "resources": {**spec.resources.model_dump(exclude_unset=True), **profile.resources.model_dump(exclude_unset=True)},
+        "resources": {
+            **spec.resources.model_dump(exclude_unset=True),
+            **profile.resources.model_dump(exclude_unset=True),
+        },
     }
     try:
         return Spec.model_validate(changed)
@@ -84,14 +99,24 @@ def _apply(document: Document, spec: Spec, name: str, profile: Profile) -> Spec:
 
 
 def _refuse_axis_overrides(spec: Spec, overrides: Overrides) -> None:
-    swept = {key for values in spec.variants.values() for key in values} | set(spec.grid) | set(spec.zip)
+    swept = (
+        {key for values in spec.variants.values() for key in values}
+        | set(spec.grid)
+        | set(spec.zip)
+    )
     for key in overrides:
         if key in spec.derive:
-            raise UsageError(f"--set {key}: this sweep derives {key!r} from {spec.derive[key]!r}; set what it is derived from")
+            raise UsageError(
+                f"--set {key}: this sweep derives {key!r} from {spec.derive[key]!r}; set what it is derived from"
+            )
         if key in swept:
-            raise UsageError(f"--set {key}: this sweep varies {key!r} itself; change it in the spec or leave it out")
+            raise UsageError(
+                f"--set {key}: this sweep varies {key!r} itself; change it in the spec or leave it out"
+            )
         if key == "preset":
-            raise UsageError("--set preset: a preset belongs to base, of the spec or of a profile; use --profile")
+            raise UsageError(
+                "--set preset: a preset belongs to base, of the spec or of a profile; use --profile"
+            )
         if key == "seed":
             raise UsageError("--set seed: seeds belong to the sweep; use --seeds 0,1,2")
 

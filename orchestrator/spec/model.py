@@ -54,7 +54,9 @@ class Spec(Part):
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds: {self.seeds} holds one twice")
         if not (self.variants or self.grid or self.zip):
-            raise ValueError("variants: neither variants, grid nor zip is given; a sweep needs one of them")
+            raise ValueError(
+                "variants: neither variants, grid nor zip is given; a sweep needs one of them"
+            )
         if len({len(values) for values in self.zip.values()}) > 1:
             lengths = ", ".join(f"{key} has {len(values)}" for key, values in self.zip.items())
             raise ValueError(f"zip: axes that move together must be equally long: {lengths}")
@@ -62,14 +64,23 @@ class Spec(Part):
         self._check_no_key_is_set_twice()
         self._check_resources()
         if isinstance(self.baseline, str) and self.baseline not in self.variants:
-            raise ValueError(f"baseline: {self.baseline!r} is no variant; variants: {', '.join(self.variants) or 'none'}")
+            raise ValueError(
+                f"baseline: {self.baseline!r} is no variant; variants: {', '.join(self.variants) or 'none'}"
+            )
         return self
 
     def _check_reserved_keys(self) -> None:
         rows = {f"variants.{name}": set(values) for name, values in self.variants.items()}
-        for place, keys in {**rows, "grid": set(self.grid), "zip": set(self.zip), "derive": set(self.derive)}.items():
+        for place, keys in {
+            **rows,
+            "grid": set(self.grid),
+            "zip": set(self.zip),
+            "derive": set(self.derive),
+        }.items():
             if "preset" in keys:
-                raise ValueError(f"{place}: a preset can only stand in base, of the spec or of a profile")
+                raise ValueError(
+                    f"{place}: a preset can only stand in base, of the spec or of a profile"
+                )
             if "seed" in keys:
                 raise ValueError(f"{place}: seeds are no axis; list them under seeds:")
         if "seed" in self.base:
@@ -80,11 +91,16 @@ class Spec(Part):
         places["variants"] = {key for values in self.variants.values() for key in values}
         for (one, keys), (other, others) in itertools.combinations(places.items(), 2):
             for key in sorted(keys & others):
-                raise ValueError(f"{other}: {key!r} is set by {one} and by {other}; leave it to one of them")
+                raise ValueError(
+                    f"{other}: {key!r} is set by {one} and by {other}; leave it to one of them"
+                )
 
     def _check_resources(self) -> None:
         common = self.resources
-        for name, own in {"": common, **{f"per_variant.{name}: ": own for name, own in common.per_variant.items()}}.items():
+        for name, own in {
+            "": common,
+            **{f"per_variant.{name}: ": own for name, own in common.per_variant.items()},
+        }.items():
             wrong = overlay(common, own).contradiction()
             if wrong is not None:
                 raise ValueError(f"resources: {name}{wrong}")

@@ -26,13 +26,16 @@ def check_name(name: str) -> str:
 
 
 def check_line(text: str) -> str:
-    """Return `text` if it is one line: what goes into a job script must not start another line there.
+    """Return `text` if it is one line: what goes into a job script must not start another line
+    there.
 
     Raises:
         ValueError: it is empty, too long, or holds a line break, NUL or another control character.
     """
     if not text.strip() or len(text) > _MAX_LINE or not text.isprintable():
-        raise ValueError(f"{text[:80]!r} is no line; use 1 to {_MAX_LINE} printable characters without a line break")
+        raise ValueError(
+            f"{text[:80]!r} is no line; use 1 to {_MAX_LINE} printable characters without a line break"
+        )
     return text
 
 

@@ -1,6 +1,7 @@
 """What jobs ask of SLURM: the words of `resources:` in a spec, and of a cluster in clusters.yaml.
 
-Layers lie over each other: a cluster's defaults, the spec's resources, those of one variant. A key counts where it is set.
+Layers lie over each other: a cluster's defaults, the spec's resources, those of one variant. A key
+counts where it is set.
 """
 
 import re
@@ -29,7 +30,9 @@ _FOLDER = re.compile(r"[A-Za-z0-9_./${}-]{1,1000}")
 
 def _check_option(name: str) -> str:
     if not _OPTION.fullmatch(name):
-        raise ValueError(f"{name!r} is no sbatch option; write its long name without dashes, e.g. mail-type")
+        raise ValueError(
+            f"{name!r} is no sbatch option; write its long name without dashes, e.g. mail-type"
+        )
     if name in RESERVED:
         raise ValueError(f"{name!r} is not to be set here: it is set by {RESERVED[name]}")
     return name
@@ -40,12 +43,16 @@ def _check_value(value: Any) -> str | int | bool:
         return check_line(value)
     if value is True or (isinstance(value, int) and not isinstance(value, bool)):
         return value
-    raise ValueError(f"{value!r} is no value of an sbatch option; write text, a number, or true for an option without a value")
+    raise ValueError(
+        f"{value!r} is no value of an sbatch option; write text, a number, or true for an option without a value"
+    )
 
 
 def _check_folder(text: str) -> str:
     if not _FOLDER.fullmatch(text):
-        raise ValueError(f"{text!r} is no folder; use letters, digits and _ . / - and variables such as $TMPDIR")
+        raise ValueError(
+            f"{text!r} is no folder; use letters, digits and _ . / - and variables such as $TMPDIR"
+        )
     return text
 
 
@@ -65,11 +72,14 @@ class Resources(Part):
         timeout_min: of the job.
         nodes: more than one for a distributed run.
         tasks: per node; more than one for a distributed run.
-        runs_per_job: how many runs one job makes, and how many of them at once (`side_by_side`); they share what it has.
-        sbatch: further options of sbatch, long names without dashes; `true` for an option without a value.
+        runs_per_job: how many runs one job makes, and how many of them at once (`side_by_side`);
+            they share what it has.
+        sbatch: further options of sbatch, long names without dashes; `true` for an option without a
+            value.
         setup: shell lines before the run, e.g. `module load cuda`.
         srun: further arguments of srun, e.g. `--container-image=…`.
-        python: the shell command that is Python in the job, e.g. `apptainer exec --nv image.sif python`.
+        python: the shell command that is Python in the job, e.g. `apptainer exec --nv image.sif
+            python`.
         data: $SWEEP_DATA in the job.
         data_copy: folder on the node that the images are copied to first, e.g. `$TMPDIR`.
     """
@@ -100,29 +110,39 @@ class Resources(Part):
     def contradiction(self) -> str | None:
         """Tell what does not go together; None where all does."""
         if self.side_by_side > self.runs_per_job:
-            return f"side_by_side: {self.side_by_side} are more than runs_per_job: {self.runs_per_job}"
+            return (
+                f"side_by_side: {self.side_by_side} are more than runs_per_job: {self.runs_per_job}"
+            )
         if self.runs_per_job > 1 and self.nodes * self.tasks > 1:
             return f"runs_per_job: {self.runs_per_job} go with nodes: 1 and tasks: 1 only"
         if self.gpu_type is not None and self.gpus == 0:
-            return f"gpu_type: {self.gpu_type} without gpus; set gpus above 0, or leave gpu_type out"
+            return (
+                f"gpu_type: {self.gpu_type} without gpus; set gpus above 0, or leave gpu_type out"
+            )
         return None
 
 
 class VariedResources(Resources):
-    """The `resources:` of a spec: what all jobs ask for, and what those of some variants ask for instead.
+    """The `resources:` of a spec: what all jobs ask for, and what those of some variants ask for
+    instead.
 
     Attributes:
-        per_variant: name of a row under `variants:`, or whole name of a variant as the plan prints it → its own values.
+        per_variant: name of a row under `variants:`, or whole name of a variant as the plan prints
+            it → its own values.
     """
 
     per_variant: dict[str, Resources] = {}
 
 
 def overlay(*layers: Resources) -> Resources:
-    """Lay resources over each other; a later layer's set keys count, and `sbatch` is laid over option by option."""
+    """Lay resources over each other; a later layer's set keys count, and `sbatch` is laid over
+    option by option.
+    """
     merged: dict[str, object] = {}
     sbatch: dict[str, object] = {}
     for layer in layers:
-        merged.update(layer.model_dump(include=layer.model_fields_set & set(Resources.model_fields)))
+        merged.update(
+            layer.model_dump(include=layer.model_fields_set & set(Resources.model_fields))
+        )
         sbatch.update(layer.sbatch)
     return Resources.model_validate({**merged, **({"sbatch": sbatch} if sbatch else {})})

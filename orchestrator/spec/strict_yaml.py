@@ -1,4 +1,5 @@
-"""YAML 1.2 without surprises: `1e-3` is a number, `no` and `off` are text, duplicate keys are errors, bombs are refused.
+"""YAML 1.2 without surprises: `1e-3` is a number, `no` and `off` are text, duplicate keys are
+errors, bombs are refused.
 
 Returns plain Python values, and for each key the line where it stands.
 """
@@ -49,11 +50,15 @@ def read(file: Path, example: str = "`version: 1` and `name: my_sweep`") -> Docu
             raise SpecError(f"{file}: larger than {MAX_BYTES >> 20} MiB; it must be a short text")
         text = file.read_bytes().decode()
     except FileNotFoundError:
-        raise SpecError(f"{file}: no such file; the specs that come with the project lie in sweeps/") from None
+        raise SpecError(
+            f"{file}: no such file; the specs that come with the project lie in sweeps/"
+        ) from None
     except IsADirectoryError:
         raise SpecError(f"{file}: is a folder; name one of the specs in it") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{file}: cannot be read as text ({type(error).__name__}); it must be a YAML file") from None
+        raise SpecError(
+            f"{file}: cannot be read as text ({type(error).__name__}); it must be a YAML file"
+        ) from None
     return _parse(file, text, example)
 
 
@@ -92,15 +97,24 @@ class _Plain:
     def convert(self, value: Any, path: tuple[str | int, ...]) -> Any:
         self.count += 1
         if self.count > MAX_VALUES or len(path) > MAX_DEPTH:
-            raise SpecError(f"{self.file}: more than {MAX_VALUES:,} values or {MAX_DEPTH} levels, aliases included")
+            raise SpecError(
+                f"{self.file}: more than {MAX_VALUES:,} values or {MAX_DEPTH} levels, aliases included"
+            )
         if isinstance(value, CommentedMap):
-            return {self._key(value, key, path): self.convert(item, (*path, key)) for key, item in value.items()}
+            return {
+                self._key(value, key, path): self.convert(item, (*path, key))
+                for key, item in value.items()
+            }
         if isinstance(value, CommentedSeq):
             return [self.convert(item, (*path, i)) for i, item in enumerate(value)]
         return self._scalar(value, path)
 
     def _key(self, mapping: CommentedMap, key: Any, path: tuple[str | int, ...]) -> str:
-        line = mapping.lc.key(key)[0] + 1 if key in (mapping.lc.data or {}) else self.lines.get(path, 1)
+        line = (
+            mapping.lc.key(key)[0] + 1
+            if key in (mapping.lc.data or {})
+            else self.lines.get(path, 1)
+        )
         if not isinstance(key, str):
             raise SpecError(f"{self.file}:{line}: key {key!r} is no text; put it in quotes")
         self.lines[(*path, key)] = line
@@ -115,4 +129,6 @@ class _Plain:
         if type(value).__name__ == "ScalarBoolean":
             return bool(value)
         shown = value.isoformat() if isinstance(value, date) else repr(value)
-        raise SpecError(f"{self.file}:{self.lines.get(path, 1)}: {shown} is a {type(value).__name__}; put it in quotes")
+        raise SpecError(
+            f"{self.file}:{self.lines.get(path, 1)}: {shown} is a {type(value).__name__}; put it in quotes"
+        )

@@ -1,7 +1,8 @@
-"""`sweep logs`: what a run's last attempt recorded and printed; before there is one, what its job printed.
+"""`sweep logs`: what a run's last attempt recorded and printed; before there is one, what its job
+printed.
 
-Reads files alone, each opened anew, so it works on any machine that sees them; SLURM is asked now and then whether the run
-still goes on, and need not answer.
+Reads files alone, each opened anew, so it works on any machine that sees them; SLURM is asked now
+and then whether the run still goes on, and need not answer.
 """
 
 import json
@@ -22,7 +23,8 @@ _ASK_S = 15.0
 
 
 def log_lines(root: Root, run: RunFolder, follow: bool, look: Callable[[], Queue]) -> Iterator[str]:
-    """Yield what is there; with `follow`, go on until the run ends, through every attempt that comes.
+    """Yield what is there; with `follow`, go on until the run ends, through every attempt that
+    comes.
 
     Args:
         root: where the run and its sweep are.
@@ -79,12 +81,17 @@ class _Attempt:
         yield from map(_event, self._events)
         for tail in self._tails:
             yield from tail.lines()
-        yield from (f"(a damaged line at byte {one.offset} was skipped: {one.reason})" for one in self._events.damage)
+        yield from (
+            f"(a damaged line at byte {one.offset} was skipped: {one.reason})"
+            for one in self._events.damage
+        )
         self._events.damage.clear()
 
 
 class _Job:
-    """The output of the newest job of a run that has not claimed an attempt; it says why, if the job died."""
+    """The output of the newest job of a run that has not claimed an attempt; it says why, if the
+    job died.
+    """
 
     def __init__(self, root: Root, run: RunFolder) -> None:
         self.path, self._job_id = _newest_job(root, run)
@@ -92,12 +99,16 @@ class _Job:
 
     def heading(self, state: str) -> str:
         """Return what is known instead of an attempt."""
-        return f"no attempt yet, {state}" + (f"; what job {self._job_id} printed:" if self._files() else "")
+        return f"no attempt yet, {state}" + (
+            f"; what job {self._job_id} printed:" if self._files() else ""
+        )
 
     def lines(self) -> Iterator[str]:
         """Yield what is new."""
         for file in self._files():
-            yield from self._tails.setdefault(file, _Tail(file, file.suffix.removeprefix("."))).lines()
+            yield from self._tails.setdefault(
+                file, _Tail(file, file.suffix.removeprefix("."))
+            ).lines()
 
     def _files(self) -> Sequence[Path]:
         return sorted(self.path.glob(f"{self._job_id}_*_log.*")) if self._job_id else []
@@ -123,7 +134,9 @@ class _Tail:
 
 
 def _newest_job(root: Root, run: RunFolder) -> tuple[Path, str]:
-    """Return the folder with the output of the newest job that was to make the run, and its id; empty for none."""
+    """Return the folder with the output of the newest job that was to make the run, and its id;
+    empty for none.
+    """
     for one in sorted(submissions(root), key=lambda one: one.intended_at, reverse=True):
         if run.run_id in one.run_ids and one.job_ids:
             return one.log.with_suffix(""), one.job_ids[one.run_ids.index(run.run_id)]
@@ -134,6 +147,11 @@ def _event(record: dict[str, Any]) -> str:
     when = time.strftime("%H:%M:%S", time.localtime(record["t"]))
     if record["type"] == "metrics":
         values = "  ".join(f"{name} {value:.4g}" for name, value in record["metrics"].items())
-        return f"{when}  step {record['step']}  epoch {record['epoch']}  {values}  {record['images_per_s']:,.0f} images/s"
-    rest = {key: value for key, value in record.items() if key not in ("t", "seq", "type", "origin")}
+        return (
+            f"{when}  step {record['step']}  epoch {record['epoch']}  {values}  "
+            f"{record['images_per_s']:,.0f} images/s"
+        )
+    rest = {
+        key: value for key, value in record.items() if key not in ("t", "seq", "type", "origin")
+    }
     return f"{when}  {record['type']}  {json.dumps(rest, ensure_ascii=False)}"

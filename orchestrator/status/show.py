@@ -33,7 +33,11 @@ def difference_from_preset(run: RunFolder) -> tuple[str, dict[str, Any]]:
     differences = {}
     for name in PRESETS:
         preset = canonical(resolve(name, {}))
-        differences[name] = {key: value for key, value in config.items() if value != preset[key] and value is not None}
+        differences[name] = {
+            key: value
+            for key, value in config.items()
+            if value != preset[key] and value is not None
+        }
     closest = min(differences, key=lambda name: len(differences[name]))
     return closest, differences[closest]
 

@@ -1,4 +1,5 @@
-"""What `sweep status` knows: per sweep and variant how many runs are where and why, what they used, when all will be done.
+"""What `sweep status` knows: per sweep and variant how many runs are where and why, what they used,
+when all will be done.
 
 Reads results.db alone; run `collect` first. Changes nothing.
 """
@@ -20,10 +21,23 @@ from orchestrator.status.usage import NO_USAGE, Usage, usage
 from orchestrator.store.retry import AUTOMATIC
 from orchestrator.store.state import ACTIVE, State
 
-_COLUMNS = ("run_id", "outcome", "reason", "step", "total_steps", "wall_s", "job_id", "queue_reason", "node", "submitted_at")
+_COLUMNS = (
+    "run_id",
+    "outcome",
+    "reason",
+    "step",
+    "total_steps",
+    "wall_s",
+    "job_id",
+    "queue_reason",
+    "node",
+    "submitted_at",
+)
 
 DONE, RUNNING, PENDING, FAILED = GROUPS = ("done", "running", "pending", "failed")
-"""What people count runs by. Pending is all that will still be tried without being asked to, waiting in a queue or not."""
+"""What people count runs by. Pending is all that will still be tried without being asked to,
+waiting in a queue or not.
+"""
 _UNSENT = AUTOMATIC | {State.PLANNED}
 _LEFT = _UNSENT | ACTIVE
 _GROUP_OF = dict.fromkeys(_LEFT, PENDING) | {State.COMPLETED: DONE, State.RUNNING: RUNNING}
@@ -33,7 +47,8 @@ _GROUP_OF = dict.fromkeys(_LEFT, PENDING) | {State.COMPLETED: DONE, State.RUNNIN
 class RunStatus:
     """One run as status shows it; `submitted_at` in seconds since 1970.
 
-    `queue_reason` is SLURM's own word for why it waits, and `node` where its job runs; both None without a job.
+    `queue_reason` is SLURM's own word for why it waits, and `node` where its job runs; both None
+    without a job.
     """
 
     run_id: str
@@ -53,9 +68,17 @@ class RunStatus:
     submitted_at: float | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the run as `status --json` prints it, where std·√d has been called `spread` from the first."""
+        """Return the run as `status --json` prints it, where std·√d has been called `spread` from
+        the first.
+        """
         known = {name: value for name, value in vars(self).items() if name != "std_sqrt_d"}
-        return {**known, "spread": self.std_sqrt_d, "progress": self.progress, "group": self.group, "why": self.why}
+        return {
+            **known,
+            "spread": self.std_sqrt_d,
+            "progress": self.progress,
+            "group": self.group,
+            "why": self.why,
+        }
 
     @property
     def progress(self) -> float:
@@ -79,7 +102,11 @@ class RunStatus:
         text = (self.reason or "no reason known").split(". ")[0]
         if self.state == State.OOM:
             text = text.removeprefix("OutOfMemoryError: ")
-        return f"{text} at step {self.step}" if self.state in (State.FAILED, State.OOM) and self.step else text
+        return (
+            f"{text} at step {self.step}"
+            if self.state in (State.FAILED, State.OOM) and self.step
+            else text
+        )
 
 
 @dataclass(frozen=True)
@@ -147,16 +174,24 @@ def sweep_statuses(engine: Engine, name: str | None = None) -> list[SweepStatus]
         UsageError: there is none of that name.
     """
     with engine.connect() as connection:
-        rows = connection.execute(select(schema.sweeps).order_by(schema.sweeps.c.launched_at.desc())).mappings().all()
+        rows = (
+            connection.execute(select(schema.sweeps).order_by(schema.sweeps.c.launched_at.desc()))
+            .mappings()
+            .all()
+        )
         chosen = [row for row in rows if name is None or name in (row["label"], row["name"])]
         if name is not None and not chosen:
-            known = ", ".join(row["label"] for row in rows) or "none yet; start one with `sweep launch SPEC`"
+            known = (
+                ", ".join(row["label"] for row in rows)
+                or "none yet; start one with `sweep launch SPEC`"
+            )
             raise UsageError(f"no sweep is called {name!r}; sweeps: {known}")
         return [_status(connection, row) for row in chosen]
 
 
 def narrowed(statuses: Sequence[SweepStatus], variants: Sequence[str]) -> list[SweepStatus]:
-    """Return the same sweeps with the runs of these variants alone; sweeps without any are left out.
+    """Return the same sweeps with the runs of these variants alone; sweeps without any are left
+    out.
 
     Forecast and usage are of whole sweeps, so they are left out too.
 
@@ -168,18 +203,35 @@ def narrowed(statuses: Sequence[SweepStatus], variants: Sequence[str]) -> list[S
         if name not in known:
             from byol_core.config import nearest
 
-            raise UsageError(f"--only {name}: no sweep shown has such a variant; {nearest(name, known)}")
-    chosen = [(status, [run for run in status.runs if run.variant in variants]) for status in statuses]
-    return [replace(status, runs=runs, forecast=NO_FORECAST, usage=NO_USAGE) for status, runs in chosen if runs]
+            raise UsageError(
+                f"--only {name}: no sweep shown has such a variant; {nearest(name, known)}"
+            )
+    chosen = [
+        (status, [run for run in status.runs if run.variant in variants]) for status in statuses
+    ]
+    return [
+        replace(status, runs=runs, forecast=NO_FORECAST, usage=NO_USAGE)
+        for status, runs in chosen
+        if runs
+    ]
 
 
 def _status(connection: Connection, sweep: RowMapping) -> SweepStatus:
     cells, runs, variants = schema.sweep_runs, schema.runs, schema.variants
     query = (
-        select(cells.c.variant, cells.c.seed, cells.c.run_id.label("wanted"), runs.c.run_number, runs.c.state)
+        select(
+            cells.c.variant,
+            cells.c.seed,
+            cells.c.run_id.label("wanted"),
+            runs.c.run_number,
+            runs.c.state,
+        )
         .add_columns(*(runs.c[name] for name in _COLUMNS))
         .join(runs, runs.c.run_id == cells.c.run_id, isouter=True)
-        .join(variants, (variants.c.sweep_id == cells.c.sweep_id) & (variants.c.name == cells.c.variant))
+        .join(
+            variants,
+            (variants.c.sweep_id == cells.c.sweep_id) & (variants.c.name == cells.c.variant),
+        )
         .where(cells.c.sweep_id == sweep["id"])
         .order_by(variants.c.position, cells.c.seed)
     )
@@ -200,11 +252,18 @@ def _status(connection: Connection, sweep: RowMapping) -> SweepStatus:
 def _run(row: RowMapping, probes: dict[int, float], spreads: dict[int, float]) -> RunStatus:
     known = {key: row[key] for key in ("variant", "seed", *_COLUMNS)} | {"run_id": row["wanted"]}
     state = State(row["state"] or State.PLANNED)
-    return RunStatus(**known, state=state, probe=probes.get(row["run_number"]), std_sqrt_d=spreads.get(row["run_number"]))
+    return RunStatus(
+        **known,
+        state=state,
+        probe=probes.get(row["run_number"]),
+        std_sqrt_d=spreads.get(row["run_number"]),
+    )
 
 
 def _answered_at(connection: Connection, root: str) -> float | None:
-    return connection.scalar(select(schema.roots.c.slurm_answered_at).where(schema.roots.c.path == root))
+    return connection.scalar(
+        select(schema.roots.c.slurm_answered_at).where(schema.roots.c.path == root)
+    )
 
 
 def _skipped(connection: Connection, sweep_id: int) -> int:
@@ -220,7 +279,9 @@ def _skipped(connection: Connection, sweep_id: int) -> int:
 
 def _probes(connection: Connection) -> dict[int, float]:
     table = schema.evaluations
-    wanted = (table.c.protocol == "probe") & (table.c.network == "online") & (table.c.name == "accuracy")
+    wanted = (
+        (table.c.protocol == "probe") & (table.c.network == "online") & (table.c.name == "accuracy")
+    )
     return dict(connection.execute(select(table.c.run_number, table.c.value).where(wanted)).all())
 
 

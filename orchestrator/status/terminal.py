@@ -1,4 +1,6 @@
-"""What `status`, `show` and `diff` print, 80 columns wide. Status stays short for any number of runs."""
+"""What `status`, `show` and `diff` print, 80 columns wide. Status stays short for any number of
+runs.
+"""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -18,13 +20,23 @@ _SHOWN_VARIANTS = 60
 _SHOWN_REASONS = 8
 _SHOWN_SEEDS = 5
 _STALE_S = 60.0
-_WORDS = {Health.DONE: "green", Health.WELL: "green", Health.QUEUED: "cyan", Health.WAITS: "yellow", Health.TROUBLE: "red"}
+_WORDS = {
+    Health.DONE: "green",
+    Health.WELL: "green",
+    Health.QUEUED: "cyan",
+    Health.WAITS: "yellow",
+    Health.TROUBLE: "red",
+}
 _GROUPS = {RUNNING: "cyan", PENDING: "yellow", FAILED: "red"}
 
 
-def status_view(statuses: Sequence[SweepStatus], collapsed_below: float, launcher_at_work: bool = False) -> Group:
+def status_view(
+    statuses: Sequence[SweepStatus], collapsed_below: float, launcher_at_work: bool = False
+) -> Group:
     """Return what `sweep status` shows; nothing is printed."""
-    return Group(*(part for status in statuses for part in _sweep(status, collapsed_below, launcher_at_work)))
+    return Group(
+        *(part for status in statuses for part in _sweep(status, collapsed_below, launcher_at_work))
+    )
 
 
 def run_lines(statuses: Sequence[SweepStatus], state: str) -> Iterator[str]:
@@ -38,11 +50,15 @@ def run_lines(statuses: Sequence[SweepStatus], state: str) -> Iterator[str]:
 
 
 def reason_lines(runs: Sequence[RunStatus]) -> Iterator[str]:
-    """Yield why runs failed or wait, equal reasons together, what failed first and the most frequent first."""
+    """Yield why runs failed or wait, equal reasons together, what failed first and the most
+    frequent first.
+    """
     found: dict[tuple[str, str, str], list[RunStatus]] = {}
     for run in runs:
         if run.why is not None and run.group != DONE:
-            found.setdefault((run.group, run.variant if run.group == FAILED else "", run.why), []).append(run)
+            found.setdefault(
+                (run.group, run.variant if run.group == FAILED else "", run.why), []
+            ).append(run)
     ordered = sorted(found.items(), key=lambda item: (item[0][0] != FAILED, -len(item[1])))
     for (group, _, why), alike in ordered[:_SHOWN_REASONS]:
         yield plain(f"{group}  {_who(alike)}: {why}")
@@ -50,15 +66,21 @@ def reason_lines(runs: Sequence[RunStatus]) -> Iterator[str]:
         yield f"… and {len(ordered) - _SHOWN_REASONS} reasons more: sweep status --state any"
 
 
-def _sweep(status: SweepStatus, collapsed_below: float, launcher_at_work: bool) -> Iterator[RenderableType]:
+def _sweep(
+    status: SweepStatus, collapsed_below: float, launcher_at_work: bool
+) -> Iterator[RenderableType]:
     word = verdict(status, launcher_at_work)
-    head = Text.assemble((status.label, "bold"), ": ", (word.value, _WORDS[word]), f": {summary(status)}")
+    head = Text.assemble(
+        (status.label, "bold"), ": ", (word.value, _WORDS[word]), f": {summary(status)}"
+    )
     yield head
     yield from map(_indented, _facts(status))
     by_variant = status.by_variant()
     yield _table(_first(by_variant), collapsed_below)
     if len(by_variant) > _SHOWN_VARIANTS:
-        yield _indented(f"… and {len(by_variant) - _SHOWN_VARIANTS} variants more: --only NAME,… or --json")
+        yield _indented(
+            f"… and {len(by_variant) - _SHOWN_VARIANTS} variants more: --only NAME,… or --json"
+        )
     yield from map(_indented, reason_lines(status.runs))
     yield from map(_indented, _next_steps(status, launcher_at_work))
 
@@ -73,10 +95,14 @@ def _facts(status: SweepStatus) -> Iterator[str]:
     parts = [f"launched {time.strftime('%Y-%m-%d %H:%M', time.localtime(status.launched_at))}"]
     used, expected = status.usage, status.usage.expected(status.forecast.hours_left)
     if used.hours:
-        parts.append(f"{used.hours:,.2f} {'of about ' + format(expected, ',.2f') + ' ' if expected else ''}{used.unit} used")
+        parts.append(
+            f"{used.hours:,.2f} {'of about ' + format(expected, ',.2f') + ' ' if expected else ''}{used.unit} used"
+        )
     if status.slurm_answered_at is not None and any(run.job_id for run in status.runs):
         age_s = max(0.0, time.time() - status.slurm_answered_at)
-        parts.append(f"SLURM last answered {duration(age_s)} ago" if age_s > _STALE_S else "SLURM answers")
+        parts.append(
+            f"SLURM last answered {duration(age_s)} ago" if age_s > _STALE_S else "SLURM answers"
+        )
     yield ", ".join(parts)
 
 
@@ -84,10 +110,16 @@ def _next_steps(status: SweepStatus, launcher_at_work: bool) -> Iterator[str]:
     if status.skipped_lines:
         yield f"{status.skipped_lines} damaged lines of event logs were skipped"
     if status.waiting():
-        way = "the launcher at work will start them" if launcher_at_work else "run `sweep launch` again"
+        way = (
+            "the launcher at work will start them"
+            if launcher_at_work
+            else "run `sweep launch` again"
+        )
         yield f"{status.waiting()} not running and not done: {way}"
     if status.groups()[FAILED]:
-        states = ",".join(sorted({run.state.value.lower() for run in status.runs if run.group == FAILED}))
+        states = ",".join(
+            sorted({run.state.value.lower() for run in status.runs if run.group == FAILED})
+        )
         yield f"what ended without a result stays so: see `sweep logs RUN`, then `sweep launch … --retry {states}`"
 
 
@@ -95,8 +127,12 @@ def _who(runs: Sequence[RunStatus]) -> str:
     """Return `no_norm seeds 0, 1 (3f2a91…)` for runs of one variant, `118 runs` for more."""
     if len({run.variant for run in runs}) > 1:
         return f"{len(runs)} runs"
-    seeds = ", ".join(str(run.seed) for run in runs[:_SHOWN_SEEDS]) + (", …" if len(runs) > _SHOWN_SEEDS else "")
-    return f"{runs[0].variant} seed{'s' if len(runs) > 1 else ''} {seeds} ({runs[0].run_id[:PREFIX]})"
+    seeds = ", ".join(str(run.seed) for run in runs[:_SHOWN_SEEDS]) + (
+        ", …" if len(runs) > _SHOWN_SEEDS else ""
+    )
+    return (
+        f"{runs[0].variant} seed{'s' if len(runs) > 1 else ''} {seeds} ({runs[0].run_id[:PREFIX]})"
+    )
 
 
 def _first(by_variant: dict[str, list[RunStatus]]) -> dict[str, list[RunStatus]]:
@@ -118,10 +154,15 @@ def _table(by_variant: dict[str, list[RunStatus]], collapsed_below: float) -> Ta
         table.add_column(heading, justify="right", no_wrap=True)
     for variant, runs in by_variant.items():
         counts = [sum(run.group == group for run in runs) for group in groups]
-        shown = [Text(str(count), style=_GROUPS[group]) if count else "" for group, count in zip(groups, counts, strict=True)]
+        shown = [
+            Text(str(count), style=_GROUPS[group]) if count else ""
+            for group, count in zip(groups, counts, strict=True)
+        ]
         shares = [f"{sum(run.progress for run in runs) / len(runs):.0%}"] if progress else []
         done = f"{sum(run.group == DONE for run in runs)}/{len(runs)}"
-        table.add_row(Text(f"  {plain(variant)}"), done, *shown, *shares, *_results(runs, collapsed_below))
+        table.add_row(
+            Text(f"  {plain(variant)}"), done, *shown, *shares, *_results(runs, collapsed_below)
+        )
     return table
 
 
@@ -129,31 +170,50 @@ def _results(runs: Sequence[RunStatus], collapsed_below: float) -> tuple[str, st
     probes = [run.probe for run in runs if run.probe is not None]
     spreads = [run.std_sqrt_d for run in runs if run.std_sqrt_d is not None]
     probe = f"{sum(probes) / len(probes):.3f}" if probes else "–"
-    return probe, f"{sum(value < collapsed_below for value in spreads)}/{len(spreads)}" if spreads else "–"
+    return (
+        probe,
+        f"{sum(value < collapsed_below for value in spreads)}/{len(spreads)}" if spreads else "–",
+    )
 
 
 def show_run(console: Console, known: dict[str, Any], preset: str, unlike: dict[str, Any]) -> None:
     """Print one run: where it stands, what it is, how it went."""
-    state = " ".join(str(part) for part in (known["state"], known["outcome"], known["reason"]) if part)
+    state = " ".join(
+        str(part) for part in (known["state"], known["outcome"], known["reason"]) if part
+    )
     lines = [
         f"run      {known['run_id']}",
         f"state    {state}",
         f"folder   {known['folder']}",
         f"seed     {known['config']['seed']}",
     ]
-    changes = ", ".join(f"{key}={value}" for key, value in unlike.items() if key != "seed") or "nothing changed"
+    changes = (
+        ", ".join(f"{key}={value}" for key, value in unlike.items() if key != "seed")
+        or "nothing changed"
+    )
     lines.append(f"config   {preset}: {changes}")
     for attempt in known["attempts"]:
-        claim = attempt["claim"] or {"process": {"host": "?"}, "job": {"executor": "?", "device": "?"}}
+        claim = attempt["claim"] or {
+            "process": {"host": "?"},
+            "job": {"executor": "?", "device": "?"},
+        }
         job = f"{claim['job']['executor']} on {claim['process']['host']}, {claim['job']['device']}"
         inexact = "" if attempt["exact"] in (True, None) else ", resumed inexactly"
         ended = f"{attempt['state'] or 'no last word'}{inexact}"
-        lines.append(f"attempt  {attempt['number']}: {job}, {_from(attempt['first_step'])}, {ended}")
+        lines.append(
+            f"attempt  {attempt['number']}: {job}, {_from(attempt['first_step'])}, {ended}"
+        )
     for one in known["evaluations"]:
-        found = ", ".join(f"{one[network]['accuracy']:.4f} {network}" for network in ("online", "target") if network in one)
+        found = ", ".join(
+            f"{one[network]['accuracy']:.4f} {network}"
+            for network in ("online", "target")
+            if network in one
+        )
         lines.append(f"{one['protocol']:<8} {found} (version {one['version']})")
     for name, value in ((known["result"] or {}).get("final") or {}).items():
-        lines.append(f"{name:<16} {float(value):.4f} (mean over the last epoch)")  # text where it is not finite
+        lines.append(
+            f"{name:<16} {float(value):.4f} (mean over the last epoch)"
+        )  # text where it is not finite
     for line in lines:
         console.print(escape(plain(line)), highlight=False, soft_wrap=True)
 
@@ -166,5 +226,7 @@ def show_difference(console: Console, found: dict[str, tuple[Any, Any]]) -> None
     """Print a line per key that differs."""
     table = Table("key", "one", "other", box=None, pad_edge=False)
     for key, values in found.items():
-        table.add_row(escape(key), *(escape(plain("–" if value is None else str(value))) for value in values))
+        table.add_row(
+            escape(key), *(escape(plain("–" if value is None else str(value))) for value in values)
+        )
     console.print(table if found else "no difference")

@@ -1,4 +1,6 @@
-"""What a sweep has used of the machines: hours of GPUs, or of cores where none was held, over all attempts at its runs."""
+"""What a sweep has used of the machines: hours of GPUs, or of cores where none was held, over all
+attempts at its runs.
+"""
 
 from dataclasses import dataclass
 
@@ -23,7 +25,9 @@ class Usage:
     run_hours: float = 0.0
 
     def expected(self, hours_left: float | None) -> float | None:
-        """Return the hours of the whole sweep, where runs go on holding what they held; None where nothing tells."""
+        """Return the hours of the whole sweep, where runs go on holding what they held; None where
+        nothing tells.
+        """
         if hours_left is None or not self.run_hours:
             return None
         return self.hours * (1 + hours_left / self.run_hours)
@@ -42,10 +46,26 @@ def usage(connection: Connection, sweep_id: int, now: float) -> Usage:
     """
     cells, runs, attempts = schema.sweep_runs, schema.runs, schema.attempts
     wanted = select(cells.c.run_id).where(cells.c.sweep_id == sweep_id)
-    still_runs = (runs.c.state == State.RUNNING.value) & (attempts.c.number == runs.c.attempt) & attempts.c.ended_at.is_(None)
-    end = case((still_runs, now), else_=func.coalesce(attempts.c.ended_at, attempts.c.last_at, attempts.c.claimed_at))
+    still_runs = (
+        (runs.c.state == State.RUNNING.value)
+        & (attempts.c.number == runs.c.attempt)
+        & attempts.c.ended_at.is_(None)
+    )
+    end = case(
+        (still_runs, now),
+        else_=func.coalesce(attempts.c.ended_at, attempts.c.last_at, attempts.c.claimed_at),
+    )
     hours = (end - attempts.c.claimed_at) / 3600
     gpus = func.coalesce(attempts.c.gpus, case((attempts.c.device.startswith("cuda"), 1), else_=0))
-    query = select(func.sum(hours), func.sum(hours * gpus)).join(runs, runs.c.run_number == attempts.c.run_number)
-    run_hours, gpu_hours = (float(total or 0) for total in connection.execute(query.where(runs.c.run_id.in_(wanted))).one())
-    return Usage(gpu_hours, "GPU-hours", run_hours) if gpu_hours else Usage(run_hours, "core-hours", run_hours)
+    query = select(func.sum(hours), func.sum(hours * gpus)).join(
+        runs, runs.c.run_number == attempts.c.run_number
+    )
+    run_hours, gpu_hours = (
+        float(total or 0)
+        for total in connection.execute(query.where(runs.c.run_id.in_(wanted))).one()
+    )
+    return (
+        Usage(gpu_hours, "GPU-hours", run_hours)
+        if gpu_hours
+        else Usage(run_hours, "core-hours", run_hours)
+    )

@@ -38,7 +38,9 @@ def summary(status: SweepStatus) -> str:
     """Return the counts in one line: done, running, pending, failed, time left."""
     groups = status.groups()
     diverged = sum(run.outcome == "diverged" for run in status.runs)
-    parts = [f"{groups[DONE]}/{len(status.runs)} done" + (f" ({diverged} diverged)" if diverged else "")]
+    parts = [
+        f"{groups[DONE]}/{len(status.runs)} done" + (f" ({diverged} diverged)" if diverged else "")
+    ]
     parts += [_counted(status, group) for group in GROUPS if group != DONE and groups[group]]
     return ", ".join(parts) + time_left(status)
 
@@ -48,12 +50,16 @@ def time_left(status: SweepStatus) -> str:
     told = status.forecast
     if told.eta_s is None:
         return ""
-    spread = f" ({duration(told.range_s[0])} to {duration(told.range_s[1])})" if told.range_s else ""
+    spread = (
+        f" ({duration(told.range_s[0])} to {duration(told.range_s[1])})" if told.range_s else ""
+    )
     return f", {'at least' if told.at_least else 'about'} {duration(told.eta_s)} left{spread}"
 
 
 def _counted(status: SweepStatus, group: str) -> str:
-    """Return `4 planned` where a group is in one state, `6 pending (4 planned, 2 lost)` where it is in several."""
+    """Return `4 planned` where a group is in one state, `6 pending (4 planned, 2 lost)` where it is
+    in several.
+    """
     states = Counter(run.state.value.lower() for run in status.runs if run.group == group)
     counted = [f"{count} {state}" for state, count in states.items()]
     return counted[0] if len(counted) == 1 else f"{states.total()} {group} ({', '.join(counted)})"

@@ -1,4 +1,6 @@
-"""`sweep clean`: frees space that no result needs. Never touches the small files: results, events, evaluations, plans."""
+"""`sweep clean`: frees space that no result needs. Never touches the small files: results, events,
+evaluations, plans.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

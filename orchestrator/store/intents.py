@@ -1,8 +1,10 @@
-"""The intent log of a launch: what is about to be submitted is on the disk before SLURM hears of it.
+"""The intent log of a launch: what is about to be submitted is on the disk before SLURM hears of
+it.
 
-An intent that was never acknowledged belongs to a launcher that died between, or to an `sbatch` that gave no answer: its
-jobs, if there are any, are held and have a name, so they are cancelled by name and submitted anew. Nothing of it can have
-started. SLURM may take such jobs later still; for a day each launch cancels that name again.
+An intent that was never acknowledged belongs to a launcher that died between, or to an `sbatch`
+that gave no answer: its jobs, if there are any, are held and have a name, so they are cancelled by
+name and submitted anew. Nothing of it can have started. SLURM may take such jobs later still; for a
+day each launch cancels that name again.
 """
 
 import time
@@ -44,7 +46,11 @@ class Submission:
 
 
 def submit(
-    log_file: Path, key: str, run_ids: Sequence[str], submit_held: Callable[[], list[str]], cancel: Callable[[str], None]
+    log_file: Path,
+    key: str,
+    run_ids: Sequence[str],
+    submit_held: Callable[[], list[str]],
+    cancel: Callable[[str], None],
 ) -> list[str]:
     """Submit one array, held, so that a crash at any moment loses nothing and doubles nothing.
 
@@ -52,11 +58,15 @@ def submit(
         What `submit_held` returns: the job id of each run.
 
     Raises:
-        SchedulerError: SLURM refused, or said so: what it may have accepted all the same is cancelled by name first.
+        SchedulerError: SLURM refused, or said so: what it may have accepted all the same is
+            cancelled by name first.
     """
     make_folder(log_file.parent)
     with RecordLog(log_file) as log:
-        log.append({"type": "intent", "key": key, "run_ids": list(run_ids), "at": time.time()}, durable=True)
+        log.append(
+            {"type": "intent", "key": key, "run_ids": list(run_ids), "at": time.time()},
+            durable=True,
+        )
         try:
             job_ids = submit_held()
         except SchedulerError as error:
@@ -67,7 +77,9 @@ def submit(
     return job_ids
 
 
-def release(log_file: Path, key: str, job_ids: Sequence[str], let_start: Callable[[Sequence[str]], None]) -> None:
+def release(
+    log_file: Path, key: str, job_ids: Sequence[str], let_start: Callable[[Sequence[str]], None]
+) -> None:
     """Let the jobs of an acknowledged array start.
 
     Raises:
@@ -86,10 +98,16 @@ def submissions(root: Root) -> list[Submission]:
 def newest_jobs(root: Root) -> dict[str, str]:
     """Return run id → job id of its newest submission, for every run that was ever submitted."""
     by_age = sorted(submissions(root), key=lambda one: one.intended_at)
-    return {run_id: job_id for one in by_age for run_id, job_id in zip(one.run_ids, one.job_ids, strict=False)}
+    return {
+        run_id: job_id
+        for one in by_age
+        for run_id, job_id in zip(one.run_ids, one.job_ids, strict=False)
+    }
 
 
-def recover(root: Root, cancel: Callable[[str], None], let_start: Callable[[Sequence[str]], None]) -> list[str]:
+def recover(
+    root: Root, cancel: Callable[[str], None], let_start: Callable[[Sequence[str]], None]
+) -> list[str]:
     """Finish what a dead launcher left half done; call it under the launcher lock.
 
     Returns:
@@ -99,13 +117,19 @@ def recover(root: Root, cancel: Callable[[str], None], let_start: Callable[[Sequ
     for one in _all(root):
         if one.withdrawn is None and not one.released:
             repaired.append(_repair(one, cancel, let_start))
-        elif one.withdrawn is not None and one.may_come_late and time.time() - one.withdrawn < _LATE_S:
+        elif (
+            one.withdrawn is not None
+            and one.may_come_late
+            and time.time() - one.withdrawn < _LATE_S
+        ):
             with suppress(SchedulerError):  # the next launch asks again
                 cancel(one.key)
     return repaired
 
 
-def _repair(one: Submission, cancel: Callable[[str], None], let_start: Callable[[Sequence[str]], None]) -> str:
+def _repair(
+    one: Submission, cancel: Callable[[str], None], let_start: Callable[[Sequence[str]], None]
+) -> str:
     try:
         if one.job_ids:
             release(one.log, one.key, one.job_ids, let_start)
@@ -119,11 +143,19 @@ def _repair(one: Submission, cancel: Callable[[str], None], let_start: Callable[
 
 def _withdraw(log: RecordLog, key: str, cancel: Callable[[str], None], may_come_late: bool) -> None:
     cancel(key)
-    log.append({"type": "withdrawn", "key": key, "at": time.time(), "may_come_late": may_come_late}, durable=True)
+    log.append(
+        {"type": "withdrawn", "key": key, "at": time.time(), "may_come_late": may_come_late},
+        durable=True,
+    )
 
 
 def _all(root: Root) -> list[Submission]:
-    return [one for sweep in root.sweeps() for file in sorted(sweep.launches.glob("*.jsonl")) for one in _read(file)]
+    return [
+        one
+        for sweep in root.sweeps()
+        for file in sorted(sweep.launches.glob("*.jsonl"))
+        for one in _read(file)
+    ]
 
 
 def _read(file: Path) -> Iterator[Submission]:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from orchestrator.store.state import State
 
-WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"})
+WAITING = frozenset(
+    {"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+)
 """Words for jobs that wait, some of them held."""
 
 ENDED = {
@@ -23,7 +25,9 @@ ENDED = {
     "TIMEOUT": State.TIMEOUT,
     "": State.LOST,
 }
-"""Words for jobs that have ended, and what a run without a last word of its own is then; any other word: it is still there."""
+"""Words for jobs that have ended, and what a run without a last word of its own is then; any other
+word: it is still there.
+"""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class Queue:
         live: run id → its job, where that waits or runs.
         ended: run id → its job, where that has ended.
         unknown: run id → its job, where nothing can be told of it now; `reason` says why.
-        answered_at: when SLURM last answered, in seconds since 1970; None if it was never asked, or never did.
+        answered_at: when SLURM last answered, in seconds since 1970; None if it was never asked, or
+            never did.
     """
 
     live: Mapping[str, JobFacts] = field(default_factory=dict)

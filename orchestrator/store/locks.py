@@ -1,4 +1,6 @@
-"""The lock of a root: at most one launcher plans and submits there. The kernel frees it when its holder dies."""
+"""The lock of a root: at most one launcher plans and submits there. The kernel frees it when its
+holder dies.
+"""
 
 import fcntl
 import os
@@ -21,7 +23,9 @@ def launcher_lock(root: Root) -> Iterator[None]:
     try:
         descriptor = create_file(root.lock, os.O_RDWR)
     except OSError as error:
-        raise StoreError(f"{root.lock}: cannot be opened: {error.strerror}; choose another --root") from None
+        raise StoreError(
+            f"{root.lock}: cannot be opened: {error.strerror}; choose another --root"
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,7 +41,9 @@ def launcher_lock(root: Root) -> Iterator[None]:
 
 
 def open_lock(file: Path) -> int:
-    """Open a lock file, made where it is missing; one who may only read it can hold the lock just as well."""
+    """Open a lock file, made where it is missing; one who may only read it can hold the lock just
+    as well.
+    """
     try:
         return create_file(file, os.O_RDWR)
     except PermissionError:

@@ -1,7 +1,8 @@
 """Which runs that ended without a result are tried again: a rule per class, as data.
 
-What is not the run's fault costs it nothing; what would happen again is not repeated unless somebody asks. An attempt got
-somewhere if it left a checkpoint behind the step that it started from.
+What is not the run's fault costs it nothing; what would happen again is not repeated unless
+somebody asks. An attempt got somewhere if it left a checkpoint behind the step that it started
+from.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ class Rule:
     """When a class is tried again without being asked.
 
     Attributes:
-        idle: fewer attempts in a row than this may have got nowhere; 0 for never again, None for no limit.
+        idle: fewer attempts in a row than this may have got nowhere; 0 for never again, None for no
+            limit.
         because: why a run is held back.
     """
 
@@ -74,7 +76,9 @@ def idle_attempts(run: RunFolder) -> int:
 def took_a_step(run: RunFolder) -> bool:
     """Tell whether any attempt at a run has trained at all."""
     return any(
-        record["type"] in ("metrics", "checkpoint") for attempt in run.attempts() for record in RecordReader(attempt.events)
+        record["type"] in ("metrics", "checkpoint")
+        for attempt in run.attempts()
+        for record in RecordReader(attempt.events)
     )
 
 

@@ -1,4 +1,6 @@
-"""The folder tree of a root: where every file lies, and how to find runs and attempts. Reads and names; docs/run-folders.md."""
+"""The folder tree of a root: where every file lies, and how to find runs and attempts. Reads and
+names; docs/run-folders.md.
+"""
 
 import json
 import os
@@ -70,7 +72,9 @@ class RunFolder:
 
     @property
     def cancelled(self) -> Path:
-        """cancelled.json: there while nobody is to make an attempt; until a launch asks for the run again."""
+        """cancelled.json: there while nobody is to make an attempt; until a launch asks for the run
+        again.
+        """
         return self.path / "cancelled.json"
 
     def attempt(self, number: int) -> AttemptFolder:
@@ -80,7 +84,11 @@ class RunFolder:
     def attempts(self) -> list[AttemptFolder]:
         """Return the attempts that exist, first to last."""
         try:
-            numbers = sorted(int(entry.name) for entry in (self.path / "attempts").iterdir() if entry.name.isdecimal())
+            numbers = sorted(
+                int(entry.name)
+                for entry in (self.path / "attempts").iterdir()
+                if entry.name.isdecimal()
+            )
         except FileNotFoundError:
             return []
         return [self.attempt(number) for number in numbers]
@@ -98,7 +106,9 @@ class RunFolder:
 
     def config(self) -> "TrainConfig":
         """Return the run's config."""
-        from byol_core.config import TrainConfig  # what only looks at runs does not wait for pydantic's models
+        from byol_core.config import (
+            TrainConfig,
+        )  # what only looks at runs does not wait for pydantic's models
 
         return TrainConfig.model_validate_json(json.dumps(self.read_description()["config"]))
 
@@ -145,12 +155,18 @@ class Root:
         return SweepFolder(self.path / "sweeps" / label)
 
     def code_facts(self, sha: str) -> Path:
-        """Return where that code came from, there or not; a diff of its changes may stand beside it."""
+        """Return where that code came from, there or not; a diff of its changes may stand beside
+        it.
+        """
         return self.path / "code" / f"{sha}.json"
 
     def runs(self) -> list[RunFolder]:
         """Return every run."""
-        return [RunFolder(path) for path in _entries(self.path / "runs") if len(path.name) == _RUN_ID_DIGITS]
+        return [
+            RunFolder(path)
+            for path in _entries(self.path / "runs")
+            if len(path.name) == _RUN_ID_DIGITS
+        ]
 
     def sweeps(self) -> list[SweepFolder]:
         """Return every sweep."""
@@ -166,7 +182,9 @@ class Root:
         if len(found) == 1:
             return found[0]
         if not found:
-            raise UsageError(f"no run starts with {prefix!r}; `sweep status --state any` lists them")
+            raise UsageError(
+                f"no run starts with {prefix!r}; `sweep status --state any` lists them"
+            )
         shown = ", ".join(run.run_id[: PREFIX + 4] for run in found[:5])
         raise UsageError(f"{len(found)} runs start with {prefix!r}: {shown}; give more digits")
 
@@ -180,21 +198,29 @@ class Root:
             for name in ("sweeps", "runs"):
                 make_folder(self.path / name)
         except OSError as error:
-            raise StoreError(f"{self.path}: cannot be written: {error.strerror}; choose another --root") from None
+            raise StoreError(
+                f"{self.path}: cannot be written: {error.strerror}; choose another --root"
+            ) from None
 
 
 def wait_until_visible(file: Path, patience_s: float) -> None:
-    """Wait for a file that another machine has written; after that time, whoever reads it says that it is missing."""
+    """Wait for a file that another machine has written; after that time, whoever reads it says that
+    it is missing.
+    """
     deadline_s = time.monotonic() + patience_s
     while not file.exists() and time.monotonic() < deadline_s:
         time.sleep(min(1.0, patience_s / 10))
-        _entries(file.parent.parent)  # on NFS, reading a folder is what ends a remembered "not there"
+        _entries(
+            file.parent.parent
+        )  # on NFS, reading a folder is what ends a remembered "not there"
 
 
 def _entries(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+            names = sorted(
+                entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+            )
     except FileNotFoundError:
         return []
     except NotADirectoryError:

@@ -1,8 +1,10 @@
-"""The state of a run, told from its files. Evidence ranks: done.json, then the worker's own last word, then the scheduler.
+"""The state of a run, told from its files. Evidence ranks: done.json, then the worker's own last
+word, then the scheduler.
 
-The highest attempt alone counts; a job that is newer than it has not begun yet. A claim without a last word is RUNNING while
-its process lives or its job does. What cannot be known leaves the state as it is: silence is not an answer, and a word of
-SLURM's that is not listed here means that the job is still there.
+The highest attempt alone counts; a job that is newer than it has not begun yet. A claim without a
+last word is RUNNING while its process lives or its job does. What cannot be known leaves the state
+as it is: silence is not an answer, and a word of SLURM's that is not listed here means that the job
+is still there.
 """
 
 import signal
@@ -89,7 +91,9 @@ def _unclaimed(run_id: str, queue: Queue) -> Standing:
     return Standing(State.PLANNED)
 
 
-def _claimed(run_id: str, attempt: AttemptFolder, claim: Mapping[str, Any], queue: Queue) -> Standing:
+def _claimed(
+    run_id: str, attempt: AttemptFolder, claim: Mapping[str, Any], queue: Queue
+) -> Standing:
     """An attempt without a result."""
     facts = queue.live.get(run_id) or queue.unknown.get(run_id) or queue.ended.get(run_id)
     end = last_word(attempt)
@@ -117,9 +121,15 @@ def _is_older(facts: JobFacts, claim: Mapping[str, Any]) -> bool:
 
 
 def _by_itself(end: Mapping[str, Any] | None, claim: Mapping[str, Any]) -> Standing:
-    """Tell without the scheduler: by the last word, else by the process, which lives, cannot be seen, or is gone."""
+    """Tell without the scheduler: by the last word, else by the process, which lives, cannot be
+    seen, or is gone.
+    """
     if end is not None:
-        return _without_result(end) if end["state"] == State.COMPLETED else Standing(State(end["state"]), end.get("reason"))
+        return (
+            _without_result(end)
+            if end["state"] == State.COMPLETED
+            else Standing(State(end["state"]), end.get("reason"))
+        )
     host, alive = claim["process"]["host"], is_alive(Process(**claim["process"]))
     if alive:
         return Standing(State.RUNNING)
@@ -129,7 +139,9 @@ def _by_itself(end: Mapping[str, Any] | None, claim: Mapping[str, Any]) -> Stand
 
 
 def _without_result(end: Mapping[str, Any]) -> Standing:
-    """Tell of a run whose worker ended well, which it says once its result is written: that is late here, or was deleted."""
+    """Tell of a run whose worker ended well, which it says once its result is written: that is late
+    here, or was deleted.
+    """
     if time.time() - end.get("t", 0.0) < _IN_SIGHT_AFTER_S:
         return Standing(State.RUNNING, "its result is not in sight yet")
     return Standing(State.LOST, "its result was deleted")
@@ -146,18 +158,23 @@ def _verdict(facts: JobFacts, when: str) -> Standing:
     said += [_exit(facts.exit_code)] if facts.exit_code not in ("", "0:0") else []
     node = facts.node if facts.word in _NODE_FAILED else ""
     text = f"job {facts.job_id} ended {when}" + (f" ({', '.join(said)})" if said else "")
-    return Standing(State.PREEMPTED if _was_warned_early(facts) else ENDED[facts.word], text, failed_node=node)
+    return Standing(
+        State.PREEMPTED if _was_warned_early(facts) else ENDED[facts.word], text, failed_node=node
+    )
 
 
 def _was_warned_early(facts: JobFacts) -> bool:
-    """Tell whether a job died of SLURM's warning, as it does in the moment before it can listen to one."""
+    """Tell whether a job died of SLURM's warning, as it does in the moment before it can listen to
+    one.
+    """
     return facts.word == "FAILED" and _signal_of(facts.exit_code) in _WARNINGS
 
 
 def _signal_of(code: str) -> int:
     """Return the signal in SLURM's STATUS:SIGNAL, 0 for none.
 
-    A shell calls signal 12 status 140, and srun, which hands on how its task ended, calls it status 12 (seen with 22.05).
+    A shell calls signal 12 status 140, and srun, which hands on how its task ended, calls it status
+    12 (seen with 22.05).
     """
     status, _, number = code.partition(":")
     if number.isdecimal() and int(number):

@@ -38,7 +38,9 @@ SETTINGS = {
         "SlurmctldParameters": "preempt_send_user_signal",
     },
 }
-SOCKET_TIMED_OUT = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"
+SOCKET_TIMED_OUT = (
+    "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"
+)
 NO_CONTROLLER = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
 
 
@@ -47,7 +49,8 @@ class FakeSlurm:
 
     Args:
         folder: new, for its state.
-        settings: over `SETTINGS`; `assoc`, `qos` and `config` are laid over the defaults key by key.
+        settings: over `SETTINGS`; `assoc`, `qos` and `config` are laid over the defaults key by
+            key.
     """
 
     def __init__(self, folder, **settings):
@@ -71,7 +74,9 @@ class FakeSlurm:
             known[name] = {**known[name], **value} if isinstance(value, dict) else value
         self._write("cluster.json", known)
 
-    def fail(self, command, stderr="", exit=1, accepted=False, delay_s=0, times=1, after=0, truncate=None):
+    def fail(
+        self, command, stderr="", exit=1, accepted=False, delay_s=0, times=1, after=0, truncate=None
+    ):
         """Let a command fail: `times` calls, the first `after` still succeed.
 
         Args:
@@ -80,28 +85,55 @@ class FakeSlurm:
             truncate: with accepted=True, only so many characters are printed.
         """
         faults = json.loads((self.folder / "faults.json").read_text())
-        one = {"command": command, "stderr": stderr, "exit": exit, "accepted": accepted or exit == 0}
-        self._write("faults.json", [*faults, {**one, "delay_s": delay_s, "times": times, "after": after, "truncate": truncate}])
+        one = {
+            "command": command,
+            "stderr": stderr,
+            "exit": exit,
+            "accepted": accepted or exit == 0,
+        }
+        self._write(
+            "faults.json",
+            [
+                *faults,
+                {**one, "delay_s": delay_s, "times": times, "after": after, "truncate": truncate},
+            ],
+        )
 
     def calls(self, command):
         """Return the arguments of every call of a command."""
-        lines = [json.loads(line) for line in (self.folder / "calls.jsonl").read_text().splitlines()]
+        lines = [
+            json.loads(line) for line in (self.folder / "calls.jsonl").read_text().splitlines()
+        ]
         return [line["words"] for line in lines if line["command"] == command]
 
     def jobs(self, state=None):
         """Return job id → its values (name, state, held, submit, …), of one state or all."""
         arrays = json.loads((self.folder / "jobs.json").read_text())["arrays"]
-        all_ = [Job(array, index) for array in arrays for index in (indices(array["indices"]) if array["indices"] else [None])]
+        all_ = [
+            Job(array, index)
+            for array in arrays
+            for index in (indices(array["indices"]) if array["indices"] else [None])
+        ]
         found = {job.id: {**job.array, **job.own, "reason": job.reason} for job in all_}
-        return {job_id: job for job_id, job in found.items() if state is None or job["state"] == state}
+        return {
+            job_id: job for job_id, job in found.items() if state is None or job["state"] == state
+        }
 
     def change(self, *job_ids, **values):
-        """Set values of jobs, e.g. state="RUNNING", node="fake1", reason="Resources", exit="1:0", forgotten=True."""
+        """Set values of jobs, e.g. state="RUNNING", node="fake1", reason="Resources", exit="1:0",
+        forgotten=True.
+        """
         with self._state() as state:
             for job_id in job_ids:
                 base, _, index = job_id.partition("_")
                 array = next(one for one in state["arrays"] if str(one["id"]) == base)
-                for each in [int(index)] if index else indices(array["indices"]) if array["indices"] else [None]:
+                for each in (
+                    [int(index)]
+                    if index
+                    else indices(array["indices"])
+                    if array["indices"]
+                    else [None]
+                ):
                     Job(array, each).change(**values)
 
     def start(self, *job_ids, node="fake1"):
@@ -122,7 +154,9 @@ class FakeSlurm:
             state["next_id"] = next_id - 1
 
     def old_record(self, **row):
-        """Add a row to accounting, as of another job that had the same id: jobid, jobname, state, submit, …"""
+        """Add a row to accounting, as of another job that had the same id: jobid, jobname, state,
+        submit, …
+        """
         blank = dict.fromkeys((*FIELDS, *ALIASES), "")
         with self._state() as state:
             state["old"].append({**blank, **row})
@@ -131,12 +165,20 @@ class FakeSlurm:
         """Run a job's script here and let the job end as it does; return the finished process."""
         base, _, index = job_id.partition("_")
         array = {"SLURM_ARRAY_JOB_ID": base, "SLURM_ARRAY_TASK_ID": index} if index else {}
-        variables = {"SLURM_JOB_ID": str(int(base) * 100 + int(index)) if index else base, "SLURM_CPUS_PER_TASK": "1", **array}
+        variables = {
+            "SLURM_JOB_ID": str(int(base) * 100 + int(index)) if index else base,
+            "SLURM_CPUS_PER_TASK": "1",
+            **array,
+        }
         self.start(job_id)
         script = self.folder / f"{base}.sh"
         environment = {**os.environ, **self.environment(), **variables}
-        done = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, timeout=timeout)
-        self.end(job_id, state="FAILED" if done.returncode else "COMPLETED", exit=f"{done.returncode}:0")
+        done = subprocess.run(
+            ["bash", script], env=environment, capture_output=True, text=True, timeout=timeout
+        )
+        self.end(
+            job_id, state="FAILED" if done.returncode else "COMPLETED", exit=f"{done.returncode}:0"
+        )
         return done
 
     @contextmanager

@@ -1,4 +1,6 @@
-"""Jobs of the scripted SLURM: its state on disk, and each value of a job as squeue and sacct print it."""
+"""Jobs of the scripted SLURM: its state on disk, and each value of a job as squeue and sacct print
+it.
+"""
 
 import fcntl
 import json
@@ -7,8 +9,24 @@ import sys
 import time
 from pathlib import Path
 
-ACTIVE = ("PENDING", "RUNNING", "SUSPENDED", "CONFIGURING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT")
-COMPACT = {"PENDING": "PD", "RUNNING": "R", "COMPLETED": "CD", "CANCELLED": "CA", "FAILED": "F", "TIMEOUT": "TO"}
+ACTIVE = (
+    "PENDING",
+    "RUNNING",
+    "SUSPENDED",
+    "CONFIGURING",
+    "COMPLETING",
+    "REQUEUED",
+    "REQUEUE_HOLD",
+    "SPECIAL_EXIT",
+)
+COMPACT = {
+    "PENDING": "PD",
+    "RUNNING": "R",
+    "COMPLETED": "CD",
+    "CANCELLED": "CA",
+    "FAILED": "F",
+    "TIMEOUT": "TO",
+}
 
 
 class StopError(Exception):
@@ -83,8 +101,18 @@ class Cluster:
 
     def active_count(self):
         """Return how many jobs wait or run; tasks that nothing has happened to wait."""
-        touched = sum(not Job(array, index or None).active for array in self.state["arrays"] for index in array["tasks"])
-        return sum(len(indices(array["indices"])) if array["indices"] else 1 for array in self.state["arrays"]) - touched
+        touched = sum(
+            not Job(array, index or None).active
+            for array in self.state["arrays"]
+            for index in array["tasks"]
+        )
+        return (
+            sum(
+                len(indices(array["indices"])) if array["indices"] else 1
+                for array in self.state["arrays"]
+            )
+            - touched
+        )
 
     def hold(self, array, held):
         """Hold or release all tasks of an array."""
@@ -133,13 +161,42 @@ FIELDS = {
     "exitcode": lambda job: job["exit"],
 }
 ALIASES = {
-    **{"jobid": "jobarrayid", "jobidraw": "jobarrayid", "jobname": "name", "user": "username", "submit": "submittime"},
+    **{
+        "jobid": "jobarrayid",
+        "jobidraw": "jobarrayid",
+        "jobname": "name",
+        "user": "username",
+        "submit": "submittime",
+    },
     **{"derivedexitcode": "exitcode", "restarts": "restartcnt", "batchhost": "nodelist"},
 }
 LETTERS = {
-    **{"i": "jobarrayid", "A": "jobid", "F": "arrayjobid", "K": "arraytaskid", "j": "name", "u": "username", "T": "state"},
-    **{"t": "statecompact", "r": "reason", "R": "reasonlist", "V": "submittime", "S": "starttime", "e": "endtime"},
-    **{"N": "nodelist", "B": "batchhost", "P": "partition", "q": "qos", "M": "timeused", "l": "timelimit", "L": "timeleft"},
+    **{
+        "i": "jobarrayid",
+        "A": "jobid",
+        "F": "arrayjobid",
+        "K": "arraytaskid",
+        "j": "name",
+        "u": "username",
+        "T": "state",
+    },
+    **{
+        "t": "statecompact",
+        "r": "reason",
+        "R": "reasonlist",
+        "V": "submittime",
+        "S": "starttime",
+        "e": "endtime",
+    },
+    **{
+        "N": "nodelist",
+        "B": "batchhost",
+        "P": "partition",
+        "q": "qos",
+        "M": "timeused",
+        "l": "timelimit",
+        "L": "timeleft",
+    },
     **{"D": "numnodes", "E": "dependency", "a": "account", "k": "comment"},
 }
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env -S python3 -ESs
-"""A scripted SLURM: sbatch, squeue, sacct, scontrol, scancel, sinfo, sacctmgr and srun in one file, called by their names.
+"""A scripted SLURM: sbatch, squeue, sacct, scontrol, scancel, sinfo, sacctmgr and srun in one file,
+called by their names.
 
-State lies in the folder $FAKE_SLURM: cluster.json (limits and settings), faults.json (what goes wrong next), jobs.json and
-calls.jsonl. Nothing runs by itself: a test moves jobs on through ``fake_slurm.FakeSlurm``. Texts are those of SLURM 22.05.
+State lies in the folder $FAKE_SLURM: cluster.json (limits and settings), faults.json (what goes
+wrong next), jobs.json and calls.jsonl. Nothing runs by itself: a test moves jobs on through
+``fake_slurm.FakeSlurm``. Texts are those of SLURM 22.05.
 """
 
 import fcntl
@@ -15,9 +17,24 @@ import time
 from pathlib import Path
 
 from arguments import options, split_flags
-from jobs import ACTIVE, ALIASES, FIELDS, LETTERS, Cluster, Job, StopError, clock, getter, indices, now, user
+from jobs import (
+    ACTIVE,
+    ALIASES,
+    FIELDS,
+    LETTERS,
+    Cluster,
+    Job,
+    StopError,
+    clock,
+    getter,
+    indices,
+    now,
+    user,
+)
 
-SUBMIT_REFUSED = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+SUBMIT_REFUSED = (
+    "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+)
 SILENT_DATABASE = """\
 sacct: error: slurm_persist_conn_open_without_init: failed to open persistent connection to host:db:6819: Connection refused
 sacct: error: Sending PersistInit msg: Connection refused
@@ -38,7 +55,11 @@ def sbatch(words, cluster):
     }
     asked, rest = options(words, flags, short)
     text = f"#!/bin/sh\n{asked['wrap']}\n" if "wrap" in asked else Path(rest[0]).read_text()
-    in_file = [line[8:].strip().replace("'", "") for line in text.splitlines() if line.startswith("#SBATCH ")]
+    in_file = [
+        line[8:].strip().replace("'", "")
+        for line in text.splitlines()
+        if line.startswith("#SBATCH ")
+    ]
     asked = {**options(in_file, flags, short)[0], **asked}
     check(asked, cluster)
     cluster.state["next_id"] += 1
@@ -50,10 +71,15 @@ def sbatch(words, cluster):
         "name": asked.get("job-name", Path(rest[0]).name if rest else "wrap"),
         "user": user(),
         "asked": asked,
-        "environment": {name: value for name, value in os.environ.items() if name.startswith("SBATCH_")},
+        "environment": {
+            name: value for name, value in os.environ.items() if name.startswith("SBATCH_")
+        },
     }
     times = {"submit": now(), "start": None, "end": None, "restarts": 0, "exit": "0:0", "node": ""}
-    place = {"partition": asked.get("partition", cluster.settings["partitions"][0]), "qos": asked.get("qos", "normal")}
+    place = {
+        "partition": asked.get("partition", cluster.settings["partitions"][0]),
+        "qos": asked.get("qos", "normal"),
+    }
     array = {
         **common,
         **times,
@@ -72,16 +98,22 @@ def check(asked, cluster):
     settings, failed = cluster.settings, "sbatch: error: Batch job submission failed: "
     if asked.get("partition") and asked["partition"] not in settings["partitions"]:
         name = asked["partition"]
-        raise StopError(f"sbatch: error: invalid partition specified: {name}\n{failed}Invalid partition name specified")
+        raise StopError(
+            f"sbatch: error: invalid partition specified: {name}\n{failed}Invalid partition name specified"
+        )
     wanted = indices(asked["array"]) if asked.get("array") else [0]
     if max(wanted) >= int(settings["MaxArraySize"]):
         raise StopError(failed + "Invalid job array specification")
     active = cluster.active_count()
     if active + len(wanted) > int(settings["MaxJobCount"]):
-        time.sleep(settings["full_queue_s"])  # sbatch sleeps and tries again, for two minutes in all
+        time.sleep(
+            settings["full_queue_s"]
+        )  # sbatch sleeps and tries again, for two minutes in all
         text = "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n"
         raise StopError(f"{text}{failed}Resource temporarily unavailable")
-    if active + len(wanted) > min([int(settings["assoc"][name] or 10**9) for name in ("MaxSubmitJobs", "GrpSubmitJobs")]):
+    if active + len(wanted) > min(
+        [int(settings["assoc"][name] or 10**9) for name in ("MaxSubmitJobs", "GrpSubmitJobs")]
+    ):
         raise StopError(f"sbatch: error: AssocMaxSubmitJobLimit\n{failed}{SUBMIT_REFUSED}")
     qos = settings["qos"].get(asked.get("qos", "normal"))
     if qos is None:
@@ -92,20 +124,39 @@ def check(asked, cluster):
 
 def squeue(words, cluster):
     flags = ("noheader", "array", "me", "all", "start")
-    short = {"h": "noheader", "r": "array", "o": "format", "O": "Format", "n": "name", "u": "user", "j": "jobs", "t": "states"}
+    short = {
+        "h": "noheader",
+        "r": "array",
+        "o": "format",
+        "O": "Format",
+        "n": "name",
+        "u": "user",
+        "j": "jobs",
+        "t": "states",
+    }
     asked, _ = options(split_flags(words, "hr"), flags, short)
     states = asked.get("states", ",".join(ACTIVE)).upper()
-    chosen = [job for job in cluster.jobs() if not job["forgotten"] and (states == "ALL" or job["state"] in states.split(","))]
+    chosen = [
+        job
+        for job in cluster.jobs()
+        if not job["forgotten"] and (states == "ALL" or job["state"] in states.split(","))
+    ]
     if "name" in asked:
         chosen = [job for job in chosen if job["name"] in asked["name"].split(",")]
     if "jobs" in asked:
-        known = cluster.find(asked["jobs"].split(","), "slurm_load_jobs error: Invalid job id specified")
+        known = cluster.find(
+            asked["jobs"].split(","), "slurm_load_jobs error: Invalid job id specified"
+        )
         if not known:
             raise StopError("")
         chosen = [job for job in chosen if job.id in {one.id for one in known}]
     if "array" not in asked:
         chosen = folded(chosen)
-    line = long_format(asked["Format"]) if "Format" in asked else short_format(asked.get("format", "%i %P %j %u %t %M %D %R"))
+    line = (
+        long_format(asked["Format"])
+        if "Format" in asked
+        else short_format(asked.get("format", "%i %P %j %u %t %M %D %R"))
+    )
     if "noheader" not in asked:
         print(" ".join(re.findall(r"%[.\d]*(\w)", asked.get("format", "")) or ["JOBID"]))
     for job in chosen:
@@ -122,16 +173,25 @@ def folded(jobs):
             yield job
     for tasks in waiting.values():
         throttle = "%" + str(tasks[0].array["indices"]).partition("%")[2]
-        joined = Job(tasks[0].array, "[" + ",".join(str(task.index) for task in tasks) + throttle.rstrip("%") + "]")
+        joined = Job(
+            tasks[0].array,
+            "[" + ",".join(str(task.index) for task in tasks) + throttle.rstrip("%") + "]",
+        )
         yield joined
 
 
 def short_format(text):
     parts = re.split(r"%(\.?\d*)(\w)", text)  # literal, size, letter, literal, ...
-    fields = [(getter(LETTERS[letter]), size) for size, letter in zip(parts[1::3], parts[2::3], strict=True)]
+    fields = [
+        (getter(LETTERS[letter]), size)
+        for size, letter in zip(parts[1::3], parts[2::3], strict=True)
+    ]
 
     def line(job):
-        return parts[0] + "".join(sized(get(job), size) + rest for (get, size), rest in zip(fields, parts[3::3], strict=True))
+        return parts[0] + "".join(
+            sized(get(job), size) + rest
+            for (get, size), rest in zip(fields, parts[3::3], strict=True)
+        )
 
     return line
 
@@ -144,7 +204,9 @@ def long_format(text):
         shown = []
         for name, _, size in parts:
             digits, suffix = re.fullmatch(r"(\.?\d*)(.*)", size).groups()
-            shown.append(sized(getter(name.lower())(job), digits or ("" if suffix else "20")) + suffix)
+            shown.append(
+                sized(getter(name.lower())(job), digits or ("" if suffix else "20")) + suffix
+            )
         return "".join(shown)
 
     return line
@@ -152,7 +214,13 @@ def long_format(text):
 
 def sized(text, size):
     width = int(size.strip(".") or 0)
-    return text if not width else text[:width].rjust(width) if size.startswith(".") else text[:width].ljust(width)
+    return (
+        text
+        if not width
+        else text[:width].rjust(width)
+        if size.startswith(".")
+        else text[:width].ljust(width)
+    )
 
 
 def sacct(words, cluster):
@@ -173,7 +241,10 @@ def sacct(words, cluster):
         "u": "user",
     }
     asked, _ = options(split_flags(words, "nXDP"), flags, short)
-    names = [part.partition("%")[0] for part in asked.get("format", "JobID,JobName,State,ExitCode").split(",")]
+    names = [
+        part.partition("%")[0]
+        for part in asked.get("format", "JobID,JobName,State,ExitCode").split(",")
+    ]
     if "noheader" not in asked:
         print("|".join(names))
     for row in [*cluster.state["old"], *(as_row(job) for job in cluster.jobs())]:
@@ -183,7 +254,10 @@ def sacct(words, cluster):
 
 def as_row(job):
     row = {name: getter(name)(job) for name in (*FIELDS, *ALIASES)}
-    return {**row, "state": row["state"] + (f" by {os.getuid()}" if row["state"] == "CANCELLED" else "")}
+    return {
+        **row,
+        "state": row["state"] + (f" by {os.getuid()}" if row["state"] == "CANCELLED" else ""),
+    }
 
 
 def chosen(row, asked):
@@ -205,7 +279,11 @@ def scontrol(words, cluster):
     if action == "ping":
         return print("Slurmctld(primary) at fake is UP")
     ids = [word for text in rest for word in text.split(",") if word.lower() != "job"]
-    unknown = "slurm_load_jobs error: Invalid job id specified" if action == "show" else "Invalid job id specified for job {}"
+    unknown = (
+        "slurm_load_jobs error: Invalid job id specified"
+        if action == "show"
+        else "Invalid job id specified for job {}"
+    )
     jobs = cluster.find(ids, unknown)
     if not jobs:
         raise StopError("")
@@ -225,8 +303,18 @@ def hold(ids, jobs, cluster, held):
 
 
 def show_job(job):
-    named = {"JobId": job.array["id"], "JobName": job["name"], "JobState": job["state"], "Reason": job.reason}
-    more = {"Restarts": job["restarts"], "SubmitTime": clock(job["submit"]), "NodeList": job["node"], "ExitCode": job["exit"]}
+    named = {
+        "JobId": job.array["id"],
+        "JobName": job["name"],
+        "JobState": job["state"],
+        "Reason": job.reason,
+    }
+    more = {
+        "Restarts": job["restarts"],
+        "SubmitTime": clock(job["submit"]),
+        "NodeList": job["node"],
+        "ExitCode": job["exit"],
+    }
     print(" ".join(f"{name}={value}" for name, value in {**named, **more}.items()))
 
 
@@ -245,8 +333,16 @@ CONTROLS = {
 
 def show_config(cluster):
     settings = cluster.settings
-    storage = "accounting_storage/none" if settings["accounting"] == "none" else "accounting_storage/slurmdbd"
-    values = {"AccountingStorageType": storage, "SLURM_VERSION": settings["version"], **settings["config"]}
+    storage = (
+        "accounting_storage/none"
+        if settings["accounting"] == "none"
+        else "accounting_storage/slurmdbd"
+    )
+    values = {
+        "AccountingStorageType": storage,
+        "SLURM_VERSION": settings["version"],
+        **settings["config"],
+    }
     values.update({name: settings[name] for name in ("ClusterName", "MaxArraySize", "MaxJobCount")})
     print(f"Configuration data as of {clock(now())}")
     for name in sorted(values):
@@ -256,20 +352,32 @@ def show_config(cluster):
 
 def show_partitions(cluster):
     for name in cluster.settings["partitions"]:
-        print(f"PartitionName={name} AllowGroups=ALL GraceTime=10 MaxTime=UNLIMITED PreemptMode=REQUEUE State=UP TotalNodes=1")
+        print(
+            f"PartitionName={name} AllowGroups=ALL GraceTime=10 MaxTime=UNLIMITED "
+            f"PreemptMode=REQUEUE State=UP TotalNodes=1"
+        )
 
 
 def scancel(words, cluster):
     flags = ("quiet", "verbose", "me", "batch", "full", "hurry")
-    asked, ids = options(words, flags, {"n": "name", "u": "user", "t": "state", "s": "signal", "Q": "quiet"})
+    asked, ids = options(
+        words, flags, {"n": "name", "u": "user", "t": "state", "s": "signal", "Q": "quiet"}
+    )
     wrong = "scancel: error: Kill job error on job id {}: Invalid job id specified"
     jobs = cluster.find(ids, wrong) if ids else list(cluster.jobs())
     if ids and not jobs:
         raise StopError("")
     for job in jobs:
         named = "name" not in asked or job["name"] == asked["name"]
-        if job.active and named and asked.get("state", job["state"]).upper() == job["state"] and "signal" not in asked:
-            job.change(state="CANCELLED", end=now(), exit="0:15" if job["state"] == "RUNNING" else "0:0")
+        if (
+            job.active
+            and named
+            and asked.get("state", job["state"]).upper() == job["state"]
+            and "signal" not in asked
+        ):
+            job.change(
+                state="CANCELLED", end=now(), exit="0:15" if job["state"] == "RUNNING" else "0:0"
+            )
 
 
 def sinfo(words, cluster):
@@ -278,7 +386,15 @@ def sinfo(words, cluster):
         print("PARTITION AVAIL TIMELIMIT NODES STATE NODELIST")
     for i, name in enumerate(cluster.settings["partitions"]):
         if form:
-            values = {"P": name + "*" * (i == 0), "a": "up", "l": "infinite", "D": "1", "G": "gpu:4", "T": "idle", "N": "fake1"}
+            values = {
+                "P": name + "*" * (i == 0),
+                "a": "up",
+                "l": "infinite",
+                "D": "1",
+                "G": "gpu:4",
+                "T": "idle",
+                "N": "fake1",
+            }
             print(re.sub(r"%(\w)", lambda found, values=values: values[found[1]], form))
             continue
         print("idle" if "%T" in words else f"{name} up infinite 1 idle fake1")
@@ -287,14 +403,22 @@ def sinfo(words, cluster):
 def sacctmgr(words, cluster):
     if cluster.settings["accounting"] == "none":
         raise StopError(
-            "You are not running a supported accounting_storage plugin\nOnly 'accounting_storage/slurmdbd' is supported."
+            "You are not running a supported accounting_storage plugin\nOnly "
+            "'accounting_storage/slurmdbd' is supported."
         )
     if cluster.settings["accounting"] == "down":
         raise StopError(SILENT_DATABASE.replace("sacct:", "sacctmgr:"))
     words = [word for word in words if not word.startswith("-")]
     wanted = next(word.partition("=")[2] for word in words if word.startswith("format="))
     if words[1].startswith("assoc"):
-        rows = [{"Account": "lab", "Cluster": cluster.settings["ClusterName"], "User": user(), **cluster.settings["assoc"]}]
+        rows = [
+            {
+                "Account": "lab",
+                "Cluster": cluster.settings["ClusterName"],
+                "User": user(),
+                **cluster.settings["assoc"],
+            }
+        ]
     else:
         rows = [{"Name": name, **limits} for name, limits in cluster.settings["qos"].items()]
     for row in rows:
@@ -306,17 +430,29 @@ def srun(words, _):
     asked, rest = {}, list(words)
     while rest and rest[0].startswith("-"):
         name, equals, value = rest.pop(0)[2:].partition("=")
-        asked[name] = value if equals else rest.pop(0) if name in ("output", "error", "container-image") else True
+        asked[name] = (
+            value
+            if equals
+            else rest.pop(0)
+            if name in ("output", "error", "container-image")
+            else True
+        )
     for name, descriptor in (("output", 1), ("error", 2)):
         if name in asked:
             file = asked[name].replace("%t", "0")
-            for mark, variable in (("%A", "SLURM_ARRAY_JOB_ID"), ("%a", "SLURM_ARRAY_TASK_ID"), ("%j", "SLURM_JOB_ID")):
+            for mark, variable in (
+                ("%A", "SLURM_ARRAY_JOB_ID"),
+                ("%a", "SLURM_ARRAY_TASK_ID"),
+                ("%j", "SLURM_JOB_ID"),
+            ):
                 file = file.replace(mark, os.environ.get(variable, ""))
             os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
     os.execvp(rest[0], rest)
 
 
-COMMANDS = {one.__name__: one for one in (sbatch, squeue, sacct, scontrol, scancel, sinfo, sacctmgr)}
+COMMANDS = {
+    one.__name__: one for one in (sbatch, squeue, sacct, scontrol, scancel, sinfo, sacctmgr)
+}
 
 
 def next_fault(name, folder):

@@ -1,4 +1,6 @@
-"""The real one-node SLURM that start.sh starts, as tests see it: which of its configurations runs, and its fault levers."""
+"""The real one-node SLURM that start.sh starts, as tests see it: which of its configurations runs,
+and its fault levers.
+"""
 
 import json
 import os
@@ -45,12 +47,21 @@ def configuration():
 
 @cache
 def python():
-    """Return a Python that the test user may run: ours may lie in root's home, then the system's of the same version does."""
+    """Return a Python that the test user may run: ours may lie in root's home, then the system's of
+    the same version does.
+    """
     system = shutil.which(f"python3.{sys.version_info.minor}", path="/usr/local/bin:/usr/bin")
     for candidate in filter(None, (sys.executable, system)):
-        if subprocess.run(["runuser", "-u", USER, "--", candidate, "-c", ""], capture_output=True).returncode == 0:
+        if (
+            subprocess.run(
+                ["runuser", "-u", USER, "--", candidate, "-c", ""], capture_output=True
+            ).returncode
+            == 0
+        ):
             return candidate
-    raise AssertionError(f"the user {USER} can run neither {sys.executable} nor a Python of the system's with its version")
+    raise AssertionError(
+        f"the user {USER} can run neither {sys.executable} nor a Python of the system's with its version"
+    )
 
 
 def until(condition, seconds=60, every=0.5):
@@ -75,7 +86,9 @@ def stopped(daemon):
 
 @dataclass
 class Place:
-    """A folder of the test user's, with a root and a database in it; the jobs' trainer is the stub unless `trains`."""
+    """A folder of the test user's, with a root and a database in it; the jobs' trainer is the stub
+    unless `trains`.
+    """
 
     folder: Path
     trains: bool = False
@@ -88,13 +101,24 @@ class Place:
         own = {"HOME": f"/home/{USER}", "OMP_NUM_THREADS": "1", "STUB_STEP_S": "0.2"}
         path = [*([] if self.trains else [str(STUB)]), str(REPO), sysconfig.get_path("purelib")]
         inherited = {
-            name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "TMPDIR") or name.startswith("STUB_")
+            name: value
+            for name, value in os.environ.items()
+            if name in ("PATH", "LANG", "TMPDIR") or name.startswith("STUB_")
         }
         return {**own, **inherited, "PYTHONPATH": os.pathsep.join(path)}
 
     def start(self, *arguments, **kwargs):
         """Start `sweep ...` as the test user."""
-        command = ["runuser", "-u", USER, "--", python(), "-m", "orchestrator.cli", *map(str, arguments)]
+        command = [
+            "runuser",
+            "-u",
+            USER,
+            "--",
+            python(),
+            "-m",
+            "orchestrator.cli",
+            *map(str, arguments),
+        ]
         return subprocess.Popen(
             command, cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs,
@@ -107,7 +131,9 @@ class Place:
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-        assert status is None or process.returncode == status, f"exit status {process.returncode}\n{out}\n{err}"
+        assert status is None or process.returncode == status, (
+            f"exit status {process.returncode}\n{out}\n{err}"
+        )
         return out + err
 
     def launch(self, file, *arguments, status=0):
@@ -126,15 +152,26 @@ class Place:
         """Wait until the sweep's runs are in these states."""
         deadline = time.monotonic() + seconds
         while (now := self.counts()) != wanted:
-            assert time.monotonic() < deadline, f"still {now}; {[(r['state'], r['reason']) for r in self.runs().values()]}"
+            assert time.monotonic() < deadline, (
+                f"still {now}; {[(r['state'], r['reason']) for r in self.runs().values()]}"
+            )
             time.sleep(1)
 
     def job_id(self, run):
         return json.loads(run.attempts()[-1].claim.read_text())["job"]["job_id"]
 
     def training(self, count=1, points=2):
-        """Wait until so many runs have left points of their series in their last attempt; return them."""
-        return until(lambda: (found := [run for run in self.root.runs() if len(_points(run)) >= points])[count - 1 :] and found)
+        """Wait until so many runs have left points of their series in their last attempt; return
+        them.
+        """
+        return until(
+            lambda: (
+                (found := [run for run in self.root.runs() if len(_points(run)) >= points])[
+                    count - 1 :
+                ]
+                and found
+            )
+        )
 
 
 def _points(run):

@@ -1,7 +1,9 @@
-"""On PYTHONPATH, puts a trainer in the place of `byol_core.train` that takes its time and computes nothing.
+"""On PYTHONPATH, puts a trainer in the place of `byol_core.train` that takes its time and computes
+nothing.
 
-For tests of what becomes of jobs, where training adds nothing but the seconds that torch takes to load. Everything around it is
-the real thing. A run takes as many steps as its config has epochs, STUB_STEP_S seconds each (default 0.2).
+For tests of what becomes of jobs, where training adds nothing but the seconds that torch takes to
+load. Everything around it is the real thing. A run takes as many steps as its config has epochs,
+STUB_STEP_S seconds each (default 0.2).
 """
 
 import json
