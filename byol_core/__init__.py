@@ -4,4 +4,5 @@ Run one by hand with ``python -m byol_core --preset digits-tiny --out DIR``. Imp
 loads no torch.
 
 * ``streams`` gives random numbers a name instead of a global generator.
+* ``points`` puts a point of the metric series in words.
 """

@@ -14,6 +14,7 @@ from byol_core.config import PRESETS, ConfigError, resolve, run_id
 from byol_core.datasets.errors import DataError, DataMissingError
 from byol_core.datasets.locate import data_identity
 from byol_core.files import make_folder, read_json, write_json
+from byol_core.points import metric_line
 
 
 class OtherRunError(Exception):
@@ -34,10 +35,8 @@ class Printer:
         self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float
     ) -> None:
         """Print one line."""
-        values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        print(
-            f"step {step:>6}  epoch {epoch:>4}  {values}  {images_per_s:,.0f} images/s", flush=True
-        )
+        line = metric_line(metrics, images_per_s)
+        print(f"step {step:>6}  epoch {epoch:>4}  {line}", flush=True)
 
     def before_write(self) -> None:
         """Nobody else writes here."""

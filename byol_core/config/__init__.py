@@ -6,11 +6,13 @@ Loads no torch.
 * ``resolve`` lays overrides over a preset.
 * ``canonical`` gives settings that mean the same one form.
 * ``identity`` hashes that form together with the data.
+* ``protocols`` names the evaluations and their versions.
 """
 
 from byol_core.config.canonical import canonical, flatten
 from byol_core.config.identity import SEMANTICS, DataIdentity, run_id, run_id_of
 from byol_core.config.presets import PRESETS
+from byol_core.config.protocols import PROTOCOLS
 from byol_core.config.resolve import ConfigError, nearest, resolve
 from byol_core.config.train_config import (
     Augment,
@@ -24,6 +26,7 @@ from byol_core.config.train_config import (
 
 __all__ = [
     "PRESETS",
+    "PROTOCOLS",
     "SEMANTICS",
     "Augment",
     "ConfigError",

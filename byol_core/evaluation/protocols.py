@@ -7,13 +7,10 @@ from typing import Any
 
 from torch import nn
 
-from byol_core.config import Augment
+from byol_core.config import PROTOCOLS, Augment
 from byol_core.evaluation.knn import knn
 from byol_core.evaluation.probe import probe
 from byol_core.images.memory import Dataset
-
-VERSIONS = {"probe": 1, "knn": 1}
-"""Raised when a protocol would give other numbers for the same encoder."""
 
 
 def evaluate(
@@ -22,7 +19,7 @@ def evaluate(
     """Judge encoders by one protocol; they are left in eval mode, their statistics untouched.
 
     Args:
-        protocol: a key of `VERSIONS`.
+        protocol: a key of `PROTOCOLS`.
         encoders: "online" and "target".
         images: labelled `train` and `test`.
         how: the run's augmentation, for protocols that augment.
@@ -34,4 +31,4 @@ def evaluate(
     accuracies = {
         name: {"accuracy": judge(encoder.eval(), images, how)} for name, encoder in encoders.items()
     }
-    return {"protocol": protocol, "version": VERSIONS[protocol], **accuracies}
+    return {"protocol": protocol, "version": PROTOCOLS[protocol], **accuracies}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from byol_core.evaluation.protocols import VERSIONS
+from byol_core.config import PROTOCOLS
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Options:
     threads: int = 0
     log_every: int = 10
     checkpoint_every_s: float = 60.0
-    protocols: tuple[str, ...] = tuple(VERSIONS)
+    protocols: tuple[str, ...] = tuple(PROTOCOLS)
     max_steps: int = 0
 
 

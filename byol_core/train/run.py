@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from byol_core.config import TrainConfig
+from byol_core.config import PROTOCOLS, TrainConfig
 from byol_core.datasets.errors import DataError
-from byol_core.evaluation.protocols import VERSIONS, evaluate
+from byol_core.evaluation.protocols import evaluate
 from byol_core.files import make_folder, read_json, write_json
 from byol_core.images.load import load
 from byol_core.images.memory import Dataset
@@ -102,7 +102,7 @@ def _keep_encoders(trainer: Trainer, path: Path) -> None:
 def _evaluate_once(
     protocol: str, encoders: dict[str, Encoder], images: Dataset, config: TrainConfig, folder: Path
 ) -> None:
-    file = folder / f"{protocol}-v{VERSIONS[protocol]}.json"
+    file = folder / f"{protocol}-v{PROTOCOLS[protocol]}.json"
     if read_json(file) is None:
         modules: dict[str, nn.Module] = dict(encoders)
         make_folder(folder)

@@ -164,7 +164,7 @@ def _send_controller(sweep: "Sweep", executor: str, cluster: str | None) -> None
     from orchestrator.launch.options import choose_executor
     from orchestrator.slurm.controller import submit_controller
     from orchestrator.slurm.limits import ask_controller
-    from orchestrator.spec.clusters import choose_cluster, load_clusters
+    from orchestrator.spec.clusters import cluster_defaults
     from orchestrator.store.locks import launcher_lock
 
     if choose_executor(executor) != "slurm":
@@ -173,7 +173,7 @@ def _send_controller(sweep: "Sweep", executor: str, cluster: str | None) -> None
         )
     asked, usual = (
         sweep.spec.resources,
-        choose_cluster(load_clusters(), ask_controller().cluster, cluster),
+        cluster_defaults(ask_controller().cluster, cluster),
     )
     where = {
         key: getattr(asked, key) or getattr(usual, key) for key in ("partition", "account", "qos")

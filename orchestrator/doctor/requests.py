@@ -5,7 +5,7 @@ in clusters.yaml.
 from orchestrator.doctor.finding import Finding, fail, ok
 from orchestrator.errors import SweepError
 from orchestrator.spec import Resources, Sweep, expand, resources_of
-from orchestrator.spec.clusters import choose_cluster, clusters_file, load_clusters
+from orchestrator.spec.clusters import cluster_defaults, clusters_file, load_clusters
 
 
 def check_clusters(name: str | None) -> Finding:
@@ -37,6 +37,6 @@ def requests_of_sweep(sweep: Sweep | None, cluster: str | None) -> list[Resource
     """
     if sweep is None:
         return []
-    defaults = choose_cluster(load_clusters(), cluster, None)
+    defaults = cluster_defaults(cluster, None)
     asked = [resources_of(sweep, variant, defaults) for variant in expand(sweep)]
     return [*{one.model_dump_json(): one for one in asked}.values()]

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from byol_core.points import metric_line
 from orchestrator.executors.cut import cut_run
 from orchestrator.launch.plan import PlannedRun, make_plan
 from orchestrator.launch.selection import Selection
@@ -35,8 +36,7 @@ def _try_one(run: PlannedRun, max_steps: int, say: Callable[[str], None]) -> str
     say(f"{run.variant.name} seed {run.seed}")
 
     def show(step: int, metrics: dict[str, float], images_per_s: float) -> None:
-        values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        say(f"  step {step}  {values}  {images_per_s:,.0f} images/s")
+        say(f"  step {step}  {metric_line(metrics, images_per_s)}")
 
     with tempfile.TemporaryDirectory(prefix="sweep-try-") as folder:
         outcome, step = cut_run(

@@ -4,14 +4,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from byol_core.config import SEMANTICS
+from byol_core.config import PROTOCOLS, SEMANTICS
 from byol_core.files import make_folder, read_json, to_json, write_atomic, write_json, write_many
 from orchestrator.launch.plan import Plan, PlannedRun
 from orchestrator.spec import Sweep
 from orchestrator.store.root import Root
 from orchestrator.store.state import State
-
-PROTOCOLS = ("probe", "knn")
 
 
 def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:

@@ -11,7 +11,7 @@ from byol_core.files import read_json
 from orchestrator.machine.gpus import gpu_count
 from orchestrator.slurm.limits import ask_controller
 from orchestrator.spec import Resources, Sweep, Variant, resources_of
-from orchestrator.spec.clusters import choose_cluster, load_clusters
+from orchestrator.spec.clusters import cluster_defaults
 from orchestrator.store.root import RunFolder
 
 _KINDS = ("gpu_type", "partition", "constraint", "nodelist")
@@ -54,7 +54,7 @@ class ResourceRequests:
 
     @cached_property
     def _defaults(self) -> Resources:
-        return choose_cluster(load_clusters(), ask_controller().cluster, self.cluster)
+        return cluster_defaults(ask_controller().cluster, self.cluster)
 
     @cached_property
     def _here(self) -> Mapping[str, Any]:

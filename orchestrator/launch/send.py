@@ -24,7 +24,7 @@ from orchestrator.slurm.limits import Charge, Room, ask_controller, ask_room
 from orchestrator.slurm.nodes import without
 from orchestrator.slurm.submit import Array
 from orchestrator.spec import Resources, resources_of
-from orchestrator.spec.clusters import choose_cluster, load_clusters
+from orchestrator.spec.clusters import cluster_defaults
 from orchestrator.store import intents
 from orchestrator.store.root import Root
 
@@ -94,7 +94,7 @@ def send(plan: Plan, root: Root, options: SendOptions) -> Sent:
     if not plan.start:
         return Sent()
     controller = ask_controller()
-    cluster = choose_cluster(load_clusters(), controller.cluster, options.cluster)
+    cluster = cluster_defaults(controller.cluster, options.cluster)
     bundles = _bundles(plan, cluster, without(options.avoid))
     fitting, limit = _fitting(bundles, ask_room(controller, cluster.max_jobs))
     sent = Sent(

@@ -61,6 +61,15 @@ def load_clusters() -> Clusters:
         raise SpecError(explain(document, Clusters, error)) from None
 
 
+def cluster_defaults(name: str | None, asked: str | None) -> Cluster:
+    """Return what clusters.yaml says of a cluster; arguments and errors as of `choose_cluster`.
+
+    Raises:
+        SpecError: clusters.yaml is not valid.
+    """
+    return choose_cluster(load_clusters(), name, asked)
+
+
 def choose_cluster(clusters: Clusters, name: str | None, asked: str | None) -> Cluster:
     """Return the cluster's defaults; a cluster that is not described has none.
 

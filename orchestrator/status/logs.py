@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from byol_core.files import RecordReader
+from byol_core.points import metric_line
 from orchestrator.store.intents import submissions
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import AttemptFolder, Root, RunFolder
@@ -146,11 +147,8 @@ def _newest_job(root: Root, run: RunFolder) -> tuple[Path, str]:
 def _event(record: dict[str, Any]) -> str:
     when = time.strftime("%H:%M:%S", time.localtime(record["t"]))
     if record["type"] == "metrics":
-        values = "  ".join(f"{name} {value:.4g}" for name, value in record["metrics"].items())
-        return (
-            f"{when}  step {record['step']}  epoch {record['epoch']}  {values}  "
-            f"{record['images_per_s']:,.0f} images/s"
-        )
+        line = metric_line(record["metrics"], record["images_per_s"])
+        return f"{when}  step {record['step']}  epoch {record['epoch']}  {line}"
     rest = {
         key: value for key, value in record.items() if key not in ("t", "seq", "type", "origin")
     }

@@ -93,6 +93,11 @@ class RunFolder:
             return []
         return [self.attempt(number) for number in numbers]
 
+    def last_attempt(self) -> AttemptFolder | None:
+        """Return the highest attempt, which alone counts; None before the first."""
+        attempts = self.attempts()
+        return attempts[-1] if attempts else None
+
     def read_description(self) -> dict[str, Any]:
         """Return run.json.
 
