@@ -209,10 +209,11 @@ def test_batch_norm_sees_one_view_at_a_time(tiny):
 def test_the_moco_queue_holds_the_newest_keys_first(tiny):
     config = tiny(method="moco", contrastive__queue_size=200)
     trainer = Trainer(config, 1, 4, torch.device("cpu"))
-    before = trainer.queue.clone()
+    before = trainer.objective.state()["queue"].clone()
     step_of(trainer, load(config.dataset))
-    assert trainer.queue.shape == (200, 64) and torch.equal(trainer.queue[128:], before[:72])
-    torch.testing.assert_close(trainer.queue.norm(dim=1), torch.ones(200))
+    queue = trainer.objective.state()["queue"]
+    assert queue.shape == (200, 64) and torch.equal(queue[128:], before[:72])
+    torch.testing.assert_close(queue.norm(dim=1), torch.ones(200))
 
 
 def test_variants_see_the_same_images_and_views(tiny):

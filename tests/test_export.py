@@ -312,7 +312,7 @@ def test_an_overlap_of_attempts_is_taken_from_the_later(place, tmp_path):
             "semantics": 1,
         }
         row |= {"state": "RUNNING", "attempt": 2, "planned_at": 0.0, "stamp": ""}
-        connection.execute(insert(schema.runs).values(id=1, run_id="a" * 64, **row))
+        connection.execute(insert(schema.runs).values(run_number=1, run_id="a" * 64, **row))
         connection.execute(insert(schema.metrics).values(id=1, name="loss"))
         points = [
             (1, 1, step, attempt, float(attempt), None)

@@ -3,6 +3,7 @@
 * ``run`` is that way, from images to evaluations.
 * ``loop`` goes through the epochs: resume, step, measure, checkpoint.
 * ``step`` is BYOL's algorithm: the networks and one step.
+* ``objective`` says what a step minimizes: BYOL's loss, MoCo's or SimCLR's.
 * ``requests`` says which images a step wants.
 * ``checkpoint`` keeps what a run needs to go on.
 * ``observer`` is how a run speaks to its caller.

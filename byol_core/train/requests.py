@@ -18,11 +18,8 @@ def view_request(
     config: TrainConfig, rows: Tensor, at: StepIndex, views: tuple[int, ...]
 ) -> Request:
     """Ask for these images with the crops of these views, as they are drawn at that step."""
-    return Request(
-        rows,
-        config.augment,
-        tuple(stream(config.seed, "crop", which, at.epoch, at.batch) for which in views),
-    )
+    crops = tuple(stream(config.seed, "crop", view, at.epoch, at.batch) for view in views)
+    return Request(rows, config.augment, crops)
 
 
 def affine_request(config: TrainConfig, n: int) -> Request:
@@ -32,11 +29,7 @@ def affine_request(config: TrainConfig, n: int) -> Request:
 
 
 def calibration_requests(config: TrainConfig, n: int) -> Iterator[Request]:
-    """Ask for view 1 of the first batches of epoch 0, from which an untrained encoder gets its
-    statistics.
-    """
-    first = islice(batches(n, config.batch_size, config.seed, epoch=0), _CALIBRATION_BATCHES)
-    return (
-        view_request(config, rows, StepIndex(batch, 0, batch), views=(1,))
-        for batch, rows in enumerate(first)
-    )
+    """Ask for view 1 of the first batches, from which an untrained encoder gets its statistics."""
+    order = batches(n, config.batch_size, config.seed, epoch=0)
+    for number, rows in enumerate(islice(order, _CALIBRATION_BATCHES)):
+        yield view_request(config, rows, StepIndex(number, 0, number), views=(1,))

@@ -55,55 +55,54 @@ def _train(
     writer: str,
     device: torch.device,
 ) -> Result:
-    images = load(config.dataset, options.threads)
-    steps_per_epoch = len(images.pretrain) // config.batch_size
-    if steps_per_epoch == 0:
-        raise DataError(
-            f"batch_size {config.batch_size} is larger than the {len(images.pretrain)} training images"
-        )
+    # Images, and the networks that are to see them.
+    dataset = load(config.dataset, options.threads)
+    n = len(dataset.pretrain)
+    if n < config.batch_size:
+        raise DataError(f"batch_size {config.batch_size} is larger than the {n} training images")
     make_folder(folder)
-    trainer = Trainer(config, images.channels, steps_per_epoch, device)
+    trainer = Trainer(config, dataset.channels, n // config.batch_size, device)
     if "affine" in (config.encoder.norm, config.projector.norm, config.predictor.norm):
-        (batch,) = images.pretrain.read([affine_request(config, len(images.pretrain))])
+        (batch,) = dataset.pretrain.read([affine_request(config, n)])
         trainer.fit_affine(batch)
-    checkpoints = Checkpoints(folder / "checkpoints", writer)
 
-    if config.method == "random":
+    # Training, which goes on from the newest checkpoint; the random encoder has none.
+    if trainer.objective is None:
         observer.started(0, 0, exact=True)
-        trainer.calibrate(images.pretrain.read(calibration_requests(config, len(images.pretrain))))
+        trainer.calibrate(dataset.pretrain.read(calibration_requests(config, n)))
         result = Result("ok", 0)
     else:
-        result = Loop(trainer, images, checkpoints, options, observer).run()
+        checkpoints = Checkpoints(folder / "checkpoints", writer)
+        result = Loop(trainer, dataset, checkpoints, options, observer).run()
 
+    # What stays: the encoders, and what the protocols say of them.
     if result.outcome == "ok":
         observer.before_write()
         _keep_encoders(trainer, folder / "encoder")
         for protocol in options.protocols:
-            _evaluate_once(protocol, _encoders(trainer), images, config, folder / "evaluations")
+            _evaluate_once(protocol, _encoders(trainer), dataset, config, folder / "evaluations")
     return result
 
 
 def _encoders(trainer: Trainer) -> dict[str, Encoder]:
-    online = {"online": trainer.online.encoder}
-    return (
-        online
-        if trainer.config.method == "simclr"
-        else {**online, "target": trainer.target.encoder}
-    )
+    """Return the encoders that a run has trained or, as a random encoder, judges as they are."""
+    encoders = {"online": trainer.online.encoder}
+    if trainer.objective is None or trainer.objective.has_target:
+        encoders["target"] = trainer.target.encoder
+    return encoders
 
 
 def _keep_encoders(trainer: Trainer, path: Path) -> None:
     if load_state(path) is None:
-        save_state(
-            path, {name: encoder.state_dict() for name, encoder in _encoders(trainer).items()}, {}
-        )
+        states = {name: encoder.state_dict() for name, encoder in _encoders(trainer).items()}
+        save_state(path, states, {})
 
 
 def _evaluate_once(
-    protocol: str, encoders: dict[str, Encoder], images: Dataset, config: TrainConfig, folder: Path
+    protocol: str, encoders: dict[str, Encoder], dataset: Dataset, config: TrainConfig, folder: Path
 ) -> None:
     file = folder / f"{protocol}-v{PROTOCOLS[protocol]}.json"
     if read_json(file) is None:
         modules: dict[str, nn.Module] = dict(encoders)
         make_folder(folder)
-        write_json(file, evaluate(protocol, modules, images, config.augment))
+        write_json(file, evaluate(protocol, modules, dataset, config.augment))
