@@ -1,5 +1,6 @@
-"""Reads results.db and rebuilds the papers' tables: numbers beside the published ones, with
-statistics and figures.
+"""Reads results.db and rebuilds the papers' tables, with statistics and figures.
+
+Our numbers stand beside the published ones.
 
 * ``report`` is the door for the command line: one table in any format.
 * ``load`` is the door for notebooks: results as DataFrames.

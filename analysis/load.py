@@ -1,12 +1,11 @@
-"""results.db in a notebook: ``from analysis import load`` gives DataFrames. Reads only; nothing
-here changes the database.
+"""Loads results.db into a notebook as DataFrames: ``from analysis import load``.
 
-Columns are typed: string, Int64, float64, boolean; a value that is not finite stays what it was.
+Nothing here changes the database. Columns are typed: string, Int64, float64, boolean; a value that
+is not finite stays what it was.
 """
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection, select
@@ -63,22 +62,25 @@ def runs(db: str | Path = DATABASE) -> pd.DataFrame:
 
 
 def sweeps(db: str | Path = DATABASE) -> pd.DataFrame:
-    """Return a line per sweep, variant and seed: which run each of them is; arguments and errors as
-    `runs`.
+    """Return a line per sweep, variant and seed: which run each of them is.
+
+    Arguments and errors are those of `runs`.
     """
     return _frame(SWEEPS, db)
 
 
 def attempts(db: str | Path = DATABASE) -> pd.DataFrame:
-    """Return a line per attempt: job, host, times, state, and where its code came from; arguments
-    and errors as `runs`.
+    """Return a line per attempt: job, host, times, state, and where its code came from.
+
+    Arguments and errors are those of `runs`.
     """
     return _frame(ATTEMPTS, db)
 
 
 def evaluations(db: str | Path = DATABASE) -> pd.DataFrame:
-    """Return a line per run, protocol, version, network and measure; arguments and errors as
-    `runs`.
+    """Return a line per run, protocol, version, network and measure.
+
+    Arguments and errors are those of `runs`.
     """
     return _frame(EVALUATIONS, db)
 
@@ -102,15 +104,18 @@ def series(
         UnknownRunError: there is no such run.
         UnknownMetricError: none of the runs has it; the text lists what there is.
     """
-    wanted = [run_ids] if isinstance(run_ids, str) else run_ids
+    if isinstance(run_ids, str):
+        run_ids = [run_ids]
+
     with reading(db) as connection:
-        _check_known(connection, wanted or ())
-        points = _points(connection, metric, wanted)
+        _check_known(connection, run_ids or ())
+        points = _points(connection, metric, run_ids)
         if points.empty:
-            known = (
-                ", ".join(sorted(connection.scalars(select(schema.metrics.c.name)))) or "none yet"
-            )
+            metrics = sorted(connection.scalars(select(schema.metrics.c.name)))
+            known = ", ".join(metrics) or "none yet"
             raise UnknownMetricError(f"no series {metric!r} in these runs; metrics: {known}")
+
+    # The attempts of a step are in order, so the last of them is the highest.
     return points.drop_duplicates(["run_id", "step"], keep="last", ignore_index=True)
 
 
@@ -129,8 +134,10 @@ def table(
         NoDatabaseError: missing, or of another version.
         UnknownTableError, UnknownSettingError, UnknownSweepError: the text lists what there is.
     """
-    of = [sweeps] if isinstance(sweeps, str) else sweeps
-    return pd.DataFrame(as_document(report(str(db), name, setting, of))["rows"]).set_index("label")
+    if isinstance(sweeps, str):
+        sweeps = [sweeps]
+    document = as_document(report(str(db), name, setting, sweeps))
+    return pd.DataFrame(document["rows"]).set_index("label")
 
 
 def _frame(relation: Relation, db: str | Path) -> pd.DataFrame:
@@ -145,7 +152,9 @@ def _typed(columns: dict[str, Kind], rows: Iterable[Record]) -> pd.DataFrame:
 
 
 def _check_known(connection: Connection, run_ids: Sequence[str]) -> None:
-    known = set(connection.scalars(select(schema.runs.c.run_id))) if run_ids else set()
+    if not run_ids:
+        return
+    known = set(connection.scalars(select(schema.runs.c.run_id)))
     for run_id in run_ids:
         if run_id not in known:
             raise UnknownRunError(
@@ -154,20 +163,28 @@ def _check_known(connection: Connection, run_ids: Sequence[str]) -> None:
 
 
 def _points(connection: Connection, metric: str, run_ids: Sequence[str] | None) -> pd.DataFrame:
-    points, of_run, metrics = schema.points.c, schema.runs.c, schema.metrics
+    """Return the points of a metric by run, step and attempt; of all runs for None."""
+    run = schema.runs.c
+    point = schema.points.c
+    metric_id = select(schema.metrics.c.id).where(schema.metrics.c.name == metric)
     query = (
-        select(of_run.run_id, points.step, points.attempt, points.value, points.non_finite)
-        .join_from(schema.runs, schema.points, of_run.run_number == points.run_number)
-        .where(
-            points.metric == select(metrics.c.id).where(metrics.c.name == metric).scalar_subquery()
-        )
-        .order_by(of_run.run_id, points.step, points.attempt)
+        select(run.run_id, point.step, point.attempt, point.value, point.non_finite)
+        .join_from(schema.runs, schema.points, run.run_number == point.run_number)
+        .where(point.metric == metric_id.scalar_subquery())
+        .order_by(run.run_id, point.step, point.attempt)
     )
     if run_ids is not None:
-        query = query.where(of_run.run_id.in_(run_ids))
-    rows: Any = (
-        (*key, number(value, non_finite)) for *key, value, non_finite in connection.execute(query)
+        query = query.where(run.run_id.in_(run_ids))
+
+    # A value that is not finite is stored as null beside its name.
+    rows = (
+        (run_id, step, attempt, number(value, non_finite))
+        for run_id, step, attempt, value, non_finite in connection.execute(query)
     )
-    return _typed(
-        {"run_id": "text", "step": "integer", "attempt": "integer", "value": "number"}, rows
-    )
+    columns: dict[str, Kind] = {
+        "run_id": "text",
+        "step": "integer",
+        "attempt": "integer",
+        "value": "number",
+    }
+    return _typed(columns, rows)

@@ -1,4 +1,4 @@
-"""`sweep report`: one table from results.db in any format."""
+"""Rebuilds a table from results.db and names the formats that `sweep report` prints it in."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -28,6 +28,5 @@ def report(db: str, name: str, setting: str | None = None, sweeps: Sequence[str]
     """
     rows = load_table(name)
     with reading(db) as connection:
-        return build(
-            rows, read_runs(connection), partial(with_results, connection), setting, sweeps
-        )
+        runs = read_runs(connection)
+        return build(rows, runs, partial(with_results, connection), setting, sweeps)

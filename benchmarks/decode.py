@@ -1,5 +1,6 @@
-"""Decoding photos: ours beside torchvision's ImageFolder and DataLoader, in turn, on the same
-files, two crops a photo.
+"""Times decoding of photos: ours beside torchvision's ImageFolder and DataLoader.
+
+They take turns on the same files, with two crops a photo.
 
     python benchmarks/decode.py DIR [--side 224] [--batch 128] [--workers 2] [--rounds 3]
 
@@ -40,10 +41,10 @@ class TwoCrops:
 
 def ours(folder, side, batch, workers, epoch) -> Iterable:
     photos = load(DatasetConfig(name="folder", path=str(folder), side=side), workers).train
-    how = resolve("imagenet-r50-300ep", {}).augment
+    augment = resolve("imagenet-r50-300ep", {}).augment
     streams = ((stream(epoch, i, 1), stream(epoch, i, 2)) for i in range(len(photos)))
     return photos.read(
-        Request(rows, how, crops)
+        Request(rows, augment, crops)
         for rows, crops in zip(batches(len(photos), batch, 0, epoch), streams, strict=False)
     )
 
@@ -60,7 +61,8 @@ def theirs(folder, side, batch, workers, epoch) -> Iterable:
 
 
 def rate(make, *arguments) -> float:
-    start, photos = time.perf_counter(), 0
+    start = time.perf_counter()
+    photos = 0
     for _ in make(*arguments):
         photos += arguments[2]
     return photos / (time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""BYOL and its ablations: trains one run. Knows no database, no scheduler and no sweep.
+"""Trains one run of BYOL or an ablation of it, without database, scheduler or sweep.
 
 Run one by hand with ``python -m byol_core --preset digits-tiny --out DIR``. Importing this package
 loads no torch.

@@ -1,5 +1,6 @@
-"""Train one run by hand, without a sweep: ``python -m byol_core --preset digits-tiny --set
-projector.norm=none --out DIR``.
+"""Train one run by hand, without a sweep:
+
+``python -m byol_core --preset digits-tiny --set projector.norm=none --out DIR``.
 
 Called again with the same arguments, it goes on where it stopped.
 """
@@ -18,7 +19,7 @@ from byol_core.points import metric_line
 
 
 class OtherRunError(Exception):
-    """A folder that belongs to another run."""
+    """Says that a folder belongs to another run."""
 
 
 class Printer:
@@ -28,7 +29,9 @@ class Printer:
 
     def started(self, step: int, total_steps: int, exact: bool) -> None:
         """Say where training starts."""
-        note = "" if exact else " (another machine or version: the last bits may differ)"
+        note = ""
+        if not exact:
+            note = " (another machine or version: the last bits may differ)"
         print(f"step {step} of {total_steps}{note}", flush=True)
 
     def measured(
@@ -39,7 +42,7 @@ class Printer:
         print(f"step {step:>6}  epoch {epoch:>4}  {line}", flush=True)
 
     def before_write(self) -> None:
-        """Nobody else writes here."""
+        """Go on, since nobody else writes here."""
 
     def checkpointed(self, step: int) -> None:
         """Say so."""
@@ -59,30 +62,29 @@ class Printer:
 def main() -> int:
     """Parse arguments, train, print the result as JSON."""
     arguments = _parser().parse_args()
+
+    # Behind the arguments, so that --help loads no torch.
     from byol_core.train import Options, train
     from byol_core.train.device import DeviceError
 
     printer = Printer()
     signal.signal(signal.SIGINT, printer.interrupt)
     out = arguments.out.absolute()
+    options = Options(device=arguments.device, threads=arguments.threads)
     try:
-        config = resolve(arguments.preset, dict(_assignment(text) for text in arguments.set))
+        overrides = dict(_assignment(text) for text in arguments.set)
+        config = resolve(arguments.preset, overrides)
         _own(out, run_id(config, data_identity(config.dataset)))
-        result = train(
-            config, out, Options(device=arguments.device, threads=arguments.threads), printer
-        )
+        result = train(config, out, options, printer)
     except (ConfigError, DataMissingError, DataError, DeviceError, OtherRunError) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"{error.filename or out}: {error.strerror}; choose another --out")
-    evaluations = {
-        file.stem: json.loads(file.read_text()) for file in sorted(out.glob("evaluations/*.json"))
-    }
-    print(
-        json.dumps(
-            {"outcome": result.outcome, "final": result.final, "evaluations": evaluations}, indent=1
-        )
-    )
+
+    files = sorted(out.glob("evaluations/*.json"))
+    evaluations = {file.stem: json.loads(file.read_text()) for file in files}
+    report = {"outcome": result.outcome, "final": result.final, "evaluations": evaluations}
+    print(json.dumps(report, indent=1))
     return {"ok": 0, "stopped": 130}.get(result.outcome, 1)
 
 
@@ -93,10 +95,10 @@ def _own(out: Path, name: str) -> None:
         OtherRunError: it holds another run.
     """
     make_folder(out)
-    known = read_json(out / "run.json")
-    if known is None:
+    owner = read_json(out / "run.json")
+    if owner is None:
         write_json(out / "run.json", {"run_id": name})
-    elif known["run_id"] != name:
+    elif owner["run_id"] != name:
         raise OtherRunError(
             f"{out}: holds another run, of other settings or images; choose another --out"
         )
@@ -133,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _assignment(text: str) -> tuple[str, object]:
+    """Return the key and the value of `KEY=VALUE`; a value that is no JSON is text."""
     key, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(

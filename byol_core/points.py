@@ -1,4 +1,4 @@
-"""A point of the metric series as a line of text."""
+"""Puts a point of the metric series into a line of text."""
 
 from collections.abc import Mapping
 

@@ -1,8 +1,9 @@
-"""Random numbers by name: each draw depends on (seed, names) alone, never on what was drawn before.
+"""Gives random numbers by name: each draw depends on (seed, names) alone.
 
-So a run resumes exactly without storing generator states, and two variants with one seed see the
-same weights, the same order of images and the same augmentations wherever they have them in common.
-A global generator shifts as soon as one variant has a bias that another lacks.
+It never depends on what was drawn before. So a run resumes exactly without storing generator
+states, and two variants with one seed see the same weights, the same order of images and the same
+augmentations wherever they have them in common. A global generator shifts as soon as one variant
+has a bias that another lacks.
 """
 
 import hashlib

@@ -1,10 +1,10 @@
-"""Text that is safe to print and reads well."""
+"""Makes text that is safe to print and reads well."""
 
 from typing import Any
 
 
 def plain(text: str) -> str:
-    """Return text on one line without control characters, so that no name can steer a terminal."""
+    """Return text on one line without control characters, so that no name steers a terminal."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 

@@ -53,7 +53,11 @@ ALLOWED = {
         "byol_core.files",
         "byol_core.points",
     },
-    "analysis": {"orchestrator.database.schema", "byol_core.files"},
+    "analysis": {
+        "orchestrator.database.address",
+        "orchestrator.database.schema",
+        "byol_core.files",
+    },
 }
 EXTRA = {
     "orchestrator.executors.worker": {"byol_core.train"},
@@ -71,6 +75,7 @@ LIGHT = {
     "byol_core.datasets.locate",
     "byol_core.files",
     "byol_core.points",
+    "orchestrator.database.address",
     "orchestrator.database.schema",
     "analysis",
     "analysis.papers.rows",

@@ -93,10 +93,10 @@ def test_the_papers_kernel_of_23_pixels_is_ours_to_a_grey_level(images):
 
 def test_views_are_blurred_and_solarized_as_often_as_they_ask():
     image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).repeat(2000, 1, 1, 1)
-    how = Augment(**OFF, solarize_p=(0.0, 0.2), blur_p=(1.0, 0.1))
+    augment = Augment(**OFF, solarize_p=(0.0, 0.2), blur_p=(1.0, 0.1))
     plain = views.random_view(image, Augment(**OFF), rng())[0]
     sharp = colour.solarize(image[:1])[0]
-    first, second = (views.random_view(image, how, rng("view", which), which) for which in (1, 2))
+    first, second = (views.random_view(image, augment, rng("view", view), view) for view in (1, 2))
 
     def share(views, like):
         return float((views - like).abs().amax((1, 2, 3)).lt(1e-4).float().mean())
@@ -110,9 +110,11 @@ def test_views_are_blurred_and_solarized_as_often_as_they_ask():
 def test_solarization_follows_the_blur():
     """A pixel of .9 whose blur takes it to .45 is not inverted; inverted first, it would be."""
     image = F.pad(torch.full((1, 1, 1, 1), 0.9), (8, 8, 8, 8))
-    how = Augment(**OFF, solarize_p=1.0, blur_p=1.0, blur_sigma=(1.0, 1.0))
+    augment = Augment(**OFF, solarize_p=1.0, blur_p=1.0, blur_sigma=(1.0, 1.0))
     expected = colour.solarize(geometry.blur(image, torch.ones(1)))
-    torch.testing.assert_close(views.random_view(image, how, rng()), expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        views.random_view(image, augment, rng()), expected, atol=1e-4, rtol=0
+    )
     assert (
         float((expected - geometry.blur(colour.solarize(image), torch.ones(1))).abs().max()) > 0.1
     )
@@ -141,8 +143,8 @@ def test_crop_equals_torchvision_resized_crop(images):
 
 
 def test_crop_boxes_lie_inside_with_the_asked_area_and_ratio():
-    how = Augment(**OFF, crop_p=1.0, crop_area=(0.2, 1.0))
-    theta = geometry._crop(how, rng("crop"), 5000)
+    augment = Augment(**OFF, crop_p=1.0, crop_area=(0.2, 1.0))
+    theta = geometry._crop(augment, rng("crop"), 5000)
     width, height, x, y = theta[:, 0, 0], theta[:, 1, 1], theta[:, 0, 2], theta[:, 1, 2]
     assert bool((x.abs() + width <= 1 + 1e-6).all()) and bool((y.abs() + height <= 1 + 1e-6).all())
     area, ratio = width * height, width / height
@@ -156,22 +158,22 @@ def test_crop_boxes_lie_inside_with_the_asked_area_and_ratio():
 def test_every_image_draws_for_itself(images):
     same = images[:1].repeat(8, 1, 1, 1)
     view = views.random_view(same, resolve("stl10-r18-blog", {}).augment, rng("photo"))
-    assert len({tuple(one.flatten().tolist()) for one in view}) == 8
+    assert len({tuple(image.flatten().tolist()) for image in view}) == 8
 
 
 def test_a_view_depends_on_its_stream_alone(images):
-    how = resolve("stl10-r18-blog", {}).augment
-    one, same, other = (
-        views.random_view(images, how, stream(*key)) for key in [(0, "a"), (0, "a"), (1, "a")]
+    augment = resolve("stl10-r18-blog", {}).augment
+    first, same, other = (
+        views.random_view(images, augment, stream(*key)) for key in [(0, "a"), (0, "a"), (1, "a")]
     )
-    assert torch.equal(one, same) and not torch.equal(one, other)
+    assert torch.equal(first, same) and not torch.equal(first, other)
 
 
 def test_jitter_applies_its_parts_in_an_order_per_image():
     """Contrast before brightness differs from contrast after it; both orders occur, and nothing
     else.
     """
-    how = Augment(
+    augment = Augment(
         **OFF,
         jitter_p=1.0,
         jitter_brightness=1.0,
@@ -180,7 +182,7 @@ def test_jitter_applies_its_parts_in_an_order_per_image():
         jitter_hue=0.0,
     )
     image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).repeat(64, 1, 1, 1)
-    jittered = colour.jitter(image, how, rng("order"))
+    jittered = colour.jitter(image, augment, rng("order"))
     factors = rng("order")
     brightness, contrast = colour._factor(factors, 1.0, 64), colour._factor(factors, 1.0, 64)
     first = colour.adjust_contrast(colour.adjust_brightness(image, brightness), contrast)
@@ -201,17 +203,17 @@ def test_rotation_turns_by_the_drawn_angle():
     """A point at the right edge moves along the circle: compare with torchvision's rotate."""
     image = torch.zeros(1, 1, 33, 33)
     image[0, 0, 16, 28] = 1.0
-    how = Augment(**{**OFF, "rotate_rad": 0.4})
-    angle = float(torch.asin(geometry._affine(how, rng("turn"), 1)[0, 1, 0]))
-    ours = geometry.resample(image, geometry._affine(how, rng("turn"), 1))
+    augment = Augment(**{**OFF, "rotate_rad": 0.4})
+    angle = float(torch.asin(geometry._affine(augment, rng("turn"), 1)[0, 1, 0]))
+    ours = geometry.resample(image, geometry._affine(augment, rng("turn"), 1))
     theirs = tv.rotate(image, math.degrees(angle), interpolation=tv.InterpolationMode.BILINEAR)
     assert ours.flatten().argmax() == theirs.flatten().argmax()
 
 
 def test_normalization_equals_torchvision(images):
-    how = Augment(**OFF, normalize="imagenet")
+    augment = Augment(**OFF, normalize="imagenet")
     expected = tv.normalize(images, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-    torch.testing.assert_close(views.normalized(images, how), expected)
+    torch.testing.assert_close(views.normalized(images, augment), expected)
 
 
 def test_grey_images_are_jittered_without_colour():

@@ -127,9 +127,9 @@ def test_a_run_with_modified_init_resumes_exactly(tmp_path, tiny, silent):
     assert parts[0].points + parts[1].points == whole.points
 
 
-def weights(scheme, layer, **how):
+def weights(scheme, layer, **config):
     network = nn.Sequential(layer)
-    initialize(network, InitConfig(scheme=scheme, **how), 0)
+    initialize(network, InitConfig(scheme=scheme, **config), 0)
     return layer.weight.detach().double()
 
 

@@ -288,10 +288,10 @@ from byol_core.config import DatasetConfig, resolve
 from byol_core.images.load import load
 from byol_core.images.source import Request
 from byol_core.streams import stream
-how = resolve("imagenet-r50-300ep", {}).augment
+augment = resolve("imagenet-r50-300ep", {}).augment
 photos = load(DatasetConfig(name="folder", path=sys.argv[1], side=224), threads=2).train
 def read(batches):
-    for i, _ in enumerate(photos.read(Request(torch.arange(20), how, (stream(i, 1), stream(i, 2))) for i in range(batches))):
+    for i, _ in enumerate(photos.read(Request(torch.arange(20), augment, (stream(i, 1), stream(i, 2))) for i in range(batches))):
         pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(read(8), read(80))

@@ -29,6 +29,7 @@ from orchestrator.doctor.finding import Level
 from orchestrator.errors import SchedulerError
 from orchestrator.machine.filesystem import FileSystem
 from orchestrator.slurm import limits as slurm_limits
+from orchestrator.slurm.durations import seconds_of
 from orchestrator.spec import Resources, load_sweep
 from orchestrator.store.root import Root
 
@@ -87,7 +88,7 @@ def test_a_clock_that_is_off_is_found_with_its_sign(tmp_path, monkeypatch, hours
     real = time.time
     monkeypatch.setattr(files.time, "time", lambda: real() - 3600 * hours)
     found = files.clock(tmp_path)
-    assert found.level == Level.WARN and f"{3600 * hours:+}" in found.found
+    assert found.level == Level.WARN and f"{3600 * hours:+}" in found.observed
 
 
 def test_little_space_and_few_inodes_are_found(tmp_path, monkeypatch):
@@ -142,7 +143,7 @@ def test_a_database_on_a_network_disk_is_a_warning(tmp_path, monkeypatch):
 def test_a_missing_package_fails():
     assert machine.packages({"python": "3.11", "torch": "2.6"}).level == Level.OK
     found = machine.packages({"python": "3.11", "torch": "not installed"})
-    assert found.level == Level.FAIL and "torch" in found.found
+    assert found.level == Level.FAIL and "torch" in found.observed
 
 
 # SLURM: what it prints, as recorded from 22.05 (scontrol show config, sinfo, scontrol show partition)
@@ -198,7 +199,7 @@ def test_accounting_answers_is_off_or_is_down(config, monkeypatch):
     )
     answers(monkeypatch, cluster, sacct=SchedulerError("sacct failed: Connection refused"))
     found = cluster.accounting(config)
-    assert found.level == Level.WARN and "Connection refused" in found.found
+    assert found.level == Level.WARN and "Connection refused" in found.observed
 
 
 def test_commands_that_are_missing_are_named(monkeypatch):
@@ -212,12 +213,12 @@ def test_commands_that_are_missing_are_named(monkeypatch):
         sinfo="",
     )
     found = cluster.commands()
-    assert found.level == Level.FAIL and "scancel" in found.found
+    assert found.level == Level.FAIL and "scancel" in found.observed
 
 
 def test_the_array_limit_is_the_highest_index(config):
     assert (
-        "1,001 jobs" in limits.array_size(config).found
+        "1,001 jobs" in limits.array_size(config).observed
     )  # with indices 0 to 1000; rnabio/sracha-rs#81: index 1001 is too high
     assert (
         limits.array_size({}).level == Level.WARN
@@ -234,14 +235,14 @@ def test_a_short_memory_is_a_warning(config):
 
 def test_own_limits_are_those_of_association_and_qos(monkeypatch):
     answers(monkeypatch, slurm_limits, sacctmgr="")
-    assert limits.own_limits().found == "none"
+    assert limits.own_limits().observed == "none"
     monkeypatch.setattr(
         slurm_limits,
         "ask",
         lambda *words, **_: "normal,short|4|\n" if "associations" in words else QOS,
     )
     found = limits.own_limits()
-    assert found.level == Level.WARN and found.found.split("; ") == [
+    assert found.level == Level.WARN and found.observed.split("; ") == [
         "you: 4 jobs at once",
         "QOS short: 2 jobs at once",
         "QOS short: 25 jobs submitted",
@@ -254,16 +255,45 @@ def test_preemption_is_described(config, monkeypatch):
     answers(monkeypatch, partitions, scontrol=PARTITION)
     settings = partitions.read_settings()
     found = {one.name: one for one in preemption.check_preemption(config, settings)}
-    assert "REQUEUE" in found["preemption"].found and "SIGUSR2" in found["signal"].found
-    assert found["time to leave"].level == Level.OK and "debug 40 s" in found["time to leave"].found
+    assert "REQUEUE" in found["preemption"].observed and "SIGUSR2" in found["signal"].observed
+    assert (
+        found["time to leave"].level == Level.OK and "debug 40 s" in found["time to leave"].observed
+    )
     quick = {**config, "KillWait": "5 sec", "JobRequeue": "0", "SlurmctldParameters": "(null)"}
     found = {one.name: one for one in preemption.check_preemption(quick, settings)}
     assert (
         found["time to leave"].level == found["requeue"].level == Level.WARN
-        and "SIGTERM alone" in found["signal"].found
+        and "SIGTERM alone" in found["signal"].observed
     )
-    assert "off" in preemption.mode({"PreemptType": "preempt/none"}, {}).found
+    assert "off" in preemption.mode({"PreemptType": "preempt/none"}, {}).observed
     assert preemption.mode({**config, "PreemptMode": "GANG,SUSPEND"}, {}).level == Level.WARN
+
+
+DURATIONS = {
+    "2-03:04:05": 183845,
+    "1-12": 129600,
+    "1-12:30": 131400,
+    "4:00:00": 14400,
+    "00:02:00": 120,
+    "30:00": 1800,
+    "0:05": 5,
+    "10": 10,
+    "30 sec": 30,
+    " 1:00\n": 60,
+    "infinite": None,
+    "UNLIMITED": None,
+    "INVALID": None,
+    "(null)": None,
+    "": None,
+    "1-": None,
+    "1:2:3:4": None,
+    "-1:00": None,
+}
+
+
+@pytest.mark.parametrize("printed", DURATIONS)
+def test_durations_are_read_in_every_form_that_slurm_prints(printed):
+    assert seconds_of(printed) == DURATIONS[printed]
 
 
 @pytest.fixture
@@ -307,7 +337,7 @@ FITS = {
 def test_a_request_fits_its_partition_or_is_told_why_not(known, name):
     wanted, level, text = FITS[name]
     found = partitions.fits(known, wanted)
-    assert found.level == level and text in found.found + found.fix
+    assert found.level == level and text in found.observed + found.fix
 
 
 # The probe, run here, then as a job of the scripted SLURM
@@ -419,7 +449,7 @@ def test_a_probe_job_comes_back_and_leaves_nothing(fake_slurm, tmp_path, spec_fi
 
 def test_a_probe_job_that_never_starts_is_cancelled_and_says_why(fake_slurm, tmp_path):
     (found,) = send_probe.probe_cluster(Root(tmp_path / "root"), None, 1.0, lambda _: None)
-    assert found.level == Level.FAIL and "other jobs come first (Priority)" in found.found
+    assert found.level == Level.FAIL and "other jobs come first (Priority)" in found.observed
     assert {job["state"] for job in fake_slurm.jobs().values()} == {"CANCELLED"}
 
 
@@ -433,8 +463,8 @@ def test_the_clusters_own_defaults_count_and_a_mistake_in_them_is_told(
     assert (asked.partition, asked.gpus) == (
         "high",
         0,
-    ) and "describes fake" in requests.check_clusters("fake").found
-    assert "says nothing of other" in requests.check_clusters("other").found
+    ) and "describes fake" in requests.check_clusters("fake").observed
+    assert "says nothing of other" in requests.check_clusters("other").observed
     send_probe.probe_cluster(Root(tmp_path / "root"), load_sweep(spec_file()), 0.5, lambda _: None)
     (submitted,) = fake_slurm.calls("sbatch")
     assert {"--partition=high", "--account=lab"} <= set(submitted)
@@ -442,8 +472,8 @@ def test_the_clusters_own_defaults_count_and_a_mistake_in_them_is_told(
     found = requests.check_clusters("fake")
     assert (
         found.level == Level.FAIL
-        and "clusters.yaml:1" in found.found
-        and "did you mean 'partition'" in found.found
+        and "clusters.yaml:1" in found.observed
+        and "did you mean 'partition'" in found.observed
     )
 
 
@@ -461,13 +491,15 @@ def test_a_probe_job_that_dies_shows_its_last_words(fake_slurm, tmp_path, monkey
 
     play(fake_slurm, die)
     (found,) = send_probe.probe_cluster(Root(tmp_path / "root"), None, 30, lambda _: None)
-    assert found.level == Level.FAIL and "no such file" in found.found and "ended" in found.found
+    assert (
+        found.level == Level.FAIL and "no such file" in found.observed and "ended" in found.observed
+    )
 
 
 def test_a_refused_probe_job_is_slurms_own_text(fake_slurm, tmp_path, spec_file):
     sweep = load_sweep(spec_file(("gpus: 0", "gpus: 0, partition: nowhere")))
     (found,) = send_probe.probe_cluster(Root(tmp_path / "root"), sweep, 5, lambda _: None)
-    assert found.level == Level.FAIL and "invalid partition specified: nowhere" in found.found
+    assert found.level == Level.FAIL and "invalid partition specified: nowhere" in found.observed
 
 
 def test_doctor_examines_the_cluster_from_the_command_line(fake_slurm, sweep, spec_file, tmp_path):

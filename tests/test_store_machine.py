@@ -166,7 +166,8 @@ class Store(RuleBasedStateMachine):
                 raise Death
             self.slurm.release(job_ids)
 
-        job_ids = intents.submit(log, key, run_ids, sbatch, self.slurm.cancel)
+        bundles = [[run_id] for run_id in run_ids]
+        job_ids = intents.submit(log, key, bundles, sbatch, self.slurm.cancel)
         intents.release(log, key, job_ids, release)
 
     # Running

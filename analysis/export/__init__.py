@@ -1,4 +1,4 @@
-"""results.db as files for other programs.
+"""Writes results.db as files for other programs.
 
 * ``files`` writes CSV and JSON.
 * ``parquet`` writes Parquet.

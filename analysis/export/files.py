@@ -1,5 +1,4 @@
-"""`sweep export`: results.db as files for other programs, one per relation, in CSV, JSON or
-Parquet.
+"""Writes results.db as files for `sweep export`, one per relation, in CSV, JSON or Parquet.
 
 Rows are written as they are read, so memory does not grow with the number of points.
 """
@@ -7,7 +6,7 @@ Rows are written as they are read, so memory does not grow with the number of po
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,8 +25,9 @@ class ExportError(Exception):
 
 
 def export(db: str, folder: Path, format_: str = "csv") -> list[Path]:
-    """Write a database as ``runs``, ``sweeps``, ``attempts``, ``evaluations`` and ``series``, all
-    of one moment.
+    """Write a database as one file per relation, all of one moment.
+
+    The relations are ``runs``, ``sweeps``, ``attempts``, ``evaluations`` and ``series``.
 
     Args:
         db: path or SQLAlchemy URL.
@@ -43,16 +43,20 @@ def export(db: str, folder: Path, format_: str = "csv") -> list[Path]:
     """
     if format_ == "parquet" and find_spec("pyarrow") is None:
         raise ExportError(
-            "--format parquet needs pyarrow: pip install 'byol-sweeps[parquet]', or take csv or json"
+            "--format parquet needs pyarrow: pip install 'byol-sweeps[parquet]', "
+            "or take csv or json"
         )
     _make(folder)
-    files = []
+
+    # One connection sees one state of the database, whatever the collector adds meanwhile.
+    paths: list[Path] = []
     with reading(db) as connection:
         for relation in RELATIONS:
-            files.append(folder / f"{relation.name}.{format_}")
-            with output(files[-1]) as file:
+            path = folder / f"{relation.name}.{format_}"
+            with output(path) as file:
                 FORMATS[format_](relation, connection, file)
-    return files
+            paths.append(path)
+    return paths
 
 
 def _make(folder: Path) -> None:
@@ -61,51 +65,59 @@ def _make(folder: Path) -> None:
     except FileExistsError:
         raise ExportError(f"--out {folder}: is a file; name a folder") from None
     except OSError as error:
-        raise ExportError(
-            f"--out {folder}: {error.strerror}; name a folder that can be made"
-        ) from None
+        text = f"--out {folder}: {error.strerror}; name a folder that can be made"
+        raise ExportError(text) from None
 
 
 def _as_csv(relation: Relation, connection: Connection, file: BinaryIO) -> None:
     columns, rows = flattened(relation, connection)
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     kinds = [*columns.values()]
-    plain = not {"texts", "json"} & {*kinds}
-    write_csv(text, [*columns], rows if plain else (_in_cells(row, kinds) for row in rows))
+
+    # Rows with nothing to convert are passed on as they are: `series` has millions.
+    if {"texts", "json"} & {*kinds}:
+        rows = (_in_cells(row, kinds) for row in rows)
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    write_csv(text, [*columns], rows)
     text.flush()
     text.detach()
 
 
-def _in_cells(row: Record, kinds: Sequence[Kind]) -> Iterator[Any]:
-    for value, kind in zip(row, kinds, strict=True):
-        if kind == "texts":
-            yield "; ".join(value)
-        else:
-            yield (
-                json.dumps(value, ensure_ascii=False)
-                if kind == "json" and value is not None
-                else value
-            )
+def _in_cells(row: Record, kinds: Sequence[Kind]) -> Record:
+    """Return a row whose lists and JSON values are text."""
+    return tuple([_cell(value, kind) for value, kind in zip(row, kinds, strict=True)])
+
+
+def _cell(value: Any, kind: Kind) -> Any:
+    if kind == "texts":
+        return "; ".join(value)
+    if kind == "json" and value is not None:
+        return json.dumps(value, ensure_ascii=False)
+    return value
 
 
 def _as_json(relation: Relation, connection: Connection, file: BinaryIO) -> None:
-    """Write an array with a record a line; JSON has no name for what is not finite, so that is
-    text.
-    """
+    """Write an array with a record a line."""
     before = b"["
     for row in relation.rows(connection):
         record = {name: _strict(value) for name, value in zip(relation.columns, row, strict=True)}
-        file.write(
-            before + b"\n" + json.dumps(record, allow_nan=False, ensure_ascii=False).encode()
-        )
+        text = json.dumps(record, allow_nan=False, ensure_ascii=False)
+        file.write(before + b"\n" + text.encode())
         before = b","
-    file.write(b"\n]\n" if before == b"," else b"[]\n")
+
+    # Without any row the array has not been opened yet.
+    if before == b"[":
+        file.write(b"[]\n")
+    else:
+        file.write(b"\n]\n")
 
 
 def _strict(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    return {key: _strict(one) for key, one in value.items()} if isinstance(value, dict) else value
+    """Return a value for JSON, which has no name for what is not finite, so that is text."""
+    if isinstance(value, dict):
+        return {key: _strict(inner) for key, inner in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
 
 
 FORMATS: dict[str, Callable[[Relation, Connection, BinaryIO], None]] = {

@@ -1,4 +1,4 @@
-"""Figures, one file per kind.
+"""Draws figures, one file per kind.
 
 * ``table`` draws a table's rows with intervals, seeds and published values.
 * ``curves`` draws a metric over training.

@@ -1,4 +1,4 @@
-"""A metric of several runs laid over each other: `sweep show RUN RUN --plot loss`."""
+"""Draws a metric of several runs into one picture: `sweep show RUN RUN --plot loss`."""
 
 import io
 from collections.abc import Mapping
@@ -17,17 +17,21 @@ def draw(series: pd.DataFrame, labels: Mapping[str, str], metric: str) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    # A canvas of its own: pyplot would keep every figure, and may look for a screen.
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
+
     for run_id, label in labels.items():
         points = series[series["run_id"] == run_id]
         axes.plot(points["step"], points["value"], label=label, linewidth=1.5)
+
     axes.set_xlabel("step")
     axes.set_ylabel(metric)
     axes.grid(color="#e5e5e5")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower left", frameon=False, fontsize=8, ncols=2)
+
     picture = io.BytesIO()
     figure.savefig(picture, dpi=150)
     return picture.getvalue()

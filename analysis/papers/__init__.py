@@ -1,5 +1,6 @@
-"""The published side as data; loads nothing heavy. tables/*.yaml says which rows a table has,
-published/*.yaml what was printed.
+"""Holds the published side of each table as data, and loads nothing heavy.
+
+tables/*.yaml says which rows a table has, published/*.yaml what was printed.
 
 * ``rows`` reads both and finds the row that a run belongs to.
 """

@@ -1,8 +1,7 @@
-"""The papers' tables as data: each row with the settings that make it, and the published numbers.
-Light: no pandas.
+"""Reads the papers' tables: each row with the settings that make it, and the published numbers.
 
 ``tables/*.yaml`` says what a table's rows are, ``published/*.yaml`` what was printed. A config
-belongs to the first row whose `match` it meets.
+belongs to the first row whose `match` it meets. Loads nothing heavy.
 """
 
 import difflib
@@ -16,12 +15,12 @@ from ruamel.yaml import YAML
 
 
 class UnknownTableError(Exception):
-    """No table of that name."""
+    """There is no table of that name."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What was printed for a row, fractions in [0, 1]; None where nothing was."""
+    """The numbers that were printed for a row, fractions in [0, 1]; None where nothing was."""
 
     value: float | None = None
     pm: float | None = None
@@ -56,8 +55,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class TableRows:
-    """A table: rows, what they differ in, which metric is printed, and where the published side
-    comes from.
+    """A table: its rows, what they differ in, the metric it prints, and its published side.
 
     `published_like` holds the settings of ours that would have to be equal for the numbers to be
     comparable.
@@ -78,17 +76,13 @@ class TableRows:
 
     def row_of(self, config: Mapping[str, Any]) -> TableRow | None:
         """Return the row of a canonical config, None where it has none in this table."""
-        return next(
-            (
-                row
-                for row in self.rows.values()
-                if all(config.get(k) == v for k, v in row.match.items())
-            ),
-            None,
-        )
+        for row in self.rows.values():
+            if all(config.get(key) == value for key, value in row.match.items()):
+                return row
+        return None
 
     def unlike_published(self, setting: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-        """Return the keys in which a setting differs from the published one: key → (ours, theirs)."""
+        """Return the keys that differ from the published setting: key → (ours, theirs)."""
         return {
             key: (setting.get(key), value)
             for key, value in self.published_like.items()
@@ -97,17 +91,16 @@ class TableRows:
 
     def baseline_of(self, row: TableRow) -> TableRow | None:
         """Return the baseline of the row's own method."""
-        return next(
-            (self.rows[key] for key in self.baselines if self.rows[key].method == row.method), None
-        )
+        for key in self.baselines:
+            if self.rows[key].method == row.method:
+                return self.rows[key]
+        return None
 
 
 def table_ids() -> list[str]:
     """Return the names of all tables."""
-    return sorted(
-        entry.name.removesuffix(".yaml")
-        for entry in files("analysis.papers").joinpath("tables").iterdir()
-    )
+    definitions = files("analysis.papers").joinpath("tables").iterdir()
+    return sorted(file.name.removesuffix(".yaml") for file in definitions)
 
 
 @cache
@@ -118,14 +111,14 @@ def load_table(name: str) -> TableRows:
         UnknownTableError: there is none; the text names the nearest and all.
     """
     if name not in table_ids():
-        close = difflib.get_close_matches(name, table_ids(), n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UnknownTableError(
-            f"table {name!r} does not exist; {hint}tables: {', '.join(table_ids())}"
-        )
+        raise UnknownTableError(f"table {name!r} does not exist; {_hint(name)}")
+
+    # The definition names the file of its published side, and the table in that file.
     table = _read("tables", name)
-    facts = _read("published", table["published"]["file"])
-    printed = facts["tables"][table["published"]["table"]]
+    paper = _read("published", table["published"]["file"])
+    printed = paper["tables"][table["published"]["table"]]
+
+    # A row that the paper does not print has no published numbers.
     rows = {
         key: _row(key, row, printed["rows"].get(row["published"], {}))
         for key, row in table["rows"].items()
@@ -139,16 +132,29 @@ def load_table(name: str) -> TableRows:
         axes=tuple(table["axes"]),
         baselines=tuple(table["baselines"]),
         rows=rows,
-        published_source=f"{facts['source']}, {printed['where']}",
+        published_source=f"{paper['source']}, {printed['where']}",
         published_setting=printed["setting"],
         published_like=printed["like"],
         notes=_notes(table["rows"], printed["rows"]),
     )
 
 
+def _hint(name: str) -> str:
+    """Name the nearest table, if one is near, and all that there are."""
+    tables = f"tables: {', '.join(table_ids())}"
+    nearest = difflib.get_close_matches(name, table_ids(), n=1)
+    if not nearest:
+        return tables
+    return f"did you mean {nearest[0]!r}? {tables}"
+
+
 def _notes(rows: Mapping[str, Any], printed: Mapping[str, Any]) -> dict[str, str]:
-    noted = {row["label"]: printed.get(row["published"], {}).get("note") for row in rows.values()}
-    return {label: note for label, note in noted.items() if note}
+    notes: dict[str, str] = {}
+    for row in rows.values():
+        note = printed.get(row["published"], {}).get("note")
+        if note:
+            notes[row["label"]] = note
+    return notes
 
 
 def _row(key: str, row: Mapping[str, Any], printed: Mapping[str, Any]) -> TableRow:
@@ -163,7 +169,9 @@ def _row(key: str, row: Mapping[str, Any], printed: Mapping[str, Any]) -> TableR
 
 
 def _fraction(percent: float | None) -> float | None:
-    return None if percent is None else round(percent / 100, 6)
+    if percent is None:
+        return None
+    return round(percent / 100, 6)
 
 
 def _read(folder: str, name: str) -> dict[str, Any]:

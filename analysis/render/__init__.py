@@ -1,4 +1,4 @@
-"""A table in every format, one file each.
+"""Renders a table in every format, one file each.
 
 * ``cells`` makes the text of each cell, which formats for people share.
 * ``text`` prints for a terminal.

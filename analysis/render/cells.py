@@ -1,5 +1,6 @@
-"""The cells of a line as people read them: percent, a dash for nothing. Text, Markdown and figures
-share them.
+"""Makes the cells of a line as people read them: percent, and a dash for nothing.
+
+Text and Markdown share them.
 """
 
 from analysis.papers.rows import Published
@@ -22,30 +23,36 @@ def header(table: Table) -> list[str]:
         "std·√d",
         "cos + / −",
     ]
-    return [*headings, *(["published"] if _has_cosines(table) else []), "state"]
+    if _has_cosines(table):
+        headings.append("published")
+    headings.append("state")
+    return headings
 
 
 def cells(line: Line, table: Table) -> list[str]:
     """Return a line's cells, one per heading."""
-    found = [
+    texts = [
         line.row.label,
         published(line.row.published),
         mean(line.summary),
         _delta(line, table),
         _p(line.p_holm),
-        str(line.summary.n) if line.summary.n else NOTHING,
-        f"{line.collapsed[0]}/{line.collapsed[1]}" if line.collapsed else NOTHING,
-        _number(line.final.get("std_sqrt_d"), 2),
+        str(line.summary.n or NOTHING),
+        collapsed(line),
+        _two_digits(line.final.get("std_sqrt_d")),
         _pair(line.final.get("positive_cosine"), line.final.get("negative_cosine")),
     ]
-    cosines = [_published_pair(line.row.published)] if _has_cosines(table) else []
-    return [*found, *cosines, "; ".join([line.state, *line.marks])]
+    if _has_cosines(table):
+        texts.append(_published_pair(line.row.published))
+    texts.append("; ".join([line.state, *line.marks]))
+    return texts
 
 
 def published(printed: Published) -> str:
     """Return the published value with its spread."""
-    spread = f" ±{100 * printed.pm:.1f}" if printed.pm is not None else ""
-    return percent(printed.value) + spread
+    if printed.pm is None:
+        return percent(printed.value)
+    return f"{percent(printed.value)} ±{100 * printed.pm:.1f}"
 
 
 def mean(summary: Summary) -> str:
@@ -55,6 +62,20 @@ def mean(summary: Summary) -> str:
     return f"{100 * summary.mean:.1f} ±{100 * (summary.ci95[1] - summary.mean):4.1f}"
 
 
+def percent(fraction: float | None) -> str:
+    """Return a fraction in percent with one digit."""
+    if fraction is None:
+        return NOTHING
+    return f"{100 * fraction:.1f}"
+
+
+def collapsed(line: Line) -> str:
+    """Return how many runs collapsed, of those that could."""
+    if line.collapsed is None:
+        return NOTHING
+    return f"{line.collapsed[0]}/{line.collapsed[1]}"
+
+
 def _has_cosines(table: Table) -> bool:
     return any(row.published.positive_cosine is not None for row in table.rows.rows.values())
 
@@ -62,35 +83,43 @@ def _has_cosines(table: Table) -> bool:
 def _delta(line: Line, table: Table) -> str:
     if line.row.key in table.rows.baselines:
         return "baseline"
-    return _difference(line.difference) if line.difference else NOTHING
+    if line.difference is None:
+        return NOTHING
+    return _difference(line.difference)
 
 
 def _difference(difference: Difference) -> str:
-    low_high = (
-        f" [{100 * difference.ci95[0]:+.1f}, {100 * difference.ci95[1]:+.1f}]"
-        if difference.ci95
-        else ""
-    )
-    return f"{100 * difference.delta:+.1f}{low_high}"
+    """Return a difference in points, with its interval where it has one."""
+    delta = f"{100 * difference.delta:+.1f}"
+    if difference.ci95 is None:
+        return delta
+    low, high = difference.ci95
+    return f"{delta} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
-def percent(fraction: float | None) -> str:
-    """Return a fraction in percent with one digit."""
-    return NOTHING if fraction is None else f"{100 * fraction:.1f}"
+def _two_digits(value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return f"{value:.2f}"
 
 
-def _number(value: float | None, digits: int) -> str:
-    return NOTHING if value is None else f"{value:.{digits}f}"
-
-
-def _pair(one: float | None, other: float | None) -> str:
-    return NOTHING if one is None or other is None else f"{one:.2f} / {other:.2f}"
+def _pair(positive: float | None, negative: float | None) -> str:
+    if positive is None or negative is None:
+        return NOTHING
+    return f"{positive:.2f} / {negative:.2f}"
 
 
 def _published_pair(printed: Published) -> str:
+    """Return the published cosines; those that were measured on a figure are marked with ≈."""
     pair = _pair(printed.positive_cosine, printed.negative_cosine)
-    return pair if printed.cosines_printed or pair == NOTHING else f"≈{pair}"
+    if printed.cosines_printed or pair == NOTHING:
+        return pair
+    return f"≈{pair}"
 
 
 def _p(p: float | None) -> str:
-    return NOTHING if p is None else "<.001" if p < 0.001 else f"{p:.3f}".lstrip("0")
+    if p is None:
+        return NOTHING
+    if p < 0.001:
+        return "<.001"
+    return f"{p:.3f}".lstrip("0")

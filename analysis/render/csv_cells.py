@@ -1,5 +1,6 @@
-"""Cells of CSV files: numbers stay numbers, and no text is taken for a formula by a spreadsheet
-(OWASP, CSV injection).
+"""Writes CSV files in which numbers stay numbers and no spreadsheet takes text for a formula.
+
+See OWASP, CSV injection.
 """
 
 import csv
@@ -11,12 +12,14 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
 
 
 def write_csv(file: TextIO, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write header and rows as they come; a text cell that starts like a formula gets a leading
-    apostrophe.
+    """Write header and rows as they come.
+
+    A text cell that starts like a formula gets a leading apostrophe.
     """
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([_safe(cell) for cell in row] for row in rows)
+    for row in rows:
+        writer.writerow([_safe(cell) for cell in row])
 
 
 def as_csv_text(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
@@ -27,4 +30,6 @@ def as_csv_text(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _safe(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
+        return f"'{cell}"
+    return cell

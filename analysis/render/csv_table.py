@@ -1,5 +1,6 @@
-"""A table as CSV: a line per row with all numbers as fractions, for a spreadsheet or another
-program.
+"""Renders a table as CSV, for a spreadsheet or another program.
+
+There is a line per row; all numbers are fractions.
 """
 
 from typing import Any
@@ -8,32 +9,75 @@ from analysis.render.csv_cells import as_csv_text
 from analysis.tables.build import Line, Table
 
 _COLUMNS = (
-    "table setting label published published_pm n mean std half_range ci95_low ci95_high delta "
-    "delta_low delta_high p_holm "
-    "collapsed trained std_sqrt_d positive_cosine negative_cosine state marks"
+    "table",
+    "setting",
+    "label",
+    "published",
+    "published_pm",
+    "n",
+    "mean",
+    "std",
+    "half_range",
+    "ci95_low",
+    "ci95_high",
+    "delta",
+    "delta_low",
+    "delta_high",
+    "p_holm",
+    "collapsed",
+    "trained",
+    "std_sqrt_d",
+    "positive_cosine",
+    "negative_cosine",
+    "state",
+    "marks",
 )
 
 
 def as_csv(table: Table) -> str:
     """Return the text."""
     rows = (_cells(line, table) for line in table.lines)
-    return as_csv_text(_COLUMNS.split(), rows).rstrip("\n")
+    return as_csv_text(_COLUMNS, rows).rstrip("\n")
 
 
 def _cells(line: Line, table: Table) -> list[Any]:
-    summary, difference = line.summary, line.difference
-    setting = table.setting.id if table.setting else ""
-    delta = [difference.delta, *(difference.ci95 or (None, None))] if difference else [None] * 3
-    signs = [line.final.get(name) for name in ("std_sqrt_d", "positive_cosine", "negative_cosine")]
+    """Return a line's cells in the order of `_COLUMNS`; None is an empty cell."""
+    setting = None
+    if table.setting is not None:
+        setting = table.setting.id
+    summary = line.summary
+    ci95_low, ci95_high = summary.ci95 or (None, None)
+
+    # The differences of a baseline are empty, as are those of a row without a shared seed.
+    delta = None
+    delta_ci95 = None
+    if line.difference is not None:
+        delta = line.difference.delta
+        delta_ci95 = line.difference.ci95
+    delta_low, delta_high = delta_ci95 or (None, None)
+
+    collapsed, trained = line.collapsed or (None, None)
     return [
-        *(table.rows.id, setting, line.row.label, line.row.published.value, line.row.published.pm),
-        *(
-            summary.n,
-            summary.mean,
-            summary.std,
-            summary.half_range,
-            *(summary.ci95 or (None, None)),
-        ),
-        *(*delta, line.p_holm, *(line.collapsed or (None, None)), *signs),
-        *(line.state, "; ".join(line.marks)),
+        table.rows.id,
+        setting,
+        line.row.label,
+        line.row.published.value,
+        line.row.published.pm,
+        summary.n,
+        summary.mean,
+        summary.std,
+        summary.half_range,
+        ci95_low,
+        ci95_high,
+        delta,
+        delta_low,
+        delta_high,
+        line.p_holm,
+        collapsed,
+        trained,
+        line.final.get("std_sqrt_d"),
+        line.final.get("positive_cosine"),
+        line.final.get("negative_cosine"),
+        line.state,
+        "; ".join(line.marks),
     ]

@@ -1,5 +1,6 @@
-"""A table as JSON: the stable form that `sweep report --format json` prints. Fractions in [0, 1],
-null for no value.
+"""Renders a table as JSON, the stable form that `sweep report --format json` prints.
+
+Fractions are in [0, 1]; null stands for no value.
 """
 
 import json
@@ -16,14 +17,17 @@ def as_json(table: Table) -> str:
 
 
 def as_document(table: Table) -> dict[str, Any]:
-    """Return what the text says."""
+    """Return what the text says, as plain values."""
     rows = table.rows
+    setting = None
+    if table.setting is not None:
+        setting = _setting(table.setting)
     return {
         "table": rows.id,
         "title": rows.title,
         "metric": {"protocol": rows.protocol, "network": rows.network, "name": rows.metric},
-        "setting": _setting(table.setting) if table.setting else None,
-        "other_settings": [_setting(one) for one in table.others],
+        "setting": setting,
+        "other_settings": [_setting(other) for other in table.others],
         "published_source": rows.published_source,
         "published_setting": rows.published_setting,
         "rows": [_line(line) for line in table.lines],
@@ -41,28 +45,39 @@ def _setting(setting: Setting) -> dict[str, Any]:
 
 
 def _line(line: Line) -> dict[str, Any]:
-    published, summary, difference = line.row.published, line.summary, line.difference
-    cosines = [published.positive_cosine, published.negative_cosine]
+    published = line.row.published
+    cosines = None
+    if published.positive_cosine is not None:
+        cosines = [published.positive_cosine, published.negative_cosine]
+
+    # The difference of a baseline is null, as is that of a row without a shared seed.
+    delta = None
+    delta_ci95 = None
+    if line.difference is not None:
+        delta = line.difference.delta
+        delta_ci95 = _list(line.difference.ci95)
+
+    summary = line.summary
     return {
         "label": line.row.label,
         "method": line.row.method,
         "overrides": dict(line.row.match),
         "published": published.value,
         "published_pm": published.pm,
-        "published_cosines": cosines if published.positive_cosine is not None else None,
+        "published_cosines": cosines,
         "n": summary.n,
         "values": {str(seed): value for seed, value in line.values.items()},
         "mean": summary.mean,
         "std": summary.std,
         "half_range": summary.half_range,
-        "ci95": list(summary.ci95) if summary.ci95 else None,
+        "ci95": _list(summary.ci95),
         "baseline": line.baseline,
-        "delta": difference.delta if difference else None,
-        "delta_ci95": list(difference.ci95) if difference and difference.ci95 else None,
+        "delta": delta,
+        "delta_ci95": delta_ci95,
         "p_holm": line.p_holm,
         "state": line.state,
         "marks": list(line.marks),
-        "collapsed": list(line.collapsed) if line.collapsed else None,
+        "collapsed": _list(line.collapsed),
         "std_sqrt_d": _finite(line.final.get("std_sqrt_d")),
         "positive_cosine": _finite(line.final.get("positive_cosine")),
         "negative_cosine": _finite(line.final.get("negative_cosine")),
@@ -70,6 +85,14 @@ def _line(line: Line) -> dict[str, Any]:
     }
 
 
+def _list(pair: tuple[float, float] | None) -> list[float] | None:
+    if pair is None:
+        return None
+    return list(pair)
+
+
 def _finite(value: float | None) -> float | None:
-    """JSON knows no NaN: a mean over a run that has none."""
-    return value if value is not None and math.isfinite(value) else None
+    """Return null for a mean over a run that has no such number: JSON knows no NaN."""
+    if value is None or not math.isfinite(value):
+        return None
+    return value

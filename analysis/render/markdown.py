@@ -1,4 +1,4 @@
-"""A table as Markdown, for a README, an issue or a pull request."""
+"""Renders a table as Markdown, for a README, an issue or a pull request."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,12 @@ def as_markdown(table: Table) -> str:
     first, *rest = title(table)
     columns = header(table)
     rule = ["---", *["---:"] * (len(columns) - 2), "---"]
-    grid = [_row(columns), _row(rule), *(_row(cells(line, table)) for line in table.lines)]
+    grid = [_row(columns), _row(rule)]
+    grid += [_row(cells(line, table)) for line in table.lines]
+
     sources = [f"- {escape(line.strip())}" for line in rest]
-    return "\n".join([f"**{escape(first)}**", "", *sources, "", *grid, "", *_notes(table)])
+    below = [escape(line.strip()) for line in notes(table)]
+    return "\n".join([f"**{escape(first)}**", "", *sources, "", *grid, "", *below])
 
 
 def escape(text: str) -> str:
@@ -25,9 +28,4 @@ def escape(text: str) -> str:
 
 
 def _row(texts: Sequence[str]) -> str:
-    plain = ("---", "---:")
-    return "| " + " | ".join(text if text in plain else escape(text) for text in texts) + " |"
-
-
-def _notes(table: Table) -> list[str]:
-    return [escape(line.strip()) for line in notes(table)]
+    return f"| {' | '.join(escape(text) for text in texts)} |"

@@ -1,6 +1,4 @@
-"""A table as plain text for a terminal: percent, aligned columns, and notes that say what each
-column is.
-"""
+"""Renders a table as plain text for a terminal, with notes that say what each column is."""
 
 import textwrap
 from collections.abc import Sequence
@@ -8,34 +6,24 @@ from collections.abc import Sequence
 from analysis.render.cells import cells, header
 from analysis.tables.build import Table
 from analysis.tables.collapse import COLLAPSED_BELOW
+from analysis.tables.settings import Setting
 
 _WIDTH = 110
 
 
 def as_text(table: Table) -> str:
     """Return the whole text."""
-    parts = [
-        *title(table),
-        "",
-        *_grid(header(table), [cells(line, table) for line in table.lines]),
-        "",
-        *notes(table),
-    ]
-    return "\n".join(line.rstrip() for line in parts)
+    grid = _grid(header(table), [cells(line, table) for line in table.lines])
+    text = [*title(table), "", *grid, "", *notes(table)]
+    return "\n".join(line.rstrip() for line in text)
 
 
 def title(table: Table) -> list[str]:
     """Return the lines above a table: its name, and where both sides come from."""
     rows = table.rows
-    if table.setting is None:
-        ours = f"no runs yet: start some with `sweep launch SPEC --table {rows.id}`"
-    else:
-        ids = ", ".join(one.id for one in table.others[:5])
-        others = f"; others with --setting: {ids}" if table.others else ""
-        ours = (
-            f"{table.setting.summary_text()} ({table.setting.sweep}, {table.when}, setting "
-            f"{table.setting.id}{others})"
-        )
+    ours = f"no runs yet: start some with `sweep launch SPEC --table {rows.id}`"
+    if table.setting is not None:
+        ours = f"{table.setting.summary_text()} ({_source(table, table.setting)})"
     return [
         f"{rows.id}: {rows.title}",
         f"  published  {rows.published_setting}: {rows.published_source}",
@@ -43,62 +31,94 @@ def title(table: Table) -> list[str]:
     ]
 
 
+def _source(table: Table, setting: Setting) -> str:
+    """Return the sweep of a setting, its day and id, and which other settings there are."""
+    source = f"{setting.sweep}, {table.when}, setting {setting.id}"
+    if not table.others:
+        return source
+    ids = ", ".join(other.id for other in table.others[:5])
+    return f"{source}; others with --setting: {ids}"
+
+
 def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    """Return aligned lines: the first and the last column hold text, the others numbers."""
+    columns = zip(header, *rows, strict=True)
+    widths = [max(map(len, column)) for column in columns]
     text_columns = {0, len(header) - 1}
 
     def aligned(row: Sequence[str]) -> str:
-        cells = zip(row, widths, strict=True)
-        return "  ".join(
-            c.ljust(w) if i in text_columns else c.rjust(w) for i, (c, w) in enumerate(cells)
-        )
+        padded: list[str] = []
+        for number, (text, width) in enumerate(zip(row, widths, strict=True)):
+            if number in text_columns:
+                padded.append(text.ljust(width))
+            else:
+                padded.append(text.rjust(width))
+        return "  ".join(padded)
 
-    return [
-        aligned(header),
-        aligned(["─" * width for width in widths]),
-        *(aligned(row) for row in rows),
-    ]
+    rule = ["─" * width for width in widths]
+    return [aligned(row) for row in (header, rule, *rows)]
 
 
 def notes(table: Table) -> list[str]:
     """Return the lines below a table: what each column is, and what a reader must know."""
+    texts = _column_notes(table)
+    texts += _comparison_notes(table)
+    texts += _own_settings(table)
+    texts += [f"{label}: {note}." for label, note in table.rows.notes.items()]
+
+    # Without a setting every row is absent, and the title says what to do.
+    absent = sum(line.state == "absent" for line in table.lines)
+    if absent and table.setting is not None:
+        texts.append(
+            f"absent: no run of this setting for {absent} of {len(table.lines)} rows; "
+            f"`sweep launch SPEC --table {table.rows.id}` starts a spec's."
+        )
+
+    lines: list[str] = []
+    for text in texts:
+        lines += textwrap.wrap(text, _WIDTH, subsequent_indent="  ")
+    return lines
+
+
+def _column_notes(table: Table) -> list[str]:
+    """Say what the columns are."""
     rows = table.rows
     baselines = ", ".join(rows.rows[key].label for key in rows.baselines)
-    found = [
-        f"ours: {rows.protocol} accuracy of the {rows.network} encoder in percent, mean over n seeds "
-        "± half its 95% t-interval.",
-        f"vs baseline: mean difference in points, seed by seed, from its method's baseline ({baselines}), "
-        "with its 95% t-interval; p by Holm over the table.",
-        "collapsed: runs whose std·√d (spread of the online projections, 1 = even, 0 = a point) is below "
-        f"{COLLAPSED_BELOW}. cos: online against target projections, same image / different images.",
+    return [
+        f"ours: {rows.protocol} accuracy of the {rows.network} encoder in percent, "
+        "mean over n seeds ± half its 95% t-interval.",
+        "vs baseline: mean difference in points, seed by seed, from its method's baseline "
+        f"({baselines}), with its 95% t-interval; p by Holm over the table.",
+        "collapsed: runs whose std·√d (spread of the online projections, 1 = even, 0 = a point) "
+        f"is below {COLLAPSED_BELOW}. "
+        "cos: online against target projections, same image / different images.",
     ]
-    if table.setting is not None and (unlike := rows.unlike_published(table.setting.values)):
-        named = ", ".join(f"{key} {ours} for {theirs}" for key, (ours, theirs) in unlike.items())
-        found.append(
-            f"published and ours differ ({named}): compare the order of the rows, not the numbers."
-        )
-    if any(
-        not line.row.published.cosines_printed and line.row.published.positive_cosine
-        for line in table.lines
-    ):
-        found.append("≈: measured on a published figure, error about 0.01.")
-    found += _own_settings(table)
-    found += [f"{label}: {note}." for label, note in rows.notes.items()]
-    absent = [line.row.label for line in table.lines if line.state == "absent"]
-    if absent and table.setting is not None:
-        count = f"{len(absent)} of {len(table.lines)} rows"
-        found.append(
-            f"absent: no run of this setting for {count}; `sweep launch SPEC --table {rows.id}` starts a spec's."
-        )
-    return [line for note in found for line in textwrap.wrap(note, _WIDTH, subsequent_indent="  ")]
+
+
+def _comparison_notes(table: Table) -> list[str]:
+    """Say where the published numbers are not quite comparable."""
+    texts: list[str] = []
+    if table.setting is not None:
+        unlike = table.rows.unlike_published(table.setting.values)
+        if unlike:
+            pairs = [f"{key} {ours} for {theirs}" for key, (ours, theirs) in unlike.items()]
+            texts.append(
+                f"published and ours differ ({', '.join(pairs)}): "
+                "compare the order of the rows, not the numbers."
+            )
+
+    # Cosines that the paper does not print were measured on its figures.
+    printed = [line.row.published for line in table.lines]
+    if any(row.positive_cosine and not row.cosines_printed for row in printed):
+        texts.append("≈: measured on a published figure, error about 0.01.")
+    return texts
 
 
 def _own_settings(table: Table) -> list[str]:
     """Say which rows ran at a value of their own in a companion key."""
-    rows_at: dict[str, list[str]] = {}
+    labels_at: dict[str, list[str]] = {}
     for line in table.lines:
         if line.own:
-            rows_at.setdefault(
-                ", ".join(f"{key} {value}" for key, value in line.own.items()), []
-            ).append(line.row.label)
-    return [f"at {values}: {', '.join(labels)}." for values, labels in rows_at.items()]
+            values = ", ".join(f"{key} {value}" for key, value in line.own.items())
+            labels_at.setdefault(values, []).append(line.row.label)
+    return [f"at {values}: {', '.join(labels)}." for values, labels in labels_at.items()]

@@ -1,5 +1,6 @@
-"""Opens results.db for reading, unable to change it; one block sees one state of it, whatever the
-collector adds meanwhile.
+"""Opens results.db for reading, unable to change it.
+
+One block sees one state of the database, whatever the collector adds meanwhile.
 """
 
 import os
@@ -8,72 +9,80 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url, select
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy import URL, Connection, Engine, create_engine, select
+from sqlalchemy.exc import DatabaseError
 
 from orchestrator.database import schema
+from orchestrator.database.address import AddressError, cause, named, parse
 
 
 class NoDatabaseError(Exception):
-    """There is no results.db of this program's version where one was looked for."""
+    """Means that there is no results.db of this program's version where one was looked for."""
 
 
 @contextmanager
-def reading(where: str | Path) -> Iterator[Connection]:
+def reading(database: str | Path) -> Iterator[Connection]:
     """Hold a connection to a database that must exist.
 
     Args:
-        where: path or SQLAlchemy URL.
+        database: path or SQLAlchemy URL.
 
     Raises:
         NoDatabaseError: missing, unreadable, or of another version.
     """
-    engine = _open(str(where))
+    address = str(database)
+    engine = _open(address)
     try:
         with engine.connect() as connection:
             if engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN")  # or each query would see a state of its own
-            _check_version(connection, str(where))
+            _check_version(connection, address)
             yield connection
     except DatabaseError as error:
-        cause = str(error.orig).strip().partition("\n")[0]
         raise NoDatabaseError(
-            f"{_named(where)}: {cause}; is it ours? `sweep rebuild` makes one from the runs"
+            f"{named(address)}: {cause(error)}; is it ours? `sweep rebuild` makes one from the runs"
         ) from None
     finally:
         engine.dispose()
 
 
-def _check_version(connection: Connection, where: str) -> None:
-    found = connection.scalar(
-        select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
-    )
-    if found != str(schema.VERSION):
-        text = (
-            f"{_named(where)}: schema version {found}, this program reads version {schema.VERSION}"
-        )
-        raise NoDatabaseError(f"{text}; make it again from the runs with: sweep rebuild")
-
-
-def _open(where: str) -> Engine:
-    try:
-        url = make_url(where) if "://" in where else URL.create("sqlite", database=where)
-    except ArgumentError:
+def _check_version(connection: Connection, address: str) -> None:
+    """Raise unless a database is of our version."""
+    query = select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
+    version = connection.scalar(query)
+    if version != str(schema.VERSION):
         raise NoDatabaseError(
-            f"{where!r} is neither a path nor a URL such as sqlite:////data/results.db"
-        ) from None
+            f"{named(address)}: schema version {version}, this program reads version "
+            f"{schema.VERSION}; make it again from the runs with: sweep rebuild"
+        )
+
+
+def _open(address: str) -> Engine:
+    """Return an engine that can only read; of a SQLite file, one that must be there."""
+    try:
+        url = parse(address)
+    except AddressError as error:
+        raise NoDatabaseError(f"{error} such as sqlite:////data/results.db") from None
+
     if url.get_backend_name() == "postgresql":
         return _server(url)
     if url.get_backend_name() != "sqlite":
         raise NoDatabaseError(
-            f"{url!r}: no such database is supported; allowed: a path, sqlite:///…, postgresql+psycopg://…"
+            f"{url!r}: no such database is supported; "
+            "allowed: a path, sqlite:///…, postgresql+psycopg://…"
         )
+
     file = Path(url.database or "").absolute()
     if not file.is_file():
         raise NoDatabaseError(
-            f"{where}: there is no such database; `sweep status` makes it from the runs, or name another"
+            f"{address}: there is no such database; "
+            "`sweep status` makes it from the runs, or name another"
         )
-    options = {"mode": "ro", "uri": "true", **({"immutable": "1"} if _is_at_rest(file) else {})}
+
+    # Where SQLite can make no lock files, it reads only what it may take for unchanging.
+    options = {"mode": "ro", "uri": "true"}
+    if _is_at_rest(file):
+        options["immutable"] = "1"
     return create_engine(URL.create("sqlite", database=f"file:{quote(str(file))}", query=options))
 
 
@@ -89,13 +98,9 @@ def _server(url: URL) -> Engine:
         ) from None
 
 
-def _named(where: str | Path) -> str:
-    """Return a path or URL as it may be shown: without the password."""
-    return make_url(str(where)).render_as_string() if "://" in str(where) else str(where)
-
-
 def _is_at_rest(file: Path) -> bool:
-    """Tell whether nobody writes it and we could not even make the lock files beside it that SQLite
-    wants of a reader.
+    """Tell whether nobody writes a database in whose folder we could not make a file.
+
+    SQLite wants lock files there even of a reader, unless it is told that nothing will change.
     """
     return not os.access(file.parent, os.W_OK) and not file.with_name(f"{file.name}-wal").exists()

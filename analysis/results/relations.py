@@ -1,5 +1,4 @@
-"""What results.db holds, as five flat relations with typed columns: what `analysis.load` gives and
-`sweep export` writes.
+"""Gives results.db as five flat relations with typed columns, for notebooks and `sweep export`.
 
 Rows are streamed, a run at a time where there are many. Values that are not finite are floats
 again.
@@ -8,6 +7,7 @@ again.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, select
@@ -15,9 +15,7 @@ from sqlalchemy import Connection, Select, select
 from orchestrator.database import schema
 
 Kind = Literal["text", "integer", "number", "yes or no", "texts", "json", "record"]
-"""`texts` is a list of them, `json` anything, `record` a flat mapping whose keys may become
-columns.
-"""
+"""`texts` is a list, `json` anything, `record` a flat mapping whose keys may become columns."""
 Record = tuple[Any, ...]
 
 
@@ -36,14 +34,20 @@ def flattened(
     """Return columns and rows with every record spread over a column per key."""
     if "record" not in relation.columns.values():
         return dict(relation.columns), relation.rows(connection)
+
+    # The keys of all records must be known before the first row is given.
     rows = [*relation.rows(connection)]
     columns: dict[str, Kind] = {}
     cells: list[Callable[[Record], Any]] = []
     for place, (name, kind) in enumerate(relation.columns.items()):
-        fields = fields_of([row[place] for row in rows]) if kind == "record" else {name: kind}
-        columns |= fields
-        cells += [_field(place, key) for key in fields] if kind == "record" else [_cell(place)]
-    return columns, (tuple(cell(row) for cell in cells) for row in rows)
+        if kind == "record":
+            fields = fields_of([row[place] for row in rows])
+            columns |= fields
+            cells += [_field(place, key) for key in fields]
+        else:
+            columns[name] = kind
+            cells.append(itemgetter(place))
+    return columns, (_spread(row, cells) for row in rows)
 
 
 def fields_of(records: Sequence[Mapping[str, Any]]) -> dict[str, Kind]:
@@ -65,63 +69,71 @@ def _kind_of(types: set[type]) -> Kind:
     return "text" if types <= {str} else "json"
 
 
-def _cell(place: int) -> Callable[[Record], Any]:
-    return lambda row: row[place]
-
-
 def _field(place: int, key: str) -> Callable[[Record], Any]:
+    """Return a function that takes one key from the record at a place in a row."""
     return lambda row: row[place].get(key)
+
+
+def _spread(row: Record, cells: Sequence[Callable[[Record], Any]]) -> Record:
+    """Return a row with one value per flattened column."""
+    return tuple([cell(row) for cell in cells])
 
 
 def number(value: float | None, non_finite: str | None) -> float | None:
     """Return a stored value as it was measured."""
-    return float(non_finite) if value is None and non_finite is not None else value
+    if value is None and non_finite is not None:
+        return float(non_finite)
+    return value
 
 
 # Where the rows come from
 
 
 def _runs(connection: Connection) -> Iterator[Record]:
-    asked, results = _asked_by(connection), _results(connection)
-    plain = [schema.runs.c[name] for name in _RUN_COLUMNS]
-    query = select(schema.runs.c.run_number, schema.runs.c.config, *plain).order_by(
-        schema.runs.c.run_id
-    )
-    for id_, config, *facts in connection.execute(query):
+    names = _sweeps_and_variants(connection)
+    results = _results(connection)
+    facts_of_run = [schema.runs.c[name] for name in _RUN_COLUMNS]
+    query = select(schema.runs.c.run_number, schema.runs.c.config, *facts_of_run)
+    for run_number, config, *facts in connection.execute(query.order_by(schema.runs.c.run_id)):
+        run_id = facts[0]
+        sweeps, variants = names.get(run_id, (set(), set()))
         settings = {key: value for key, value in json.loads(config).items() if key != "seed"}
-        sweeps, variants = asked.get(facts[0], (set(), set()))
-        yield (*facts, sorted(sweeps), sorted(variants), settings, results.get(id_, {}))
+        yield (*facts, sorted(sweeps), sorted(variants), settings, results.get(run_number, {}))
 
 
-def _asked_by(connection: Connection) -> dict[str, tuple[set[str], set[str]]]:
+def _sweeps_and_variants(connection: Connection) -> dict[str, tuple[set[str], set[str]]]:
     """Return run id → (sweeps, variants) that ask for it."""
-    cells, sweeps = schema.sweep_runs, schema.sweeps
+    cells = schema.sweep_runs
+    sweeps = schema.sweeps
     query = select(cells.c.run_id, sweeps.c.label, cells.c.variant).join(
         sweeps, sweeps.c.id == cells.c.sweep_id
     )
-    found: dict[str, tuple[set[str], set[str]]] = {}
+    names: dict[str, tuple[set[str], set[str]]] = {}
     for run_id, label, variant in connection.execute(query):
-        labels, variants = found.setdefault(run_id, (set(), set()))
+        labels, variants = names.setdefault(run_id, (set(), set()))
         labels.add(label)
         variants.add(variant)
-    return found
+    return names
 
 
 def _results(connection: Connection) -> dict[int, dict[str, float]]:
     """Return run → ``probe_v1.online.accuracy``, ``final.std_sqrt_d`` and the like → value."""
-    found: dict[int, dict[str, float]] = {}
+    results: dict[int, dict[str, float]] = {}
     for row in connection.execute(select(schema.evaluations)):
-        found.setdefault(row.run_number, {})[
-            f"{row.protocol}_v{row.version}.{row.network}.{row.name}"
-        ] = row.value
+        measure = f"{row.protocol}_v{row.version}.{row.network}.{row.name}"
+        results.setdefault(row.run_number, {})[measure] = row.value
     for row in connection.execute(select(schema.summaries)):
-        found.setdefault(row.run_number, {})[f"{row.moment}.{row.name}"] = row.value
-    return found
+        results.setdefault(row.run_number, {})[f"{row.moment}.{row.name}"] = row.value
+    return results
 
 
 def _sweeps(connection: Connection) -> Iterator[Record]:
-    sweeps, variants, cells = schema.sweeps, schema.variants, schema.sweep_runs
-    same = (variants.c.sweep_id == cells.c.sweep_id) & (variants.c.name == cells.c.variant)
+    sweeps = schema.sweeps
+    variants = schema.variants
+    cells = schema.sweep_runs
+
+    # The outer join keeps a cell whose variant is not recorded, without overrides.
+    same_variant = (variants.c.sweep_id == cells.c.sweep_id) & (variants.c.name == cells.c.variant)
     query = (
         select(
             sweeps.c.label,
@@ -132,7 +144,7 @@ def _sweeps(connection: Connection) -> Iterator[Record]:
             cells.c.run_id,
         )
         .join_from(cells, sweeps, sweeps.c.id == cells.c.sweep_id)
-        .outerjoin(variants, same)
+        .outerjoin(variants, same_variant)
         .order_by(sweeps.c.label, variants.c.position, cells.c.variant, cells.c.seed)
     )
     for *facts, overrides, seed, run_id in connection.execute(query):
@@ -140,43 +152,45 @@ def _sweeps(connection: Connection) -> Iterator[Record]:
 
 
 def _attempts(connection: Connection) -> Iterator[Record]:
-    plain = [schema.attempts.c[name] for name in _ATTEMPT_COLUMNS]
-    query = _of_runs(
-        select(schema.runs.c.run_id, *plain, schema.attempts.c.origin), schema.attempts.c.run_number
-    )
-    for *facts, origin in connection.execute(
-        query.order_by(schema.runs.c.run_id, schema.attempts.c.number)
-    ):
+    attempts = schema.attempts.c
+    columns = [attempts[name] for name in _ATTEMPT_COLUMNS]
+    every_attempt = select(schema.runs.c.run_id, *columns, attempts.origin)
+    query = _of_runs(every_attempt, attempts.run_number)
+    in_order = query.order_by(schema.runs.c.run_id, attempts.number)
+    for *facts, origin in connection.execute(in_order):
         yield (*facts, json.loads(origin) if origin else None)
 
 
 def _evaluations(connection: Connection) -> Iterator[Record]:
-    table = schema.evaluations
-    columns = [table.c[name] for name in ("protocol", "version", "network", "name", "value")]
-    query = _of_runs(select(schema.runs.c.run_id, *columns), table.c.run_number).order_by(
-        schema.runs.c.run_id, *columns[:-1]
-    )
-    yield from (tuple(row) for row in connection.execute(query))
+    evaluations = schema.evaluations.c
+    keys = [evaluations[name] for name in ("protocol", "version", "network", "name")]
+    every_evaluation = select(schema.runs.c.run_id, *keys, evaluations.value)
+    query = _of_runs(every_evaluation, evaluations.run_number)
+    in_order = query.order_by(schema.runs.c.run_id, *keys)
+    yield from (tuple(row) for row in connection.execute(in_order))
 
 
 def _series(connection: Connection) -> Iterator[Record]:
     """Yield the points run by run, so that nothing grows with their number."""
-    points, metrics = schema.points.c, schema.metrics.c
-    chosen = select(points.attempt, points.step, metrics.name, points.value, points.non_finite)
-    of_metric = chosen.join(schema.metrics, metrics.id == points.metric).order_by(
-        metrics.name, points.step, points.attempt
+    run = schema.runs.c
+    point = schema.points.c
+    metric = schema.metrics.c
+    every_run = select(run.run_number, run.run_id).order_by(run.run_id)
+    every_point = (
+        select(point.attempt, point.step, metric.name, point.value, point.non_finite)
+        .join(schema.metrics, metric.id == point.metric)
+        .order_by(metric.name, point.step, point.attempt)
     )
-    for id_, run_id in connection.execute(
-        select(schema.runs.c.run_number, schema.runs.c.run_id).order_by(schema.runs.c.run_id)
-    ).all():
-        for attempt, step, name, value, non_finite in connection.execute(
-            of_metric.where(points.run_number == id_)
-        ):
+
+    for run_number, run_id in connection.execute(every_run).all():
+        of_run = every_point.where(point.run_number == run_number)
+        for attempt, step, name, value, non_finite in connection.execute(of_run):
             yield run_id, attempt, step, name, number(value, non_finite)
 
 
-def _of_runs(query: Select[Any], run: Any) -> Select[Any]:
-    return query.join(schema.runs, schema.runs.c.run_number == run)
+def _of_runs(query: Select[Any], run_number: Any) -> Select[Any]:
+    """Join the runs to a query by the column that holds their number."""
+    return query.join(schema.runs, schema.runs.c.run_number == run_number)
 
 
 _RUN_COLUMNS: dict[str, Kind] = {
@@ -225,8 +239,12 @@ RUNS = Relation(
 SWEEPS = Relation(
     "sweeps",
     {
-        **{"sweep": "text", "launched_at": "number", "variant": "text"},
-        **{"overrides": "json", "seed": "integer", "run_id": "text"},
+        "sweep": "text",
+        "launched_at": "number",
+        "variant": "text",
+        "overrides": "json",
+        "seed": "integer",
+        "run_id": "text",
     },
     _sweeps,
 )

@@ -1,5 +1,6 @@
-"""results.db as the tables want it: a `Run` for each run, and what came of those that a table
-shows. Plain rows: no pandas.
+"""Reads results.db as the tables want it: a `Run` for each run, and the results of those shown.
+
+Loads no pandas.
 """
 
 import json
@@ -16,12 +17,12 @@ Evaluation = tuple[str, int, str, str]
 """Protocol, version, network, name."""
 
 _AT_ONCE = 500
-"""Runs a query, which names each."""
+"""The number of runs that one query names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the tables ask of one run.
+    """All that the tables need to know of one run.
 
     Attributes:
         run_number: of its row.
@@ -56,71 +57,88 @@ class Run:
     origin: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Demand:
+    """The sweeps that ask for a run; attributes as of `Run`."""
+
+    sweeps: tuple[str, ...] = ()
+    launched_at: float = 0.0
+    fed: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+
+
 def read_runs(connection: Connection) -> list[Run]:
     """Return every run of a database, without its results."""
-    asked = _asked(connection)
-    return [
-        Run(
-            row.run_number,
-            row.run_id,
-            row.seed,
-            row.state,
-            row.outcome,
-            json.loads(row.config),
-            (row.data_fingerprint, row.data_split, row.semantics),
-            **asked.get(row.run_id, {}),
+    demands = _demands(connection)
+    every_run: list[Run] = []
+    for row in connection.execute(select(runs).order_by(runs.c.run_number)).all():
+        demand = demands.get(row.run_id, _Demand())
+        run = Run(
+            run_number=row.run_number,
+            run_id=row.run_id,
+            seed=row.seed,
+            state=row.state,
+            outcome=row.outcome,
+            config=json.loads(row.config),
+            data=(row.data_fingerprint, row.data_split, row.semantics),
+            sweeps=demand.sweeps,
+            launched_at=demand.launched_at,
+            fed=demand.fed,
         )
-        for row in connection.execute(select(runs).order_by(runs.c.run_number)).all()
-    ]
+        every_run.append(run)
+    return every_run
 
 
 def with_results(connection: Connection, some: Sequence[Run]) -> list[Run]:
     """Return the same runs with what came of them."""
-    found: list[Run] = []
+    # In parts: each query names its runs, and a database limits how many values it takes.
+    complete: list[Run] = []
     for start in range(0, len(some), _AT_ONCE):
-        numbers = [run.run_number for run in some[start : start + _AT_ONCE]]
-        measured, final, origins = (
-            _evaluations(connection, numbers),
-            _final(connection, numbers),
-            _origins(connection, numbers),
-        )
-        found += [
+        chunk = some[start : start + _AT_ONCE]
+        numbers = [run.run_number for run in chunk]
+        evaluated = _evaluations(connection, numbers)
+        final = _final(connection, numbers)
+        origins = _origins(connection, numbers)
+        complete += [
             replace(
                 run,
-                evaluations=measured.get(run.run_number, {}),
+                evaluations=evaluated.get(run.run_number, {}),
                 final=final.get(run.run_number, {}),
                 origin=origins.get(run.run_number, {}),
             )
-            for run in some[start : start + _AT_ONCE]
+            for run in chunk
         ]
-    return found
+    return complete
 
 
 def _evaluations(
     connection: Connection, numbers: Sequence[int]
 ) -> dict[int, dict[Evaluation, float]]:
-    table, found = evaluations.c, dict[int, dict[Evaluation, float]]()
+    table = evaluations.c
     query = select(
         table.run_number, table.protocol, table.version, table.network, table.name, table.value
-    )
-    for run, protocol, version, network, name, value in connection.execute(
-        query.where(table.run_number.in_(numbers))
-    ).all():
-        found.setdefault(run, {})[protocol, version, network, name] = _number(value)
-    return found
+    ).where(table.run_number.in_(numbers))
+    by_run: dict[int, dict[Evaluation, float]] = {}
+    for run, protocol, version, network, name, value in connection.execute(query).all():
+        by_run.setdefault(run, {})[protocol, version, network, name] = _number(value)
+    return by_run
 
 
 def _final(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, float]]:
-    table, found = summaries.c, dict[int, dict[str, float]]()
-    query = select(table.run_number, table.name, table.value).where(table.moment == "final")
-    for run, name, value in connection.execute(query.where(table.run_number.in_(numbers))).all():
-        found.setdefault(run, {})[name] = _number(value)
-    return found
+    table = summaries.c
+    query = select(table.run_number, table.name, table.value).where(
+        (table.moment == "final") & table.run_number.in_(numbers)
+    )
+    by_run: dict[int, dict[str, float]] = {}
+    for run, name, value in connection.execute(query).all():
+        by_run.setdefault(run, {})[name] = _number(value)
+    return by_run
 
 
 def _number(stored: float | None) -> float:
     """Return a value as it was measured: one that is not finite is stored as null."""
-    return math.nan if stored is None else stored
+    if stored is None:
+        return math.nan
+    return stored
 
 
 def _origins(connection: Connection, numbers: Sequence[int]) -> dict[int, Mapping[str, Any]]:
@@ -133,33 +151,34 @@ def _origins(connection: Connection, numbers: Sequence[int]) -> dict[int, Mappin
         )
         .where(attempts.c.origin.is_not(None) & attempts.c.run_number.in_(numbers))
     )
-    return {run: _place(origin, device) for run, origin, device in connection.execute(query).all()}
+    return {run: _origin(facts, device) for run, facts, device in connection.execute(query).all()}
 
 
-def _place(origin: str, device: str | None) -> Mapping[str, Any]:
-    told = json.loads(origin)
+def _origin(facts: str, device: str | None) -> Mapping[str, Any]:
+    """Return what may differ between the runs of a line: commit, kind of device, versions."""
+    stored = json.loads(facts)
     return {
-        "commit": told["commit"],
-        "dirty": told["dirty"],
+        "commit": stored["commit"],
+        "dirty": stored["dirty"],
         "device": str(device).partition(":")[0],
-        **told["versions"],
+        **stored["versions"],
     }
 
 
-def _asked(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Return run id → who asks for it: `sweeps`, `launched_at` and `fed` of `Run`."""
+def _demands(connection: Connection) -> dict[str, _Demand]:
+    """Return run id → the sweeps that ask for it."""
     columns = select(sweeps.c.id, sweeps.c.label, sweeps.c.launched_at, sweeps.c.tables)
-    by_age = connection.execute(columns.order_by(sweeps.c.launched_at, sweeps.c.id)).all()
-    found: dict[str, dict[str, Any]] = {}
-    for number, label, launched_at, listed in by_age:  # the newer ones come later, and count
-        fed = dict.fromkeys(json.loads(listed), (launched_at, label))
-        for run_id in connection.scalars(
-            select(sweep_runs.c.run_id).where(sweep_runs.c.sweep_id == number).distinct()
-        ):
-            older = found.get(run_id, {"sweeps": (), "fed": {}})
-            found[run_id] = {
-                "sweeps": (label, *older["sweeps"]),
-                "launched_at": launched_at,
-                "fed": {**older["fed"], **fed},
-            }
-    return found
+    oldest_first = connection.execute(columns.order_by(sweeps.c.launched_at, sweeps.c.id)).all()
+    demands: dict[str, _Demand] = {}
+    for sweep_id, label, launched_at, tables in oldest_first:
+        fed = dict.fromkeys(json.loads(tables), (launched_at, label))
+        run_ids = select(sweep_runs.c.run_id).where(sweep_runs.c.sweep_id == sweep_id).distinct()
+        for run_id in connection.scalars(run_ids):
+            # A newer sweep comes later: it stands in front and takes over the tables it lists.
+            older = demands.get(run_id, _Demand())
+            demands[run_id] = _Demand(
+                sweeps=(label, *older.sweeps),
+                launched_at=launched_at,
+                fed={**older.fed, **fed},
+            )
+    return demands

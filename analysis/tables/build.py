@@ -1,5 +1,4 @@
-"""A paper's table rebuilt: one line per row, our numbers beside the published ones, every line with
-a state.
+"""Rebuilds a paper's table: one line per row, with our numbers, the published ones and a state.
 
 A number is printed only from runs that are equal in setting, data and trainer semantics. Where a
 row's runs differ in anything but the seed, the line is marked confounded and holds no number.
@@ -15,16 +14,23 @@ from analysis.results.runs import Run
 from analysis.tables.collapse import is_collapsed
 from analysis.tables.settings import Setting, differing_keys, find_settings
 from analysis.tables.stats import Difference, Summary, holm, paired_difference, summarize
+from orchestrator.database.schema import State
 
-_ENDED_BADLY = {"FAILED", "OOM", "TIMEOUT", "LOST", "CANCELLED", "PREEMPTED"}
+_ENDED_BADLY = {
+    State.FAILED,
+    State.OOM,
+    State.TIMEOUT,
+    State.LOST,
+    State.CANCELLED,
+    State.PREEMPTED,
+}
 _MIXABLE = ("commit", "dirty", "device", "python", "torch", "torchvision", "numpy", "scikit-learn")
-
 
 WithResults = Callable[[Sequence[Run]], Sequence[Run]]
 
 
 class UnknownSettingError(Exception):
-    """No setting of that name in this table."""
+    """This table has no setting of that name."""
 
 
 class UnknownSweepError(Exception):
@@ -83,11 +89,9 @@ class Table:
     @property
     def when(self) -> str:
         """The day on which the setting's newest sweep was launched."""
-        return (
-            datetime.fromtimestamp(self.setting.launched_at).strftime("%Y-%m-%d")
-            if self.setting
-            else ""
-        )
+        if self.setting is None:
+            return ""
+        return datetime.fromtimestamp(self.setting.launched_at).strftime("%Y-%m-%d")
 
 
 def build(
@@ -111,122 +115,162 @@ def build(
         UnknownSweepError: a sweep has no runs.
     """
     if sweeps:
-        _check_sweeps(runs, sweeps)
-        runs = [run for run in runs if any(_is_of(label, sweeps) for label in run.sweeps)]
+        runs = _runs_of(sweeps, runs)
     settings = find_settings(rows, runs)
     if not settings and setting is None:
         return Table(rows, None, [], [Line(row) for row in rows.rows.values()])
+
+    # Results are read for the runs of one setting only.
     chosen = _choose(rows, settings, setting)
     lines = {
         key: _line(rows, row, with_results(chosen.members.get(key, [])))
         for key, row in rows.rows.items()
     }
-    return Table(
-        rows, chosen, [one for one in settings if one is not chosen], _compare(rows, lines)
-    )
+    others = [other for other in settings if other is not chosen]
+    return Table(rows, chosen, others, _compare(rows, lines))
 
 
-def _check_sweeps(runs: Sequence[Run], sweeps: Sequence[str]) -> None:
-    known = sorted({label for run in runs for label in run.sweeps})
+def _runs_of(sweeps: Sequence[str], runs: Sequence[Run]) -> list[Run]:
+    """Return the runs of these sweeps; a name stands for all its profiles and overrides too."""
+    labels = sorted(set[str]().union(*[run.sweeps for run in runs]))
+    wanted: set[str] = set()
     for name in sweeps:
-        if not any(_is_of(label, [name]) for label in known):
-            raise UnknownSweepError(
-                f"no sweep is called {name!r}; sweeps: {', '.join(known) or 'none yet'}"
-            )
+        matching = [label for label in labels if name in (label, _name_of(label))]
+        if not matching:
+            known = ", ".join(labels) or "none yet"
+            raise UnknownSweepError(f"no sweep is called {name!r}; sweeps: {known}")
+        wanted.update(matching)
+    return [run for run in runs if not wanted.isdisjoint(run.sweeps)]
 
 
-def _is_of(label: str, sweeps: Sequence[str]) -> bool:
-    return any(name in (label, label.partition("@")[0].partition("+")[0]) for name in sweeps)
+def _name_of(label: str) -> str:
+    """Return the name in a sweep's label, which reads NAME@PROFILE+OVERRIDES."""
+    return label.partition("@")[0].partition("+")[0]
 
 
 def _choose(rows: TableRows, settings: Sequence[Setting], wanted: str | None) -> Setting:
     if wanted is None:
         return settings[0]
-    for one in settings:
-        if one.id.startswith(wanted):
-            return one
-    known = "; ".join(f"{one.id} ({one.summary_text()})" for one in settings) or "none yet"
+    for setting in settings:
+        if setting.id.startswith(wanted):
+            return setting
+    texts = [f"{setting.id} ({setting.summary_text()})" for setting in settings]
+    known = "; ".join(texts) or "none yet"
     raise UnknownSettingError(f"table {rows.id} has no setting {wanted!r}; settings: {known}")
 
 
 def _line(table: TableRows, row: TableRow, runs: Sequence[Run]) -> Line:
     if not runs:
         return Line(row)
+
+    # Runs that differ in more than the seed have no common number.
     differing = differing_keys([run.config for run in runs])
     if differing:
         return Line(row, state=_state(runs), marks=[_confounded(runs, differing)])
+
+    # Only runs with a value count as n; `values` and `run_ids` are in the order of the seeds.
     runs = sorted(runs, key=lambda run: run.seed)
-    measured = [(run, value) for run in runs if (value := _value(table, run)) is not None]
-    values = {run.seed: value for run, value in measured}
-    judged = [verdict for run in runs if (verdict := _verdict(run)) is not None]
+    values: dict[int, float] = {}
+    run_ids: list[str] = []
+    for run in runs:
+        value = _value(table, run)
+        if value is not None:
+            values[run.seed] = value
+            run_ids.append(run.run_id)
+
     return Line(
         row,
         values=values,
-        run_ids=[run.run_id for run, _ in measured],
+        run_ids=run_ids,
         summary=summarize([*values.values()]),
         state=_state(runs),
         marks=_marks(runs),
-        collapsed=(sum(judged), len(judged)) if judged else None,
+        collapsed=_collapsed(runs),
         own={key: runs[0].config[key] for key in row.companions},
-        final=_means(
-            [run.final for run in runs if run.state == "COMPLETED" and run.outcome == "ok"]
-        ),
+        final=_means([run.final for run in runs if _is_ok(run)]),
     )
 
 
+def _is_ok(run: Run) -> bool:
+    """Tell whether a run has completed, with a loss that stayed finite."""
+    return run.state == State.COMPLETED and run.outcome == "ok"
+
+
 def _value(table: TableRows, run: Run) -> float | None:
-    if run.state != "COMPLETED" or run.outcome != "ok":
+    """Return a run's value by the newest version of the table's protocol; None without one."""
+    if not _is_ok(run):
         return None
-    wanted = [
-        (version, value)
+    wanted = (table.protocol, table.network, table.metric)
+    by_version = {
+        version: value
         for (protocol, version, network, name), value in run.evaluations.items()
-        if (protocol, network, name) == (table.protocol, table.network, table.metric)
-    ]
-    return float(max(wanted)[1]) if wanted else None
+        if (protocol, network, name) == wanted
+    }
+    if not by_version:
+        return None
+    return float(by_version[max(by_version)])
 
 
-def _verdict(run: Run) -> bool | None:
-    return is_collapsed(run.final) if run.state == "COMPLETED" else None
+def _collapsed(runs: Sequence[Run]) -> tuple[int, int] | None:
+    """Count the runs that collapsed and those that could; None where nothing was trained."""
+    verdicts = [is_collapsed(run.final) for run in runs if run.state == State.COMPLETED]
+    judged = [verdict for verdict in verdicts if verdict is not None]
+    if not judged:
+        return None
+    return sum(judged), len(judged)
 
 
 def _state(runs: Sequence[Run]) -> str:
-    done = sum(run.state == "COMPLETED" for run in runs)
+    done = sum(run.state == State.COMPLETED for run in runs)
     states = {run.state for run in runs}
     count = f"{done}/{len(runs)}"
+
+    # The order is important: a row with numbers is partial, even where its other runs failed.
     if done == len(runs):
         return f"done {count}"
-    if "RUNNING" in states:
+    if State.RUNNING in states:
         return f"running {count}"
     if done:
         return f"partial {count}"
     if states & _ENDED_BADLY:
         return f"failed {count}"
-    return f"stopped {count}" if "STOPPED" in states else f"waiting {count}"
+    if State.STOPPED in states:
+        return f"stopped {count}"
+    return f"waiting {count}"
 
 
 def _marks(runs: Sequence[Run]) -> list[str]:
-    marks = []
+    marks: list[str] = []
     diverged = sum(run.outcome == "diverged" for run in runs)
     if diverged:
         marks.append(f"diverged {diverged}/{len(runs)}")
+
+    # Runs of several commits, machines or versions are compared, but a reader must know.
     origins = [run.origin for run in runs if run.origin]
-    mixed = [name for name in _MIXABLE if len({str(origin.get(name)) for origin in origins}) > 1]
+    mixed: list[str] = []
+    for name in _MIXABLE:
+        if len({str(origin.get(name)) for origin in origins}) > 1:
+            mixed.append(name)
     if mixed:
         marks.append("mixed: " + ", ".join(mixed))
     return marks
 
 
 def _confounded(runs: Sequence[Run], keys: Sequence[str]) -> str:
-    shown = [
-        f"{key} {' | '.join(sorted({str(run.config.get(key)) for run in runs}))}"
-        for key in keys[:3]
-    ]
+    """Return the mark that names the first keys in which runs differ, with their values."""
+    shown: list[str] = []
+    for key in keys[:3]:
+        values = {str(run.config.get(key)) for run in runs}
+        shown.append(f"{key} {' | '.join(sorted(values))}")
     return "confounded: " + ", ".join(shown)
 
 
 def _means(finals: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    names = {name for final in finals for name in final}
-    return {name: sum(final[name] for final in finals) / len(finals) for name in sorted(names)}
+    means: dict[str, float] = {}
+    for name in sorted(set[str]().union(*finals)):
+        total = sum(final[name] for final in finals)
+        means[name] = total / len(finals)
+    return means
 
 
 def _compare(table: TableRows, lines: Mapping[str, Line]) -> list[Line]:
@@ -239,10 +283,11 @@ def _compare(table: TableRows, lines: Mapping[str, Line]) -> list[Line]:
         else:
             difference = paired_difference(line.values, lines[baseline.key].values)
             compared[key] = replace(line, baseline=baseline.key, difference=difference)
-    found = {
-        key: line.difference.p
-        for key, line in compared.items()
-        if line.difference and line.difference.p is not None
-    }
-    adjusted = holm({key: p for key, p in found.items() if p is not None})
+
+    # Below two seeds there is a difference, but no p-value.
+    p_values: dict[str, float] = {}
+    for key, line in compared.items():
+        if line.difference is not None and line.difference.p is not None:
+            p_values[key] = line.difference.p
+    adjusted = holm(p_values)
     return [replace(line, p_holm=adjusted.get(key)) for key, line in compared.items()]

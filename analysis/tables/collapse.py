@@ -1,5 +1,6 @@
-"""When a run counts as collapsed. Judged when reading, from what the run stored; the threshold
-belongs to the report.
+"""Judges whether a run counts as collapsed.
+
+It is judged when reading, from what the run stored; the threshold belongs to the report.
 """
 
 import math
@@ -12,8 +13,12 @@ COLLAPSED_BELOW = 0.1
 
 
 def is_collapsed(final: Mapping[str, float]) -> bool | None:
-    """Judge a run by its `final` summary; None for one that trained nothing, or whose spread is no
-    number.
+    """Judge a run by its `final` summary.
+
+    Returns:
+        None for a run that trained nothing, or whose std·√d is not a number.
     """
-    spread = final.get("std_sqrt_d")
-    return None if spread is None or math.isnan(spread) else spread < COLLAPSED_BELOW
+    std_sqrt_d = final.get("std_sqrt_d")
+    if std_sqrt_d is None or math.isnan(std_sqrt_d):
+        return None
+    return std_sqrt_d < COLLAPSED_BELOW

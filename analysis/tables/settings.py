@@ -1,5 +1,4 @@
-"""Which runs may stand in one table: those that are equal in everything that the table does not
-vary.
+"""Finds the runs that may stand in one table: equal in everything that the table does not vary.
 
 A run's setting is its config without the table's axes, the row's companion keys and the seed, plus
 the data's content and the trainer's semantics. Keys that are null have no effect on that run, so
@@ -19,18 +18,21 @@ from analysis.papers.rows import TableRow, TableRows
 from analysis.results.runs import Run
 
 Values = Mapping[str, Any]
+_Request = tuple[bool, float, str]
+"""Whether a sweep that feeds the table asks for a run, when it was launched, and its label."""
 _ABSENT = object()
-_DESCRIBED = (
-    "dataset.name",
-    "dataset.limit",
-    "dataset.side",
-    "encoder.arch",
-    "encoder.stem",
-    "epochs",
-    "batch_size",
-    "optimizer.name",
-    "optimizer.lr",
-)
+_PHRASES = {
+    "dataset.name": "{}",
+    "dataset.limit": "{} images",
+    "dataset.side": "{} px",
+    "encoder.arch": "{}",
+    "encoder.stem": "{}",
+    "epochs": "{} epochs",
+    "batch_size": "batch {}",
+    "optimizer.name": "{}",
+    "optimizer.lr": "lr {}",
+}
+"""The values that people look for first, and how they are written; dotted key → format."""
 
 
 @dataclass
@@ -38,10 +40,10 @@ class Setting:
     """One setting of a table and the runs that share it.
 
     Attributes:
-        values: of the runs it was told from.
+        values: of the first run, which made it.
         members: row key → runs.
         feeds: whether a sweep that lists the table asked for them.
-        launched_at: when such a sweep, or else any, last asked.
+        launched_at: when the newest such sweep, or else the newest of any, was launched.
         sweep: that sweep's label.
     """
 
@@ -53,13 +55,22 @@ class Setting:
 
     @property
     def id(self) -> str:
-        """A short name, stable while the values are."""
+        """A short name, which is stable while the values are."""
         return hashlib.sha256(json.dumps(self.values, sort_keys=True).encode()).hexdigest()[:8]
 
     def summary_text(self) -> str:
         """Return the values that people look for first."""
-        shown = [(key, self.values.get(key)) for key in _DESCRIBED]
-        return ", ".join(_phrase(key, value) for key, value in shown if value not in (None, 0))
+        shown: list[str] = []
+        for key, phrase in _PHRASES.items():
+            value = self.values.get(key)
+            if value not in (None, 0):
+                shown.append(phrase.format(value))
+        return ", ".join(shown)
+
+    def note_request(self, request: _Request) -> None:
+        """Keep a request if it is newer, or the first of a sweep that feeds the table."""
+        if request > (self.feeds, self.launched_at, self.sweep):
+            self.feeds, self.launched_at, self.sweep = request
 
     def unlike(self, other: "Setting") -> dict[str, tuple[Any, Any]]:
         """Return the keys that two settings disagree on."""
@@ -71,28 +82,34 @@ class Setting:
 
 
 def find_settings(table: TableRows, runs: Sequence[Run]) -> list[Setting]:
-    """Sort a table's runs into settings: those of sweeps that feed the table first, the newest of
-    them on top.
+    """Sort a table's runs into settings.
 
-    A setting is told from the runs of the table's baselines; runs that agree with none are told
-    apart by themselves.
+    Settings of sweeps that feed the table come first, the newest of them on top. The runs of the
+    table's baselines make the settings; runs that agree with none make further ones.
     """
-    placed = [
-        (row, run, values_of(table, row, run))
-        for run in runs
-        if (row := table.row_of(run.config)) is not None
-    ]
-    in_order = sorted(placed, key=lambda one: (one[0].key not in table.baselines, -_weight(one[2])))
+    placed: list[tuple[TableRow, Run, Values]] = []
+    for run in runs:
+        row = table.row_of(run.config)
+        if row is not None:
+            placed.append((row, run, values_of(table, row, run)))
+
+    def baselines_first(place: tuple[TableRow, Run, Values]) -> tuple[bool, int]:
+        row, _, values = place
+        return row.key not in table.baselines, -_weight(values)
+
+    # The runs with the most values make the settings; runs with nulls then join all that they fit.
     settings = _Settings()
-    for row, run, values in in_order:
-        homes = settings.compatible_with(values) or [
-            settings.add(Setting(values, *_asked(table, run)))
-        ]
+    for row, run, values in sorted(placed, key=baselines_first):
+        request = _newest_request(table, run)
+        homes = settings.compatible_with(values)
+        if not homes:
+            homes = [settings.add(Setting(values, *request))]
         for setting in homes:
             setting.members.setdefault(row.key, []).append(run)
-            asked = _asked(table, run)
-            if asked > (setting.feeds, setting.launched_at, setting.sweep) and len(homes) == 1:
-                setting.feeds, setting.launched_at, setting.sweep = asked
+
+        # A run that belongs to several settings does not make any of them newer.
+        if len(homes) == 1:
+            homes[0].note_request(request)
     return sorted(settings.all, key=lambda setting: (not setting.feeds, -setting.launched_at))
 
 
@@ -104,11 +121,11 @@ _Projection = tuple[Any, ...]
 
 
 class _Settings:
-    """Settings found by their values: a sweep of a learning rate makes hundreds, and each run would
-    be held against all.
+    """Holds settings and finds them by their values.
 
-    Between two shapes the keys that must be equal are known, so settings of one shape lie in a
-    dictionary for each other shape.
+    A sweep of a learning rate makes hundreds, and each run would be compared with all. Between two
+    shapes the keys that must be equal are known, so settings of one shape lie in a dictionary for
+    each other shape.
     """
 
     def __init__(self) -> None:
@@ -118,31 +135,34 @@ class _Settings:
 
     def add(self, setting: Setting) -> Setting:
         """Keep a setting, and return it."""
-        number, shape = len(self.all), _shape_of(setting.values)
+        number = len(self.all)
+        shape = _shape_of(setting.values)
         self.all.append(setting)
         self._shapes.setdefault(shape, []).append(number)
-        for (own, other), found in self._by_shapes.items():
+
+        # Indexes that were made before this setting came must hold it too.
+        for (own, other), index in self._by_shapes.items():
             if own == shape:
-                found.setdefault(_projection(setting.values, own, other), []).append(number)
+                index.setdefault(_projection(setting.values, own, other), []).append(number)
         return setting
 
     def compatible_with(self, values: Values) -> list[Setting]:
         """Return those that `compatible` accepts, in the order in which they were added."""
         shape = _shape_of(values)
-        numbers = [
-            i
-            for own in self._shapes
-            for i in self._index(own, shape).get(_projection(values, own, shape), ())
-        ]
-        return [self.all[i] for i in sorted(numbers)]
+        numbers: list[int] = []
+        for own in self._shapes:
+            index = self._index(own, shape)
+            numbers += index.get(_projection(values, own, shape), ())
+        return [self.all[number] for number in sorted(numbers)]
 
     def _index(self, own: _Shape, other: _Shape) -> dict[_Projection, list[int]]:
+        """Return the settings of one shape by the values that another shape compares."""
         if (own, other) not in self._by_shapes:
-            found = self._by_shapes[own, other] = {}
+            index: dict[_Projection, list[int]] = {}
             for number in self._shapes[own]:
-                found.setdefault(_projection(self.all[number].values, own, other), []).append(
-                    number
-                )
+                key = _projection(self.all[number].values, own, other)
+                index.setdefault(key, []).append(number)
+            self._by_shapes[own, other] = index
         return self._by_shapes[own, other]
 
 
@@ -151,64 +171,66 @@ def _shape_of(values: Values) -> _Shape:
     return frozenset(values) - null, null
 
 
-def _projection(values: Values, one: _Shape, other: _Shape) -> _Projection:
-    """Return the values that must be equal; an absent key is equal to nothing, since the other
-    setting has it.
+def _projection(values: Values, shape: _Shape, other: _Shape) -> _Projection:
+    """Return the values that two settings of these shapes must share.
+
+    An absent key is equal to nothing, since the other setting has it.
     """
-    found = [values.get(key, _ABSENT) for key in _compared(one, other)]
-    return tuple([tuple(value) if isinstance(value, list) else value for value in found])
+    projection: list[Any] = []
+    for key in _compared(shape, other):
+        value = values.get(key, _ABSENT)
+        projection.append(tuple(value) if isinstance(value, list) else value)
+    return tuple(projection)
 
 
 @cache
-def _compared(one: _Shape, other: _Shape) -> list[str]:
-    return sorted((one[0] | other[0]) - one[1] - other[1])
+def _compared(shape: _Shape, other: _Shape) -> list[str]:
+    """Return the keys that one of two shapes has a value for, and none has as null."""
+    valued, null = shape
+    other_valued, other_null = other
+    return sorted((valued | other_valued) - null - other_null)
 
 
 def values_of(table: TableRows, row: TableRow, run: Run) -> dict[str, Any]:
     """Return a run's setting in this table."""
-    values = {**run.config, **dict.fromkeys(run.config.keys() & row.companions)}
+    values = dict(run.config)
+
+    # A companion key is set by the row: as null, it agrees with any setting.
+    for key in run.config.keys() & row.companions:
+        values[key] = None
     for key in (*table.axes, "seed"):
         values.pop(key, None)
     fingerprint, split, semantics = run.data
     return values | {"data": fingerprint, "split": split, "semantics": semantics}
 
 
-def compatible(one: Values, other: Values) -> bool:
+def compatible(values: Values, other: Values) -> bool:
     """Tell whether two settings agree wherever both have an effect."""
-    return all(_agree(one.get(key, _ABSENT), other.get(key, _ABSENT)) for key in {**one, **other})
+    keys = values.keys() | other.keys()
+    return all(_agree(values.get(key, _ABSENT), other.get(key, _ABSENT)) for key in keys)
 
 
 def differing_keys(configs: Sequence[Values]) -> list[str]:
     """Return the keys, other than the seed, in which the configs of one cell differ."""
-    keys = {key for config in configs for key in config} - {"seed"}
-    return sorted(
-        key for key in keys if len({json.dumps(config.get(key)) for config in configs}) > 1
-    )
+    differing: list[str] = []
+    for key in sorted(set[str]().union(*configs) - {"seed"}):
+        values = {json.dumps(config.get(key)) for config in configs}
+        if len(values) > 1:
+            differing.append(key)
+    return differing
 
 
-def _agree(one: Any, other: Any) -> bool:
-    return one is None or other is None or one == other
+def _agree(value: Any, other: Any) -> bool:
+    return value is None or other is None or value == other
 
 
 def _weight(values: Values) -> int:
+    """Count the values that are not null."""
     return sum(value is not None for value in values.values())
 
 
-def _asked(table: TableRows, run: Run) -> tuple[bool, float, str]:
-    """Return whether a sweep that feeds the table asked for the run, when, and its label."""
+def _newest_request(table: TableRows, run: Run) -> _Request:
+    """Return the newest request of a sweep that feeds the table, else of any."""
     if table.id in run.fed:
         return (True, *run.fed[table.id])
     return False, run.launched_at, next(iter(run.sweeps), "no sweep")
-
-
-def _phrase(key: str, value: Any) -> str:
-    if key in ("dataset.name", "encoder.arch", "encoder.stem", "optimizer.name"):
-        return str(value)
-    names = {
-        "dataset.limit": "{} images",
-        "dataset.side": "{} px",
-        "epochs": "{} epochs",
-        "batch_size": "batch {}",
-        "optimizer.lr": "lr {}",
-    }
-    return names[key].format(value)

@@ -1,5 +1,6 @@
-"""Statistics over seeds: few values, so the t distribution, the standard deviation with n − 1, and
-no stars.
+"""Computes statistics over seeds, which are few.
+
+So intervals come from the t distribution, standard deviations have n − 1, and there are no stars.
 """
 
 import math
@@ -13,7 +14,7 @@ _LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Summary:
-    """n values in short; spread and interval are None below two values.
+    """The summary of n values; spread and interval are None below two values.
 
     Attributes:
         std: with n − 1.
@@ -36,16 +37,18 @@ def summarize(values: Sequence[float]) -> Summary:
     mean = math.fsum(values) / n
     if n == 1:
         return Summary(1, mean, None, None, None)
+
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    reach = special.stdtrit(n - 1, 0.5 + _LEVEL / 2) * std / math.sqrt(n)
-    return Summary(
-        n, mean, std, (max(values) - min(values)) / 2, (mean - float(reach), mean + float(reach))
-    )
+    half_range = (max(values) - min(values)) / 2
+
+    # Half the t-interval: the quantile for n − 1 degrees of freedom × the standard error.
+    reach = float(special.stdtrit(n - 1, 0.5 + _LEVEL / 2) * std / math.sqrt(n))
+    return Summary(n, mean, std, half_range, (mean - reach, mean + reach))
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean difference of two rows over the seeds they share, with t-interval and two-sided p."""
+    """The mean difference of two rows over the seeds they share; p is two-sided."""
 
     n: int
     delta: float
@@ -65,8 +68,7 @@ def paired_difference(
     seeds = sorted(values.keys() & baseline.keys())
     if not seeds:
         return None
-    differences = [values[seed] - baseline[seed] for seed in seeds]
-    summary = summarize(differences)
+    summary = summarize([values[seed] - baseline[seed] for seed in seeds])
     assert summary.mean is not None, "differences of at least one seed have a mean"
     if summary.std is None:
         return Difference(len(seeds), summary.mean, None, None)
@@ -74,20 +76,24 @@ def paired_difference(
 
 
 def _p_value(summary: Summary) -> float:
+    """Return the two-sided p-value of a paired t-test."""
     assert summary.mean is not None and summary.std is not None, "a p-value needs a spread"
     if summary.std == 0:
+        # All differences are equal, so t is not defined: either they are zero, or surely not.
         return 1.0 if summary.mean == 0 else 0.0
     t = summary.mean / (summary.std / math.sqrt(summary.n))
     return float(2 * special.stdtr(summary.n - 1, -abs(t)))
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Return p-values adjusted by Holm's step-down method: the chance of any false alarm in the
-    table stays below each.
+    """Return p-values adjusted by Holm's step-down method.
+
+    The chance of any false alarm in the table stays below each.
     """
+    smallest_first = sorted(p_values.items(), key=lambda item: item[1])
     adjusted: dict[str, float] = {}
     largest = 0.0
-    for rank, (key, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+    for rank, (key, p) in enumerate(smallest_first):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p))
         adjusted[key] = largest
     return adjusted

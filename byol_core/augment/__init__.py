@@ -1,4 +1,4 @@
-"""From pixels to random views, every image with draws of its own.
+"""Turns pixels into random views, every image with draws of its own.
 
 * ``views`` puts a view together.
 * ``geometry`` crops, turns, mirrors and blurs.

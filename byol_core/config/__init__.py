@@ -1,5 +1,6 @@
-"""What a run is: its settings, the presets they start from, and the identity that names the run.
-Loads no torch.
+"""Says what a run is: its settings, the presets they start from, and the identity that names it.
+
+This package loads no torch.
 
 * ``train_config`` declares every setting with its range.
 * ``presets`` names base configs.

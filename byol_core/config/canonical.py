@@ -1,4 +1,4 @@
-"""One form for settings that mean the same, so that equal runs get equal names.
+"""Gives settings that mean the same one form, so that equal runs get equal names.
 
 A key without effect becomes null (`gn_groups` under `bn`); a key whose values coincide takes one of
 them (τ = 0 and τ = 1 stay what they are under any schedule). No setting uses null for anything
@@ -17,6 +17,13 @@ _RANDOM_ENCODER_KEYS = ("method", "seed", "batch_size", "dataset.", "encoder.", 
 # Keys that came later → the value under which everything is as it was without them.
 _LATER: dict[str, Any] = {"dataset.side": None, "augment.solarize_p": 0.0}
 
+# Operations of `augment` that may be off → the keys that then have no effect.
+_AUGMENT_SWITCHES = {
+    "crop_p": ("crop_area", "crop_ratio"),
+    "jitter_p": ("jitter_brightness", "jitter_contrast", "jitter_saturation", "jitter_hue"),
+    "blur_p": ("blur_sigma",),
+}
+
 
 def canonical(config: TrainConfig) -> dict[str, Any]:
     """Return the config as a flat dict, dotted key → JSON value, null where a key has no effect.
@@ -28,19 +35,20 @@ def canonical(config: TrainConfig) -> dict[str, Any]:
     del flat["dataset.path"]
     for key in _without_effect(flat):
         flat[key] = None
+
+    # Of values that coincide, one; what follows depends on the keys above.
     if flat["target.tau_base"] in (0.0, 1.0):
         flat["target.schedule"] = "constant"
     if flat["schedule_epochs"] == 0 and flat["epochs"] is not None:
         flat["schedule_epochs"] = flat["epochs"]
-    if not _has_schedule(flat):
+    if "cosine" not in (flat["optimizer.schedule"], flat["target.schedule"]):
         flat["schedule_epochs"] = None
+
     return {key: value for key, value in flat.items() if key not in _LATER or value != _LATER[key]}
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one, with dotted keys; numbers that are equal become equal (1 and
-    1.0).
-    """
+    """Return nested mappings as one, with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
@@ -51,13 +59,20 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _without_effect(flat: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the keys that change nothing under the values of others."""
+    # The caller sets each key to null as it comes, which none of the comparisons below takes for a
+    # value.
     yield from _keys_without_method(flat)
     if flat["dataset.name"] != "folder":
         yield "dataset.side"
+
     norms = {part: flat[f"{part}.norm"] for part in ("encoder", "projector", "predictor")}
-    yield from (f"{part}.gn_groups" for part, norm in norms.items() if norm not in ("gn", "gn_ws"))
+    for part, norm in norms.items():
+        if norm not in ("gn", "gn_ws"):
+            yield f"{part}.gn_groups"
     if "affine" not in norms.values():
         yield "init.affine_images"
+
     yield from _idle_optimizer_keys(flat)
     yield from _idle_augment_keys(flat)
 
@@ -82,14 +97,6 @@ def _idle_optimizer_keys(flat: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _idle_augment_keys(flat: Mapping[str, Any]) -> Iterator[str]:
-    for switch, keys in {
-        "crop_p": ("crop_area", "crop_ratio"),
-        "jitter_p": ("jitter_brightness", "jitter_contrast", "jitter_saturation", "jitter_hue"),
-        "blur_p": ("blur_sigma",),
-    }.items():
+    for switch, keys in _AUGMENT_SWITCHES.items():
         if flat[f"augment.{switch}"] == 0:
             yield from (f"augment.{key}" for key in keys)
-
-
-def _has_schedule(flat: Mapping[str, Any]) -> bool:
-    return "cosine" in (flat["optimizer.schedule"], flat["target.schedule"])

@@ -1,4 +1,4 @@
-"""The name of a run: what it trains, on which content, under which meaning of the trainer."""
+"""Names a run by what it trains, on which content, under which meaning of the trainer."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ SEMANTICS = 1
 
 @dataclass(frozen=True)
 class DataIdentity:
-    """The content of a data set, wherever it lies.
+    """Identifies the content of a data set, wherever it lies.
 
     Attributes:
         fingerprint: sha256 over the content.
@@ -36,7 +36,6 @@ def run_id(config: TrainConfig, data: DataIdentity) -> str:
 
 def run_id_of(canonical_config: Mapping[str, Any], data: DataIdentity) -> str:
     """Return the run id of canonical settings."""
-    what = {"config": canonical_config, "data": asdict(data), "semantics": SEMANTICS}
-    return hashlib.sha256(
-        json.dumps(what, sort_keys=True, separators=(",", ":")).encode()
-    ).hexdigest()
+    content = {"config": canonical_config, "data": asdict(data), "semantics": SEMANTICS}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

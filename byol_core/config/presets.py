@@ -1,5 +1,6 @@
-"""Named base configs, each a set of overrides on the defaults. A preset is a value: it never
-changes under its name.
+"""Names base configs, each a set of overrides on the defaults.
+
+A preset is a value: it never changes under its name.
 """
 
 from typing import Any
@@ -16,8 +17,8 @@ _PHOTO_OFF: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     # 1,797 real handwritten digits; about 20 s a run on one core. How it was chosen: docs/log.md.
     "digits-tiny": {},
-    # The same digits and net under the paper's optimizer, for what collapses or needs LARS. How:
-    # docs/log.md.
+    # The same digits and net under the paper's optimizer, for what collapses or needs LARS. How it
+    # was chosen: docs/log.md.
     "digits-lars": {
         "init.scheme": "torch",
         "optimizer.name": "lars",

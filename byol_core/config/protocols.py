@@ -1,4 +1,4 @@
-"""The ways to evaluate a trained encoder, by name, and their versions."""
+"""Names the ways to evaluate a trained encoder, and their versions."""
 
 PROTOCOLS = {"probe": 1, "knn": 1}
-"""Name → version, which is raised when a protocol would give another number for the same encoder."""
+"""Name → version, raised when a protocol would give another number for the same encoder."""

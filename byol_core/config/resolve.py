@@ -1,5 +1,6 @@
-"""Preset + overrides → `TrainConfig`, with errors that name the key, what is allowed and the
-nearest match.
+"""Lays overrides over a preset, and so makes a `TrainConfig`.
+
+Errors name the key, what is allowed and the nearest match.
 """
 
 import difflib
@@ -14,7 +15,7 @@ from byol_core.config.train_config import TrainConfig
 
 
 class ConfigError(ValueError):
-    """A setting that does not exist or is out of range.
+    """Says that a setting does not exist or is out of range.
 
     Attributes:
         key: the dotted key at fault, or "" where several are.
@@ -33,8 +34,7 @@ def resolve(preset: str, overrides: Mapping[str, Any]) -> TrainConfig:
         overrides: dotted key → value, e.g. ``{"projector.norm": "none"}``.
 
     Raises:
-        ConfigError: unknown preset or key, wrong type, value out of range, or parts that do not
-            fit.
+        ConfigError: unknown preset or key, wrong type, value out of range, parts that do not fit.
     """
     if preset not in PRESETS:
         raise ConfigError("preset", f"preset {preset!r} does not exist; {nearest(preset, PRESETS)}")
@@ -57,7 +57,9 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     """Return a hint: the nearest match where there is one, otherwise all that is allowed."""
     options = list(allowed)
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else "allowed: " + ", ".join(sorted(options))
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "allowed: " + ", ".join(sorted(options))
 
 
 def _keys(model: type[BaseModel], prefix: str) -> Iterable[str]:
@@ -70,36 +72,38 @@ def _keys(model: type[BaseModel], prefix: str) -> Iterable[str]:
 
 
 def _place(tree: dict[str, Any], key: str, value: Any) -> None:
+    """Put a value into nested dictionaries."""
     if key not in keys():
-        sections = sorted({known.split(".")[0] for known in keys()})
-        raise ConfigError(key, f"key {key!r} does not exist; {_key_hint(key, sections)}")
+        raise ConfigError(key, f"key {key!r} does not exist; {_key_hint(key)}")
     *path, leaf = key.split(".")
     for part in path:
         tree = tree.setdefault(part, {})
     tree[leaf] = value
 
 
-def _key_hint(key: str, sections: list[str]) -> str:
-    if key in sections:
-        return f"{key!r} is a section; its keys: " + ", ".join(
-            k for k in keys() if k.startswith(key + ".")
-        )
-    head = key.split(".")[0]
-    return nearest(
-        key, [k for k in keys() if k.startswith(head + ".")] if head in sections else keys()
-    )
+def _key_hint(key: str) -> str:
+    """Return what may be meant by a key that does not exist."""
+    # A section, whole or as the first part of the key, narrows down what is meant.
+    section = key.split(".")[0]
+    in_section = [known for known in keys() if known.startswith(section + ".")]
+    if in_section and key == section:
+        return f"{key!r} is a section; its keys: " + ", ".join(in_section)
+    return nearest(key, in_section or keys())
 
 
 def _explain(error: ValidationError) -> ConfigError:
+    """Return the first error of a validation, with its key and in plain words."""
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
+
+    # Our own checks name a key within their section themselves.
     if first["type"] == "value_error":
         text = str(first["ctx"]["error"])
-        named = f"{key}.{text}" if key else text
-        return ConfigError(named.split(":")[0], named)
-    is_no_pair = first["type"] in (
-        "missing",
-        "too_long",
-    )  # every section has defaults, so these are about a list's length
-    expected = "a pair" if is_no_pair else first["msg"].removeprefix("Input should be ")
+        message = f"{key}.{text}" if key else text
+        return ConfigError(message.split(":")[0], message)
+
+    # Every section has defaults, so what is missing or too long is a pair.
+    expected = first["msg"].removeprefix("Input should be ")
+    if first["type"] in ("missing", "too_long"):
+        expected = "a pair"
     return ConfigError(key, f"{key}: {first['input']!r} is not allowed; it must be {expected}")

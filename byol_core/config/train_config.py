@@ -1,8 +1,8 @@
-"""Every setting of a run, with its range. Unknown keys and wrong types are errors, nothing is
-guessed.
+"""Declares every setting of a run, with its range.
 
-The defaults are the `digits-tiny` preset: a net that learns in seconds on one core. Lengths are in
-epochs, angles in radians, sizes in pixels, probabilities and fractions in [0, 1].
+Unknown keys and wrong types are errors, nothing is guessed. The defaults are the `digits-tiny`
+preset: a net that learns in seconds on one core. Lengths are in epochs, angles in radians, sizes in
+pixels, probabilities and fractions in [0, 1].
 """
 
 from typing import Annotated, Any, Literal
@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 Norm = Literal["bn", "ln", "gn", "gn_ws", "affine", "none"]
-"""`gn_ws`: group norm, and every weight of the part standardized; `affine`: a scale and offset per
+"""How a part is normalized.
+
+`gn_ws`: group norm, and every weight of the part standardized; `affine`: a scale and offset per
 channel that start as batch norm would act on `init.affine_images` images and then train without
 statistics (the "modified init." of arXiv 2010.10241).
 """
@@ -21,11 +23,17 @@ Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 def _for_both(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else (value, value)
+    """Return a pair as it is, and any other value twice."""
+    if isinstance(value, list | tuple):
+        return value
+    return value, value
 
 
 def _shortest(pair: tuple[float, float]) -> float | list[float]:
-    return pair[0] if pair[0] == pair[1] else list(pair)
+    """Return one number for an equal pair."""
+    if pair[0] == pair[1]:
+        return pair[0]
+    return list(pair)
 
 
 PerView = Annotated[
@@ -34,19 +42,20 @@ PerView = Annotated[
     BeforeValidator(_for_both),
     PlainSerializer(_shortest, when_used="json"),
 ]
-"""A probability for view 1 and one for view 2, written `[1.0, 0.1]`; one number means both, and is
-what equal ones become.
+"""A probability for view 1 and one for view 2, written `[1.0, 0.1]`.
+
+One number means both, and is what equal ones become.
 """
 
 
 class Section(BaseModel):
-    """Base of all settings: frozen, strict about types and closed to unknown keys."""
+    """Is the base of all settings: frozen, strict about types and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class DatasetConfig(Section):
-    """Which images; where they lie (`path`) is no part of what a run is.
+    """Selects the images; where they lie (`path`) is no part of what a run is.
 
     `folder` is photos on the disk, `path`/train/<class>/*.jpeg and the same below val or test,
     decoded as they are needed; its order, and so what `limit` keeps, is that of the sha256 of the
@@ -62,8 +71,9 @@ class DatasetConfig(Section):
 
 
 class EncoderConfig(Section):
-    """The ResNet v1 that is kept: BasicBlocks or, in `resnet50`, Bottlenecks, then the global
-    average.
+    """Describes the encoder, the ResNet v1 that is kept.
+
+    It has BasicBlocks or, in `resnet50`, Bottlenecks, and then the global average.
     """
 
     arch: Literal["tiny", "resnet18", "resnet50"] = "tiny"
@@ -73,7 +83,7 @@ class EncoderConfig(Section):
 
 
 class HeadConfig(Section):
-    """A two-layer MLP, linear → norm → ReLU → linear: the projector or the predictor."""
+    """Describes the projector or the predictor, an MLP: linear → norm → ReLU → linear."""
 
     hidden: Count = 256
     out: Count = 64
@@ -83,7 +93,7 @@ class HeadConfig(Section):
 
 
 class InitConfig(Section):
-    """How weights and biases start.
+    """Says how weights and biases start.
 
     `he`: normal, variance 2/fan-in. `torch`: PyTorch's layers' own, uniform in ±1/√fan-in.
     `torchvision`: its ResNets', He normal over fan-out in convolutions and PyTorch's own in linear
@@ -98,7 +108,7 @@ class InitConfig(Section):
 
 
 class TargetConfig(Section):
-    """The target network's moving average: ξ ← τ ξ + (1 − τ) θ after each step.
+    """Describes the target's moving average: ξ ← τ ξ + (1 − τ) θ after each step.
 
     `start`: as a copy of the online network, or as another draw, as in DeepMind's code; it matters
     where τ = 1.
@@ -110,11 +120,10 @@ class TargetConfig(Section):
 
 
 class OptimizerConfig(Section):
-    """SGD or LARS with linear warm-up and a constant or cosine learning rate (the peak is `lr`, not
-    lr/256).
+    """Describes SGD or LARS with linear warm-up and a constant or cosine learning rate.
 
-    λ and μ multiply the learning rate of the predictor's and the projector's parameters, biases
-    included.
+    The peak of the rate is `lr`, not lr/256. λ and μ multiply the learning rate of the predictor's
+    and the projector's parameters, biases included.
     """
 
     name: Literal["sgd", "lars"] = "sgd"
@@ -130,19 +139,18 @@ class OptimizerConfig(Section):
 
 
 class ContrastiveConfig(Section):
-    """Of the contrastive methods: the temperature, and MoCo's queue of keys."""
+    """Holds what contrastive methods need: the temperature, and the size of MoCo's queue."""
 
     queue_size: Count = 1024
     temperature: Positive = 0.2
 
 
 class Augment(Section):
-    """The random view of an image. Every draw is per image; an operation with probability or
-    strength 0 is off.
+    """Describes the random view of an image.
 
-    Order: affine or crop, flip, colour jitter (its four parts in random order), grayscale, blur,
-    solarization, gain and offset, noise, normalization. What is judged with augmentation is judged
-    with view 1's.
+    Every draw is per image; an operation with probability or strength 0 is off. Order: affine or
+    crop, flip, colour jitter (its four parts in random order), grayscale, blur, solarization, gain
+    and offset, noise, normalization. What is judged with augmentation is judged with view 1's.
     """
 
     rotate_rad: NotNegative = 0.4
@@ -168,7 +176,7 @@ class Augment(Section):
 
     @property
     def turns(self) -> bool:
-        """Whether images are turned, scaled or shifted as a whole."""
+        """Tell whether images are turned, scaled or shifted as a whole."""
         return bool(self.rotate_rad or self.shift or self.scale != (1.0, 1.0))
 
     @model_validator(mode="after")
@@ -181,7 +189,7 @@ class Augment(Section):
 
 
 class TrainConfig(Section):
-    """All settings of one run.
+    """Holds all settings of one run.
 
     `method`: `byol`; `moco`, the same networks under the contrastive loss with a queue; `simclr`,
     encoder and projector under the contrastive loss within the batch; `random`, an encoder that is
@@ -212,23 +220,28 @@ class TrainConfig(Section):
         if self.predictor.out != self.projector.out:
             raise ValueError(
                 f"predictor.out: {self.predictor.out} differs from projector.out "
-                f"{self.projector.out}; the prediction is "
-                "compared with a projection, so set both to one value"
+                f"{self.projector.out}; the prediction is compared with a projection, "
+                "so set both to one value"
             )
         if self.schedule_epochs and self.schedule_epochs < self.epochs:
             raise ValueError(
-                f"schedule_epochs: {self.schedule_epochs} is shorter than epochs {self.epochs}; use 0 or more epochs"
+                f"schedule_epochs: {self.schedule_epochs} is shorter than epochs {self.epochs}; "
+                "use 0 or more epochs"
             )
+
+        # Decoding cuts views out of photos, so whole photos never exist as tensors to turn.
         if self.dataset.name == "folder" and self.augment.turns:
             raise ValueError(
                 "augment.rotate_rad: photos of a folder are cropped and flipped while they are "
-                "decoded, not turned, scaled or "
-                "shifted; set augment.rotate_rad and augment.shift to 0 and augment.scale to [1, 1]"
+                "decoded, not turned, scaled or shifted; "
+                "set augment.rotate_rad and augment.shift to 0 and augment.scale to [1, 1]"
             )
+
         for part in ("projector", "predictor"):
             head: HeadConfig = getattr(self, part)
             if head.norm in ("gn", "gn_ws") and head.hidden % head.gn_groups:
                 raise ValueError(
-                    f"{part}.gn_groups: {head.gn_groups} does not divide {part}.hidden {head.hidden}"
+                    f"{part}.gn_groups: {head.gn_groups} does not divide "
+                    f"{part}.hidden {head.hidden}"
                 )
         return self

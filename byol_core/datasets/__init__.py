@@ -1,5 +1,6 @@
-"""The images on the disk: where they lie, what their content is, how they get there. Loads no
-torch.
+"""Finds the images on the disk, identifies their content, and brings them there.
+
+This package loads no torch.
 
 * ``locate`` finds the files of a data set and names their content.
 * ``fingerprint`` hashes content, and remembers it.

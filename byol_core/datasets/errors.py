@@ -1,10 +1,8 @@
-"""What can be wrong with the images of a data set."""
+"""Defines what can be wrong with the images of a data set."""
 
 
 class DataError(ValueError):
-    """The files of a data set are there but hold something else than images and labels, or cannot
-    be fetched.
-    """
+    """The files of a data set hold something else than images and labels, or cannot be fetched."""
 
 
 class DataMissingError(Exception):

@@ -1,4 +1,4 @@
-"""`sweep data fetch`: downloads a data set to where runs look for it."""
+"""Downloads a data set to where runs look for it (`sweep data fetch`)."""
 
 from pathlib import Path
 
@@ -28,6 +28,7 @@ def fetch(name: str) -> Path:
         raise UnknownDatasetError(
             f"data set {name!r} cannot be fetched; {nearest(name, FETCHABLE)}"
         )
+
     from torchvision.datasets import STL10
 
     folder = data_root()
@@ -37,7 +38,6 @@ def fetch(name: str) -> Path:
         data_identity(DatasetConfig(name="stl10"))
     except (OSError, RuntimeError, DataMissingError) as error:
         reason = getattr(error, "reason", None) or error
-        raise DataError(
-            f"fetching {name} from {STL10.url} to {folder} failed: {reason}; try again, or copy it there"
-        ) from None
+        problem = f"fetching {name} from {STL10.url} to {folder} failed: {reason}"
+        raise DataError(f"{problem}; try again, or copy it there") from None
     return folder

@@ -1,8 +1,8 @@
-"""Fingerprints of content: sha256 of files, remembered by size and time of change, so that
-unchanged files are not read again.
+"""Fingerprints content: sha256 of files, so remembered that unchanged ones are not read again.
 
-The memory lies in ``$XDG_CACHE_HOME/byol-sweeps/fingerprints`` (~/.cache): a note for each single
-file, one index for a whole folder of photos. It may be deleted at any time.
+A file is known again by its size and time of change. The memory lies in
+``$XDG_CACHE_HOME/byol-sweeps/fingerprints`` (~/.cache): a note for each single file, one index for
+a whole folder of photos. It may be deleted at any time.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from byol_core.datasets.photo_folder import PhotoFolder, PhotoSplit
 from byol_core.files import make_folder, read_json, write_atomic
 
 _BLOCK_BYTES = 1 << 20
-_READERS, _FILES_A_TASK = 16, 256  # many readers: on a network disk the time goes into waiting
+_READERS = 16  # many, since on a network disk the time goes into waiting
+_FILES_A_TASK = 256
 
 
 def of_files(files: Sequence[Path]) -> str:
@@ -35,30 +37,35 @@ def of_files(files: Sequence[Path]) -> str:
 def of_photos(listing: PhotoFolder) -> str:
     """Return the sha256 over a folder's photos: for each split, names within it and content.
 
-    Photos that are new or changed are read, in parallel; an interrupted call remembers those that
-    it has read.
+    Photos that are new or changed are read, in parallel. An interrupted call remembers what it has
+    read.
 
     Raises:
         OSError: a photo cannot be read.
     """
-    index = _cache_folder() / (
-        hashlib.sha256(os.fsencode(listing.root)).hexdigest()[:32] + ".photos"
-    )
-    stored = _read_index(index)
+    name = hashlib.sha256(os.fsencode(listing.root)).hexdigest()[:32]
+    index = _cache_folder() / f"{name}.photos"
     splits = (listing.train, listing.test)
     keys = [_keys(listing.root, split) for split in splits]
+
+    # What is remembered of the photos that are there now.
+    stored = _read_index(index)
     wanted = list(chain.from_iterable(keys))
     known = {key: stored[key] for key in wanted if key in stored}
     new = [key for key in wanted if key not in known]
+
+    # The others are read; what has been read is remembered even if a photo cannot be.
     try:
         known.update(zip(new, _hashes([listing.root / _path(key) for key in new]), strict=True))
     finally:
         if known != stored:
             _remember(index, b"".join(b"%s %s\0" % (digest, key) for key, digest in known.items()))
+
+    # Names and contents, split by split.
     whole = hashlib.sha256()
-    for split, its_keys in zip(splits, keys, strict=True):
+    for split, keys_of_split in zip(splits, keys, strict=True):
         whole.update(b"%d photos\0" % len(split.photos))
-        for photo, key in zip(split.photos, its_keys, strict=True):
+        for photo, key in zip(split.photos, keys_of_split, strict=True):
             whole.update(b"%s\0%s" % (os.fsencode(photo.name), known[key]))
     return whole.hexdigest()
 
@@ -73,6 +80,7 @@ def _keys(root: Path, split: PhotoSplit) -> list[bytes]:
 
 
 def _path(key: bytes) -> str:
+    """Return the path in a key."""
     return os.fsdecode(key.split(b" ", 2)[2])
 
 
@@ -88,19 +96,24 @@ def _read_index(file: Path) -> dict[bytes, bytes]:
 
 def _hashes(files: Sequence[Path]) -> Iterator[bytes]:
     """Yield the hex digest of each file, in order."""
-    tasks = [files[start : start + _FILES_A_TASK] for start in range(0, len(files), _FILES_A_TASK)]
+
+    def hash_all(part: Sequence[Path]) -> list[bytes]:
+        return [_sha256(file).encode() for file in part]
+
+    parts = [files[start : start + _FILES_A_TASK] for start in range(0, len(files), _FILES_A_TASK)]
     pool = ThreadPoolExecutor(_READERS)
     try:
-        for digests in pool.map(lambda some: [_sha256(file).encode() for file in some], tasks):
+        for digests in pool.map(hash_all, parts):
             yield from digests
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _file_hash(file: Path) -> str:
+    """Return the sha256 of a file, from its note where there is one."""
     stat = file.stat()
-    key = [str(file), stat.st_size, stat.st_mtime_ns]
-    note = _cache_folder() / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32] + ".json")
+    key = json.dumps([str(file), stat.st_size, stat.st_mtime_ns])
+    note = _cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     cached = read_json(note)
     if cached is None:
         cached = {"sha256": _sha256(file)}
@@ -109,11 +122,10 @@ def _file_hash(file: Path) -> str:
 
 
 def _remember(file: Path, content: bytes) -> None:
-    try:
+    # A memory that cannot be written costs time, nothing else.
+    with suppress(OSError):
         make_folder(file.parent)
         write_atomic(file, content)
-    except OSError:
-        pass  # a memory that cannot be written costs time, nothing else
 
 
 def _sha256(file: Path) -> str:

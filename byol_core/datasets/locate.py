@@ -1,6 +1,4 @@
-"""Where the images lie and what they are: finds a data set and identifies its content. Loads no
-torch.
-"""
+"""Finds the files of a data set and identifies their content, without loading torch."""
 
 import importlib.util
 import os
@@ -13,7 +11,10 @@ from byol_core.datasets.errors import DataMissingError
 from byol_core.datasets.photo_folder import SUFFIXES, PhotoFolder, list_photos
 
 STL10_FILES = ("train_X.bin", "train_y.bin", "unlabeled_X.bin", "test_X.bin", "test_y.bin")
-_PHOTOS = f"DIR/train/<class>/* and DIR/val/<class>/* or DIR/test/<class>/*, files ending in {', '.join(SUFFIXES)}"
+_PHOTOS = (
+    "DIR/train/<class>/* and DIR/val/<class>/* or DIR/test/<class>/*, "
+    f"files ending in {', '.join(SUFFIXES)}"
+)
 
 
 def locate(dataset: DatasetConfig) -> list[Path]:
@@ -41,8 +42,8 @@ def locate_photos(dataset: DatasetConfig) -> PhotoFolder:
     listing = list_photos(root)
     for name, split in (("train", listing.train), ("val or test", listing.test)):
         if not split.photos:
-            where = f"data set 'folder' is not there: {str(root)!r} has no photos in {name}"
-            raise DataMissingError(f"{where}; as dataset.path DIR it must hold {_PHOTOS}")
+            problem = f"data set 'folder' is not there: {str(root)!r} has no photos in {name}"
+            raise DataMissingError(f"{problem}; as dataset.path DIR it must hold {_PHOTOS}")
     return listing
 
 
@@ -54,10 +55,8 @@ def data_identity(dataset: DatasetConfig) -> DataIdentity:
         OSError: a file cannot be read.
     """
     if dataset.name == "folder":
-        return DataIdentity(
-            fingerprint.of_photos(locate_photos(dataset)),
-            "train/test folders, in the order of the names' sha256",
-        )
+        photos = fingerprint.of_photos(locate_photos(dataset))
+        return DataIdentity(photos, "train/test folders, in the order of the names' sha256")
     splits = {
         "digits": "1400/397 by sha256 of the index",
         "arrays": "as stored",
@@ -75,7 +74,8 @@ def _digits(dataset: DatasetConfig) -> list[Path]:
     package = importlib.util.find_spec("sklearn")
     if package is None or package.origin is None:
         raise DataMissingError(
-            "data set 'digits' is part of scikit-learn, which is not installed: pip install scikit-learn"
+            "data set 'digits' is part of scikit-learn, which is not installed: "
+            "pip install scikit-learn"
         )
     return [Path(package.origin).parent / "datasets/data/digits.csv.gz"]
 
@@ -83,7 +83,8 @@ def _digits(dataset: DatasetConfig) -> list[Path]:
 def _arrays(dataset: DatasetConfig) -> list[Path]:
     if dataset.path is None:
         raise DataMissingError(
-            "data set 'arrays' needs dataset.path: an .npz file with x_train, y_train, x_test, y_test"
+            "data set 'arrays' needs dataset.path: "
+            "an .npz file with x_train, y_train, x_test, y_test"
         )
     return [Path(dataset.path).absolute()]
 
@@ -94,9 +95,8 @@ def _stl10(dataset: DatasetConfig) -> list[Path]:
 
 
 def _missing(dataset: DatasetConfig, file: Path) -> str:
-    where = f"data set {dataset.name!r} is not there: {str(file)!r} is missing"
-    return (
-        f"{where}; fetch it with: sweep data fetch stl10"
-        if dataset.name == "stl10"
-        else f"{where}; check dataset.path"
-    )
+    """Return which file is missing, and a way out."""
+    problem = f"data set {dataset.name!r} is not there: {str(file)!r} is missing"
+    if dataset.name == "stl10":
+        return f"{problem}; fetch it with: sweep data fetch stl10"
+    return f"{problem}; check dataset.path"

@@ -1,5 +1,6 @@
-"""A copy of the images on this node's own disk, where $SWEEP_DATA_COPY names a folder for it: read
-once over the network.
+"""Copies images to this node's own disk, so that they are read over the network once.
+
+$SWEEP_DATA_COPY names the folder for it; where it is not set, nothing is copied.
 """
 
 import fcntl
@@ -20,47 +21,53 @@ _READERS = 16
 
 
 def copy_to_node(files: Sequence[Path]) -> list[Path]:
-    """Return the same files as they lie on the node's disk, copied there if they are not yet;
-    without $SWEEP_DATA_COPY, as is.
+    """Return the same files as they lie on the node's disk, copied there if they are not yet.
 
-    Jobs that start together on a node wait for one copy. A file that has changed since, by size or
-    time, is copied anew.
+    Without $SWEEP_DATA_COPY they are returned as they are. Jobs that start together on a node wait
+    for one copy. A file that has changed since, by size or time, is copied anew.
 
     Raises:
         OSError: the folder cannot be written, or is full.
     """
     target = _target()
-    return list(files) if target is None else [_copy_file_to_node(file, target) for file in files]
+    if target is None:
+        return list(files)
+    return [_copy_file_to_node(file, target) for file in files]
 
 
 def copy_photos_to_node(listing: PhotoFolder) -> PhotoFolder:
-    """Return the same photos as they lie on the node's disk; each listing has a copy of its own,
-    which is looked through once.
+    """Return the same photos as they lie on the node's disk, copied there if they are not yet.
+
+    Each listing has a copy of its own, which is looked through once.
 
     Raises:
-        OSError: as `nearby`; the next job goes on with what is there.
+        OSError: as `copy_to_node`; the next job goes on with what is there.
     """
     target = _target()
     if target is None:
         return listing
     folder = target / _digest_of(listing)
-    splits = [
-        replace(split, folder=folder / split.folder.name) for split in (listing.train, listing.test)
-    ]
+    train = replace(listing.train, folder=folder / listing.train.folder.name)
+    test = replace(listing.test, folder=folder / listing.test.folder.name)
+
     with _one_at_a_time(folder, "photos"):
         if not (folder / "complete").exists():
-            for split, copied in zip((listing.train, listing.test), splits, strict=True):
-                _copy_split(split, copied.folder)
+            _copy_split(listing.train, train.folder)
+            _copy_split(listing.test, test.folder)
             (folder / "complete").touch()
-    return PhotoFolder(folder, *splits)
+    return PhotoFolder(folder, train, test)
 
 
 def _target() -> Path | None:
-    target = os.environ.get("SWEEP_DATA_COPY")
-    return Path(target) / "byol-sweeps" if target else None
+    """Return the folder for copies on this node, or None where none are wanted."""
+    folder = os.environ.get("SWEEP_DATA_COPY")
+    if not folder:
+        return None
+    return Path(folder) / "byol-sweeps"
 
 
 def _digest_of(listing: PhotoFolder) -> str:
+    """Return what names the copy of a listing; any photo that changes gives another."""
     digest = hashlib.sha256(os.fsencode(listing.root))
     for split in (listing.train, listing.test):
         for photo in split.photos:
@@ -75,9 +82,10 @@ def _copy_split(split: PhotoSplit, folder: Path) -> None:
     def copy(photo: Photo) -> None:
         _copy(split.folder / photo.name, folder / photo.name)
 
+    # Reading the results raises the error of a copy that failed.
     with ThreadPoolExecutor(_READERS, thread_name_prefix="copy") as pool:
         for _ in pool.map(copy, split.photos):
-            pass  # an error of a copy is raised here
+            pass
 
 
 def _copy_file_to_node(file: Path, target: Path) -> Path:
@@ -87,6 +95,7 @@ def _copy_file_to_node(file: Path, target: Path) -> Path:
 
 
 def _copy(file: Path, copy: Path) -> Path:
+    """Copy a file unless it is there already, whole or not at all."""
     if not _is_same(file, copy):
         aside = copy.with_name(f".{copy.name}.tmp")
         shutil.copy2(file, aside)
@@ -96,6 +105,7 @@ def _copy(file: Path, copy: Path) -> Path:
 
 @contextmanager
 def _one_at_a_time(folder: Path, name: str) -> Iterator[None]:
+    """Hold a lock in a folder, which is made where it is missing."""
     make_folder(folder)
     with (folder / f".{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -103,8 +113,9 @@ def _one_at_a_time(folder: Path, name: str) -> Iterator[None]:
 
 
 def _is_same(file: Path, copy: Path) -> bool:
-    there, here = file.stat(), copy.stat() if copy.exists() else None
-    return here is not None and (here.st_size, here.st_mtime_ns) == (
-        there.st_size,
-        there.st_mtime_ns,
-    )
+    """Tell whether a copy is there with the file's size and time."""
+    if not copy.exists():
+        return False
+    original = file.stat()
+    copied = copy.stat()
+    return (copied.st_size, copied.st_mtime_ns) == (original.st_size, original.st_mtime_ns)

@@ -1,7 +1,7 @@
-"""What lies in a folder of photos, ROOT/train/<class>/*.jpeg and ROOT/val or ROOT/test: names,
-sizes, times. Opens no file.
+"""Lists what lies in a folder of photos, ROOT/train/<class>/*.jpeg and ROOT/val or ROOT/test.
 
-From ImageNet's 1.3 million names it takes seconds, so it is read anew each time and never stored.
+A listing holds names, sizes and times; no file is opened. From ImageNet's 1.3 million names it
+takes seconds, so it is read anew each time and never stored.
 """
 
 import os
@@ -15,7 +15,7 @@ _TEST_FOLDERS = ("val", "test")
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A file.
+    """Describes the file of a photo.
 
     Attributes:
         name: below its split's folder, with "/": `<class>/<file>`.
@@ -30,7 +30,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class PhotoSplit:
-    """The photos of one split, sorted by name."""
+    """Holds the photos of one split, sorted by name."""
 
     folder: Path
     photos: tuple[Photo, ...]
@@ -38,7 +38,7 @@ class PhotoSplit:
 
 @dataclass(frozen=True)
 class PhotoFolder:
-    """A data set of photos."""
+    """Holds both splits of a data set of photos."""
 
     root: Path
     train: PhotoSplit
@@ -46,25 +46,30 @@ class PhotoFolder:
 
 
 def list_photos(root: Path) -> PhotoFolder:
-    """List the photos below `root`; a split without any comes back empty, and `val` goes before
-    `test`.
+    """List the photos below `root`; a split without any comes back empty.
+
+    Of the folders for test photos, the first that has any counts.
     """
     tests = [_split(root / name) for name in _TEST_FOLDERS]
-    return PhotoFolder(
-        root, _split(root / "train"), next((split for split in tests if split.photos), tests[0])
-    )
+    test = next((split for split in tests if split.photos), tests[0])
+    return PhotoFolder(root, _split(root / "train"), test)
 
 
 def _split(folder: Path) -> PhotoSplit:
-    classes = (
-        [entry.path for entry in os.scandir(folder) if entry.is_dir()] if folder.is_dir() else []
-    )
+    """List the photos of a split; a folder that is missing has none."""
+    if not folder.is_dir():
+        return PhotoSplit(folder, ())
     prefix = len(str(folder)) + 1
-    found = (photo for one in classes for photo in _photos_below(one, prefix))
-    return PhotoSplit(folder, tuple(sorted(found, key=lambda photo: photo.name)))
+    photos: list[Photo] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                photos.extend(_photos_below(entry.path, prefix))
+    return PhotoSplit(folder, tuple(sorted(photos, key=lambda photo: photo.name)))
 
 
 def _photos_below(folder: str, prefix: int) -> Iterator[Photo]:
+    """Yield the photos below a folder; their names begin behind `prefix` characters of the path."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():

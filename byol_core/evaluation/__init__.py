@@ -1,4 +1,4 @@
-"""How good a frozen encoder is: a protocol per file.
+"""Judges how good a frozen encoder is: each protocol has a file.
 
 * ``protocols`` runs one by its name.
 * ``probe`` fits a logistic regression to features of augmented images.

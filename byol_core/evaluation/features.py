@@ -1,4 +1,4 @@
-"""Features of a frozen encoder, of augmented or of clean images."""
+"""Computes the features that a frozen encoder gives augmented or clean images."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,11 @@ from byol_core.images.source import Batch, Request, Source
 BATCH = 256
 
 
-def clean_features(encoder: nn.Module, source: Source, how: Augment) -> Tensor:
+def clean_features(encoder: nn.Module, source: Source, augment: Augment) -> Tensor:
     """Return the features, (N, F) float32 on the CPU, of all images as they are."""
     device = device_of(encoder)
-    requests = [Request(part, how) for part in torch.split(torch.arange(len(source)), BATCH)]
-    return features(encoder, source, requests, lambda batch, _: batch.clean(how, device))
+    requests = [Request(rows, augment) for rows in torch.split(torch.arange(len(source)), BATCH)]
+    return features(encoder, source, requests, lambda batch, _: batch.clean(augment, device))
 
 
 @torch.no_grad()
@@ -26,9 +26,10 @@ def features(
     pixels: Callable[[Batch, int], Tensor],
 ) -> Tensor:
     """Return (N, F) float32 on the CPU; `pixels` gets each batch and its number."""
-    return torch.cat(
-        [encoder(pixels(batch, i)).float().cpu() for i, batch in enumerate(source.read(requests))]
-    )
+    parts = []
+    for number, batch in enumerate(source.read(requests)):
+        parts.append(encoder(pixels(batch, number)).float().cpu())
+    return torch.cat(parts)
 
 
 def device_of(encoder: nn.Module) -> torch.device:

@@ -1,9 +1,9 @@
-"""The protocol `probe`: multinomial logistic regression on standardized features of augmented
-images.
+"""Judges by the protocol `probe`: a logistic regression on features of augmented images.
 
-Each training image is drawn twice, at most 50,000 of them, and each test image five times, by a
-fixed seed. On clean small images a random encoder already scores close to a trained one; under
-augmentation the rows of an ablation come apart.
+The regression is multinomial, on standardized features. Each training image is drawn twice, at most
+50,000 of them, and each test image five times, by a fixed seed. On clean small images a random
+encoder already scores close to a trained one; under augmentation the rows of an ablation come
+apart.
 """
 
 from typing import Any
@@ -15,27 +15,34 @@ from torch import Tensor, nn
 from byol_core.config import Augment
 from byol_core.evaluation.features import BATCH, device_of, features
 from byol_core.images.memory import Dataset
-from byol_core.images.source import Request, Source
+from byol_core.images.source import Batch, Request, Source
 from byol_core.streams import stream
 
-_PROBE_SEED, _TRAIN_DRAWS, _TEST_DRAWS = 0, 2, 5
+_PROBE_SEED = 0
+_TRAIN_DRAWS = 2
+_TEST_DRAWS = 5
 
-_PROBE_IMAGES = 50_000  # what fits into memory and an hour; a larger set gives a mixed choice that is always the same
+# What fits into memory and an hour; of a larger set a mixed choice that is always the same.
+_PROBE_IMAGES = 50_000
 
 _PROBE_L2 = 1.0  # scikit-learn's C
 
 
-def probe(encoder: nn.Module, images: Dataset, how: Augment) -> float:
+def probe(encoder: nn.Module, dataset: Dataset, augment: Augment) -> float:
     """Return the accuracy of a logistic regression on augmented, standardized features."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    train_rows, test_rows = _probe_rows(len(images.train)), torch.arange(len(images.test))
-    x_train, y_train = _augmentedfeatures(
-        encoder, images.train, train_rows, how, "train", _TRAIN_DRAWS
+    train_rows = _probe_rows(len(dataset.train))
+    x_train, y_train = _augmented_features(
+        encoder, dataset.train, train_rows, augment, "train", _TRAIN_DRAWS
     )
-    x_test, y_test = _augmentedfeatures(encoder, images.test, test_rows, how, "test", _TEST_DRAWS)
+    test_rows = torch.arange(len(dataset.test))
+    x_test, y_test = _augmented_features(
+        encoder, dataset.test, test_rows, augment, "test", _TEST_DRAWS
+    )
+
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=_PROBE_L2, max_iter=1000))
     return float(classifier.fit(x_train, y_train).score(x_test, y_test))
 
@@ -47,25 +54,29 @@ def _probe_rows(n: int) -> Tensor:
     return torch.from_numpy(stream(_PROBE_SEED, "probe", "rows").permutation(n)[:_PROBE_IMAGES])
 
 
-def _augmentedfeatures(
-    encoder: nn.Module, source: Source, rows: Tensor, how: Augment, name: str, draws: int
+def _augmented_features(
+    encoder: nn.Module, source: Source, rows: Tensor, augment: Augment, split: str, draws: int
 ) -> tuple[Any, Any]:
-    features = [_augmented_draw(encoder, source, rows, how, (name, draw)) for draw in range(draws)]
-    return torch.cat(features).numpy(), np.tile(source.labels[rows].numpy(), draws)
-
-
-def _augmented_draw(
-    encoder: nn.Module, source: Source, rows: Tensor, how: Augment, name: tuple[str, int]
-) -> Tensor:
-    device = device_of(encoder)
-    parts = torch.split(rows, BATCH)
-    requests = [
-        Request(part, how, (stream(_PROBE_SEED, "probe crop", *name, i),))
-        for i, part in enumerate(parts)
+    """Return the features of several draws of each image, and the labels."""
+    parts = [
+        _features_of_draw(encoder, source, rows, augment, split, draw) for draw in range(draws)
     ]
-    return features(
-        encoder,
-        source,
-        requests,
-        lambda batch, i: batch.view(1, how, stream(_PROBE_SEED, "probe", *name, i), device),
-    )
+    labels = source.labels[rows].numpy()
+    return torch.cat(parts).numpy(), np.tile(labels, draws)
+
+
+def _features_of_draw(
+    encoder: nn.Module, source: Source, rows: Tensor, augment: Augment, split: str, draw: int
+) -> Tensor:
+    """Return the features of one draw of each image."""
+    device = device_of(encoder)
+    requests = []
+    for number, part in enumerate(torch.split(rows, BATCH)):
+        crops = stream(_PROBE_SEED, "probe crop", split, draw, number)
+        requests.append(Request(part, augment, (crops,)))
+
+    def pixels(batch: Batch, number: int) -> Tensor:
+        rng = stream(_PROBE_SEED, "probe", split, draw, number)
+        return batch.view(1, augment, rng, device)
+
+    return features(encoder, source, requests, pixels)

@@ -1,5 +1,6 @@
-"""Judges frozen encoders by a protocol that is named; a protocol goes from encoder and images to an
-accuracy in [0, 1].
+"""Judges frozen encoders by a protocol that is named.
+
+A protocol goes from an encoder and images to an accuracy in [0, 1].
 """
 
 from collections.abc import Callable
@@ -14,21 +15,22 @@ from byol_core.images.memory import Dataset
 
 
 def evaluate(
-    protocol: str, encoders: dict[str, nn.Module], images: Dataset, how: Augment
+    protocol: str, encoders: dict[str, nn.Module], dataset: Dataset, augment: Augment
 ) -> dict[str, Any]:
     """Judge encoders by one protocol; they are left in eval mode, their statistics untouched.
 
     Args:
         protocol: a key of `PROTOCOLS`.
         encoders: "online" and "target".
-        images: labelled `train` and `test`.
-        how: the run's augmentation, for protocols that augment.
+        dataset: with labelled `train` and `test`.
+        augment: the run's augmentation, for protocols that augment.
 
     Returns:
-        protocol, version and for each encoder its accuracy on the test images.
+        The protocol, its version, and the accuracy of each encoder on the test images.
     """
     judge: Callable[[nn.Module, Dataset, Augment], float] = {"probe": probe, "knn": knn}[protocol]
     accuracies = {
-        name: {"accuracy": judge(encoder.eval(), images, how)} for name, encoder in encoders.items()
+        name: {"accuracy": judge(encoder.eval(), dataset, augment)}
+        for name, encoder in encoders.items()
     }
     return {"protocol": protocol, "version": PROTOCOLS[protocol], **accuracies}

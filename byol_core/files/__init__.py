@@ -1,4 +1,4 @@
-"""Durable files: the one place where this system syncs, renames and appends.
+"""Makes files durable: this is the one place that syncs, renames and appends.
 
 * ``durable`` writes whole files and claims folders.
 * ``many`` writes many files at once.

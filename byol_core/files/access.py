@@ -1,10 +1,9 @@
-"""Who may read what we write: its owner, or a group as well. A folder's mode says it for all that
-is made inside.
+"""Says who may read what we write: its owner, or a group as well.
 
-New files are 0600 and new folders 0700, whatever the umask. Inside a folder of mode 2750 they are
-0640 and 2750 and belong to that folder's group. So a root that is opened once (`share`) stays open
-to its group for all that any job makes later, and the mode bits on the disk are the only record of
-it.
+A folder's mode says it for all that is made inside. New files are 0600 and new folders 0700,
+whatever the umask. Inside a folder of mode 2750 they are 0640 and 2750 and belong to that folder's
+group. So a root that is opened once (`share`) stays open to its group for all that any job makes
+later, and the mode bits on the disk are the only record of it.
 """
 
 import grp
@@ -20,16 +19,16 @@ _KEEP_GROUP = -1
 
 
 class GroupError(ValueError):
-    """A group that does not exist here, or that the user is not in."""
+    """Says that a group does not exist here, or that the user is not in it."""
 
-    def __init__(self, name: str, why: str) -> None:
-        mine = ", ".join(sorted(_group_name(number) for number in _own_groups()))
-        super().__init__(f"--group {name!r}: {why}; name one of yours: {mine}")
+    def __init__(self, name: str, reason: str) -> None:
+        own = ", ".join(sorted(_group_name(number) for number in _own_groups()))
+        super().__init__(f"--group {name!r}: {reason}; name one of yours: {own}")
 
 
 @dataclass(frozen=True)
 class Access:
-    """Modes for new files and folders, the group they belong to, and the umask that gives the same."""
+    """Holds modes for new files and folders, their group, and the umask that gives the same."""
 
     file: int = 0o600
     folder: int = 0o700
@@ -42,7 +41,7 @@ def access_of(folder: Path) -> Access:
     status = folder.stat()
     if status.st_mode & (_SHARED_FOLDER | stat.S_IRWXO) != _SHARED_FOLDER:
         return Access()
-    return Access(0o640, 0o2750, status.st_gid, 0o027)
+    return Access(file=0o640, folder=0o2750, group=status.st_gid, umask=0o027)
 
 
 def create_file(path: Path, flags: int) -> int:
@@ -76,8 +75,9 @@ def create_folders(path: Path) -> list[Path]:
 
 
 def open_like(path: Path, folder: Path) -> None:
-    """Open a file of ours that lies elsewhere to the group that `folder` is open to; another
-    owner's file is left alone.
+    """Open a file of ours that lies elsewhere to the group that `folder` is open to.
+
+    Another owner's file is left alone.
     """
     with suppress(FileNotFoundError, PermissionError):
         access = access_of(folder)
@@ -106,17 +106,18 @@ def share(root: Path, group: int) -> None:
     A folder is opened before it is listed, so what others make in it meanwhile is open too. Links
     are left alone.
     """
-    _share_one(root, group)
+    _share_path(root, group)
     for folder, folders, files in os.walk(root):
         for name in [*folders, *files]:
             with suppress(FileNotFoundError):  # a file that its writer has just renamed
-                _share_one(Path(folder, name), group)
+                _share_path(Path(folder, name), group)
 
 
 @contextmanager
 def umask_of(folder: Path) -> Iterator[None]:
-    """Hold the umask that gives files of other programs the access of `folder`; jobs submitted
-    meanwhile inherit it.
+    """Hold the umask that gives files of other programs the access of `folder`.
+
+    Jobs submitted meanwhile inherit it.
     """
     before = os.umask(access_of(folder).umask)
     try:
@@ -125,20 +126,22 @@ def umask_of(folder: Path) -> Iterator[None]:
         os.umask(before)
 
 
-def _share_one(path: Path, group: int) -> None:
+def _share_path(path: Path, group: int) -> None:
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
         return
+
+    # The group may read and enter what the owner may, and what is made in a folder gets its group.
     readable = (mode & (stat.S_IRUSR | stat.S_IXUSR)) >> 3
-    _settle(
-        path, group, mode & stat.S_IRWXU | readable | (stat.S_ISGID if stat.S_ISDIR(mode) else 0)
-    )
+    shared = mode & stat.S_IRWXU | readable
+    if stat.S_ISDIR(mode):
+        shared |= stat.S_ISGID
+    _settle(path, group, shared)
 
 
 def _settle(path: Path, group: int, mode: int) -> None:
-    """Set group and mode where they differ; the group first, since a change of it clears the bit
-    that hands it down.
-    """
+    """Set group and mode where they differ."""
+    # The group first, since a change of it clears the bit that hands it down.
     if group not in (_KEEP_GROUP, path.stat().st_gid):
         os.chown(path, -1, group)
     if stat.S_IMODE(path.stat().st_mode) != mode:

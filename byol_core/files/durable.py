@@ -1,4 +1,4 @@
-"""Whole files and folders, written so that a crash leaves the old state or the new one, never half.
+"""Writes whole files and folders so that a crash leaves the old state or the new one, never half.
 
 The order is the one that survives power loss on ext4 and XFS: write aside, fsync the file, rename,
 fsync the folder (Pillai et al., OSDI 2014, "All File Systems Are Not Created Equal").
@@ -16,7 +16,7 @@ from byol_core.files.access import create_file, create_folders
 
 
 class DamagedFileError(ValueError):
-    """A file that is there but does not hold what its writer put into it."""
+    """Says that a file is there but does not hold what its writer put into it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -25,16 +25,16 @@ class DamagedFileError(ValueError):
 
 
 def make_folder(path: Path) -> None:
-    """Create `path` and its missing parents, each as open as the one above it
-    (`byol_core.files.access`).
+    """Create `path` and its missing parents, each as open as the one above it.
+
+    ``access`` says what that means.
     """
     for made in create_folders(path):
         sync_folder(made.parent)
 
 
 def claim_folder(path: Path, name: str, claim: Any) -> bool:
-    """Create `path` with the JSON file `name` in it if it is not there yet; True for exactly one of
-    many callers.
+    """Create `path` with the JSON file `name` in it; True for exactly one of many callers.
 
     The folder appears with its claim in one rename, which fails on a folder that holds something.
     """
@@ -74,8 +74,9 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace `path` by `value` as strict, readable JSON; raises what `to_json` and `write_atomic`
-    raise.
+    """Replace `path` by `value` as strict, readable JSON.
+
+    It raises what `to_json` and `write_atomic` raise.
     """
     write_atomic(path, to_json(value))
 

@@ -1,7 +1,7 @@
-"""Many small files at once, as durable as one by one: the file system is synced twice instead of
-once a file.
+"""Writes many small files at once, as durable as one by one.
 
-A thousand files cost two waits for the disk this way, and about four thousand with `write_atomic`.
+The file system is synced twice instead of once a file. A thousand files cost two waits for the disk
+this way, and about four thousand with `write_atomic`.
 """
 
 import ctypes
@@ -27,10 +27,12 @@ def write_many(files: Mapping[Path, bytes]) -> None:
     folders = {path.parent for path in files}
     for folder in folders:
         create_folders(folder)
+
+    # Contents reach the disk before names: a name must not come to stand for an empty file.
     try:
         for path, content in files.items():
             _write_new(aside[path], content)
-        sync_file_system(folders)  # contents first: a name must not come to stand for an empty file
+        sync_file_system(folders)
         for path in files:
             aside[path].replace(path)
     except BaseException:
@@ -46,8 +48,9 @@ def _write_new(path: Path, content: bytes) -> None:
 
 
 def sync_file_system(folders: Iterable[Path]) -> None:
-    """Bring all that was written below these folders to the disk; where syncfs is missing, what
-    lies directly in them.
+    """Bring all that was written below these folders to the disk.
+
+    Where syncfs is missing, it is what lies directly in them.
 
     Raises:
         OSError: the disk fails.
@@ -55,16 +58,26 @@ def sync_file_system(folders: Iterable[Path]) -> None:
     folders = list(folders)
     syncfs: Callable[[int], int] | None = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if syncfs is None:
-        for path in [
-            *(file for folder in folders for file in folder.iterdir() if file.is_file()),
-            *folders,
-        ]:
-            sync_folder(path)
+        _sync_each(folders)
         return
-    for folder in {folder.stat().st_dev: folder for folder in folders}.values():
+
+    # One call for each file system, through any folder on it.
+    folder_of_device = {folder.stat().st_dev: folder for folder in folders}
+    for folder in folder_of_device.values():
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             if syncfs(descriptor) != 0:
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number), str(folder))
         finally:
             os.close(descriptor)
+
+
+def _sync_each(folders: Iterable[Path]) -> None:
+    """Sync the files in these folders one by one, then the folders."""
+    for folder in folders:
+        for path in folder.iterdir():
+            if path.is_file():
+                sync_folder(path)
+    for folder in folders:
+        sync_folder(folder)

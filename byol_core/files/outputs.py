@@ -1,5 +1,6 @@
-"""Files that a user asked for by their names, with `--out`: whole or not there, and as open as the
-user's umask says.
+"""Writes files that a user asked for by name, with `--out`.
+
+Such a file is whole or not there, and as open as the user's umask says.
 """
 
 import os
@@ -14,8 +15,9 @@ from byol_core.files.durable import sync_folder
 
 @contextmanager
 def output(path: Path) -> Iterator[BinaryIO]:
-    """Write a new `path` piece by piece; readers see the old file until the block ends well, and
-    then the new one.
+    """Write a new `path` piece by piece.
+
+    Readers see the old file until the block ends well, and then the new one.
 
     Args:
         path: in a folder that exists.

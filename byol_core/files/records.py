@@ -1,4 +1,4 @@
-"""Append-only logs of JSON records: one line each, with a sequence number and a checksum.
+"""Keeps append-only logs of JSON records, each a line with a sequence number and a checksum.
 
 A line is ``{"seq":7,...,"crc":"1c291ca3"}``; the checksum is CRC-32 of everything before it. One
 process writes a log; any number may read it, from a cursor, while it grows. A last line without a
@@ -35,21 +35,21 @@ _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 @dataclass(frozen=True)
 class Damage:
-    """A line that could not be read: where it starts and what is wrong with it."""
+    """Tells of a line that could not be read: where it starts and what is wrong with it."""
 
     offset: int
     reason: str
 
 
 class Cursor(NamedTuple):
-    """A place in a log: the number of the segment, and the byte in it."""
+    """Marks a place in a log: the number of the segment, and the byte in it."""
 
     segment: int = 0
     offset: int = 0
 
 
 class RecordLog:
-    """The writer of one log.
+    """Writes one log.
 
     Args:
         path: file to create or to go on with; sequence numbers go on behind the last whole line.
@@ -64,7 +64,9 @@ class RecordLog:
         self._seq = 1 + max((record["seq"] for record in RecordReader(path)), default=-1)
         self._unsynced: list[bytes] = []
         self._failed = False
+        self._torn = False
         self._descriptor = -1
+        self._synced_s = 0.0
         self._open()
 
     def append(self, record: dict[str, Any], durable: bool = False) -> None:
@@ -113,20 +115,20 @@ class RecordLog:
         self.close()
 
     def _open(self) -> None:
+        """Open the segment, and close the one before."""
         path = segment_path(self._path, self._segment)
         is_new = not path.exists()
         self._torn = not is_new and _ends_torn(path)
         descriptor = create_file(path, os.O_WRONLY | os.O_APPEND)
         if self._descriptor >= 0:
             os.close(self._descriptor)
-        self._descriptor, self._synced_s = descriptor, time.monotonic()
+        self._descriptor = descriptor
+        self._synced_s = time.monotonic()
         if is_new:
             sync_folder(path.parent)
 
     def _or_start_segment(self, action: Callable[[], None]) -> None:
-        """Do it; where that fails, or something has failed before, write a new segment with all
-        that it concerns.
-        """
+        """Do it; if that fails, or something failed before, write all again to a new segment."""
         try:
             if not self._failed:
                 return action()
@@ -143,7 +145,10 @@ class RecordLog:
         self._failed = False
 
     def _write(self, line: bytes) -> None:
-        write_all(self._descriptor, b"\n" + line if self._torn else line)
+        # A line that was torn must not swallow the one behind it.
+        if self._torn:
+            line = b"\n" + line
+        write_all(self._descriptor, line)
         self._torn = False
 
     def _sync(self) -> None:
@@ -158,14 +163,14 @@ class RecordReader:
     After iteration, `cursor` is where the next reader goes on and `damage` lists what was skipped.
     """
 
-    def __init__(self, path: Path, cursor: Cursor = Cursor()) -> None:  # noqa: B008 - it is immutable
+    def __init__(self, path: Path, cursor: Cursor = Cursor()) -> None:  # noqa: B008 - immutable
         self.path = path
         self.cursor = cursor
         self.damage: list[Damage] = []
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         while True:
-            # Asked before reading: where a later segment exists, this one is not written to any more.
+            # Looked up before reading: where a later segment exists, this one grows no more.
             is_last = not segment_path(self.path, self.cursor.segment + 1).exists()
             yield from self._read_segment()
             if is_last:
@@ -173,8 +178,9 @@ class RecordReader:
             self.cursor = Cursor(self.cursor.segment + 1)
 
     def _read_segment(self) -> Iterator[dict[str, Any]]:
-        """Read up to the last newline: a torn end waits for its rest, or stands whole in the next
-        segment.
+        """Read up to the last newline.
+
+        A torn end waits for its rest, or stands whole in the next segment.
         """
         segment, offset = self.cursor
         chunk = _read_from(segment_path(self.path, segment), offset)
@@ -182,20 +188,25 @@ class RecordReader:
         start = 0
         while start < end:
             stop = chunk.index(b"\n", start)
-            line, where = chunk[start:stop], offset + start
+            line = chunk[start:stop]
+            line_offset = offset + start
             start = stop + 1
+
+            # Set before the record is handed out: who stops there goes on behind it.
             self.cursor = Cursor(segment, offset + start)
             if not line:
                 continue
             try:
                 yield decode(line)
             except ValueError as error:
-                self.damage.append(Damage(where, str(error)))
+                self.damage.append(Damage(line_offset, str(error)))
 
 
 def segment_path(path: Path, segment: int) -> Path:
     """Return the file of a log's segment; the first is the log's own."""
-    return path.with_name(f"{path.name}.{segment}") if segment else path
+    if not segment:
+        return path
+    return path.with_name(f"{path.name}.{segment}")
 
 
 def encode(seq: int, record: dict[str, Any]) -> bytes:
@@ -215,19 +226,22 @@ def decode(line: bytes) -> dict[str, Any]:
     Raises:
         ValueError: the line is torn, glued or changed.
     """
-    body, tail = line[:-_TAIL_BYTES], line[-_TAIL_BYTES:]
+    body = line[:-_TAIL_BYTES]
+    tail = line[-_TAIL_BYTES:]
     if not tail.startswith(_CRC_MARK):
         raise ValueError("no checksum at the end")
     if tail != b'%s%08x"}' % (_CRC_MARK, zlib.crc32(body)):
         raise ValueError("checksum differs")
     record: dict[str, Any] = from_json(body + b"}", allow_inf_nan=False)
-    return _read_back(record) if _NON_FINITE_MARK in body else record
+    if _NON_FINITE_MARK in body:
+        record = _read_back(record)
+    return record
 
 
 def _writable(value: Any) -> Any:
     """Return `value` with what JSON in UTF-8 cannot say put into words."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"non_finite": str(float(value))}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"non_finite": str(float(value))}
     if isinstance(value, str):
         return value.encode(errors="backslashreplace").decode()
     if isinstance(value, dict):
@@ -238,11 +252,14 @@ def _writable(value: Any) -> Any:
 
 
 def _read_back(value: Any) -> Any:
+    """Return `value` with the non-finite numbers that were put into words."""
     if isinstance(value, dict):
         if value.keys() == {"non_finite"}:
             return _NON_FINITE[value["non_finite"]]
         return {key: _read_back(item) for key, item in value.items()}
-    return [_read_back(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_read_back(item) for item in value]
+    return value
 
 
 def _last_segment(path: Path) -> int:

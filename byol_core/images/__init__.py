@@ -1,4 +1,4 @@
-"""From files to batches of pixels.
+"""Turns files into batches of pixels.
 
 * ``load`` opens a data set.
 * ``memory`` holds images that fit into memory.

@@ -1,7 +1,7 @@
-"""One photo file → its views as pixels: decoded once, cut out of the original, resized bicubically
-with antialiasing (PIL).
+"""Decodes a photo file once, and cuts its views out of it as pixels.
 
-PIL lets go of Python's lock while it decodes and resizes, so threads do this in parallel.
+Views are cut out of the original and resized bicubically with antialiasing (PIL). PIL lets go of
+Python's lock while it decodes and resizes, so threads do this in parallel.
 """
 
 from collections.abc import Sequence
@@ -40,27 +40,38 @@ def decode(file: Path, crops: Sequence[Crop], side: int) -> list[Pixels]:
         raise DataError(
             f"{str(file)!r}: {reason}; replace it by a whole copy, or delete it"
         ) from None
-    return [_cut(photo, crop, side) for crop in crops] or [_channels_first(middle(photo, side))]
+    if not crops:
+        return [_channels_first(middle(photo, side))]
+    return [_cut(photo, crop, side) for crop in crops]
 
 
 def middle(photo: Image.Image, side: int) -> Image.Image:
-    """Return the view of evaluation: the shorter side resized to 8/7 of `side` (256 for 224), then
-    the middle.
+    """Return the view of evaluation, the middle of a photo.
+
+    The shorter side is resized to 8/7 of `side` (256 for 224), and the middle cut out of that.
     """
-    shorter, resized = min(photo.size), round(side * _WHOLE_TO_MIDDLE)
-    width, height = (
-        resized if length == shorter else resized * length // shorter for length in photo.size
-    )
-    left, upper = round((width - side) / 2), round((height - side) / 2)
+    # The longer side is rounded down, as in torchvision; for the shorter, the division is exact.
+    shorter = min(photo.size)
+    resized = round(side * _WHOLE_TO_MIDDLE)
+    width, height = (resized * length // shorter for length in photo.size)
+
+    left = round((width - side) / 2)
+    upper = round((height - side) / 2)
     return _resized(photo, width, height).crop((left, upper, left + side, upper + side))
 
 
 def _cut(photo: Image.Image, crop: Crop, side: int) -> Pixels:
-    # Cropped first: `resize(box=…)` would let pixels from outside the box in.
-    pixels = _channels_first(
-        _resized(photo.crop(crop.box(*photo.size)), side, side) if crop.cut else middle(photo, side)
-    )
-    return pixels[..., ::-1] if crop.flip else pixels
+    if crop.cut:
+        # Cropped first: `resize(box=…)` would let pixels from outside the box in.
+        box = photo.crop(crop.box(*photo.size))
+        view = _resized(box, side, side)
+    else:
+        view = middle(photo, side)
+
+    pixels = _channels_first(view)
+    if crop.flip:
+        return pixels[..., ::-1]
+    return pixels
 
 
 def _resized(image: Image.Image, width: int, height: int) -> Image.Image:

@@ -1,8 +1,8 @@
-"""Data sets: what BYOL trains on, and what its encoder is judged on. Small ones lie in memory as
-uint8 tensors.
+"""Opens data sets: what BYOL trains on, and what its encoder is judged on.
 
-Every data set becomes an `Dataset` of sources; the trainer knows no other form. Where the files
-lie: ``config.locate``; photos that are decoded on demand: ``photos``.
+Every data set becomes a `Dataset` of sources; the trainer knows no other form. Small ones lie in
+memory as uint8 tensors; photos are decoded on demand (``photos``). ``datasets.locate`` says where
+the files lie.
 """
 
 import hashlib
@@ -39,11 +39,11 @@ def load(dataset: DatasetConfig, threads: int = 0) -> Dataset:
         DataError: they do not hold what they should.
     """
     if dataset.name == "folder":
-        photos, test_photos = in_stable_order(
-            copy_photos_to_node(locate_photos(dataset)), dataset.side, threads
-        )
-        some = photos.first(dataset.limit)
-        return Dataset(some, some, test_photos)
+        listing = copy_photos_to_node(locate_photos(dataset))
+        photos, test_photos = in_stable_order(listing, dataset.side, threads)
+        train_photos = photos.first(dataset.limit)
+        return Dataset(train_photos, train_photos, test_photos)
+
     readers: dict[str, Callable[[list[Path]], tuple[Split, Split, Split]]]
     readers = {"digits": _digits, "arrays": _arrays, "stl10": _stl10}
     pretrain, train, test = readers[dataset.name](copy_to_node(locate(dataset)))
@@ -51,35 +51,38 @@ def load(dataset: DatasetConfig, threads: int = 0) -> Dataset:
 
 
 def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
-    """Yield the index batches of an epoch, each (batch_size,) int64; the last partial batch is
-    dropped.
-    """
+    """Yield the rows of each batch of an epoch, (batch_size,) int64; a partial batch is dropped."""
     order = torch.from_numpy(stream(seed, "order", epoch).permutation(n))
     yield from torch.split(order[: n - n % batch_size], batch_size)
 
 
 def _digits(_: list[Path]) -> tuple[Split, Split, Split]:
-    """scikit-learn's 8×8 handwritten digits, bilinear at 16×16, split by a hash of the index
-    (stable for ever).
-    """
+    """Return scikit-learn's handwritten digits, 8×8 pixels made 16×16."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     small = torch.from_numpy(bunch.images).float().unsqueeze(1) / 16.0
     large = F.interpolate(small, size=DIGITS_SIDE_PX, mode="bilinear", align_corners=False)
-    images, labels = (large * 255).round().to(torch.uint8), torch.from_numpy(bunch.target).long()
+    images = (large * 255).round().to(torch.uint8)
+    labels = torch.from_numpy(bunch.target).long()
+
+    # A hash of the index splits them the same way for ever.
     order = sorted(range(len(images)), key=lambda i: hashlib.sha256(b"digits %d" % i).digest())
-    train, test = order[:DIGITS_TRAIN], order[DIGITS_TRAIN:]
-    split = Split(images[train], labels[train])
-    return split, split, Split(images[test], labels[test])
+    train_rows = order[:DIGITS_TRAIN]
+    test_rows = order[DIGITS_TRAIN:]
+    train = Split(images[train_rows], labels[train_rows])
+    test = Split(images[test_rows], labels[test_rows])
+    return train, train, test
 
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def _arrays(files: list[Path]) -> tuple[Split, Split, Split]:
-    """An .npz with x_train, x_test as uint8 (N, H, W, 3) or (N, H, W), and y_train, y_test as
-    integers (N,).
+    """Return the images of an .npz.
+
+    It holds x_train and x_test, uint8 (N, H, W, 3) or (N, H, W), and y_train and y_test, integers
+    (N,).
     """
     file = files[0]
     try:
@@ -87,50 +90,54 @@ def _arrays(files: list[Path]) -> tuple[Split, Split, Split]:
             missing = [name for name in _ARRAYS if name not in arrays]
             parts = {name: arrays[name] for name in _ARRAYS if name not in missing}
     except (ValueError, OSError, zipfile.BadZipFile):
-        raise DataError(
-            f"{str(file)!r} is no .npz with x_train, y_train, x_test, y_test; make one with numpy.savez"
-        ) from None
+        problem = f"{str(file)!r} is no .npz with {', '.join(_ARRAYS)}"
+        raise DataError(f"{problem}; make one with numpy.savez") from None
     if missing:
         raise DataError(
             f"{str(file)!r} holds no {', '.join(missing)}; it must hold {', '.join(_ARRAYS)}"
         )
-    train, test = (
-        _split_of(file, parts[f"x_{name}"], parts[f"y_{name}"]) for name in ("train", "test")
-    )
+    train = _split_of(file, parts["x_train"], parts["y_train"])
+    test = _split_of(file, parts["x_test"], parts["y_test"])
     return train, train, test
 
 
 def _split_of(file: Path, x: np.ndarray, y: np.ndarray) -> Split:
-    square = x.ndim in (3, 4) and x.shape[1] == x.shape[2] and (x.ndim == 3 or x.shape[3] in (1, 3))
-    if x.dtype != np.uint8 or not square:
+    """Check the images and labels of a split, and return them as tensors."""
+    # Only square images of one or three channels.
+    is_square = x.ndim in (3, 4) and x.shape[1] == x.shape[2]
+    has_channels = x.ndim == 3 or (x.ndim == 4 and x.shape[3] in (1, 3))
+    if x.dtype != np.uint8 or not is_square or not has_channels:
         allowed = "uint8 (N, side, side) or (N, side, side, 1 or 3)"
         raise DataError(f"{str(file)!r}: images are {x.dtype} {x.shape}; they must be {allowed}")
     if y.shape != (len(x),) or not np.issubdtype(y.dtype, np.integer):
         raise DataError(
             f"{str(file)!r}: labels are {y.dtype} {y.shape}; they must be integers ({len(x)},)"
         )
-    channels_last = torch.from_numpy(x if x.ndim == 4 else x[..., None])
-    return Split(
-        channels_last.permute(0, 3, 1, 2).contiguous(), torch.from_numpy(y.astype(np.int64))
-    )
+
+    # Channels last → channels first; a grey image gets its one channel.
+    if x.ndim == 3:
+        x = x[..., None]
+    images = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous()
+    return Split(images, torch.from_numpy(y.astype(np.int64)))
 
 
 def _stl10(files: list[Path]) -> tuple[Split, Split, Split]:
-    """STL-10 through torchvision: 105,000 images train+unlabeled to pretrain on, 5,000 + 8,000
-    labelled to judge.
+    """Return STL-10, read by torchvision.
+
+    105,000 images, train and unlabeled, are there to pretrain on, 5,000 and 8,000 labelled ones to
+    judge an encoder.
     """
     from torchvision.datasets import STL10
 
     def read(split: str) -> Split:
         part = STL10(str(files[0].parent.parent), split=split)
-        return Split(
-            torch.from_numpy(part.data), torch.from_numpy(np.asarray(part.labels, dtype=np.int64))
-        )
+        labels = np.asarray(part.labels, dtype=np.int64)
+        return Split(torch.from_numpy(part.data), torch.from_numpy(labels))
 
     try:
         return read("train+unlabeled"), read("train"), read("test")
     except RuntimeError as error:
-        where = str(files[0].parent)
+        folder = str(files[0].parent)
         raise DataError(
-            f"STL-10 in {where!r} is damaged: {error}; delete it and run: sweep data fetch stl10"
+            f"STL-10 in {folder!r} is damaged: {error}; delete it and run: sweep data fetch stl10"
         ) from None

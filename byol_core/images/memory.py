@@ -1,4 +1,4 @@
-"""Images that lie in memory, and the three splits of a data set."""
+"""Holds images in memory, and the three splits of a data set."""
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from byol_core.images.source import Request, Source, Whole
 
 @dataclass(frozen=True)
 class Split:
-    """Images with labels, in memory.
+    """Holds images with labels in memory.
 
     Attributes:
         images: (N, C, H, W) uint8.
@@ -25,12 +25,14 @@ class Split:
 
     @property
     def channels(self) -> int:
-        """1 (grey) or 3."""
+        """Return the number of channels: 1 (grey) or 3."""
         return int(self.images.shape[1])
 
     def first(self, n: int) -> "Split":
         """Return the first n images; all of them for n = 0."""
-        return Split(self.images[:n], self.labels[:n]) if n else self
+        if not n:
+            return self
+        return Split(self.images[:n], self.labels[:n])
 
     def read(self, requests: Iterable[Request]) -> Generator[Whole, None, None]:
         """Yield a batch for each request, in order; crops are left to `Whole.view`."""
@@ -40,7 +42,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set: `pretrain` without regard to labels, `train` and `test` for evaluation."""
+    """Holds a data set: `pretrain` for training without labels, `train` and `test` to judge it."""
 
     pretrain: Source
     train: Source
@@ -48,5 +50,5 @@ class Dataset:
 
     @property
     def channels(self) -> int:
-        """1 (grey) or 3."""
+        """Return the number of channels: 1 (grey) or 3."""
         return self.pretrain.channels

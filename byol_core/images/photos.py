@@ -1,7 +1,7 @@
-"""Photos on the disk as a source: decoded by threads, a few batches ahead of the step, never held.
+"""Reads photos on the disk as a source: threads decode a few batches ahead of the step.
 
-Which pixels come out depends on the request alone, not on the number of threads or on what was read
-before.
+No more than those are held. Which pixels come out depends on the request alone, not on the number
+of threads or on what was read before.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _PHOTOS_A_TASK = 16
 
 @dataclass(frozen=True)
 class Photos:
-    """The photos of a split.
+    """Reads the photos of a split.
 
     Attributes:
         folder: of the split.
@@ -46,7 +46,7 @@ class Photos:
 
     @property
     def channels(self) -> int:
-        """3: all photos are read as RGB."""
+        """Return 3: all photos are read as RGB."""
         return 3
 
     def __len__(self) -> int:
@@ -54,11 +54,12 @@ class Photos:
 
     def first(self, n: int) -> "Photos":
         """Return the first n photos; all of them for n = 0."""
-        return replace(self, names=self.names[:n], labels=self.labels[:n]) if n else self
+        if not n:
+            return self
+        return replace(self, names=self.names[:n], labels=self.labels[:n])
 
     def read(self, requests: Iterable[Request]) -> Generator[Cut, None, None]:
-        """Yield a batch for each request, in order; up to `BATCHES_AHEAD` more are decoded
-        meanwhile.
+        """Yield a batch for each request, in order; decode up to `BATCHES_AHEAD` more meanwhile.
 
         Raises:
             DataError: a file holds no whole image.
@@ -76,42 +77,41 @@ class Photos:
             pool.shutdown(cancel_futures=True)
 
     def _start(self, pool: ThreadPoolExecutor, request: Request) -> "_Decoding":
+        """Draw the crops of a batch, and have the threads fill in its pixels."""
         rows = request.rows.tolist()
-        by_view = [draw_crops(request.how, rng, len(rows)) for rng in request.crops]
-        by_photo = list(zip(*by_view, strict=True)) or [()] * len(rows)
-        pixels = np.empty(
-            (max(1, len(by_view)), len(rows), 3, self.side, self.side), dtype=np.uint8
-        )
+        crops_by_view = [draw_crops(request.augment, rng, len(rows)) for rng in request.crops]
+        views = max(1, len(crops_by_view))
+        pixels = np.empty((views, len(rows), 3, self.side, self.side), dtype=np.uint8)
 
         def fill(start: int) -> None:
             for i in range(start, min(start + _PHOTOS_A_TASK, len(rows))):
-                for view, cut in enumerate(
-                    decode(self.folder / self.names[rows[i]], by_photo[i], self.side)
-                ):
-                    pixels[view, i] = cut
+                crops = [crops_of_view[i] for crops_of_view in crops_by_view]
+                images = decode(self.folder / self.names[rows[i]], crops, self.side)
+                for view, image in enumerate(images):
+                    pixels[view, i] = image
 
-        return _Decoding(
-            pixels, [pool.submit(fill, start) for start in range(0, len(rows), _PHOTOS_A_TASK)]
-        )
+        starts = range(0, len(rows), _PHOTOS_A_TASK)
+        return _Decoding(pixels, [pool.submit(fill, start) for start in starts])
 
 
 @dataclass(frozen=True)
 class _Decoding:
-    """A batch on its way: (views, B, 3, side, side) pixels and the tasks that fill them."""
+    """Holds a batch on its way: (views, B, 3, side, side) pixels, and the tasks that fill them."""
 
     pixels: Pixels
     tasks: list[Future[None]]
 
     def batch(self) -> Cut:
-        """Wait for the tasks."""
+        """Wait for the tasks; return the batch."""
         for task in self.tasks:
             task.result()
         return Cut(tuple(torch.from_numpy(view) for view in self.pixels))
 
 
 def in_stable_order(listing: PhotoFolder, side: int, threads: int) -> tuple[Photos, Photos]:
-    """Return both splits as sources, each in the order of the sha256 of its names: mixed, and the
-    same for ever.
+    """Return both splits as sources, each in the order of the sha256 of its names.
+
+    That order mixes the classes, and is the same for ever.
 
     Args:
         listing: whose training classes, in alphabetical order, are the labels.
@@ -121,28 +121,33 @@ def in_stable_order(listing: PhotoFolder, side: int, threads: int) -> tuple[Phot
     Raises:
         DataError: a test photo's class has no training photos.
     """
-    labels = {
-        name: label
-        for label, name in enumerate(sorted({_class_of(photo) for photo in listing.train.photos}))
-    }
+    # Labels are the places of the training classes; a test class without one has no label.
+    classes = sorted({_class_of(photo) for photo in listing.train.photos})
+    labels = {name: label for label, name in enumerate(classes)}
     for photo in listing.test.photos:
         if _class_of(photo) not in labels:
-            where = f"{str(listing.test.folder)!r} holds class {_class_of(photo)!r}"
-            raise DataError(
-                f"{where}, of which {str(listing.train.folder)!r} has no photos; both must hold the same classes"
+            problem = (
+                f"{str(listing.test.folder)!r} holds class {_class_of(photo)!r}, "
+                f"of which {str(listing.train.folder)!r} has no photos"
             )
+            raise DataError(f"{problem}; both must hold the same classes")
+
     decoders = threads or len(os.sched_getaffinity(0))
-    return _mixed(listing.train, labels, side, decoders), _mixed(
-        listing.test, labels, side, decoders
-    )
+    train = _mixed(listing.train, labels, side, decoders)
+    test = _mixed(listing.test, labels, side, decoders)
+    return train, test
 
 
 def _mixed(split: PhotoSplit, labels: Mapping[str, int], side: int, threads: int) -> Photos:
-    photos = sorted(
-        split.photos, key=lambda photo: hashlib.sha256(os.fsencode(photo.name)).digest()
-    )
-    classes = torch.tensor([labels[_class_of(photo)] for photo in photos])
-    return Photos(split.folder, [photo.name for photo in photos], classes, side, threads)
+    photos = sorted(split.photos, key=_hash_of_name)
+    names = [photo.name for photo in photos]
+    labels_in_order = torch.tensor([labels[_class_of(photo)] for photo in photos])
+    return Photos(split.folder, names, labels_in_order, side, threads)
+
+
+def _hash_of_name(photo: Photo) -> bytes:
+    """Return what photos are ordered by; names may hold bytes that are no text."""
+    return hashlib.sha256(os.fsencode(photo.name)).digest()
 
 
 def _class_of(photo: Photo) -> str:

@@ -1,8 +1,7 @@
-"""Where views come from: a source hands out batches of its images, whether they lie in memory or
-are decoded on demand.
+"""Defines what views come from: a source, which hands out batches of its images.
 
-``Split`` (data.py) holds pixels, ``Photos`` (photos.py) decodes files. What a batch still lacks of
-a random view is drawn on the device, by ``Batch.view``.
+``memory.Split`` holds pixels, ``photos.Photos`` decodes files on demand. What a batch still lacks
+of a random view is drawn on the device, by ``Batch.view``.
 """
 
 from collections.abc import Generator, Iterable
@@ -19,42 +18,46 @@ from byol_core.config import Augment
 
 @dataclass(frozen=True)
 class Request:
-    """A batch that will be wanted.
+    """Names a batch that will be wanted.
 
     Attributes:
         rows: (B,) int64, which images.
-        how: the augmentation.
+        augment: the augmentation.
         crops: the random streams, one for each view, of crops that are cut before the batch is
             handed out; none where images are wanted as they are.
     """
 
     rows: Tensor
-    how: Augment
+    augment: Augment
     crops: tuple[np.random.Generator, ...] = ()
 
 
 class Batch(Protocol):
-    """Some images of a source."""
+    """Holds some images of a source."""
 
     def view(
-        self, which: int, how: Augment, rng: np.random.Generator, device: torch.device
+        self, view: int, augment: Augment, rng: np.random.Generator, device: torch.device
     ) -> Tensor:
-        """Return random view 1 or 2 of each image, (B, C, H, W) float32 on the device, normalized."""
+        """Return random view 1 or 2 of each image.
 
-    def clean(self, how: Augment, device: torch.device) -> Tensor:
+        Returns:
+            (B, C, H, W) float32 on the device, normalized.
+        """
+
+    def clean(self, augment: Augment, device: torch.device) -> Tensor:
         """Return the images without augmentation, normalized."""
 
 
 class Source(Protocol):
-    """Images by number, with labels."""
+    """Gives images by number, with labels."""
 
     @property
     def labels(self) -> Tensor:
-        """(N,) int64; −1 where there is none."""
+        """Return the label of each image: (N,) int64; −1 where there is none."""
 
     @property
     def channels(self) -> int:
-        """1 (grey) or 3."""
+        """Return the number of channels: 1 (grey) or 3."""
 
     def __len__(self) -> int: ...
 
@@ -64,7 +67,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Whole:
-    """Images that lie in memory: every view starts from the whole image.
+    """Holds images that lie in memory: every view starts from the whole image.
 
     Attributes:
         pixels: (B, C, H, W) uint8.
@@ -73,19 +76,19 @@ class Whole:
     pixels: Tensor
 
     def view(
-        self, which: int, how: Augment, rng: np.random.Generator, device: torch.device
+        self, view: int, augment: Augment, rng: np.random.Generator, device: torch.device
     ) -> Tensor:
-        """As `Batch.view`."""
-        return random_view(to_float(self.pixels.to(device)), how, rng, which)
+        """Return what `Batch.view` says."""
+        return random_view(to_float(self.pixels.to(device)), augment, rng, view)
 
-    def clean(self, how: Augment, device: torch.device) -> Tensor:
-        """As `Batch.clean`."""
-        return normalized(to_float(self.pixels.to(device)), how)
+    def clean(self, augment: Augment, device: torch.device) -> Tensor:
+        """Return what `Batch.clean` says."""
+        return normalized(to_float(self.pixels.to(device)), augment)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Photos whose views were cut out and mirrored while they were decoded.
+    """Holds photos whose views were cut out and mirrored while they were decoded.
 
     Attributes:
         pixels: for each view (B, 3, side, side) uint8.
@@ -94,11 +97,11 @@ class Cut:
     pixels: tuple[Tensor, ...]
 
     def view(
-        self, which: int, how: Augment, rng: np.random.Generator, device: torch.device
+        self, view: int, augment: Augment, rng: np.random.Generator, device: torch.device
     ) -> Tensor:
-        """As `Batch.view`."""
-        return colour_and_noise(to_float(self.pixels[which - 1].to(device)), how, rng, which)
+        """Return what `Batch.view` says."""
+        return colour_and_noise(to_float(self.pixels[view - 1].to(device)), augment, rng, view)
 
-    def clean(self, how: Augment, device: torch.device) -> Tensor:
-        """As `Batch.clean`."""
-        return normalized(to_float(self.pixels[0].to(device)), how)
+    def clean(self, augment: Augment, device: torch.device) -> Tensor:
+        """Return what `Batch.clean` says."""
+        return normalized(to_float(self.pixels[0].to(device)), augment)

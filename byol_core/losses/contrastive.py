@@ -1,6 +1,4 @@
-"""The contrastive losses that BYOL is compared with: InfoNCE against a queue (MoCo) and NT-Xent
-(SimCLR).
-"""
+"""Computes the contrastive losses that BYOL is compared with: MoCo's and SimCLR's."""
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +8,7 @@ from byol_core.losses.regression import l2_normalize
 
 
 def contrastive_loss(query: Tensor, key: Tensor, queue: Tensor, temperature: float) -> Tensor:
-    """InfoNCE against a queue of earlier keys (MoCo, equation 1).
+    """Return InfoNCE against a queue of earlier keys (MoCo, equation 1).
 
     Args:
         query: (B, D) prediction of the online network.
@@ -21,17 +19,20 @@ def contrastive_loss(query: Tensor, key: Tensor, queue: Tensor, temperature: flo
     Returns:
         (B,) cross-entropy of picking the positive among 1 + K.
     """
-    query, key = l2_normalize(query), l2_normalize(key)
+    query = l2_normalize(query)
+    key = l2_normalize(key)
+
+    # The positive comes first, so every query's class is 0.
     positive = (query * key).sum(-1, keepdim=True)
     logits = torch.cat([positive, query @ queue.T], dim=1) / temperature
-    return F.cross_entropy(
-        logits, torch.zeros(len(query), dtype=torch.long, device=query.device), reduction="none"
-    )
+    classes = torch.zeros(len(query), dtype=torch.long, device=query.device)
+    return F.cross_entropy(logits, classes, reduction="none")
 
 
 def nt_xent(view1: Tensor, view2: Tensor, temperature: float) -> Tensor:
-    """SimCLR's loss (Chen et al. 2020, equation 1): each image of the 2B views picks its other view
-    among the rest.
+    """Return SimCLR's loss, NT-Xent (Chen et al. 2020, equation 1).
+
+    Each of the 2B views picks the other view of its image among the rest.
 
     Args:
         view1: (B, D) projections.

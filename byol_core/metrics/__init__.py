@@ -1,4 +1,4 @@
-"""What is measured while training, and not optimized.
+"""Measures what training does not optimize.
 
 * ``collapse`` computes the signs of collapse of a batch.
 """

@@ -1,4 +1,4 @@
-"""The networks, one file per kind of part.
+"""Builds the networks, with a file for each kind of part.
 
 * ``norms`` makes a layer's norm.
 * ``encoder`` builds the ResNets.

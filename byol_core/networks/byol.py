@@ -1,4 +1,4 @@
-"""BYOL's two networks: the target, and the online network, which has a predictor on top."""
+"""Builds BYOL's two networks: the target, and the online network with a predictor on top."""
 
 from torch import Tensor, nn
 
@@ -8,7 +8,7 @@ from byol_core.networks.heads import MLP
 
 
 class Target(nn.Module):
-    """Encoder and projector: what the moving average follows."""
+    """Holds encoder and projector: what follows the online network as a moving average."""
 
     def __init__(self, config: TrainConfig, channels_in: int) -> None:
         super().__init__()
@@ -16,13 +16,13 @@ class Target(nn.Module):
         self.projector = MLP(self.encoder.out, config.projector)
 
     def project(self, view: Tensor) -> Tensor:
-        """View (B, C, H, W) → projection (B, D)."""
+        """Return the projections (B, D) of a view (B, C, H, W)."""
         projection: Tensor = self.projector(self.encoder(view))
         return projection
 
 
 class Online(Target):
-    """The target's layers and a predictor on top: what the gradient trains."""
+    """Holds the target's layers and a predictor on top: what the gradient trains."""
 
     def __init__(self, config: TrainConfig, channels_in: int) -> None:
         super().__init__(config, channels_in)

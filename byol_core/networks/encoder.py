@@ -1,8 +1,7 @@
-"""The networks of BYOL: a ResNet encoder, and two-layer MLPs as projector and predictor, with any
-norm in each.
+"""Builds the encoder, a ResNet v1 with any norm in it.
 
-A layer that a norm follows has no bias in convolutions, since the norm's offset does its work;
-without norm it has one.
+A convolution that a norm follows has no bias, since the norm's offset does its work; without norm
+it has one.
 """
 
 from dataclasses import dataclass
@@ -15,22 +14,22 @@ from byol_core.networks.norms import StandardizedConv2d, make_norm
 
 
 class BasicBlock(nn.Module):
-    """conv → norm → ReLU → conv → norm, plus the shortcut, → ReLU (ResNet v1)."""
+    """Computes conv → norm → ReLU → conv → norm, plus the shortcut, → ReLU (ResNet v1)."""
 
     def __init__(self, channels_in: int, channels: int, stride: int, config: EncoderConfig) -> None:
         super().__init__()
-        self.conv1, self.norm1 = _convmake_norm(channels_in, channels, 3, stride, config)
-        self.conv2, self.norm2 = _convmake_norm(channels, channels, 3, 1, config)
+        self.conv1, self.norm1 = _conv_and_norm(channels_in, channels, 3, stride, config)
+        self.conv2, self.norm2 = _conv_and_norm(channels, channels, 3, 1, config)
         self.shortcut = _shortcut(channels_in, channels, stride, config)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C_in, H, W) → (B, C, H / stride, W / stride)."""
+        """Map (B, C_in, H, W) to (B, C, H / stride, W / stride)."""
         y = F.relu(self.norm1(self.conv1(x)))
         return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
 
 class Bottleneck(nn.Module):
-    """1×1 → 3×3 → 1×1 convolutions, each with its norm, plus the shortcut, → ReLU (ResNet v1).
+    """Computes 1×1 → 3×3 → 1×1 convolutions with norms, plus the shortcut, → ReLU (ResNet v1).
 
     The stride is the 3×3's, as in torchvision and in Haiku, which DeepMind's code uses; He et al.
     put it into the first 1×1. γ of the last norm starts at 1, as in the paper's results
@@ -40,13 +39,13 @@ class Bottleneck(nn.Module):
     def __init__(self, channels_in: int, channels: int, stride: int, config: EncoderConfig) -> None:
         super().__init__()
         inner = channels // 4
-        self.conv1, self.norm1 = _convmake_norm(channels_in, inner, 1, 1, config)
-        self.conv2, self.norm2 = _convmake_norm(inner, inner, 3, stride, config)
-        self.conv3, self.norm3 = _convmake_norm(inner, channels, 1, 1, config)
+        self.conv1, self.norm1 = _conv_and_norm(channels_in, inner, 1, 1, config)
+        self.conv2, self.norm2 = _conv_and_norm(inner, inner, 3, stride, config)
+        self.conv3, self.norm3 = _conv_and_norm(inner, channels, 1, 1, config)
         self.shortcut = _shortcut(channels_in, channels, stride, config)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C_in, H, W) → (B, C, H / stride, W / stride)."""
+        """Map (B, C_in, H, W) to (B, C, H / stride, W / stride)."""
         y = F.relu(self.norm1(self.conv1(x)))
         y = F.relu(self.norm2(self.conv2(y)))
         return F.relu(self.norm3(self.conv3(y)) + self.shortcut(x))
@@ -54,8 +53,13 @@ class Bottleneck(nn.Module):
 
 @dataclass(frozen=True)
 class Arch:
-    """The stem's channels, and each stage's channels and number of blocks; stages after the first
-    halve the resolution.
+    """Describes a ResNet; every stage after the first halves the resolution.
+
+    Attributes:
+        stem: its channels.
+        widths: the channels of each stage.
+        blocks: how many blocks each stage has.
+        block: which kind.
     """
 
     stem: int
@@ -66,19 +70,21 @@ class Arch:
 
 ARCHS = {
     "tiny": Arch(16, (16, 32, 64), (1, 1, 1), BasicBlock),
-    # He et al. 2015, table 1
+    # These are of He et al. 2015, table 1.
     "resnet18": Arch(64, (64, 128, 256, 512), (2, 2, 2, 2), BasicBlock),
     "resnet50": Arch(64, (256, 512, 1024, 2048), (3, 4, 6, 3), Bottleneck),
 }
 
 
 class Encoder(nn.Module):
-    """A ResNet v1 without its classifier: images (B, C, H, W) → features (B, `out`)."""
+    """Is a ResNet v1 without its classifier: images (B, C, H, W) → features (B, `out`)."""
 
     def __init__(self, config: EncoderConfig, channels_in: int) -> None:
         super().__init__()
         arch = ARCHS[config.arch]
         self.stem = _stem(config, channels_in, arch.stem)
+
+        # The first block of a stage changes width and, but for the first stage, resolution.
         blocks: list[nn.Module] = []
         width = arch.stem
         for stage, (channels, count) in enumerate(zip(arch.widths, arch.blocks, strict=True)):
@@ -86,6 +92,7 @@ class Encoder(nn.Module):
                 stride = 2 if stage > 0 and i == 0 else 1
                 blocks.append(arch.block(width, channels, stride, config))
                 width = channels
+
         self.blocks = nn.Sequential(*blocks)
         self.out = width
 
@@ -97,7 +104,7 @@ class Encoder(nn.Module):
 
 def _stem(config: EncoderConfig, channels_in: int, width: int) -> nn.Sequential:
     size, stride = {"3x3": (3, 1), "3x3_stride2": (3, 2), "7x7_pool": (7, 2)}[config.stem]
-    stem = nn.Sequential(*_convmake_norm(channels_in, width, size, stride, config), nn.ReLU())
+    stem = nn.Sequential(*_conv_and_norm(channels_in, width, size, stride, config), nn.ReLU())
     if config.stem == "7x7_pool":
         stem.append(nn.MaxPool2d(3, stride=2, padding=1))
     return stem
@@ -106,12 +113,13 @@ def _stem(config: EncoderConfig, channels_in: int, width: int) -> nn.Sequential:
 def _shortcut(channels_in: int, channels: int, stride: int, config: EncoderConfig) -> nn.Module:
     if stride == 1 and channels_in == channels:
         return nn.Identity()
-    return nn.Sequential(*_convmake_norm(channels_in, channels, 1, stride, config))
+    return nn.Sequential(*_conv_and_norm(channels_in, channels, 1, stride, config))
 
 
-def _convmake_norm(
+def _conv_and_norm(
     channels_in: int, channels: int, size: int, stride: int, config: EncoderConfig
 ) -> tuple[nn.Module, nn.Module]:
+    """Return a convolution and what normalizes its output."""
     convolution = StandardizedConv2d if config.norm == "gn_ws" else nn.Conv2d
     bias = config.norm == "none"
     conv = convolution(channels_in, channels, size, stride, padding=size // 2, bias=bias)

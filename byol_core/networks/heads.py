@@ -1,4 +1,4 @@
-"""The heads on an encoder: projector and predictor."""
+"""Builds the heads on an encoder: projector and predictor."""
 
 from torch import nn
 
@@ -7,7 +7,7 @@ from byol_core.networks.norms import StandardizedLinear, make_norm
 
 
 class MLP(nn.Sequential):
-    """linear → norm → ReLU → linear; no norm on the output (BYOL, section 3.3)."""
+    """Computes linear → norm → ReLU → linear, without norm on the output (BYOL, section 3.3)."""
 
     def __init__(self, features_in: int, config: HeadConfig) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
-"""Initial weights. Every parameter draws from its own stream (seed, "init", name), so variants
-share what they have in common: a projector with and without norm starts from the same linear
-layers.
+"""Draws initial weights, every parameter from a stream of its own: (seed, "init", name).
+
+So variants share what they have in common: a projector with and without norm starts from the same
+linear layers.
 """
 
 import math
@@ -17,29 +18,33 @@ from byol_core.networks.norms import Affine
 from byol_core.streams import normal, stream, uniform
 
 
-def initialize(network: nn.Module, how: InitConfig, seed: int, draw: str = "init") -> None:
-    """Set every weight and bias of linear and convolutional layers in place; norms keep γ = 1, β =
-    0.
+def initialize(network: nn.Module, config: InitConfig, seed: int, draw: str = "init") -> None:
+    """Set every weight and bias of linear and convolutional layers; norms keep γ = 1 and β = 0.
 
     Args:
         network: changed in place.
-        how: scheme, scale and biases.
+        config: scheme, scale and biases.
         seed: of the run.
         draw: names the draw; another name gives other weights.
     """
     for name, layer in network.named_modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
-            with torch.no_grad():
-                layer.weight.copy_(
-                    how.scale * _weight(layer, how.scheme, stream(seed, draw, f"{name}.weight"))
-                )
-                if layer.bias is not None:
-                    layer.bias.copy_(_bias(layer, how.biases, stream(seed, draw, f"{name}.bias")))
+            _initialize_layer(layer, config, seed, draw, name)
+
+
+@torch.no_grad()
+def _initialize_layer(
+    layer: nn.Linear | nn.Conv2d, config: InitConfig, seed: int, draw: str, name: str
+) -> None:
+    weight = _weight(layer, config.scheme, stream(seed, draw, f"{name}.weight"))
+    layer.weight.copy_(config.scale * weight)
+    if layer.bias is not None:
+        layer.bias.copy_(_bias(layer, config.biases, stream(seed, draw, f"{name}.bias")))
 
 
 @contextmanager
 def calibrating(network: nn.Module) -> Iterator[None]:
-    """While entered, a forward pass sets each `Affine` to act on that batch as batch norm would."""
+    """Have a forward pass set each `Affine` to act on that batch as batch norm would."""
     layers = [layer for layer in network.modules() if isinstance(layer, Affine)]
     for layer in layers:
         layer.calibrating = True
@@ -65,29 +70,32 @@ def _weight(layer: nn.Linear | nn.Conv2d, scheme: str, rng: np.random.Generator)
     return uniform(rng, -bound, bound, *shape)
 
 
-def _bias(layer: nn.Linear | nn.Conv2d, how: str, rng: np.random.Generator) -> Tensor:
+def _bias(layer: nn.Linear | nn.Conv2d, scheme: str, rng: np.random.Generator) -> Tensor:
     assert layer.bias is not None, "asked for the bias of a layer that has none"
-    if how == "zeros":
+    if scheme == "zeros":
         return torch.zeros_like(layer.bias)
     bound = 1 / math.sqrt(_fan_in(layer))
     return uniform(rng, -bound, bound, *layer.bias.shape)
 
 
 def _truncated_normal(rng: np.random.Generator, std: float, *shape: int) -> Tensor:
-    """Haiku's: a unit normal cut at ±2, times std; its own standard deviation is 0.88 std."""
+    """Draw as Haiku does: a unit normal cut at ±2, times std (its own is 0.88 std)."""
     unit: Tensor = torch.from_numpy(truncnorm.ppf(rng.random(shape), -2, 2).astype(np.float32))
     return unit.mul(std)
 
 
 def _orthogonal(rng: np.random.Generator, *shape: int) -> Tensor:
-    """Orthonormal rows, or columns where those are fewer (Saxe et al. 2013), by QR with a positive
-    diagonal.
-    """
-    rows, columns = shape[0], math.prod(shape[1:])
+    """Draw orthonormal rows, or columns where those are fewer (Saxe et al. 2013)."""
+    rows = shape[0]
+    columns = math.prod(shape[1:])
+
+    # By QR; only with a positive diagonal of R is Q drawn uniformly.
     drawn = normal(rng, 1.0, max(rows, columns), min(rows, columns)).double()
     q, r = torch.linalg.qr(drawn)
     signed: Tensor = q * torch.sign(torch.diagonal(r))
-    return (signed if rows >= columns else signed.T).reshape(shape).float()
+    if rows < columns:
+        signed = signed.T
+    return signed.reshape(shape).float()
 
 
 def _fan_in(layer: nn.Linear | nn.Conv2d) -> int:

@@ -1,15 +1,16 @@
-"""The norms that an ablation puts into a network, and layers with standardized weights."""
-
-from collections.abc import Callable
+"""Makes the norms that an ablation puts into a network, and layers with standardized weights."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from byol_core.config.train_config import Norm
+
 
 class Affine(nn.Module):
-    """A scale and an offset per channel, without statistics: what is left of batch norm in the
-    paper's modified init.
+    """Applies a scale and an offset per channel, without statistics.
+
+    This is what is left of batch norm in the paper's modified init.
     """
 
     eps = 1e-5  # batch norm's
@@ -21,8 +22,9 @@ class Affine(nn.Module):
         self.calibrating = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C) or (B, C, H, W) → the same shape; while calibrating, first take γ = 1/σ and β =
-        −μ/σ from x.
+        """Map (B, C) or (B, C, H, W) to the same shape.
+
+        While calibrating, γ = 1/σ and β = −μ/σ are first taken from x.
         """
         if self.calibrating:
             self._calibrate(x)
@@ -31,48 +33,50 @@ class Affine(nn.Module):
 
     @torch.no_grad()
     def _calibrate(self, x: Tensor) -> None:
-        over = [axis for axis in range(x.ndim) if axis != 1]
-        inverse_std = torch.rsqrt(x.var(over, correction=0) + self.eps)
+        axes = [axis for axis in range(x.ndim) if axis != 1]
+        inverse_std = torch.rsqrt(x.var(axes, correction=0) + self.eps)
         self.weight.copy_(inverse_std)
-        self.bias.copy_(-x.mean(over) * inverse_std)
+        self.bias.copy_(-x.mean(axes) * inverse_std)
 
 
 class StandardizedConv2d(nn.Conv2d):
-    """A convolution whose filters are standardized on use (Qiao et al. 2019)."""
+    """Is a convolution whose filters are standardized on use (Qiao et al. 2019)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """As nn.Conv2d."""
+        """Compute what nn.Conv2d does."""
         y: Tensor = self._conv_forward(x, standardized(self.weight), self.bias)
         return y
 
 
 class StandardizedLinear(nn.Linear):
-    """A linear layer whose rows are standardized on use."""
+    """Is a linear layer whose rows are standardized on use."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """As nn.Linear."""
+        """Compute what nn.Linear does."""
         return F.linear(x, standardized(self.weight), self.bias)
 
 
 def standardized(weight: Tensor, eps: float = 1e-5) -> Tensor:
-    """Return (w − mean)/std over each output's fan-in, with a gradient to w (arXiv 2010.10241,
-    weight standardization).
+    """Return (w − mean)/std over each output's fan-in, with a gradient to w.
 
-    The paper's epsilon and gain were not seen; here the biased variance + 1e-5 and no gain.
+    This is the weight standardization of arXiv 2010.10241. The paper's epsilon and gain were not
+    seen; here it is the biased variance + 1e-5 and no gain.
     """
     rows = weight.flatten(1)
     variance, mean = torch.var_mean(rows, dim=1, correction=0, keepdim=True)
     return ((rows - mean) * torch.rsqrt(variance + eps)).view_as(weight)
 
 
-def make_norm(kind: str, channels: int, groups: int, of_images: bool) -> nn.Module:
+def make_norm(kind: Norm, channels: int, groups: int, of_images: bool) -> nn.Module:
     """Return the norm of a layer; "ln" on images is over (C, H, W), as in arXiv 2010.10241."""
-    make: dict[str, Callable[[], nn.Module]] = {
-        "bn": lambda: nn.BatchNorm2d(channels) if of_images else nn.BatchNorm1d(channels),
-        "ln": lambda: nn.GroupNorm(1, channels) if of_images else nn.LayerNorm(channels),
-        "gn": lambda: nn.GroupNorm(groups, channels),
-        "gn_ws": lambda: nn.GroupNorm(groups, channels),
-        "affine": lambda: Affine(channels),
-        "none": nn.Identity,
-    }
-    return make[kind]()
+    match kind:
+        case "bn":
+            return nn.BatchNorm2d(channels) if of_images else nn.BatchNorm1d(channels)
+        case "ln":
+            return nn.GroupNorm(1, channels) if of_images else nn.LayerNorm(channels)
+        case "gn" | "gn_ws":
+            return nn.GroupNorm(groups, channels)
+        case "affine":
+            return Affine(channels)
+        case "none":
+            return nn.Identity()

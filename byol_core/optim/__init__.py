@@ -1,4 +1,4 @@
-"""Optimizers, which parameters they touch, and schedules.
+"""Makes optimizers, says which parameters they touch, and gives schedules.
 
 * ``groups`` sorts a network's parameters and makes the optimizer.
 * ``lars`` is LARS as BYOL uses it.

@@ -1,5 +1,6 @@
-"""Which parameters an optimizer gets, in which groups: what decays, what adapts, and at which
-multiple of the rate.
+"""Sorts a network's parameters into groups, and makes the optimizer over them.
+
+A group says what decays, what adapts, and at which multiple of the learning rate.
 """
 
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ from byol_core.optim.lars import LARS
 
 
 def make_optimizer(network: Online, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Return SGD or LARS; each part's weights are one group, its biases and norm parameters, which
-    BYOL leaves out, another.
+    """Return SGD or LARS over two groups for each part of the network.
 
+    Its weights are one group, its biases and norm parameters, which BYOL leaves out, the other.
     Which is which goes by the parameter's role (all vectors are biases or norm parameters here),
     not by its name. A group's `lr_factor` is 1, λ for the predictor, μ for the projector; the
     trainer multiplies the schedule by it.
@@ -26,15 +27,17 @@ def make_optimizer(network: Online, config: OptimizerConfig) -> torch.optim.Opti
         network.projector: config.mu_projector,
         network.predictor: config.lambda_predictor,
     }
-    groups = [group for part, factor in factors.items() for group in _groups(part, config, factor)]
+    groups: list[dict[str, Any]] = []
+    for part, factor in factors.items():
+        groups.extend(_groups(part, config, factor))
+
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
-    return LARS(
-        groups, lr=config.lr, momentum=config.momentum, trust_coefficient=config.trust_coefficient
-    )
+    return LARS(groups, config.lr, config.momentum, config.trust_coefficient)
 
 
 def _groups(part: nn.Module, config: OptimizerConfig, factor: float) -> Iterator[dict[str, Any]]:
+    """Yield a part's weights, then its biases and norm parameters."""
     weights = [p for p in part.parameters() if p.ndim > 1]
     others = [p for p in part.parameters() if p.ndim <= 1]
     other_decay = config.weight_decay if config.decay_bias_and_norm else 0.0

@@ -1,4 +1,4 @@
-"""LARS as BYOL uses it."""
+"""Implements LARS as BYOL uses it."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,9 +8,10 @@ from torch import Tensor
 
 
 class LARS(torch.optim.Optimizer):
-    """Layer-wise adaptive rate scaling in the form of deepmind-research/byol (utils/optimizers.py).
+    """Scales the rate of each layer, in the form of deepmind-research/byol (utils/optimizers.py).
 
-    g ← g + wd·w;  g ← η ‖w‖/‖g‖ · g where the group adapts (factor 1 if either norm is 0);  m ← μ·m + g;  w ← w − lr·m.
+    g ← g + wd·w;  g ← η ‖w‖/‖g‖ · g where the group adapts (factor 1 if either norm is 0);
+    m ← μ·m + g;  w ← w − lr·m.
 
     Args:
         params: groups with `weight_decay` and `adapt`.
@@ -45,6 +46,8 @@ class LARS(torch.optim.Optimizer):
         update = parameter.grad + group["weight_decay"] * parameter
         if group["adapt"]:
             update = update * _trust_ratio(parameter, update, group["trust_coefficient"])
+
+        # Momentum is over scaled updates, and takes in no learning rate.
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
@@ -53,8 +56,9 @@ class LARS(torch.optim.Optimizer):
 
 
 def _trust_ratio(parameter: Tensor, update: Tensor, trust_coefficient: float) -> Tensor:
-    weight_norm, update_norm = parameter.norm(), update.norm()
-    usable = (weight_norm > 0) & (update_norm > 0)
-    return torch.where(
-        usable, trust_coefficient * weight_norm / update_norm, torch.ones_like(weight_norm)
-    )
+    """Return η ‖w‖/‖g‖, or 1 where either norm is 0."""
+    weight_norm = parameter.norm()
+    update_norm = update.norm()
+    is_usable = (weight_norm > 0) & (update_norm > 0)
+    ratio = trust_coefficient * weight_norm / update_norm
+    return torch.where(is_usable, ratio, torch.ones_like(weight_norm))

@@ -1,4 +1,4 @@
-"""Learning rate and τ as functions of the step."""
+"""Gives the learning rate and τ as functions of the step."""
 
 import math
 from typing import Literal
@@ -9,8 +9,9 @@ Shape = Literal["constant", "cosine"]
 def learning_rate(
     step: int, total_steps: int, warmup_steps: int, peak: float, shape: Shape
 ) -> float:
-    """Linear warm-up from 0 to `peak`, then constant or half a cosine to 0 (deepmind-research/byol,
-    utils/schedules.py).
+    """Return the rate of a step: linear from 0 to `peak`, then constant or half a cosine to 0.
+
+    That is the schedule of deepmind-research/byol, utils/schedules.py.
     """
     if step < warmup_steps:
         return peak * step / warmup_steps
@@ -21,8 +22,9 @@ def learning_rate(
 
 
 def target_tau(step: int, total_steps: int, tau_base: float, shape: Shape) -> float:
-    """τ_k = 1 − (1 − τ_base)(cos(πk/K) + 1)/2 (BYOL, section 3.3); τ = 0 and τ = 1 stay what they
-    are.
+    """Return τ_k = 1 − (1 − τ_base)(cos(πk/K) + 1)/2 of step k (BYOL, section 3.3).
+
+    τ = 0 and τ = 1 stay what they are.
     """
     if shape == "constant" or tau_base in (0.0, 1.0):
         return tau_base

@@ -1,8 +1,8 @@
-"""Checkpoints: folders with one state file and a manifest of its sha256, published whole or not at
-all.
+"""Keeps checkpoints: folders with a state file and a manifest of its sha256.
 
-The newest folder that verifies is used; a damaged one is passed over. Files hold tensors and plain
-values, and are read with ``weights_only``: a planted pickle does not run.
+A checkpoint is published whole or not at all. The newest folder that verifies is used; a damaged
+one is passed over. Files hold tensors and plain values, and are read with ``weights_only``: a
+planted pickle does not run.
 """
 
 import hashlib
@@ -25,13 +25,14 @@ from byol_core.files import (
     write_json,
 )
 
-_STATE, _MANIFEST = "state.pt", "manifest.json"
+_STATE = "state.pt"
+_MANIFEST = "manifest.json"
 KEPT = 2
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint: the step that comes next, its state, and where it was made."""
+    """Holds a verified checkpoint: the step that comes next, its state, and where it was made."""
 
     step: int
     state: dict[str, Any]
@@ -39,7 +40,7 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of one run.
+    """Saves and finds the checkpoints of one run.
 
     Args:
         folder: made on the first save.
@@ -92,9 +93,9 @@ def save_state(path: Path, state: dict[str, Any], manifest: dict[str, Any]) -> N
         torch.save(state, buffer)
         content = buffer.getvalue()
         write_atomic(aside / _STATE, content)
-        write_json(
-            aside / _MANIFEST, {**manifest, "sha256": {_STATE: hashlib.sha256(content).hexdigest()}}
-        )
+
+        hashes = {_STATE: hashlib.sha256(content).hexdigest()}
+        write_json(aside / _MANIFEST, {**manifest, "sha256": hashes})
         publish_folder(aside, path)
     except BaseException:
         remove_tree(aside)
@@ -108,14 +109,19 @@ def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
         content = (path / _STATE).read_bytes()
         if manifest is None or hashlib.sha256(content).hexdigest() != manifest["sha256"][_STATE]:
             return None
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), manifest
+
+        # Only tensors and plain values, whoever has written the file.
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return state, manifest
     except (OSError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError):
         return None
 
 
 def numerics(device: torch.device) -> dict[str, Any]:
     """Return what must be equal for a resumed run to equal an uninterrupted one bit for bit."""
-    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    kind = platform.machine()
+    if device.type == "cuda":
+        kind = torch.cuda.get_device_name(device)
     return {
         "device": device.type,
         "kind": kind,

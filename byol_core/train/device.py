@@ -1,4 +1,4 @@
-"""Where a run computes: the device and the number of threads."""
+"""Picks where a run computes: the device and the number of threads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ def limited_threads(count: int) -> Iterator[None]:
 
 
 class DeviceError(Exception):
-    """The device that was asked for is not here."""
+    """Says that the device that was asked for is not here."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -35,4 +35,6 @@ def pick_device(name: str) -> torch.device:
     has_gpu = torch.cuda.is_available()
     if name.startswith("cuda") and not has_gpu:
         raise DeviceError(f"device {name!r}: torch sees no GPU here; use cpu or auto")
-    return torch.device(("cuda" if has_gpu else "cpu") if name == "auto" else name)
+    if name == "auto":
+        name = "cuda" if has_gpu else "cpu"
+    return torch.device(name)

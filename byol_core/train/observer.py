@@ -1,4 +1,4 @@
-"""How a run speaks to its caller: how it is to run, what happens, how it ended."""
+"""Defines how a run speaks to its caller: how it is to run, what happens, how it ended."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -8,7 +8,7 @@ from byol_core.config import PROTOCOLS
 
 @dataclass(frozen=True)
 class Options:
-    """How to run, as opposed to what: nothing here changes a result.
+    """Says how to run, as opposed to what: nothing here changes a result.
 
     Attributes:
         device: "cpu", "cuda", or "auto" for a GPU where there is one.
@@ -28,31 +28,32 @@ class Options:
 
 
 class Observer(Protocol):
-    """Who is told what happens, and may ask the run to stop."""
+    """Is told what happens, and may ask the run to stop."""
 
     def started(self, step: int, total_steps: int, exact: bool) -> None:
-        """Training starts or goes on at `step`; `exact` is false where a resumed run may differ in
-        the last bits.
+        """Hear that training starts or goes on at `step`.
+
+        `exact` is false where a resumed run may differ in the last bits.
         """
 
     def measured(
         self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float
     ) -> None:
-        """A point of the metric series."""
+        """Hear a point of the metric series."""
 
     def before_write(self) -> None:
-        """Something is about to be published; raise to prevent it."""
+        """Hear that something is about to be published; raise to prevent it."""
 
     def checkpointed(self, step: int) -> None:
-        """A checkpoint is on the disk."""
+        """Hear that a checkpoint is on the disk."""
 
     def stop_reason(self) -> str | None:
-        """Why to stop now; None to go on."""
+        """Return why to stop now; None to go on."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended.
+    """Says how a run ended.
 
     Attributes:
         outcome: `ok`, `diverged` (the loss was not finite, at `step`), `stopped` (asked to, before

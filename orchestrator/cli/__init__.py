@@ -1,5 +1,6 @@
-"""The command line: one file per group of commands, named with a word that a user types. Parses,
-calls one function, prints.
+"""Holds the command line: each command parses its options, calls one function and prints.
+
+One file holds a group of commands, and is named with a word that a user types.
 
 * ``main`` is the `sweep` command and turns errors into text and exit statuses.
 * ``arguments`` reads options that may stand anywhere, and arguments of several values.

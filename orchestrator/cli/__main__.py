@@ -1,4 +1,4 @@
-"""``python -m orchestrator.cli`` is `sweep`."""
+"""Makes ``python -m orchestrator.cli`` the `sweep` command."""
 
 from orchestrator.cli.main import main
 

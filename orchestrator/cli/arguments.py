@@ -1,4 +1,4 @@
-"""Command lines: the options that may stand anywhere, and arguments that hold several values."""
+"""Reads options that may stand anywhere, and arguments that hold several values."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,30 +9,37 @@ _ANYWHERE = {"--root": 2, "--db": 2, "--debug": 1}
 """Options of `sweep` itself, and how many words each takes; no command has one of that name."""
 
 
-def globals_first(words: Sequence[str]) -> list[str]:
-    """Move the options of `sweep` itself before the command, so that they may stand behind it too.
+def split_globals(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Separate the options of `sweep` itself from the command, behind which they may stand too.
+
+    Returns:
+        The options with their values, and all other words.
 
     Raises:
-        UsageError: the value of one is missing.
+        UsageError: the value of an option is missing.
     """
-    front: list[str] = []
-    back: list[str] = []
+    options: list[str] = []
+    others: list[str] = []
     rest = iter(words)
     for word in rest:
+        # Behind "--" no word is an option.
         if word == "--":
-            return [*front, *back, word, *rest]
+            return options, [*others, word, *rest]
         name, equals, _ = word.partition("=")
-        chosen = front if name in _ANYWHERE else back
-        chosen.append(word)
-        if _ANYWHERE.get(name) == 2 and not equals:
-            chosen.append(_value_of(name, rest))
-    return front + back
+        if name not in _ANYWHERE:
+            others.append(word)
+            continue
+        options.append(word)
+        if _ANYWHERE[name] == 2 and not equals:
+            options.append(_value_of(name, rest))
+    return options, others
 
 
 def _value_of(option: str, rest: Iterator[str]) -> str:
-    for value in rest:
-        return value
-    raise UsageError(f"{option} needs a value; `sweep -h` tells what it is")
+    value = next(rest, None)
+    if value is None:
+        raise UsageError(f"{option} needs a value; `sweep -h` tells what it is")
+    return value
 
 
 def assignment(text: str) -> tuple[str, Any]:
@@ -49,7 +56,9 @@ def names(text: str | None) -> list[str]:
     """Split at commas; a variant of a grid has commas of its own, so it is given alone."""
     if text is None:
         return []
-    return [text] if "=" in text else [name.strip() for name in text.split(",") if name.strip()]
+    if "=" in text:
+        return [text]
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def seed_numbers(text: str | None) -> list[int] | None:
@@ -57,10 +66,10 @@ def seed_numbers(text: str | None) -> list[int] | None:
     if text is None:
         return None
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and int(word) < 2**31 for word in words) or len(set(words)) != len(
-        words
-    ):
+    are_numbers = all(word.isdecimal() and int(word) < 2**31 for word in words)
+    if not are_numbers or len(set(words)) != len(words):
         raise UsageError(
-            f"--seeds {text!r} are no seeds; write different numbers from 0 to 2147483647, e.g. 0,1,2"
+            f"--seeds {text!r} are no seeds; "
+            "write different numbers from 0 to 2147483647, e.g. 0,1,2"
         )
     return [int(word) for word in words]

@@ -1,4 +1,4 @@
-"""Where people read: a terminal in its own width; in a pipe lines are as long as they are."""
+"""Makes the console for people: as wide as the terminal; in a pipe no line is broken."""
 
 from rich.console import Console
 
@@ -8,4 +8,6 @@ _PIPE_COLUMNS = 10_000
 def make_console() -> Console:
     """Return the console of standard output."""
     console = Console()
-    return console if console.is_terminal else Console(width=_PIPE_COLUMNS)
+    if console.is_terminal:
+        return console
+    return Console(width=_PIPE_COLUMNS)

@@ -1,4 +1,4 @@
-"""`sweep doctor`."""
+"""Holds `sweep doctor`."""
 
 import json
 import sys
@@ -13,6 +13,7 @@ from orchestrator.cli.context import Places
 
 
 def doctor(
+    context: typer.Context,
     spec: Annotated[
         Path | None, typer.Argument(help="Also check this spec: its data, its resources.")
     ] = None,
@@ -27,29 +28,33 @@ def doctor(
     ] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check what this machine and its cluster offer, and what will bite.
+    """Check what this machine and its cluster offer, and what will go wrong.
 
     Example: sweep doctor sweeps/norm_ablation.yaml --profile quick
     """
-    from orchestrator.doctor.examine import Subject, examine, passed, probed
+    from orchestrator.doctor.examine import Subject, examine, findings_of, passed, probed
     from orchestrator.doctor.examine import as_json as to_json
     from orchestrator.doctor.terminal import show_sum, show_topic
     from orchestrator.spec import load_sweep
 
-    subject = Subject(Places.root, Places.db, load_sweep(spec, profile) if spec else None)
-    console, topics = make_console(), []
-    for topic in (
-        examine(subject)
-        if not submit
-        else chain(examine(subject), probed(subject, wait_min, _note))
-    ):
+    places: Places = context.obj
+    subject = Subject(places.root, places.db, load_sweep(spec, profile) if spec else None)
+    checks = examine(subject)
+    if submit:
+        checks = chain(checks, probed(subject, wait_min, _note))
+
+    # For people each topic is printed as soon as it is examined.
+    console = make_console()
+    topics = []
+    for topic in checks:
         topics.append(topic)
         if not as_json:
             show_topic(console, *topic)
+
     if as_json:
         print(json.dumps(to_json(topics), indent=1))
     else:
-        show_sum(console, (one for _, findings in topics for one in findings))
+        show_sum(console, findings_of(topics))
     raise typer.Exit(0 if passed(topics) else 1)
 
 

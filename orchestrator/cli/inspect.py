@@ -1,10 +1,10 @@
-"""Commands that look and change nothing: status, show, diff, logs."""
+"""Holds the commands that look and change nothing: status, show, diff, logs."""
 
 import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -24,6 +24,7 @@ _WATCH_S = 2.0
 
 
 def status(
+    context: typer.Context,
     sweep: Annotated[str | None, typer.Argument(help="A sweep's name; all where left out.")] = None,
     only: Annotated[
         str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")
@@ -36,65 +37,71 @@ def status(
         bool, typer.Option("--watch", help="Go on showing it, every two seconds, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Show whether the sweeps go well, how far they are, and why what waits or failed does. Changes
-    no run and no job.
+    """Show whether the sweeps go well, how far they are, and why runs wait or failed.
+
+    Changes no run and no job.
     """
     from orchestrator.status.sweep_status import as_json as to_json
     from orchestrator.status.terminal import run_lines
     from orchestrator.store.state import State
 
-    if state not in (None, "any", *(known.value.lower() for known in State)):
-        raise UsageError(
-            f"--state {state!r}; allowed: any, {', '.join(known.value.lower() for known in State)}"
-        )
+    allowed = ["any", *(known.value.lower() for known in State)]
+    if state is not None and state not in allowed:
+        raise UsageError(f"--state {state!r}; allowed: {', '.join(allowed)}")
     if watch and as_json:
         raise UsageError(
             "--watch does not go with --json: call `sweep status --json` as often as you need it"
         )
+    places: Places = context.obj
     console = make_console()
     if watch and console.is_terminal and state is None:
-        return _watch(console, sweep, only)
+        _watch(console, places, sweep, only)
+
+    # Elsewhere each look is printed below the one before.
     while True:
-        statuses = _statuses(sweep, only)
+        statuses = _statuses(places, sweep, only)
         if as_json:
             print(to_json(statuses))
         elif state is not None:
             print("\n".join(run_lines(statuses, state)))
         else:
-            console.print(_view(statuses))
+            console.print(_view(places, statuses))
         if not watch:
             return
         time.sleep(_WATCH_S)
 
 
-def _watch(console: Console, sweep: str | None, only: str | None) -> None:
-    """Refresh the status where it stands."""
+def _watch(console: Console, places: Places, sweep: str | None, only: str | None) -> NoReturn:
+    """Refresh the status where it stands, until Ctrl-C."""
     from rich.live import Live
 
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            live.update(_view(_statuses(sweep, only)), refresh=True)
+            live.update(_view(places, _statuses(places, sweep, only)), refresh=True)
             time.sleep(_WATCH_S)
 
 
-def _statuses(sweep: str | None, only: str | None) -> "list[SweepStatus]":
+def _statuses(places: Places, sweep: str | None, only: str | None) -> "list[SweepStatus]":
     from orchestrator.status.sweep_status import narrowed, sweep_statuses
 
-    statuses = sweep_statuses(collected(), sweep)
-    return narrowed(statuses, names(only)) if only else statuses
+    statuses = sweep_statuses(collected(places), sweep)
+    if not only:
+        return statuses
+    return narrowed(statuses, names(only))
 
 
-def _view(statuses: "list[SweepStatus]") -> "RenderableType":
+def _view(places: Places, statuses: "list[SweepStatus]") -> "RenderableType":
     from analysis.tables.collapse import COLLAPSED_BELOW
     from orchestrator.status.terminal import status_view
     from orchestrator.store.locks import is_held
 
     if not statuses:
         return "no sweeps yet; start one with: sweep launch sweeps/smoke.yaml"
-    return status_view(statuses, COLLAPSED_BELOW, is_held(Places.root))
+    return status_view(statuses, COLLAPSED_BELOW, is_held(places.root))
 
 
 def show(
+    context: typer.Context,
     runs: Annotated[list[str], typer.Argument(help="First digits of run ids.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[
@@ -109,20 +116,23 @@ def show(
     from orchestrator.status.terminal import show_run
     from orchestrator.store.standing import standing
 
-    folders = [Places.root.find_run(run) for run in runs]
+    places: Places = context.obj
+    folders = [places.root.find_run(run) for run in runs]
     if plot is not None:
-        return _plot(folders, plot, out)
-    queue = look_at_queue(Places.root)
-    known = [run_details(folder, standing(folder, queue)) for folder in folders]
+        return _plot(places, folders, plot, out)
+
+    queue = look_at_queue(places.root)
+    details = [run_details(folder, standing(folder, queue)) for folder in folders]
     if as_json:
-        print(json.dumps(known[0] if len(known) == 1 else known, indent=1))
+        print(json.dumps(details[0] if len(details) == 1 else details, indent=1))
         return
-    for folder, one in zip(folders, known, strict=True):
-        show_run(make_console(), one, *difference_from_preset(folder))
+    for folder, details_of_run in zip(folders, details, strict=True):
+        show_run(make_console(), details_of_run, *difference_from_preset(folder))
 
 
 def diff(
-    one: Annotated[str, typer.Argument(help="First digits of a run id.")],
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(metavar="one", help="First digits of a run id.")],
     other: Annotated[str, typer.Argument(help="First digits of another.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -130,45 +140,46 @@ def diff(
     from orchestrator.status.diff import difference
     from orchestrator.status.terminal import show_difference
 
-    found = difference(Places.root.find_run(one), Places.root.find_run(other))
+    root = context.obj.root
+    differences = difference(root.find_run(run), root.find_run(other))
     if as_json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(differences, indent=1))
     else:
-        show_difference(make_console(), found)
+        show_difference(make_console(), differences)
 
 
 def logs(
+    context: typer.Context,
     run: Annotated[str, typer.Argument(help="First digits of a run id.")],
     follow: Annotated[
         bool, typer.Option("-f", "--follow", help="Go on until the run ends.")
     ] = False,
 ) -> None:
-    """Print what a run's last attempt recorded and printed; before there is one, what its job
-    printed.
-    """
+    """Print what a run's last attempt recorded and printed, or before it what its job printed."""
     from orchestrator.slurm.queue import look_at_queue
     from orchestrator.status.logs import log_lines
     from orchestrator.text import plain
 
-    for line in log_lines(
-        Places.root, Places.root.find_run(run), follow, lambda: look_at_queue(Places.root)
-    ):
+    root = context.obj.root
+    for line in log_lines(root, root.find_run(run), follow, lambda: look_at_queue(root)):
         print(plain(line), flush=True)
 
 
-def _plot(folders: Sequence[RunFolder], metric: str, out: Path) -> None:
+def _plot(places: Places, folders: Sequence[RunFolder], metric: str, out: Path) -> None:
+    """Draw a metric of some runs; each is labelled with what sets it apart from its preset."""
     from analysis.figures.curves import draw
     from analysis.load import UnknownMetricError, UnknownRunError, series
     from orchestrator.status.show import difference_from_preset
 
-    collected()
+    collected(places)
     labels = {}
     for folder in folders:
         preset, unlike = difference_from_preset(folder)
         changes = ", ".join(f"{key}={value}" for key, value in unlike.items()) or "as it is"
         labels[folder.run_id] = f"{folder.run_id[:PREFIX]} {preset}: {changes}"
+
     try:
-        write_out(out, draw(series(metric, [*labels], db=Places.db), labels, metric))
+        write_out(out, draw(series(metric, [*labels], db=places.db), labels, metric))
     except (UnknownMetricError, UnknownRunError) as error:
         raise UsageError(str(error)) from None
     print(f"figure: {near(out)}")

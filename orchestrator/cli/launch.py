@@ -1,4 +1,4 @@
-"""`sweep launch`."""
+"""Holds `sweep launch`."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ from orchestrator.cli.arguments import assignment, names, seed_numbers
 from orchestrator.cli.console import make_console
 from orchestrator.cli.context import Places, collected, database_for, near, open_to_group
 from orchestrator.errors import SchedulerError, UsageError
+from orchestrator.store.root import Root
 from orchestrator.text import plain
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 def launch(
+    context: typer.Context,
     spec: Annotated[
         Path, typer.Argument(help="The sweep's YAML file, e.g. sweeps/norm_ablation.yaml.")
     ],
@@ -96,21 +98,27 @@ def launch(
 
     sweep = load_sweep(spec, profile, dict(assignment(text) for text in assign or []))
     selection = Selection(seed_numbers(seeds), table, names(only), parse_retry(retry))
+    places: Places = context.obj
     console = make_console()
+
+    # Two options do something else than a launch.
     if max_steps is not None:
         from orchestrator.launch.max_steps import train_few_steps
 
-        raise typer.Exit(train_few_steps(sweep, Places.root, selection, max_steps, print))
+        raise typer.Exit(train_few_steps(sweep, places.root, selection, max_steps, print))
     if controller:
-        return _send_controller(sweep, executor, cluster)
+        return _send_controller(places.root, sweep, executor, cluster)
+
+    # The group comes before the first file that it is to read.
     if group is not None and not dry_run:
-        open_to_group(group)
+        open_to_group(places.root, group)
     options = LaunchOptions(sweep, selection, executor, slots, cluster, rerun, prune, dry_run, wait)
-    with LaunchView(console, sweep.label, Places.root, database_for(dry_run)) as watch:
-        done = _start(options, watch)
+    with LaunchView(console, sweep.label, places.root, database_for(places, dry_run)) as view:
+        done = _start(places.root, options, view)
+
     if dry_run:
         return show_plan_runs(console, done.plan)
-    exit_status = _conclude(console, sweep.label, done, on_end)
+    exit_status = _conclude(places, console, sweep.label, done, on_end)
     if done.sent.refusal is not None:
         raise SchedulerError(
             f"{done.sent.refusal}; what did not go out stays planned: run the same launch again"
@@ -118,19 +126,22 @@ def launch(
     raise typer.Exit(exit_status)
 
 
-def _start(options: "LaunchOptions", watch: "LaunchView") -> "LaunchResult":
+def _start(root: Root, options: "LaunchOptions", view: "LaunchView") -> "LaunchResult":
+    """Launch; where SLURM was chosen automatically and fails, name the way around it."""
     from orchestrator.launch.launch import launch as start
 
     try:
-        return start(options, Places.root, watch.reporter())
+        return start(options, root, view.reporter())
     except SchedulerError as error:
         if options.executor != "auto":
             raise
         raise SchedulerError(f"{error}; to run on this machine instead: --executor local") from None
 
 
-def _conclude(console: "Console", label: str, done: "LaunchResult", on_end: str | None) -> int:
-    """Say what came of a launch, to whoever asked to be told too; return the exit status."""
+def _conclude(
+    places: Places, console: "Console", label: str, done: "LaunchResult", on_end: str | None
+) -> int:
+    """Say what came of a launch, to the command of --on-end too; return the exit status."""
     from orchestrator.launch.terminal import show_outcome, show_sent
     from orchestrator.status.sweep_status import sweep_statuses
 
@@ -142,7 +153,8 @@ def _conclude(console: "Console", label: str, done: "LaunchResult", on_end: str 
                 file=sys.stderr,
             )
         return 0
-    status = next(iter(sweep_statuses(collected(wait=True), label)))
+
+    status = next(iter(sweep_statuses(collected(places, wait=True), label)))
     exit_status = show_outcome(console, status, done)
     _tell(status, done, exit_status, on_end)
     return exit_status
@@ -159,7 +171,7 @@ def _tell(
             print(f"warning: {plain(warning)}", file=sys.stderr)
 
 
-def _send_controller(sweep: "Sweep", executor: str, cluster: str | None) -> None:
+def _send_controller(root: Root, sweep: "Sweep", executor: str, cluster: str | None) -> None:
     """Have this very command run as a job, waiting."""
     from orchestrator.launch.options import choose_executor
     from orchestrator.slurm.controller import submit_controller
@@ -169,23 +181,28 @@ def _send_controller(sweep: "Sweep", executor: str, cluster: str | None) -> None
 
     if choose_executor(executor) != "slurm":
         raise UsageError(
-            "--controller is a SLURM job and needs --executor slurm; on this machine a launch waits by itself"
+            "--controller is a SLURM job and needs --executor slurm; "
+            "on this machine a launch waits by itself"
         )
-    asked, usual = (
-        sweep.spec.resources,
-        cluster_defaults(ask_controller().cluster, cluster),
-    )
-    where = {
-        key: getattr(asked, key) or getattr(usual, key) for key in ("partition", "account", "qos")
+
+    # It goes where the runs go.
+    resources = sweep.spec.resources
+    defaults = cluster_defaults(ask_controller().cluster, cluster)
+    placement = {
+        "partition": resources.partition or defaults.partition,
+        "account": resources.account or defaults.account,
+        "qos": resources.qos or defaults.qos,
     }
+
+    # Another launcher is noticed now; otherwise the job would only meet it when it starts.
     words = [word for word in sys.argv[1:] if word != "--controller"]
-    Places.root.create()
-    with launcher_lock(Places.root):  # or it would only find out when it starts
-        folder = Places.root.sweep(sweep.label).launches
-        name = f"sweep-controller-{sweep.label}"
-        job_id = submit_controller(folder, name, [*words, "--wait", "--executor", "slurm"], where)
+    command = [*words, "--wait", "--executor", "slurm"]
+    root.create()
+    with launcher_lock(root):
+        folder = root.sweep(sweep.label).launches
+        job_id = submit_controller(folder, f"sweep-controller-{sweep.label}", command, placement)
     print(
         f"controller is SLURM job {job_id}: it plans, submits and waits; scancel {job_id} ends it "
-        f"and leaves the runs alone"
+        "and leaves the runs alone"
     )
     print(f"its output: {near(folder / f'controller-{job_id}.out')}")

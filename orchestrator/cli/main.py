@@ -1,8 +1,7 @@
-"""The `sweep` command: parses, calls one function, prints. All texts and exit statuses are made in
-this package.
+"""Runs the `sweep` command, and turns errors into text and exit statuses.
 
-0 done · 1 something failed · 2 bad usage or spec · 75 another launcher holds the root · 130
-interrupted
+0 done · 1 something failed · 2 bad usage or spec · 75 another launcher holds the root ·
+130 interrupted
 """
 
 import gc
@@ -17,20 +16,18 @@ import typer
 
 from byol_core.files import DamagedFileError
 from orchestrator.cli import doctor, inspect, launch, maintenance, results
-from orchestrator.cli.arguments import globals_first
+from orchestrator.cli.arguments import split_globals
 from orchestrator.cli.context import Places
 from orchestrator.errors import SweepError, UsageError
 from orchestrator.store.root import Root
 
 INTERRUPTED = 130
 _NEW_OBJECTS_BEFORE_GC = 100_000
-"""Rows of thousands of runs are no garbage: at Python's own 700 the search for some takes a tenth
-of `sweep status`.
-"""
+"""With Python's own 700, the search among thousands of rows takes a tenth of `sweep status`."""
 
-_ParserError: Any = (
-    typer.BadParameter.__base__
-)  # click's UsageError, wherever this typer has it from
+_ParserError: Any = typer.BadParameter.__base__
+"""The UsageError of click, wherever this typer has it from."""
+
 COMMANDS = (
     launch.launch,
     inspect.status,
@@ -47,7 +44,8 @@ COMMANDS = (
 
 app = typer.Typer(
     name="sweep",
-    help="Ablation sweeps for BYOL: from a spec to SLURM or local runs, to results.db, to the papers' tables.",
+    help="Ablation sweeps for BYOL: from a spec to SLURM or local runs, to results.db, "
+    "to the papers' tables.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -61,7 +59,8 @@ data_app.command("fetch")(maintenance.fetch)
 
 
 @app.callback()
-def _places(
+def _set_places(
+    context: typer.Context,
     root: Annotated[
         Path, typer.Option(envvar="SWEEP_ROOT", help="Folder of all sweeps and runs.")
     ] = Path("sweep-runs"),
@@ -70,7 +69,8 @@ def _places(
     ] = "results.db",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    Places.root, Places.db, Places.debug = Root(root.absolute()), db, debug
+    # `main` reads --debug by itself, as it counts for errors of any kind.
+    context.obj = Places(Root(root.absolute()), db)
 
 
 def main() -> None:
@@ -78,40 +78,40 @@ def main() -> None:
     gc.set_threshold(_NEW_OBJECTS_BEFORE_GC)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="replace"
-            )  # a terminal that knows ASCII alone gets question marks
+            stream.reconfigure(errors="replace")  # a terminal of ASCII alone gets question marks
+
+    debug = False
     try:
         _check_text([*sys.argv[1:], str(Path.cwd())])
-        sys.exit(app(args=globals_first(sys.argv[1:]), prog_name="sweep", standalone_mode=False))
+        options, command = split_globals(sys.argv[1:])
+        debug = "--debug" in options
+        sys.exit(app(args=[*options, *command], prog_name="sweep", standalone_mode=False))
     except _ParserError as error:
         _explain(error)
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output has gone, as in `sweep status | head`
         sys.stderr.close()
         sys.exit(0)
-    except (SweepError, DamagedFileError) as error:
-        if Places.debug:
-            raise
-        _complain(str(error))
-        sys.exit(getattr(error, "exit_status", 1))
-    except OSError as error:
-        if Places.debug:
-            raise
-        _complain(
-            f"{error.filename or 'a file'}: {error.strerror or error}; nothing else was touched"
-        )
-        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as error:
-        if Places.debug:
+        if debug:
             raise
-        _complain(
-            f"{type(error).__name__}: {error}; this is a bug of ours: run it again with `sweep "
-            f"--debug ...` and report it"
-        )
-        sys.exit(1)
+        _complain(_text_of(error))
+        sys.exit(getattr(error, "exit_status", 1))
+
+
+def _text_of(error: Exception) -> str:
+    """Return what to say of an error that stopped a command."""
+    if isinstance(error, SweepError | DamagedFileError):
+        return str(error)
+    if isinstance(error, OSError):
+        file = error.filename or "a file"
+        return f"{file}: {error.strerror or error}; nothing else was touched"
+    return (
+        f"{type(error).__name__}: {error}; this is a bug in sweep: "
+        "run it again with `sweep --debug ...` and report it"
+    )
 
 
 def _check_text(words: Sequence[str]) -> None:
@@ -122,26 +122,26 @@ def _check_text(words: Sequence[str]) -> None:
     """
     for word in words:
         if word != word.encode(errors="replace").decode():
-            raise UsageError(
-                f"{word.encode(errors='backslashreplace').decode()!r} is no text in UTF-8; rename it, or be elsewhere"
-            )
+            shown = word.encode(errors="backslashreplace").decode()
+            raise UsageError(f"{shown!r} is no text in UTF-8; rename it, or work in another folder")
 
 
 def _explain(error: Any) -> None:
-    """Print what the parser of options found wrong; for a command without a word the help, which it
-    has printed.
-    """
-    said = error.format_message().strip().rstrip(".").replace("\n", " ")
-    if said:
-        where = error.ctx.command_path if error.ctx else "sweep"
-        _complain(f"{said}{_given(error)}; `{where} -h` tells what is allowed")
+    """Print what the parser of options found wrong."""
+    text = error.format_message().strip().rstrip(".").replace("\n", " ")
+    if not text:
+        return  # a command without a word, for which the parser has printed the help
+    command = error.ctx.command_path if error.ctx else "sweep"
+    _complain(f"{text}{_given(error)}; `{command} -h` tells what is allowed")
 
 
 def _given(error: Any) -> str:
     """Return the value that an option does not take; the parser's own text leaves it out."""
     names = getattr(getattr(error, "param", None), "opts", [])
     values = [value for name, value in pairwise(sys.argv) if name in names]
-    return f": {values[-1]!r}" if values else ""
+    if not values:
+        return ""
+    return f": {values[-1]!r}"
 
 
 def _complain(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Commands that keep the place in order: cancel, clean, data fetch."""
+"""Holds the commands that keep the root in order: cancel, clean, rebuild, data fetch."""
 
 from typing import Annotated
 
@@ -12,6 +12,7 @@ _SHOWN = 20
 
 
 def cancel(
+    context: typer.Context,
     sweeps: Annotated[
         list[str] | None,
         typer.Argument(help="Which sweeps; runs that others ask for too are spared."),
@@ -26,32 +27,34 @@ def cancel(
         bool, typer.Option("--dry-run", help="Say what would be cancelled.")
     ] = False,
 ) -> None:
-    """Stop runs and their jobs, and start none of them again until a launch asks with --retry
-    cancelled.
-    """
+    """Stop runs and their jobs; none starts again until a launch has --retry cancelled."""
     from orchestrator.launch.cancel import Choice, cancel_runs, find
     from orchestrator.slurm.queue import look_at_queue
 
-    queue = look_at_queue(Places.root)
-    run_ids = [
-        Places.root.find_run(prefix).run_id for text in run or [] for prefix in text.split(",")
-    ]
-    found = find(Places.root, Choice(sweeps or [], names(only), run_ids), queue)
-    if found.spared:
+    root = context.obj.root
+    queue = look_at_queue(root)
+    prefixes = ",".join(run).split(",") if run else []
+    run_ids = [root.find_run(prefix).run_id for prefix in prefixes]
+    chosen = find(root, Choice(sweeps or [], names(only), run_ids), queue)
+
+    # What is not cancelled is named first.
+    if chosen.spared:
         print(
-            f"spared {len(found.spared)} runs that {', '.join(found.wanted_by)} asks for too; "
-            f"name it as well to cancel them"
+            f"spared {len(chosen.spared)} runs that {', '.join(chosen.wanted_by)} asks for too; "
+            "name it as well to cancel them"
         )
-    if found.over:
-        print(f"left {len(found.over)} runs that have ended")
+    if chosen.over:
+        print(f"left {len(chosen.over)} runs that have ended")
     if dry_run:
-        print(f"{len(found.run_ids)} runs would be cancelled")
+        print(f"{len(chosen.run_ids)} runs would be cancelled")
         return
-    jobs = cancel_runs(Places.root, found.run_ids, queue)
-    print(f"cancelled {len(found.run_ids)} runs, {jobs} jobs; what runs stops behind a checkpoint")
+
+    jobs = cancel_runs(root, chosen.run_ids, queue)
+    print(f"cancelled {len(chosen.run_ids)} runs, {jobs} jobs; what runs stops behind a checkpoint")
 
 
 def clean(
+    context: typer.Context,
     encoders: Annotated[
         bool, typer.Option("--encoders", help="Kept encoders of completed runs too.")
     ] = False,
@@ -62,41 +65,46 @@ def clean(
     from orchestrator.store.clean import find, remove
     from orchestrator.store.locks import launcher_lock
 
-    Places.root.create()
-    with launcher_lock(Places.root):
-        found = list(find(Places.root, look_at_queue(Places.root), encoders))
-        for one in found:
-            print(f"{one.size_bytes / 1e6:9.2f} MB  {one.why}  {near(one.path)}")
+    # Under the launcher's lock no run starts while its files go.
+    root = context.obj.root
+    root.create()
+    freed_bytes = 0
+    with launcher_lock(root):
+        for item in list(find(root, look_at_queue(root), encoders)):
+            print(f"{item.size_bytes / 1e6:9.2f} MB  {item.why}  {near(item.path)}")
+            freed_bytes += item.size_bytes
             if not dry_run:
-                remove(one)
-    print(
-        f"{sum(one.size_bytes for one in found) / 1e6:9.2f} MB  {'would be freed' if dry_run else 'freed'}"
-    )
+                remove(item)
+    print(f"{freed_bytes / 1e6:9.2f} MB  {'would be freed' if dry_run else 'freed'}")
 
 
 def rebuild(
+    context: typer.Context,
     verify: Annotated[
         bool, typer.Option("--verify", help="Change nothing; compare the database with the files.")
     ] = False,
 ) -> None:
     """Make results.db again from the run folders, or prove that both hold the same."""
-    if not verify:
-        for line in rebuilt():
-            print(line)
-        return
     from orchestrator.database.connect import named
     from orchestrator.database.rebuild import verify as compare
     from orchestrator.slurm.queue import look_at_queue
 
-    compared, differences = compare(Places.db, Places.root, look_at_queue(Places.root))
-    for one in differences[:_SHOWN]:
-        print(f"{one.what}: {one.kind}")
+    places: Places = context.obj
+    if not verify:
+        for line in rebuilt(places):
+            print(line)
+        return
+
+    compared, differences = compare(places.db, places.root, look_at_queue(places.root))
+    for difference in differences[:_SHOWN]:
+        print(f"{difference.what}: {difference.kind}")
     if differences:
         print(
-            f"{len(differences)} of {compared} runs and sweeps differ; make the database again with: sweep rebuild"
+            f"{len(differences)} of {compared} runs and sweeps differ; "
+            "make the database again with: sweep rebuild"
         )
         raise typer.Exit(1)
-    print(f"{named(Places.db)} and the files hold the same: {compared} runs and sweeps")
+    print(f"{named(places.db)} and the files hold the same: {compared} runs and sweeps")
 
 
 def fetch(name: Annotated[str, typer.Argument(help="Which data set, e.g. stl10.")]) -> None:

@@ -1,6 +1,7 @@
-"""Commands that print or write results: report and export."""
+"""Holds the commands that print or write results: report and export."""
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,12 +9,14 @@ import typer
 
 from orchestrator.cli.context import Places, collected, near, write_out
 from orchestrator.errors import UsageError
+from orchestrator.store.root import Root
 
 if TYPE_CHECKING:
     from analysis.tables.build import Table
 
 
 def report(
+    context: typer.Context,
     sweeps: Annotated[
         list[str] | None, typer.Argument(help="Use only runs of these sweeps; all where left out.")
     ] = None,
@@ -38,15 +41,17 @@ def report(
 
     if not table:
         raise UsageError(f"--table is missing; tables: {', '.join(table_ids())}")
-    if format_ not in FORMATS:
-        raise UsageError(f"--format {format_!r} does not exist; allowed: {', '.join(FORMATS)}")
-    if layout not in LAYOUTS:
-        raise UsageError(f"--layout {layout!r} does not exist; allowed: {', '.join(LAYOUTS)}")
+    _check_choice("--format", format_, FORMATS)
+    _check_choice("--layout", layout, LAYOUTS)
+
+    # A misspelt table is refused before anything is read.
+    places: Places = context.obj
+    render = LAYOUTS[layout] if format_ == "text" else FORMATS[format_]
     try:
-        load_table(table)  # a misspelt name is told before anything is read
-        collected()
-        built = rebuild(Places.db, table, setting, sweeps or ())
-        text = LAYOUTS[layout](built) if format_ == "text" else FORMATS[format_](built)
+        load_table(table)
+        collected(places)
+        built = rebuild(places.db, table, setting, sweeps or ())
+        text = render(built)
     except (
         UnknownTableError,
         UnknownSettingError,
@@ -55,21 +60,28 @@ def report(
         NoMatrixError,
     ) as error:
         raise UsageError(str(error)) from None
+
     if out is not None:
         write_out(out, f"{text}\n".encode())
     else:
         print(text)
     if format_ == "text":
         try:
-            print(f"figure: {near(_figure(built, out))}")
+            print(f"figure: {near(_figure(places.root, built, out))}")
         except PermissionError as error:  # the root of somebody who lets us read
             print(
-                f"warning: no figure, {error.filename} cannot be written; --out FILE puts both elsewhere",
+                f"warning: no figure, {error.filename} cannot be written; "
+                "--out FILE puts both elsewhere",
                 file=sys.stderr,
             )
 
 
-def _figure(built: "Table", out: Path | None) -> Path:
+def _check_choice(option: str, value: str, allowed: Collection[str]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{option} {value!r} does not exist; allowed: {', '.join(allowed)}")
+
+
+def _figure(root: Root, built: "Table", out: Path | None) -> Path:
     """Draw a table beside `out`, or among the root's reports, which are as open as the root."""
     from analysis.figures.table import draw
     from byol_core.files import make_folder, write_atomic
@@ -78,13 +90,14 @@ def _figure(built: "Table", out: Path | None) -> Path:
         file = out.with_name(f"{built.rows.id}.png")
         write_out(file, draw(built))
         return file
-    file = Places.root.path / "reports" / f"{built.rows.id}.png"
+    file = root.path / "reports" / f"{built.rows.id}.png"
     make_folder(file.parent)
     write_atomic(file, draw(built))
     return file
 
 
 def export(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
     format_: Annotated[str, typer.Option("--format", help="csv, json or parquet.")] = "csv",
 ) -> None:
@@ -93,11 +106,11 @@ def export(
     from analysis.export.files import export as write
     from analysis.results.connect import NoDatabaseError
 
-    if format_ not in FORMATS:
-        raise UsageError(f"--format {format_!r} does not exist; allowed: {', '.join(FORMATS)}")
-    collected()
+    _check_choice("--format", format_, FORMATS)
+    places: Places = context.obj
+    collected(places)
     try:
-        for file in write(Places.db, out, format_):
+        for file in write(places.db, out, format_):
             print(near(file))
     except (ExportError, NoDatabaseError) as error:
         raise UsageError(str(error)) from None

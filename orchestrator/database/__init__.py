@@ -1,6 +1,7 @@
-"""results.db, an index of the run folders. The only writer of the index.
+"""Writes results.db, an index of the run folders; nothing else does.
 
 * ``schema`` declares the tables.
+* ``address`` tells what a path or URL of a database means.
 * ``connect`` opens a database, or makes one.
 * ``collect`` makes one pass over the files: what is new goes into the index.
 * ``read_run`` reads what is new of a run.

@@ -1,9 +1,8 @@
-"""Moves what the run folders say into results.db. Idempotent: a pass cut short anywhere is made
-good by the next.
+"""Brings what the run folders say into results.db; it changes no run and no job.
 
 One pass is one transaction: the new event lines of every attempt and the cursor up to which they
-were read are committed together. Runs that have ended are skipped while their folder has not
-changed. Nothing here changes a run or a job.
+were read are committed together, so a pass cut short anywhere is made good by the next. Runs that
+have ended are skipped while their folder has not changed.
 """
 
 import fcntl
@@ -11,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from byol_core.files import DamagedFileError, read_json
 from orchestrator.database import schema
-from orchestrator.database.connect import cause, writing
+from orchestrator.database.address import cause
+from orchestrator.database.connect import writing
 from orchestrator.database.read_run import DatabaseRow, RunRows, new_run, read_run
 from orchestrator.database.write_rows import Writer
 from orchestrator.errors import StoreError
@@ -30,8 +30,14 @@ from orchestrator.store.root import Root, RunFolder
 from orchestrator.store.state import ACTIVE, State
 
 _UNTOUCHED = "no attempt"
+"""The stamp of a run folder without attempts."""
+
 _COARSEST_NS = 2_000_000_000
-_RUNS_AT_ONCE, _POINTS_AT_ONCE = 200, 20_000
+"""The coarsest clock of a file system that we know of."""
+
+_RUNS_AT_ONCE = 200
+_POINTS_AT_ONCE = 20_000
+"""What is held in memory before it is written."""
 
 
 def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> list[str] | None:
@@ -53,8 +59,12 @@ def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> lis
         descriptor = open_lock(root.path / "collector.lock")
     except FileNotFoundError:
         return []  # no root yet: nothing to collect
+
+    mode = fcntl.LOCK_EX
+    if not wait:
+        mode |= fcntl.LOCK_NB
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, mode)
         with writing(engine) as connection:
             return collect_into(root, connection, queue)
     except BlockingIOError:
@@ -77,18 +87,20 @@ def collect_into(root: Root, connection: Connection, queue: Queue) -> list[str]:
 
 
 def _is_busy(error: OperationalError) -> bool:
+    """Tell whether somebody else writes the database."""
     return getattr(error.orig, "sqlite_errorname", "") == "SQLITE_BUSY"
 
 
 def _not_written(error: DatabaseError) -> StoreError:
     return StoreError(
-        f"the database cannot be written: {cause(error)}; no run is affected, the next pass catches up"
+        f"the database cannot be written: {cause(error)}; "
+        "no run is affected, the next pass catches up"
     )
 
 
 @dataclass(frozen=True)
 class _Known:
-    """A run as the database knows it."""
+    """Holds what the database knows of a run."""
 
     run_number: int
     state: str
@@ -98,183 +110,179 @@ class _Known:
     queue_reason: str | None
 
 
-@dataclass
 class _Pass:
-    root: Root
-    connection: Connection
-    queue: Queue
-    damaged: list[str] = field(default_factory=list)
+    """Makes one pass over a root; `damaged` says what could not be read."""
+
+    def __init__(self, root: Root, connection: Connection, queue: Queue) -> None:
+        self.root = root
+        self.connection = connection
+        self.queue = queue
+        self.writer = Writer(connection)
+        self.damaged: list[str] = []
 
     def collect(self) -> None:
-        self.writer = Writer(self.connection)
-        runs, sweeps = self.root.runs(), self.root.sweeps()
+        """Make the pass."""
+        runs = self.root.runs()
+        sweeps = self.root.sweeps()
+
+        # 1. Forget the runs and sweeps whose folders were deleted: the files are the truth.
         self._forget_all_but(schema.runs, "run_id", {run.run_id for run in runs})
         self._forget_all_but(schema.sweeps, "label", {sweep.path.name for sweep in sweeps})
+
+        # 2. Note when SLURM last answered: the states of waiting runs are as old as its answer.
         if self.queue.answered_at is not None:
-            self.writer.upsert(
-                schema.roots,
-                [{"path": str(self.root.path), "slurm_answered_at": self.queue.answered_at}],
-            )
+            root = {"path": str(self.root.path), "slurm_answered_at": self.queue.answered_at}
+            self.writer.upsert(schema.roots, [root])
+
+        # 3. Take over what was planned: which variant and seed of a sweep wants which run.
         for sweep in sweeps:
             plan = self._read(sweep.plan)
             if plan is not None:
-                self._sweep(plan)
+                self._take_over(plan)
+
+        # 4. Give a row to every new run: the rows of its attempts and results hang on its number.
         known = self._known_runs()
-        new = [row for run in runs if run.run_id not in known and (row := self._new_run(run))]
+        new = [run for run in runs if run.run_id not in known]
         if new:
-            self.writer.insert(schema.runs, new)
+            self._add_runs(new)
             known = self._known_runs()
+
+        # 5. Choose the runs that need a look: most have ended, and stay as they are.
         changed = [
             (run, known[run.run_id].run_number)
             for run in runs
             if run.run_id in known and self._may_have_changed(run, known[run.run_id])
         ]
+
+        # 6. Read and write what is new of these, some runs at a time, to hold little in memory.
         for start in range(0, len(changed), _RUNS_AT_ONCE):
             self._look_at(changed[start : start + _RUNS_AT_ONCE])
 
-    def _forget_all_but(self, table: Table, name: str, there: set[str]) -> None:
-        """Drop what the database has of this root and whose folder was deleted: the files are the
-        truth.
-        """
+    def _forget_all_but(self, table: Table, name: str, present: set[str]) -> None:
+        """Delete the rows of this root whose name is not among those present."""
         (key,) = table.primary_key
         ours = select(key, table.c[name]).where(table.c.root == str(self.root.path))
-        gone = [
-            number for number, known in self.connection.execute(ours).all() if known not in there
-        ]
-        for number in gone:
-            self.connection.execute(delete(table).where(key == number))
+        for number, known in self.connection.execute(ours).all():
+            if known not in present:
+                self.connection.execute(delete(table).where(key == number))
 
     def _read(self, file: Path) -> Any | None:
+        """Return what a JSON file holds; None where it is missing or damaged."""
         try:
             return read_json(file)
         except DamagedFileError as error:
             self.damaged.append(str(error))
             return None
 
+    def _take_over(self, plan: dict[str, Any]) -> None:
+        """Write a sweep as its last launch planned it, in place of what an older launch planned."""
+        table = schema.sweeps
+        query = select(table.c.id, table.c.launched_at).where(table.c.label == plan["label"])
+        known = self.connection.execute(query).first()
+        if known is not None:
+            if known.launched_at == plan["launched_at"]:
+                return
+            self.connection.execute(delete(table).where(table.c.id == known.id))
+
+        sweep = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at")}
+        sweep |= {key: json.dumps(plan[key]) for key in ("baseline", "tables", "overrides")}
+        sweep["root"] = str(self.root.path)
+        sweep_id = self.writer.insert_one(table, sweep)
+
+        variants = [
+            {
+                "sweep_id": sweep_id,
+                "position": position,
+                "name": variant["name"],
+                "overrides": json.dumps(variant["overrides"]),
+            }
+            for position, variant in enumerate(plan["variants"])
+        ]
+        self.writer.insert(schema.variants, variants)
+        sweep_runs = [{"sweep_id": sweep_id, **run} for run in plan["runs"]]
+        self.writer.insert(schema.sweep_runs, sweep_runs)
+
+    def _known_runs(self) -> dict[str, _Known]:
+        """Return run id → what the database knows, of the runs of all roots."""
+        names = ("run_number", "state", "attempt", "stamp", "job_id", "queue_reason")
+        query = select(schema.runs.c.run_id, *(schema.runs.c[name] for name in names))
+        return {run_id: _Known(*facts) for run_id, *facts in self.connection.execute(query)}
+
+    def _add_runs(self, runs: Sequence[RunFolder]) -> None:
+        """Insert the rows of runs that are seen for the first time."""
+        rows = []
+        for run in runs:
+            stamp = _stamp(run, 0)  # taken before the folder is read
+            description = self._read(run.description)
+            if description is not None:
+                # An empty stamp makes a run with attempts get its results in the same pass.
+                known_stamp = stamp if stamp == _UNTOUCHED else ""
+                rows.append(new_run(description, str(self.root.path), known_stamp))
+        self.writer.insert(schema.runs, rows)
+
     def _may_have_changed(self, run: RunFolder, known: _Known) -> bool:
-        """Tell whether a run needs a look: its folder changed, or its state hangs on a process or a
-        job.
-        """
+        """Tell whether a run needs a look: its folder, its process or its job may have changed."""
         stamp = _stamp(run, known.attempt)
         if stamp == known.stamp == _UNTOUCHED and self._waits_as_before(run.run_id, known):
             return False
-        asked = self.queue.knows(run.run_id) and known.state != State.COMPLETED
-        return stamp != known.stamp or known.state in ACTIVE or asked
+        if stamp != known.stamp or known.state in ACTIVE:
+            return True
+        return known.state != State.COMPLETED and self.queue.knows(run.run_id)
 
     def _waits_as_before(self, run_id: str, known: _Known) -> bool:
-        """Tell whether its job waits for what it waited for: thousands do, and nothing is to be
-        written of them.
+        """Tell whether its job waits for what it waited for.
+
+        Thousands of jobs do, and nothing is to be written of them.
         """
         facts = self.queue.live.get(run_id)
         if facts is None or facts.word != "PENDING":
             return False
-        return (known.state, known.job_id, known.queue_reason) == (
-            State.SUBMITTED,
-            facts.job_id,
-            facts.reason or None,
-        )
-
-    def _known_runs(self) -> dict[str, _Known]:
-        columns = (
-            schema.runs.c[name]
-            for name in (
-                "run_id",
-                "run_number",
-                "state",
-                "attempt",
-                "stamp",
-                "job_id",
-                "queue_reason",
-            )
-        )
-        return {
-            run_id: _Known(*facts)
-            for run_id, *facts in self.connection.execute(select(*columns)).all()
-        }
-
-    def _sweep(self, plan: dict[str, Any]) -> None:
-        known = self.connection.execute(
-            select(schema.sweeps.c.id, schema.sweeps.c.launched_at).where(
-                schema.sweeps.c.label == plan["label"]
-            )
-        ).first()
-        if known is not None and known.launched_at == plan["launched_at"]:
-            return
-        if known is not None:
-            self.connection.execute(delete(schema.sweeps).where(schema.sweeps.c.id == known.id))
-        row = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at")}
-        row |= {key: json.dumps(plan[key]) for key in ("baseline", "tables", "overrides")} | {
-            "root": str(self.root.path)
-        }
-        sweep_id = self.writer.insert_one(schema.sweeps, row)
-        variants = [
-            {
-                "sweep_id": sweep_id,
-                "position": i,
-                "name": variant["name"],
-                "overrides": json.dumps(variant["overrides"]),
-            }
-            for i, variant in enumerate(plan["variants"])
-        ]
-        self.writer.insert(schema.variants, variants)
-        self.writer.insert(
-            schema.sweep_runs, [{"sweep_id": sweep_id, **run} for run in plan["runs"]]
-        )
-
-    def _new_run(self, run: RunFolder) -> DatabaseRow | None:
-        """Return the row of a run that is seen for the first time; one with attempts gets its
-        results in the same pass.
-        """
-        stamp, description = _stamp(run, 0), self._read(run.description)
-        if description is None:
-            return None
-        return new_run(description, str(self.root.path), stamp if stamp == _UNTOUCHED else "")
+        before = (known.state, known.job_id, known.queue_reason)
+        return before == (State.SUBMITTED, facts.job_id, facts.reason or None)
 
     def _look_at(self, runs: Sequence[tuple[RunFolder, int]]) -> None:
-        known = self._known_attempts([run_number for _, run_number in runs])
+        """Read what is new of some runs, given with their numbers, and write it."""
+        known_attempts = self._known_attempts([run_number for _, run_number in runs])
         read: list[RunRows] = []
         for run, run_number in runs:
-            stamp = _stamp(
-                run, max((attempt.number for attempt in run.attempts()), default=0)
-            )  # before what it stands for
+            # The stamp is taken first: what comes in while we read is then found by the next pass.
+            last = run.last_attempt()
+            stamp = _stamp(run, last.number if last else 0)
+            known = known_attempts.get(run_number, {})
             try:
-                rows = read_run(
-                    run, run_number, known.get(run_number, {}), self.queue, self.writer.metrics
-                )
+                rows = read_run(run, run_number, known, self.queue, self.writer.metrics)
             except DamagedFileError as error:  # the other runs are none the worse
                 self.damaged.append(str(error))
-            else:
-                rows.run["stamp"] = stamp if _is_settled(rows, stamp) else ""
-                read.append(rows)
+                continue
+
+            rows.run["stamp"] = stamp if _is_settled(rows, stamp) else ""
+            read.append(rows)
             if sum(len(rows.points) for rows in read) > _POINTS_AT_ONCE:
                 self.writer.write(read)
                 read = []
         self.writer.write(read)
 
-    def _known_attempts(self, numbers: Sequence[int]) -> dict[int, dict[int, DatabaseRow]]:
+    def _known_attempts(self, run_numbers: Sequence[int]) -> dict[int, dict[int, DatabaseRow]]:
+        """Return run number → attempt number → row, of what the database knows."""
+        table = schema.attempts
+        query = select(table).where(table.c.run_number.in_(run_numbers))
         known: dict[int, dict[int, DatabaseRow]] = {}
-        rows = self.connection.execute(
-            select(schema.attempts).where(schema.attempts.c.run_number.in_(numbers))
-        ).mappings()
-        for row in rows:
+        for row in self.connection.execute(query).mappings():
             known.setdefault(row["run_number"], {})[row["number"]] = dict(row)
         return known
 
 
 def _is_settled(rows: RunRows, stamp: str) -> bool:
-    """Tell whether the folder's stamp says it all: a shared file system may show a result before
-    the end of its log.
-
-    A stamp of just now does not: clocks of file systems are coarse, and the next change may leave
-    it as it is.
-    """
+    """Tell whether a run needs no look before its folder's stamp changes."""
+    # Clocks of file systems are coarse: a change right after this one may leave the stamp as it is.
     if stamp != _UNTOUCHED and max(map(int, stamp.split())) > time.time_ns() - _COARSEST_NS:
         return False
+    # A shared file system may show a result before the end of its log.
     return rows.run["state"] != State.COMPLETED or rows.attempts[-1]["state"] is not None
 
 
 def _stamp(run: RunFolder, newest: int) -> str:
-    """Return what changes when an attempt, its end or an evaluation comes in.
+    """Return a text that changes when an attempt, its end or an evaluation comes in.
 
     Args:
         run: its folder.
@@ -285,7 +293,9 @@ def _stamp(run: RunFolder, newest: int) -> str:
     attempts = _modified(f"{folder}/attempts")
     if not attempts:
         return _UNTOUCHED
-    return f"{attempts} {_modified(f'{folder}/attempts/{newest:04d}')} {_modified(f'{folder}/evaluations')}"
+    attempt = _modified(f"{folder}/attempts/{newest:04d}")
+    evaluations = _modified(f"{folder}/evaluations")
+    return f"{attempts} {attempt} {evaluations}"
 
 
 def _modified(path: str) -> int:

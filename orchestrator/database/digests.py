@@ -1,5 +1,4 @@
-"""A digest of everything that results.db holds of each run and sweep, by their own names: equal
-content, equal digest.
+"""Makes a digest of all that results.db holds of each run and sweep: equal content, equal digest.
 
 Row numbers and the collector's bookkeeping are left out, since they depend on the order in which
 things came in.
@@ -28,27 +27,28 @@ _BOOKKEEPING = {"id", "run_number", "sweep_id", "stamp"}
 
 def digests(connection: Connection) -> dict[str, str]:
     """Return "run <id>" or "sweep <label>" → sha256 of its rows."""
-    names = {
-        number: name for name, number in connection.execute(select(metrics.c.name, metrics.c.id))
-    }
-    found = {}
+    metric_names = {row.id: row.name for row in connection.execute(select(metrics))}
+    by_name = {}
     for run_number, run_id in connection.execute(select(runs.c.run_number, runs.c.run_id)).all():
-        found[f"run {run_id}"] = _digest(_run_rows(connection, run_number, names))
+        by_name[f"run {run_id}"] = _digest(_run_rows(connection, run_number, metric_names))
     for sweep_id, label in connection.execute(select(sweeps.c.id, sweeps.c.label)).all():
-        found[f"sweep {label}"] = _digest(_sweep_rows(connection, sweep_id))
-    return found
+        by_name[f"sweep {label}"] = _digest(_sweep_rows(connection, sweep_id))
+    return by_name
 
 
-def _run_rows(connection: Connection, run_number: int, names: dict[int, str]) -> Iterator[Any]:
+def _run_rows(
+    connection: Connection, run_number: int, metric_names: dict[int, str]
+) -> Iterator[Any]:
     yield from _rows(connection, runs, runs.c.run_number == run_number)
     for table in (attempts, summaries, evaluations):
         yield from _rows(connection, table, table.c.run_number == run_number)
-    series = (points.c.step, points.c.attempt, points.c.value, points.c.non_finite)
-    for metric, name in sorted(names.items(), key=lambda item: item[1]):
+
+    # Metrics in the order of their names, since that of their numbers is an accident.
+    series = select(points.c.step, points.c.attempt, points.c.value, points.c.non_finite)
+    in_order = series.order_by(points.c.step, points.c.attempt)
+    for metric, name in sorted(metric_names.items(), key=lambda item: item[1]):
         of_metric = (points.c.run_number == run_number) & (points.c.metric == metric)
-        rows = connection.execute(
-            select(*series).where(of_metric).order_by(points.c.step, points.c.attempt)
-        ).all()
+        rows = connection.execute(in_order.where(of_metric)).all()
         if rows:
             yield name
             yield from rows
@@ -60,10 +60,10 @@ def _sweep_rows(connection: Connection, sweep_id: int) -> Iterator[Any]:
         yield from _rows(connection, table, table.c.sweep_id == sweep_id)
 
 
-def _rows(connection: Connection, table: Table, of_one: Any) -> Iterator[Any]:
+def _rows(connection: Connection, table: Table, condition: Any) -> Iterator[Any]:
     columns = [column for column in table.columns if column.name not in _BOOKKEEPING]
     yield table.name
-    yield from connection.execute(select(*columns).where(of_one).order_by(*table.primary_key))
+    yield from connection.execute(select(*columns).where(condition).order_by(*table.primary_key))
 
 
 def _digest(rows: Iterable[Any]) -> str:

@@ -1,4 +1,4 @@
-"""From the folder of a run to its rows in results.db: reads files, knows no connection."""
+"""Reads the folder of a run into rows for results.db; knows no connection."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,16 +15,13 @@ from orchestrator.store.state import State
 
 DatabaseRow = dict[str, Any]
 
-
 Point = tuple[int, int, int, int, float | None, str | None]
 """A row of `points`, in the order of its columns: a plain tuple, since there are millions."""
 
 
 @dataclass
 class RunRows:
-    """What a look at a run's folder found: the columns of its row that change, and rows of the
-    tables below it.
-    """
+    """Holds what is new of a run: in `run` the columns that change, else whole rows."""
 
     run: DatabaseRow = field(default_factory=dict)
     attempts: list[DatabaseRow] = field(default_factory=list)
@@ -71,31 +68,39 @@ def read_run(
         DamagedFileError: a file of it holds no JSON.
     """
     rows = RunRows()
-    where = standing(run, queue)
+    run_standing = standing(run, queue)
+
+    # What happened while it ran, of every attempt.
     total_steps = None
     for attempt in run.attempts():
         row = dict(known.get(attempt.number) or _empty_attempt(run_number, attempt.number))
         total_steps = _read_attempt(attempt, row, rows.points, metric_number) or total_steps
         rows.attempts.append(row)
-    done = (read_json(run.attempt(where.attempt).done) if where.attempt else None) or {}
-    rows.summaries = [{"run_number": run_number, **row} for row in _summaries(done)]
-    rows.evaluations = [
-        {"run_number": run_number, **row} for one in run.evaluations() for row in _accuracies(one)
-    ]
+
+    # Its results, of the attempt that alone counts.
+    done: Mapping[str, Any] = {}
+    if run_standing.attempt:
+        done = read_json(run.attempt(run_standing.attempt).done) or {}
+    rows.summaries = list(_summaries(done, run_number))
+    for evaluation in run.evaluations():
+        rows.evaluations += _accuracies(evaluation, run_number)
+
+    # Its own row: one that is done says itself where it ended.
+    step = max((row["last_step"] or 0 for row in rows.attempts), default=None)
+    if done:
+        step = done["step"]
     rows.run = {
         "of_run": run_number,
-        "state": where.state.value,
-        "reason": where.reason,
-        "outcome": where.outcome,
-        "attempt": where.attempt,
-        "step": done["step"]
-        if done
-        else max((row["last_step"] or 0 for row in rows.attempts), default=None),
+        "state": run_standing.state.value,
+        "reason": run_standing.reason,
+        "outcome": run_standing.outcome,
+        "attempt": run_standing.attempt,
+        "step": step,
         "total_steps": total_steps,
         "wall_s": done.get("wall_s"),
         "disk_bytes": done.get("disk_bytes"),
-        **_job(queue, run.run_id),
     }
+    rows.run |= _job(queue, run.run_id)
     return rows
 
 
@@ -104,55 +109,64 @@ def _job(queue: Queue, run_id: str) -> DatabaseRow:
     facts = queue.live.get(run_id) or queue.unknown.get(run_id)
     if facts is None:
         return dict.fromkeys(("job_id", "queue_reason", "node", "submitted_at"))
-    named = {
+    job = {
         "job_id": facts.job_id,
         "queue_reason": facts.reason,
         "node": facts.node,
         "submitted_at": facts.submitted_at,
     }
-    return {name: value or None for name, value in named.items()}
+    return {name: value or None for name, value in job.items()}
 
 
 def _read_attempt(
     attempt: AttemptFolder, row: DatabaseRow, points: list[Point], metric_number: Mapping[str, int]
 ) -> int | None:
-    """Read the new records of an attempt into its row and `points`; return the run's steps where
-    they are told.
+    """Read the new records of an attempt into its row and `points`.
+
+    Returns:
+        The steps of the whole run, where a new record says them.
     """
     row |= _claim(attempt)
     reader = RecordReader(attempt.events, Cursor(row["events_segment"], row["events_offset"]))
     total_steps = None
     for record in reader:
-        kind, row["last_at"] = record["type"], record["t"]
+        row["last_at"] = record["t"]
+        kind = record["type"]
         if kind == "metrics":
-            row["last_step"], row["images_per_s"] = record["step"], record["images_per_s"]
-            values = {**record["metrics"], "images_per_s": record["images_per_s"]}
-            key = row["run_number"], record["step"], attempt.number
-            points += [_point(metric_number[name], *key, value) for name, value in values.items()]
+            row["last_step"] = record["step"]
+            row["images_per_s"] = record["images_per_s"]
+            points += _points(record, row["run_number"], attempt.number, metric_number)
         elif kind == "start":
-            row |= {
-                "first_step": record["step"],
-                "exact": record["exact"],
-                "origin": json.dumps(record["origin"]),
-            }
+            row["first_step"] = record["step"]
             row["last_step"] = max(row["last_step"] or 0, record["step"])
+            row["exact"] = record["exact"]
+            row["origin"] = json.dumps(record["origin"])
             total_steps = record["total_steps"]
         elif kind == "end":
-            row |= {"state": record["state"], "reason": record["reason"], "ended_at": record["t"]}
+            row["state"] = record["state"]
+            row["reason"] = record["reason"]
+            row["ended_at"] = record["t"]
+
+    # The cursor is written with what was read up to it, so that no line counts twice or never.
     row["events_segment"], row["events_offset"] = reader.cursor
     row["skipped_lines"] += len(reader.damage)
     return total_steps
 
 
-def _point(metric: int, run_number: int, step: int, attempt: int, value: float) -> Point:
-    return (
-        (run_number, metric, step, attempt, value, None)
-        if isfinite(value)
-        else (run_number, metric, step, attempt, None, str(value))
-    )
+def _points(
+    record: Mapping[str, Any], run_number: int, attempt: int, metric_number: Mapping[str, int]
+) -> Iterator[Point]:
+    """Yield a point for each metric of a record; the speed is one of them."""
+    step = record["step"]
+    for name, value in {**record["metrics"], "images_per_s": record["images_per_s"]}.items():
+        if isfinite(value):
+            yield run_number, metric_number[name], step, attempt, value, None
+        else:
+            yield run_number, metric_number[name], step, attempt, None, str(value)
 
 
 def _empty_attempt(run_number: int, number: int) -> DatabaseRow:
+    """Return the row of an attempt of which nothing was read yet."""
     row: DatabaseRow = {column.name: None for column in schema.attempts.columns}
     return row | {
         "run_number": run_number,
@@ -164,6 +178,7 @@ def _empty_attempt(run_number: int, number: int) -> DatabaseRow:
 
 
 def _claim(attempt: AttemptFolder) -> DatabaseRow:
+    """Return who works at an attempt, and on what; nothing before it is claimed."""
     claim = read_json(attempt.claim)
     if claim is None:
         return {}
@@ -178,18 +193,26 @@ def _claim(attempt: AttemptFolder) -> DatabaseRow:
     }
 
 
-def _summaries(done: Mapping[str, Any]) -> Iterator[DatabaseRow]:
+def _summaries(done: Mapping[str, Any], run_number: int) -> Iterator[DatabaseRow]:
     for moment in ("initial", "final"):
-        for name, value in done.get(moment, {}).items():
+        for name, stored in done.get(moment, {}).items():
+            value = float(stored)
             yield {
+                "run_number": run_number,
                 "moment": moment,
                 "name": name,
-                "value": float(value) if isfinite(float(value)) else None,
+                "value": value if isfinite(value) else None,
             }
 
 
-def _accuracies(one: Mapping[str, Any]) -> Iterator[DatabaseRow]:
+def _accuracies(evaluation: Mapping[str, Any], run_number: int) -> Iterator[DatabaseRow]:
     for network in ("online", "target"):
-        for name, value in one.get(network, {}).items():
-            key = {"protocol": one["protocol"], "version": one["version"], "network": network}
-            yield {**key, "name": name, "value": value}
+        for name, value in evaluation.get(network, {}).items():
+            yield {
+                "run_number": run_number,
+                "protocol": evaluation["protocol"],
+                "version": evaluation["version"],
+                "network": network,
+                "name": name,
+                "value": value,
+            }

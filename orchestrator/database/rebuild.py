@@ -8,7 +8,6 @@ where it knows runs whose folders cannot be seen.
 import os
 import tempfile
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,11 @@ from sqlalchemy.exc import DatabaseError
 
 from byol_core.files import create_file, remove_tree
 from orchestrator.database import schema
+from orchestrator.database.address import cause, is_url, named
 from orchestrator.database.collect import collect, collect_into
 from orchestrator.database.connect import (
-    cause,
     connect_unchecked,
     create_tables,
-    named,
     open_database,
     version_in,
     writing,
@@ -38,7 +36,7 @@ _SQLITE_MAGIC = b"SQLite format 3\0"
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a rebuild did.
+    """Says what a rebuild did.
 
     Attributes:
         runs: how many the database now knows.
@@ -57,54 +55,53 @@ class Rebuilt:
 
 @dataclass(frozen=True)
 class Difference:
-    """A run or sweep that database and files do not tell alike; `kind` is `differs`, `only in the
-    database` or `… files`.
+    """Names a run or sweep of which database and files do not hold the same.
+
+    Attributes:
+        what: "run <id>" or "sweep <label>".
+        kind: "differs", "only in the database" or "only in the files".
     """
 
     what: str
     kind: str
 
 
-def rebuild(where: str, root: Root, queue: Queue) -> Rebuilt:
+def rebuild(address: str, root: Root, queue: Queue) -> Rebuilt:
     """Make the database again from this root and every other root that it knows.
 
     Raises:
         StoreError: the file is no SQLite database, or cannot be written; then it is as it was.
     """
     started_s = time.monotonic()
-    kept = _move_away_what_is_broken(where)
-    engine = connect_unchecked(where)
+    kept = _move_away_what_is_broken(address)
+    engine = connect_unchecked(address)
     try:
-        version_in(where)  # refuses another program's
+        # Keep what the files can no longer give.
+        version_in(address)  # refuses another program's
         with engine.connect() as connection:
             known = _known_runs(connection)
-        missing = sorted(
-            run_id
-            for run_id, home in known.items()
-            if not Root(Path(home)).run(run_id).path.exists()
-        )
+        missing = sorted(run_id for run_id, home in known.items() if not _exists(home, run_id))
         if missing:
-            kept = _copy(engine, where)
+            kept = _copy(engine, address)
+
+        # Replace all of it in one transaction: readers see the old content until it ends.
+        damaged = []
         with writing(engine, foreign_keys=False) as connection:
             _drop_tables(connection)
             create_tables(connection)
-            roots = {str(root.path), *known.values()}
-            damaged = [
-                one
-                for home in sorted(roots)
-                for one in collect_into(Root(Path(home)), connection, queue)
-            ]
+            for home in sorted({str(root.path), *known.values()}):
+                damaged += collect_into(Root(Path(home)), connection, queue)
             runs = connection.execute(text("SELECT count(*) FROM runs")).scalar_one()
     except DatabaseError as error:
         raise StoreError(
-            f"{named(where)}: cannot be rebuilt: {cause(error)}; it is as it was"
+            f"{named(address)}: cannot be rebuilt: {cause(error)}; it is as it was"
         ) from None
     finally:
         engine.dispose()
     return Rebuilt(runs, kept, missing, damaged, time.monotonic() - started_s)
 
 
-def verify(where: str, root: Root, queue: Queue) -> tuple[int, list[Difference]]:
+def verify(address: str, root: Root, queue: Queue) -> tuple[int, list[Difference]]:
     """Compare the database, brought up to date, with one that is made from the files alone.
 
     Returns:
@@ -113,121 +110,129 @@ def verify(where: str, root: Root, queue: Queue) -> tuple[int, list[Difference]]
     Raises:
         StoreError: there is no such database.
     """
-    if "://" not in where and not Path(where).exists():
-        raise StoreError(f"{where}: there is no such database to compare; `sweep rebuild` makes it")
-    engine = open_database(where)
+    if not is_url(address) and not Path(address).exists():
+        raise StoreError(
+            f"{address}: there is no such database to compare; `sweep rebuild` makes it"
+        )
+
+    # Bring the database up to date, or it would differ in what is new.
+    engine = open_database(address)
     homes = _roots(engine, root)
     for home in homes:
         collect(home, engine, queue, wait=True)
-    folder = Path(
-        tempfile.mkdtemp(
-            prefix=".sweep-verify-", dir=None if "://" in where else Path(where).absolute().parent
-        )
-    )
+
+    # Make a fresh one beside it, since /tmp may be small.
+    beside = None if is_url(address) else Path(address).absolute().parent
+    folder = Path(tempfile.mkdtemp(prefix=".sweep-verify-", dir=beside))
     try:
         fresh = open_database(str(folder / "fresh.db"))
         for home in homes:
             collect(home, fresh, queue, wait=True)
-        with engine.connect() as here, fresh.connect() as there:
-            found, expected = digests(here), digests(there)
+        with engine.connect() as connection:
+            actual = digests(connection)
+        with fresh.connect() as connection:
+            expected = digests(connection)
         fresh.dispose()
     finally:
         remove_tree(folder)
-    return len(found.keys() | expected.keys()), [*_differences(found, expected)]
+    return len(actual.keys() | expected.keys()), _differences(actual, expected)
 
 
-def _differences(found: dict[str, str], expected: dict[str, str]) -> Sequence[Difference]:
-    kinds = {
-        name: "only in the database"
-        if name not in expected
-        else "only in the files"
-        if name not in found
-        else "differs"
-        for name in found.keys() | expected.keys()
-        if found.get(name) != expected.get(name)
-    }
-    return [Difference(name, kinds[name]) for name in sorted(kinds)]
+def _differences(actual: dict[str, str], expected: dict[str, str]) -> list[Difference]:
+    """Compare the digests in the database with those that its files give."""
+    differences = []
+    for name in sorted(actual.keys() | expected.keys()):
+        if name not in expected:
+            differences.append(Difference(name, "only in the database"))
+        elif name not in actual:
+            differences.append(Difference(name, "only in the files"))
+        elif actual[name] != expected[name]:
+            differences.append(Difference(name, "differs"))
+    return differences
 
 
 def _roots(engine: Engine, root: Root) -> list[Root]:
+    """Return this root and every other that the database knows."""
     with engine.connect() as connection:
         homes = {str(root.path), *_known_runs(connection).values()}
     return [Root(Path(home)) for home in sorted(homes)]
 
 
+def _exists(home: str, run_id: str) -> bool:
+    """Tell whether the folder of a run can be seen in its root."""
+    return Root(Path(home)).run(run_id).path.exists()
+
+
 def _known_runs(connection: Connection) -> dict[str, str]:
-    """Return run id → root, from a database of any version; nothing from one that has no such
-    table.
-    """
-    columns = (
-        {column["name"] for column in inspect(connection).get_columns("runs")}
-        if _has(connection, "runs")
-        else set()
-    )
+    """Return run id → root of the runs that a database of any version knows."""
+    if not inspect(connection).has_table("runs"):
+        return {}
+    columns = {column["name"] for column in inspect(connection).get_columns("runs")}
     if not {"run_id", "root"} <= columns:
         return {}
-    return {
-        row.run_id: row.root for row in connection.execute(text("SELECT run_id, root FROM runs"))
-    }
-
-
-def _has(connection: Connection, table: str) -> bool:
-    return bool(inspect(connection).has_table(table))
+    rows = connection.execute(text("SELECT run_id, root FROM runs"))
+    return {row.run_id: row.root for row in rows}
 
 
 def _drop_tables(connection: Connection) -> None:
     """Drop the tables of our names; what else is there is not ours."""
-    quote, is_file = (
-        connection.dialect.identifier_preparer.quote,
-        connection.dialect.name == "sqlite",
-    )
+    quote = connection.dialect.identifier_preparer.quote
     for name in inspect(connection).get_table_names():
         if name in schema.metadata.tables:
-            connection.execute(text(f"DROP TABLE {quote(name)}{'' if is_file else ' CASCADE'}"))
+            statement = f"DROP TABLE {quote(name)}"
+            if connection.dialect.name != "sqlite":
+                statement += " CASCADE"
+            connection.execute(text(statement))
 
 
-def _copy(engine: Engine, where: str) -> Path | None:
-    """Keep what the files can no longer give; on another database than SQLite, keeping it is its
-    administrator's work.
-    """
+def _copy(engine: Engine, address: str) -> Path:
+    """Copy a SQLite database; keeping any other is the work of its administrator."""
     if engine.dialect.name != "sqlite":
         raise StoreError(
-            f"{named(where)}: holds runs whose folders are missing, and only SQLite can be copied; back it up first"
+            f"{named(address)}: holds runs whose folders are missing, "
+            "and only SQLite can be copied; back it up first"
         )
-    copy = _free_name(Path(where), "before-rebuild")
-    os.close(
-        create_file(copy, os.O_WRONLY)
-    )  # SQLite fills an empty file, and would leave the mode of a new one to the umask
-    with (
-        engine.connect() as connection
-    ):  # past SQLAlchemy, which would begin a transaction; VACUUM cannot be in one
+
+    # SQLite fills an empty file, but would leave the mode of a new one to the umask.
+    copy = _free_name(Path(address), "before-rebuild")
+    os.close(create_file(copy, os.O_WRONLY))
+
+    # SQLAlchemy would begin a transaction, and VACUUM cannot be in one.
+    with engine.connect() as connection:
         connection.connection.cursor().execute("VACUUM INTO ?", (str(copy),))
     return copy
 
 
-def _move_away_what_is_broken(where: str) -> Path | None:
-    """Move a SQLite file that SQLite cannot read out of the way; anything else that is there is not
-    ours to move.
+def _move_away_what_is_broken(address: str) -> Path | None:
+    """Move a SQLite file that SQLite cannot read out of the way; return where it went.
+
+    Raises:
+        StoreError: it is no SQLite file, so not ours to move.
     """
-    path = Path(where).absolute()
-    if "://" in where or not path.exists() or path.stat().st_size == 0:
+    path = Path(address).absolute()
+    if is_url(address) or not path.exists() or path.stat().st_size == 0:
         return None
     with path.open("rb") as file:
         if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
-            raise StoreError(f"{where}: is no SQLite database; choose another --db")
+            raise StoreError(f"{address}: is no SQLite database; choose another --db")
+
+    # Leave it where it is if SQLite can read all of it.
     with suppress(DatabaseError):
-        version_in(where)  # refuses another program's before anything is changed
-        with connect_unchecked(where).connect() as connection:
+        version_in(address)  # refuses another program's before anything is changed
+        with connect_unchecked(address).connect() as connection:
             if connection.execute(text("PRAGMA quick_check(1)")).scalar() == "ok":
                 return None
+
+    # Move its log first: were this cut short, a new database might take the log for its own.
     aside = _free_name(path, "damaged")
     for suffix in ("-wal", "-shm", ""):
-        if path.with_name(path.name + suffix).exists():
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
     return aside
 
 
 def _free_name(path: Path, why: str) -> Path:
-    return path.absolute().with_name(
-        f"{path.name}.{why}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1000:03d}"
-    )
+    """Return a name beside a file that nothing has yet: it holds the time."""
+    moment = f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1000:03d}"
+    return path.absolute().with_name(f"{path.name}.{why}-{moment}")

@@ -1,12 +1,13 @@
-"""The tables of results.db, nothing else: the contract between the collector, which writes, and all
-that read.
+"""Declares the tables of results.db: the contract between the collector and all readers.
 
 The database is an index of the run folders and can be made again from them. Times are seconds since
 1970; fractions are in [0, 1]; JSON columns hold text. A value that is not finite is stored as null
-with its name in `non_finite`.
+with its name in `non_finite`. The columns called `state` hold the words of `State`.
 """
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+
+from orchestrator.store.state import State as State  # handed on to all that read the tables
 
 VERSION = 4
 

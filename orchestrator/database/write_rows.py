@@ -1,10 +1,11 @@
-"""Rows into results.db, many at a time, inside the transaction of the caller. Writing a row twice
-changes nothing.
+"""Writes rows into results.db, many at a time, inside the transaction of the caller.
+
+Writing a row twice changes nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -23,36 +24,36 @@ from orchestrator.database import schema
 from orchestrator.database.read_run import DatabaseRow, Point, RunRows
 
 _INSERT_POINTS = (
-    "INSERT OR IGNORE INTO points (run_number, metric, step, attempt, value, "
-    "non_finite) VALUES (?, ?, ?, ?, ?, ?)"
+    "INSERT OR IGNORE INTO points (run_number, metric, step, attempt, value, non_finite) "
+    "VALUES (?, ?, ?, ?, ?, ?)"
 )
 
 
-@dataclass
 class Writer:
-    """Writes to one connection; `metrics` numbers their names."""
+    """Writes to one connection; `metrics` has a number for the name of each metric."""
 
-    connection: Connection
-
-    def __post_init__(self) -> None:
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self.metrics = _MetricNumbers(self)
 
     def write(self, runs: Sequence[RunRows]) -> None:
         """Write what was read of some runs; their summaries and evaluations are replaced."""
         if not runs:
             return
-        self.connection.execute(_UPDATE_RUN, [one.run for one in runs])
-        self.upsert(schema.attempts, [row for one in runs for row in one.attempts])
-        numbers = [{"of_run": one.run["of_run"]} for one in runs]
-        for table, rows in (
-            (schema.summaries, [row for one in runs for row in one.summaries]),
-            (schema.evaluations, [row for one in runs for row in one.evaluations]),
-        ):
-            self.connection.execute(
-                delete(table).where(table.c.run_number == bindparam("of_run")), numbers
-            )
-            self.insert(table, rows)
-        self._insert_points([point for one in runs for point in one.points])
+        self.connection.execute(_UPDATE_RUN, [rows.run for rows in runs])
+        self.upsert(schema.attempts, list(chain.from_iterable(rows.attempts for rows in runs)))
+
+        # An evaluation made anew may have fewer values, so the old ones go first.
+        numbers = [{"of_run": rows.run["of_run"]} for rows in runs]
+        for table in (schema.summaries, schema.evaluations):
+            of_run = table.c.run_number == bindparam("of_run")
+            self.connection.execute(delete(table).where(of_run), numbers)
+        summaries = chain.from_iterable(rows.summaries for rows in runs)
+        evaluations = chain.from_iterable(rows.evaluations for rows in runs)
+        self.insert(schema.summaries, list(summaries))
+        self.insert(schema.evaluations, list(evaluations))
+
+        self._insert_points(list(chain.from_iterable(rows.points for rows in runs)))
 
     def insert(self, table: Table, rows: list[DatabaseRow]) -> None:
         """Insert new rows."""
@@ -61,16 +62,14 @@ class Writer:
 
     def insert_one(self, table: Table, row: DatabaseRow) -> int:
         """Insert one row; return its number."""
-        return int(
-            self.connection.execute(insert(table).values(**row).returning(table.c.id)).scalar_one()
-        )
+        statement = insert(table).values(row).returning(table.c.id)
+        return int(self.connection.execute(statement).scalar_one())
 
     def _insert_points(self, points: list[Point]) -> None:
         if not points:
             return
-        if (
-            self.connection.dialect.name == "sqlite"
-        ):  # past SQLAlchemy: a third of the time for the bulk of the rows
+        if self.connection.dialect.name == "sqlite":
+            # past SQLAlchemy: a third of the time for the bulk of the rows
             self.connection.exec_driver_sql(_INSERT_POINTS, points)
         else:
             names = [column.name for column in schema.points.columns]
@@ -83,12 +82,11 @@ class Writer:
 
 
 class _MetricNumbers(dict[str, int]):
-    """Name → number of each metric; a new name gets its row when it is first asked for."""
+    """Maps the name of a metric to its number; a new name gets its row when it is first read."""
 
     def __init__(self, writer: Writer) -> None:
-        super().__init__(
-            {row.name: row.id for row in writer.connection.execute(select(schema.metrics))}
-        )
+        known = writer.connection.execute(select(schema.metrics))
+        super().__init__({row.name: row.id for row in known})
         self._writer = writer
 
     def __missing__(self, name: str) -> int:
@@ -97,9 +95,8 @@ class _MetricNumbers(dict[str, int]):
 
 
 def _upsert_into(table: Table, dialect_name: str) -> Executable:
-    dialect: Any = import_module(
-        f"sqlalchemy.dialects.{'sqlite' if dialect_name == 'sqlite' else 'postgresql'}"
-    )
+    """Return the statement that inserts a row, or replaces that of the same key."""
+    dialect: Any = import_module(f"sqlalchemy.dialects.{dialect_name}")
     statement = dialect.insert(table)
     keys = [column.name for column in table.primary_key]
     excluded = statement.excluded

@@ -1,5 +1,6 @@
-"""`sweep doctor`: what this machine and its cluster offer a sweep, and what will bite. Each check
-is one small function.
+"""Checks what this machine and its cluster offer a sweep, and what will go wrong: `sweep doctor`.
+
+Each check is one small function.
 
 * ``examine`` runs every check that applies and says how it came out.
 * ``finding`` is what a check returns.
@@ -15,5 +16,5 @@ is one small function.
 * ``requests`` says what the jobs of a sweep would ask for.
 * ``send_probe`` sends one short job that looks around on a node.
 * ``probe`` is what that job runs.
-* ``judge_probe`` judges what it found.
+* ``judge_probe`` judges what that job has found.
 """

@@ -1,4 +1,4 @@
-"""The cluster as a whole: which SLURM answers, under which name, and whether it keeps accounts."""
+"""Checks the cluster as a whole: which SLURM answers, its name, and whether it keeps accounts."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,10 +11,9 @@ _NO_ACCOUNTS = ("accounting_storage/none", "(null)", "")
 
 def check_cluster(config: Mapping[str, str]) -> Iterator[Finding]:
     """Look at name, version, commands and accounting."""
-    yield ok(
-        "SLURM",
-        f"version {config.get('SLURM_VERSION', 'unknown')}, cluster {config.get('ClusterName', 'without a name')}",
-    )
+    version = config.get("SLURM_VERSION", "unknown")
+    name = config.get("ClusterName", "without a name")
+    yield ok("SLURM", f"version {version}, cluster {name}")
     yield commands()
     yield accounting(config)
 
@@ -46,6 +45,8 @@ def accounting(config: Mapping[str, str]) -> Finding:
             text,
             "nothing to do: runs record their own end; a job killed at once shows as lost",
         )
+
+    # It is configured; the smallest question tells whether it answers too.
     try:
         ask("sacct", "--noheader", "--allocations", "--format=JobID", "--starttime=now-1minutes")
     except SchedulerError as error:

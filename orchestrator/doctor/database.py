@@ -1,8 +1,9 @@
-"""Can results.db be opened, or made? Nothing is made here."""
+"""Checks whether results.db can be opened, or made; makes nothing."""
 
 import os
 from pathlib import Path
 
+from orchestrator.database.address import is_url
 from orchestrator.database.connect import named, open_database
 from orchestrator.doctor.files import existing
 from orchestrator.doctor.finding import Finding, fail, ok, warn
@@ -10,14 +11,14 @@ from orchestrator.errors import SweepError
 from orchestrator.machine.filesystem import filesystem_of
 
 
-def check_database(where: str) -> list[Finding]:
-    """Look at the database that --db names: writable, of our schema version, on a disk that suits
-    SQLite.
-    """
-    if "://" in where:
-        return [_opened(where)]
-    path = Path(where).absolute()
-    return [_opened(where) if path.exists() else _place(path), disk(path)]
+def check_database(address: str) -> list[Finding]:
+    """Check that the database of --db can be written, and lies on a disk that suits SQLite."""
+    if is_url(address):
+        return [_opened(address)]
+    path = Path(address).absolute()
+    if path.exists():
+        return [_opened(address), disk(path)]
+    return [_place(path), disk(path)]
 
 
 def disk(path: Path) -> Finding:
@@ -33,12 +34,12 @@ def disk(path: Path) -> Finding:
     return ok("database's disk", text)
 
 
-def _opened(where: str) -> Finding:
+def _opened(address: str) -> Finding:
     try:
-        open_database(where).dispose()
+        open_database(address).dispose()
     except SweepError as error:
         return fail("database", str(error), "no result is lost: the run folders hold them all")
-    return ok("database", f"{named(where)} can be written")
+    return ok("database", f"{named(address)} can be written")
 
 
 def _place(path: Path) -> Finding:

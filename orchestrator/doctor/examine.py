@@ -1,7 +1,7 @@
-"""Runs every check that applies here, topic by topic, and says how it came out in words or JSON."""
+"""Runs every check that applies here, topic by topic, and gives the findings as JSON too."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.doctor.cluster import check_cluster
@@ -31,7 +31,7 @@ Topic = tuple[str, list[Finding]]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is examined: a root, a database (path or URL), and a sweep where one is named."""
+    """Names what is examined: a root, a database (path or URL), and perhaps a sweep."""
 
     root: Root
     database: str
@@ -39,52 +39,61 @@ class Subject:
 
 
 def examine(subject: Subject) -> Iterator[Topic]:
-    """Yield topic by topic what is found; changes nothing that stays."""
+    """Yield the findings topic by topic; changes nothing that stays."""
     on_cluster = has_slurm()
     yield "this machine", list(check_machine())
     yield "run folders", list(check_files(subject.root.path, on_cluster))
     yield "database", check_database(subject.database)
     if subject.sweep is not None:
         yield "spec", [check_spec(subject.sweep, subject.root)]
-    yield (
-        "SLURM",
-        list(_slurm(subject))
-        if on_cluster
-        else [ok("SLURM", "not here: `--executor auto` uses this machine")],
-    )
+    if on_cluster:
+        yield "SLURM", list(_slurm(subject))
+    else:
+        yield "SLURM", [ok("SLURM", "not here: `--executor auto` uses this machine")]
 
 
 def probed(subject: Subject, wait_min: float, note: Callable[[str], None]) -> Iterator[Topic]:
     """Yield what a probe job finds on a node; it is sent, waited for and cleaned up after."""
     if has_slurm():
         yield "a node", probe_cluster(subject.root, subject.sweep, wait_min * 60, note)
-    else:
-        yield (
-            "a node",
-            [
-                fail(
-                    "probe job",
-                    "no SLURM here to send it to",
-                    "leave --submit out, or use a login node",
-                )
-            ],
-        )
+        return
+    fix = "leave --submit out, or use a login node"
+    yield "a node", [fail("probe job", "no SLURM here to send it to", fix)]
 
 
 def passed(topics: Iterable[Topic]) -> bool:
     """Tell whether nothing failed; warnings pass."""
-    return all(one.level is not Level.FAIL for _, findings in topics for one in findings)
+    return all(finding.level is not Level.FAIL for finding in findings_of(topics))
+
+
+def findings_of(topics: Iterable[Topic]) -> Iterator[Finding]:
+    """Yield the findings of all topics."""
+    for _, findings in topics:
+        yield from findings
 
 
 def as_json(topics: Sequence[Topic]) -> dict[str, Any]:
     """Return the stable form that --json prints."""
-    findings = [{"topic": topic, **asdict(one)} for topic, found in topics for one in found]
-    return {"ok": passed(topics), "findings": findings}
+    rows = []
+    for topic, findings in topics:
+        for finding in findings:
+            rows.append(
+                {
+                    "topic": topic,
+                    "name": finding.name,
+                    "level": finding.level,
+                    "found": finding.observed,
+                    "fix": finding.fix,
+                }
+            )
+    return {"ok": passed(topics), "findings": rows}
 
 
 def _slurm(subject: Subject) -> Iterator[Finding]:
     try:
-        config, settings, partitions = read_config(), read_settings(), read_partitions()
+        config = read_config()
+        settings = read_settings()
+        partitions = read_partitions()
     except SchedulerError as error:
         yield fail(
             "SLURM",
@@ -92,6 +101,8 @@ def _slurm(subject: Subject) -> Iterator[Finding]:
             "try again; if it stays so, tell your site that slurmctld does not answer",
         )
         return
+
+    # From what slurmctld is set to, to what this sweep asks of it.
     yield from check_cluster(config)
     yield from check_limits(config)
     yield from check_preemption(config, settings)

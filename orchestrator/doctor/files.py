@@ -1,6 +1,4 @@
-"""Can the root hold runs? Its file system, locks, exclusive claims, clock, space and quota; tried
-out, not guessed.
-"""
+"""Tries out whether the root can hold runs: file system, locks, claims, clock, space and quota."""
 
 import fcntl
 import os
@@ -40,12 +38,14 @@ def scratch(root: Path) -> Iterator[Path]:
 
 def existing(path: Path) -> Path:
     """Return the nearest folder that is there: the doctor makes no root."""
-    return next(one for one in [path, *path.parents] if one.is_dir())
+    return next(folder for folder in [path, *path.parents] if folder.is_dir())
 
 
 def check_files(root: Path, on_cluster: bool) -> Iterator[Finding]:
     """Try out everything that a root needs of its file system."""
     yield kind(root, on_cluster)
+
+    # Where nothing can be written, none of these can be tried.
     try:
         with scratch(root) as folder:
             for check in (permissions, locks, claims, clock):
@@ -56,6 +56,7 @@ def check_files(root: Path, on_cluster: bool) -> Iterator[Finding]:
             f"{existing(root)}: {error.strerror}",
             "choose another --root, or make room there",
         )
+
     yield space(root)
     yield inodes(root)
     yield quota()
@@ -88,8 +89,9 @@ def permissions(folder: Path) -> Finding:
 
 
 def locks(folder: Path) -> Finding:
-    """Check that a second process is refused a lock that the first holds; the launcher's lock
-    depends on it.
+    """Check that a second process is refused a lock that the first holds.
+
+    The launcher's lock depends on it.
     """
     file = folder / "lock"
     with file.open("w") as handle:
@@ -101,6 +103,8 @@ def locks(folder: Path) -> Finding:
                 f"flock is refused: {error.strerror}",
                 "mount it with locks (Lustre: -o flock), or move --root",
             )
+
+        # A process that holds a lock may take it again, so another one has to try.
         second = subprocess.run(
             [sys.executable, "-c", _LOCKER, file], capture_output=True, timeout=_TIMEOUT_S
         )
@@ -115,7 +119,8 @@ def locks(folder: Path) -> Finding:
 
 def claims(folder: Path) -> Finding:
     """Check that a folder can be claimed once; the fence between two workers depends on it."""
-    got = [claim_folder(folder / "claim", "claim.json", {"number": number}) for number in (1, 2)]
+    claim = folder / "claim"
+    got = [claim_folder(claim, "claim.json", {"number": number}) for number in (1, 2)]
     if got != [True, False]:
         return fail(
             "claims",
@@ -179,9 +184,8 @@ def quota() -> Finding:
         return warn(
             "quota", f"`quota -q` did not answer within {_TIMEOUT_S} s", "look at it by hand"
         )
+
     reached = " ".join(done.stdout.split())
-    return (
-        warn("quota", f"reached: {reached}", "remove files, or move --root")
-        if reached
-        else ok("quota", "no limit is reached")
-    )
+    if reached:
+        return warn("quota", f"reached: {reached}", "remove files, or move --root")
+    return ok("quota", "no limit is reached")

@@ -1,11 +1,11 @@
-"""What a check returns: how it stands, what was found, and what to do about it."""
+"""Holds what a check returns: how it came out, what was seen, and what to do about it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How a check came out; `fail` alone makes the exit status 1."""
+    """Says how a check came out; `fail` alone makes the exit status 1."""
 
     OK = "ok"
     WARN = "warn"
@@ -14,31 +14,31 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One answer.
+    """Holds what one check returns.
 
     Attributes:
         name: what was looked at.
         level: how it stands.
-        found: what is there, with its value.
+        observed: what is there, with its value.
         fix: the next step; empty where all is well.
     """
 
     name: str
     level: Level
-    found: str
+    observed: str
     fix: str = ""
 
 
-def ok(name: str, found: str) -> Finding:
+def ok(name: str, observed: str) -> Finding:
     """Return a finding that asks for nothing."""
-    return Finding(name, Level.OK, found)
+    return Finding(name, Level.OK, observed)
 
 
-def warn(name: str, found: str, fix: str) -> Finding:
-    """Return a finding that will bite some."""
-    return Finding(name, Level.WARN, found, fix)
+def warn(name: str, observed: str, fix: str) -> Finding:
+    """Return a finding that will be a problem for some sweeps."""
+    return Finding(name, Level.WARN, observed, fix)
 
 
-def fail(name: str, found: str, fix: str) -> Finding:
+def fail(name: str, observed: str, fix: str) -> Finding:
     """Return a finding with which no sweep can work."""
-    return Finding(name, Level.FAIL, found, fix)
+    return Finding(name, Level.FAIL, observed, fix)

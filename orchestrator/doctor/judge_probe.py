@@ -1,4 +1,4 @@
-"""Judges what the probe job found on its node, beside what is known here."""
+"""Judges the report of the probe job on its node, beside what is known here."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,43 +7,50 @@ from typing import Any
 from orchestrator.doctor.files import file_clock_offset_s
 from orchestrator.doctor.finding import Finding, fail, ok, warn
 
-_SKEW_S, _SLOW_S, _LOW_BYTES = 5.0, 10.0, 5e9
+_SKEW_S = 5.0
+_SLOW_S = 10.0
+_LOW_BYTES = 5e9
 
 
 def read_report(
-    found: Mapping[str, Any], job_id: str, gpus: int, seen_at: float, folder: Path
+    report: Mapping[str, Any], job_id: str, gpus: int, seen_at: float, folder: Path
 ) -> Iterator[Finding]:
     """Yield a finding for everything in a probe's report.
 
     Args:
-        found: the report.
+        report: what the probe wrote.
         job_id: of the probe.
         gpus: that it asked for.
         seen_at: when the report came into sight here, in seconds since 1970 by this machine's
             clock.
         folder: of the probe.
     """
-    yield ok("probe job", f"job {job_id} ran on {found['host']} and came back")
-    yield code(found)
-    yield seen_gpus(found["training"]["gpus"], gpus)
-    yield data(found["missing_data"])
-    yield lock(found["lock_is_free"])
-    here_s, there_s = file_clock_offset_s(folder), found["file_clock_offset_s"]
+    yield ok("probe job", f"job {job_id} ran on {report['host']} and came back")
+    yield code(report)
+    yield seen_gpus(report["training"]["gpus"], gpus)
+    yield data(report["missing_data"])
+    yield lock(report["lock_is_free"])
+
+    # The clock that stamps files is the same for both, so the two offsets tell the clocks apart.
+    here_s = file_clock_offset_s(folder)
+    there_s = report["file_clock_offset_s"]
     yield clocks(here_s - there_s)
-    yield sight(seen_at + here_s - found["written_at"] - there_s)
-    yield scratch(found["tmp"])
+    yield sight(seen_at + here_s - report["written_at"] - there_s)
+
+    yield scratch(report["tmp"])
 
 
-def code(found: Mapping[str, Any]) -> Finding:
+def code(report: Mapping[str, Any]) -> Finding:
     """Tell whether a job can import what a run imports."""
-    error = found["training"]["error"]
-    if error is not None:
+    source = report["code"]
+    training = report["training"]
+    if training["error"] is not None:
         return fail(
             "code in a job",
-            f"{found['code']}: {error}",
+            f"{source}: {training['error']}",
             "make Python and its packages visible there, or add setup lines",
         )
-    return ok("code in a job", f"imported from {found['code']}, torch {found['training']['torch']}")
+    return ok("code in a job", f"imported from {source}, torch {training['torch']}")
 
 
 def seen_gpus(seen: int, wanted: int) -> Finding:
@@ -103,8 +110,6 @@ def sight(delay_s: float) -> Finding:
 def scratch(tmp: Mapping[str, Any]) -> Finding:
     """Look at the node's own disk."""
     text = f"{tmp['path']} has {tmp['free_bytes'] / 1e9:,.1f} GB free"
-    return (
-        warn("node's disk", text, "set TMPDIR to a larger one")
-        if tmp["free_bytes"] < _LOW_BYTES
-        else ok("node's disk", text)
-    )
+    if tmp["free_bytes"] < _LOW_BYTES:
+        return warn("node's disk", text, "set TMPDIR to a larger one")
+    return ok("node's disk", text)

@@ -1,10 +1,11 @@
-"""How many jobs SLURM takes: of an array, of the cluster, of you."""
+"""Checks how many jobs SLURM takes: in an array, on the cluster, of this user."""
 
 import getpass
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from orchestrator.doctor.finding import Finding, ok, warn
 from orchestrator.errors import SchedulerError
+from orchestrator.slurm.durations import seconds_of
 from orchestrator.slurm.limits import accounting_table
 
 _FEW_SUBMITTED = 50
@@ -20,7 +21,7 @@ def check_limits(config: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def array_size(config: Mapping[str, str]) -> Finding:
-    """MaxArraySize limits the highest index, which is one less; ours start at 0."""
+    """Look at MaxArraySize: the highest index is one less, and ours start at 0."""
     size = config.get("MaxArraySize", "")
     if not size.isdecimal():
         return warn(
@@ -36,27 +37,26 @@ def array_size(config: Mapping[str, str]) -> Finding:
 
 
 def job_count(config: Mapping[str, str]) -> Finding:
-    """MaxJobCount counts every job of everybody, and each task of an array."""
+    """Look at MaxJobCount, which counts every job of everybody, and each task of an array."""
     count = config.get("MaxJobCount", "unknown")
-    return ok(
-        "jobs",
-        f"{int(count):,} on the whole cluster, everybody's"
-        if count.isdecimal()
-        else f"MaxJobCount {count}",
-    )
+    if not count.isdecimal():
+        return ok("jobs", f"MaxJobCount {count}")
+    return ok("jobs", f"{int(count):,} on the whole cluster, for all users")
 
 
 def memory(config: Mapping[str, str]) -> Finding:
-    """MinJobAge is how long squeue knows a job after its end."""
-    seconds = config.get("MinJobAge", "").removesuffix("sec").strip()
-    if seconds.isdecimal() and int(seconds) < _SHORT_MEMORY_S:
-        text = f"SLURM forgets a job {seconds} s after its end"
+    """Look at MinJobAge: how long squeue knows a job after its end."""
+    seconds = seconds_of(config.get("MinJobAge", ""))
+    if seconds is None:
+        return ok("memory", "SLURM remembers a job for a while after its end")
+    if seconds < _SHORT_MEMORY_S:
+        text = f"SLURM forgets a job {seconds:.0f} s after its end"
         return warn(
             "memory",
             text,
             "nothing to do: a run's own files count; without accounting a killed job shows as lost",
         )
-    return ok("memory", f"SLURM remembers a job {seconds or 'some'} s after its end")
+    return ok("memory", f"SLURM remembers a job {seconds:.0f} s after its end")
 
 
 def own_limits() -> Finding:
@@ -66,27 +66,34 @@ def own_limits() -> Finding:
             "associations", "QOS,MaxJobs,MaxSubmitJobs", f"user={getpass.getuser()}"
         )
         levels = accounting_table("qos", "Name,MaxJobsPU,MaxSubmitJobsPU")
-    except (SchedulerError, OSError) as error:
+    except (SchedulerError, OSError) as error:  # without accounting there are none
         return ok("your limits", f"not told: {error}")
-    mine = {name for row in associations for name in row[0].split(",")} or {
-        row[0] for row in levels
-    }
-    named = [("you", *row[1:]) for row in associations] + [
-        (f"QOS {row[0]}", *row[1:]) for row in levels if row[0] in mine
-    ]
-    said = [text for who, running, submitted in named for text in _words(who, running, submitted)]
-    fewest = min((int(row[2]) for row in named if row[2].isdecimal()), default=_FEW_SUBMITTED)
+
+    rows = [("you", running, submitted) for _, running, submitted in associations]
+    for qos, running, submitted in levels:
+        if _may_use(associations, qos):
+            rows.append((f"QOS {qos}", running, submitted))
+
+    # What limits running jobs only delays a sweep; what limits submitted jobs refuses a part of it.
+    texts = []
+    fewest = _FEW_SUBMITTED
+    for name, running, submitted in rows:
+        if running:
+            texts.append(f"{name}: {running} jobs at once")
+        if submitted:
+            texts.append(f"{name}: {submitted} jobs submitted")
+        if submitted.isdecimal():
+            fewest = min(fewest, int(submitted))
     if fewest < _FEW_SUBMITTED:
         return warn(
             "your limits",
-            "; ".join(said),
+            "; ".join(texts),
             "what is refused stays planned and goes out with the next launch, or --wait",
         )
-    return ok("your limits", "; ".join(said) or "none")
+    return ok("your limits", "; ".join(texts) or "none")
 
 
-def _words(who: str, running: str, submitted: str) -> Iterator[str]:
-    if running:
-        yield f"{who}: {running} jobs at once"
-    if submitted:
-        yield f"{who}: {submitted} jobs submitted"
+def _may_use(associations: Sequence[Sequence[str]], qos: str) -> bool:
+    """Tell whether one of the user's associations allows a QOS; without any, all are allowed."""
+    allowed = [row[0].split(",") for row in associations]
+    return not allowed or any(qos in names for names in allowed)

@@ -1,4 +1,4 @@
-"""This machine: Python, torch, cores and GPUs. Loads no torch; a probe job does."""
+"""Checks this machine: Python, packages, cores and GPUs. Loads no torch; a probe job does."""
 
 import os
 import sys
@@ -30,19 +30,17 @@ def python() -> Finding:
     return ok("python", text)
 
 
-def packages(found: dict[str, str]) -> Finding:
+def packages(installed: dict[str, str]) -> Finding:
     """Check that what a run needs is installed."""
-    missing = [name for name, version in found.items() if version == _NOT_THERE]
+    missing = [name for name, version in installed.items() if version == _NOT_THERE]
     if missing:
         return fail(
             "packages",
             f"missing: {', '.join(missing)}",
             "install them: pip install --editable . in the checkout",
         )
-    return ok(
-        "packages",
-        ", ".join(f"{name} {version}" for name, version in found.items() if name != "python"),
-    )
+    libraries = {name: version for name, version in installed.items() if name != "python"}
+    return ok("packages", ", ".join(f"{name} {version}" for name, version in libraries.items()))
 
 
 def devices(gpus: int, cores: int) -> Finding:

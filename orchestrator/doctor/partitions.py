@@ -1,6 +1,4 @@
-"""The partitions: which take jobs, which have GPUs, how long a job may run, and whether a spec's
-request fits one.
-"""
+"""Checks the partitions: which are up or have GPUs, their limits, and whether a request fits."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -8,6 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.doctor.finding import Finding, fail, ok, warn
 from orchestrator.slurm.commands import ask
+from orchestrator.slurm.durations import seconds_of
 from orchestrator.spec import Resources
 
 _FORMAT = "%P|%a|%l|%D|%G"
@@ -15,8 +14,15 @@ _FORMAT = "%P|%a|%l|%D|%G"
 
 @dataclass(frozen=True)
 class Partition:
-    """One partition. `limit_min` is None for no time limit, `gres` e.g. `gpu:4` for each kind of
-    node.
+    """Describes a partition.
+
+    Attributes:
+        name: as jobs ask for it.
+        is_default: whether jobs that ask for none go there.
+        is_up: whether it takes jobs.
+        limit_min: how long a job may run; None for no limit.
+        nodes: how many it has.
+        gres: what each kind of node offers, e.g. `gpu:4`.
     """
 
     name: str
@@ -29,7 +35,7 @@ class Partition:
     @property
     def has_gpus(self) -> bool:
         """Tell whether any of its nodes has a GPU."""
-        return any("gpu" in one for one in self.gres)
+        return any("gpu" in gres for gres in self.gres)
 
 
 def read_partitions() -> list[Partition]:
@@ -52,54 +58,52 @@ def read_settings() -> dict[str, dict[str, str]]:
     Raises:
         SchedulerError: SLURM did not answer.
     """
-    found = {}
+    by_name = {}
     for line in ask("scontrol", "--oneliner", "show", "partition").splitlines():
         settings = dict(word.split("=", 1) for word in line.split() if "=" in word)
         if "PartitionName" in settings:
-            found[settings["PartitionName"]] = settings
-    return found
+            by_name[settings["PartitionName"]] = settings
+    return by_name
 
 
 def check_partitions(
     partitions: Sequence[Partition], wanted: Sequence[Resources]
 ) -> Iterator[Finding]:
-    """Describe each partition, and check that everything that a spec asks for fits the one it would
-    go to.
-    """
+    """Describe each partition, and check that each request of a spec fits where it would go."""
     if not partitions:
         yield fail(
             "partitions", "none that you may use", "ask your site for an account with a partition"
         )
-    for one in partitions:
-        yield _describe(one)
-    if partitions:
-        yield from (fits(partitions, one) for one in wanted)
+        return
+    for partition in partitions:
+        yield _describe(partition)
+    for request in wanted:
+        yield fits(partitions, request)
 
 
 def fits(partitions: Sequence[Partition], wanted: Resources) -> Finding:
     """Check a spec's `resources` against its partition."""
-    asked = (
-        wanted.partition.split(",") if wanted.partition else []
-    )  # SLURM takes the first of several that is free
-    named = [one for one in partitions if (one.name in asked if asked else one.is_default)]
-    names = ", ".join(one.name for one in partitions)
-    if not named:
-        what = (
-            f"partition {wanted.partition!r} does not exist"
-            if wanted.partition
-            else "no default partition"
-        )
-        return fail("resources", what, f"set resources.partition to one of: {names}")
-    chosen = named[0]
+    chosen = _chosen(partitions, wanted.partition)
+    if chosen is None:
+        text = "no default partition"
+        if wanted.partition:
+            text = f"partition {wanted.partition!r} does not exist"
+        names = ", ".join(partition.name for partition in partitions)
+        return fail("resources", text, f"set resources.partition to one of: {names}")
+
+    # It exists; it must also have what is asked for.
     if wanted.gpus and not chosen.has_gpus:
-        others = ", ".join(one.name for one in partitions if one.has_gpus) or "none has"
+        others = ", ".join(partition.name for partition in partitions if partition.has_gpus)
         return fail(
             "resources",
             f"{wanted.gpus} GPUs asked for, {chosen.name} has none",
-            f"partitions with GPUs: {others}",
+            f"partitions with GPUs: {others or 'none has'}",
         )
     if chosen.limit_min is not None and wanted.timeout_min > chosen.limit_min:
-        text = f"timeout_min {wanted.timeout_min} is above {chosen.name}'s limit of {chosen.limit_min:g} min"
+        text = (
+            f"timeout_min {wanted.timeout_min} is above {chosen.name}'s limit "
+            f"of {chosen.limit_min:g} min"
+        )
         return fail(
             "resources",
             text,
@@ -111,38 +115,40 @@ def fits(partitions: Sequence[Partition], wanted: Resources) -> Finding:
     )
 
 
-def _describe(one: Partition) -> Finding:
-    limit = "no time limit" if one.limit_min is None else f"at most {one.limit_min:g} min"
-    gpus = ", ".join(gres for gres in one.gres if "gpu" in gres) or "no GPUs"
-    text = f"nodes: {one.nodes}, {gpus}, {limit}" + (", default" if one.is_default else "")
-    name = f"partition {one.name}"
-    return (
-        ok(name, text)
-        if one.is_up
-        else warn(name, f"{text}, down", "choose another resources.partition")
-    )
+def _chosen(partitions: Sequence[Partition], asked_for: str | None) -> Partition | None:
+    """Return the partition that a job would go to; None where there is none."""
+    # Of several names, SLURM takes the first partition that is free.
+    if asked_for:
+        names = asked_for.split(",")
+        candidates = [partition for partition in partitions if partition.name in names]
+    else:
+        candidates = [partition for partition in partitions if partition.is_default]
+    return candidates[0] if candidates else None
+
+
+def _describe(partition: Partition) -> Finding:
+    limit = "no time limit"
+    if partition.limit_min is not None:
+        limit = f"at most {partition.limit_min:g} min"
+    gpus = ", ".join(gres for gres in partition.gres if "gpu" in gres) or "no GPUs"
+    text = f"nodes: {partition.nodes}, {gpus}, {limit}"
+    if partition.is_default:
+        text += ", default"
+
+    name = f"partition {partition.name}"
+    if partition.is_up:
+        return ok(name, text)
+    return warn(name, f"{text}, down", "choose another resources.partition")
 
 
 def _partition(name: str, rows: list[list[str]]) -> Partition:
-    gres = tuple(dict.fromkeys(row[4] for row in rows))
-    up = any(row[1] == "up" for row in rows)
+    """Join the rows of sinfo, one for each kind of node."""
+    limit_s = seconds_of(rows[0][2])
     return Partition(
-        name.rstrip("*"),
-        name.endswith("*"),
-        up,
-        _minutes(rows[0][2]),
-        sum(int(row[3]) for row in rows),
-        gres,
+        name=name.rstrip("*"),
+        is_default=name.endswith("*"),
+        is_up=any(row[1] == "up" for row in rows),
+        limit_min=None if limit_s is None else limit_s / 60,
+        nodes=sum(int(row[3]) for row in rows),
+        gres=tuple(dict.fromkeys(row[4] for row in rows)),
     )
-
-
-def _minutes(text: str) -> float | None:
-    """Return the minutes of `2-00:00:00`, `4:00:00` or `30:00`; None for `infinite` and what cannot
-    be read.
-    """
-    days, _, clock = text.rpartition("-")
-    parts = clock.split(":")
-    if not all(part.isdecimal() for part in parts) or not (days.isdecimal() or not days):
-        return None
-    hours, minutes, seconds = ([0, 0, 0] + [int(part) for part in parts])[-3:]
-    return (int(days or 0) * 24 + hours) * 60 + minutes + seconds / 60

@@ -1,16 +1,16 @@
-"""What happens to a run that SLURM takes its node from: how it is warned, how long it has, whether
-it comes back.
+"""Checks what happens to a run that SLURM takes its node from.
+
+How it is warned, how long it then has, and whether it comes back.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
 from orchestrator.doctor.finding import Finding, ok, warn
+from orchestrator.slurm.durations import seconds_of
 
 CHECKPOINT_S = 30.0
-"""What a step and a checkpoint of a large encoder together may take; ResNet-50 with LARS state
-writes about 400 MB.
-"""
+"""What a step and a checkpoint of a large encoder may take: ResNet-50 with LARS writes 400 MB."""
+
 _PREEMPTING = (
     ("SlurmctldParameters", "preempt_send_user_signal"),
     ("PreemptParameters", "send_user_signal"),
@@ -31,12 +31,16 @@ def mode(config: Mapping[str, str], partitions: Mapping[str, Mapping[str, str]])
     """Say whether jobs are preempted at all, and what SLURM does with them then."""
     if config.get("PreemptType", "") in ("preempt/none", "(null)", ""):
         return ok("preemption", "off: a job keeps its node until it ends")
-    modes = ", ".join(
-        f"{name} {one['PreemptMode']}" for name, one in partitions.items() if "PreemptMode" in one
-    )
-    text = f"{config['PreemptType']}, {config.get('PreemptMode', 'unknown')}" + (
-        f" (partitions: {modes})" if modes else ""
-    )
+    text = f"{config['PreemptType']}, {config.get('PreemptMode', 'unknown')}"
+    modes = [
+        f"{name} {settings['PreemptMode']}"
+        for name, settings in partitions.items()
+        if "PreemptMode" in settings
+    ]
+    if modes:
+        text += f" (partitions: {', '.join(modes)})"
+
+    # A partition may have another mode than the cluster, so all of them are searched.
     if "SUSPEND" in text:
         return warn(
             "preemption",
@@ -74,32 +78,23 @@ def requeue(config: Mapping[str, str]) -> Finding:
 
 def grace(config: Mapping[str, str], partitions: Mapping[str, Mapping[str, str]]) -> Finding:
     """Compare the seconds between the first signal and SIGKILL with what a checkpoint takes."""
-    kill_wait_s = _seconds(config.get("KillWait", ""))
-    preempted = {name: one for name, one in partitions.items() if one.get("PreemptMode") != "OFF"}
-    times = {
-        name: _seconds(one.get("GraceTime", "")) + kill_wait_s for name, one in preempted.items()
-    }
-    text = (
-        "; ".join(f"{name} {seconds:g} s" for name, seconds in times.items())
-        or f"{kill_wait_s:g} s (KillWait)"
-    )
+    kill_wait_s = seconds_of(config.get("KillWait", "")) or 0.0
     if config.get("PreemptType", "preempt/none") == "preempt/none":
         return ok("time to leave", f"{kill_wait_s:g} s after SIGTERM (KillWait)")
-    if min(times.values(), default=kill_wait_s) < CHECKPOINT_S:
+
+    # A partition's grace time comes before KillWait.
+    times_s = {
+        name: (seconds_of(settings.get("GraceTime", "")) or 0.0) + kill_wait_s
+        for name, settings in partitions.items()
+        if settings.get("PreemptMode") != "OFF"
+    }
+    times = "; ".join(f"{name} {time_s:g} s" for name, time_s in times_s.items())
+    text = f"from signal to SIGKILL: {times or f'{kill_wait_s:g} s (KillWait)'}"
+
+    if min(times_s.values(), default=kill_wait_s) < CHECKPOINT_S:
         fix = (
             f"a step and a checkpoint may take {CHECKPOINT_S:g} s; at worst a run repeats what "
             "came after its last one"
         )
-        return warn("time to leave", f"from signal to SIGKILL: {text}", fix)
-    return ok("time to leave", f"from signal to SIGKILL: {text}")
-
-
-def _seconds(text: str) -> float:
-    """Return the seconds of `30 sec`, `10` or `00:02:00`; 0 where there are none."""
-    if ":" in text:
-        hours, minutes, seconds = ([0, 0, 0] + [int(part) for part in re.findall(r"\d+", text)])[
-            -3:
-        ]
-        return hours * 3600 + minutes * 60 + seconds
-    number = re.match(r"\d+", text)
-    return float(number[0]) if number else 0.0
+        return warn("time to leave", text, fix)
+    return ok("time to leave", text)

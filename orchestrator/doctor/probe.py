@@ -1,7 +1,6 @@
-"""What the doctor's probe job runs on a compute node: ``python -m orchestrator.doctor.probe
-FOLDER``.
+"""Looks around on a compute node: ``python -m orchestrator.doctor.probe FOLDER``.
 
-It reads `ASKED` in its folder, looks around, and writes `REPORT` there.
+The doctor's probe job runs it. It reads `ASKED` in its folder, and writes `REPORT` there.
 """
 
 import fcntl
@@ -20,17 +19,19 @@ from byol_core.datasets.locate import locate
 from byol_core.files import read_json, write_json
 from orchestrator.doctor.files import file_clock_offset_s
 
-ASKED, REPORT, LOCK = "asked.json", "report.json", "lock"
+ASKED = "asked.json"
+REPORT = "report.json"
+LOCK = "lock"
 
 
 def probe(folder: Path) -> None:
-    """Write `REPORT`, with everything that was found; nothing is judged here.
+    """Write `REPORT` with everything that can be seen from here; nothing is judged.
 
     Args:
         folder: made on the login node, which holds `LOCK` in it. `ASKED` lists `DatasetConfig`s, as
             JSON has them.
     """
-    found = {
+    report: dict[str, Any] = {
         "host": os.uname().nodename,
         "code": str(Path(__file__).parents[2]),
         "lock_is_free": _lock_is_free(folder / LOCK),
@@ -39,13 +40,14 @@ def probe(folder: Path) -> None:
         "missing_data": _missing(read_json(folder / ASKED) or []),
         "training": _training(),
     }
-    write_json(folder / REPORT, {**found, "written_at": time.time()})
+
+    # The time is taken last: the login node compares it with when the report comes into sight.
+    report["written_at"] = time.time()
+    write_json(folder / REPORT, report)
 
 
 def _lock_is_free(file: Path) -> bool | None:
-    """Tell whether the lock that the login node holds can be had here too; None where locks are
-    refused.
-    """
+    """Tell whether the lock that the login node holds is free here; None where none is granted."""
     try:
         with file.open() as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,10 +64,11 @@ def _tmp() -> dict[str, Any]:
 
 
 def _missing(datasets: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what is said of each data set that is not in sight."""
     missing = []
-    for one in datasets:
+    for settings in datasets:
         try:
-            locate(DatasetConfig.model_validate(one))
+            locate(DatasetConfig.model_validate(settings))
         except DataMissingError as error:
             missing.append(str(error))
     return missing

@@ -1,6 +1,4 @@
-"""What the jobs of a sweep would ask for on this cluster: the spec's resources over the cluster's
-in clusters.yaml.
-"""
+"""Says what the jobs of a sweep would ask for here: the spec's resources over clusters.yaml."""
 
 from orchestrator.doctor.finding import Finding, fail, ok
 from orchestrator.errors import SweepError
@@ -19,10 +17,8 @@ def check_clusters(name: str | None) -> Finding:
             "correct that line; without the file the spec's resources count alone",
         )
     if name in known:
-        return ok(
-            "clusters.yaml",
-            f"{clusters_file()} describes {name}: {', '.join(known[name].model_fields_set) or 'nothing set'}",
-        )
+        keys = ", ".join(known[name].model_fields_set) or "nothing set"
+        return ok("clusters.yaml", f"{clusters_file()} describes {name}: {keys}")
     return ok(
         "clusters.yaml",
         f"{clusters_file()} says nothing of {name}: the spec's resources count alone",
@@ -38,5 +34,6 @@ def requests_of_sweep(sweep: Sweep | None, cluster: str | None) -> list[Resource
     if sweep is None:
         return []
     defaults = cluster_defaults(cluster, None)
-    asked = [resources_of(sweep, variant, defaults) for variant in expand(sweep)]
-    return [*{one.model_dump_json(): one for one in asked}.values()]
+    requests = [resources_of(sweep, variant, defaults) for variant in expand(sweep)]
+    different = {request.model_dump_json(): request for request in requests}
+    return list(different.values())

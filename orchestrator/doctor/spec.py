@@ -1,4 +1,4 @@
-"""Can this spec be launched here? Its data above all."""
+"""Checks whether a spec can be launched here: its data above all."""
 
 from orchestrator.doctor.finding import Finding, fail, ok
 from orchestrator.errors import SweepError

@@ -1,4 +1,4 @@
-"""Who starts attempts, and the attempt itself. Three ways to run: slurm, local and inline.
+"""Starts attempts at runs, and makes them. There are three ways to run: slurm, local and inline.
 
 * ``worker`` makes one attempt at one run.
 * ``inline`` makes attempts in this process.

@@ -1,5 +1,6 @@
-"""Several runs in one job: each in a process of its own, in sequence or side by side; one that
-crashes takes none with it.
+"""Makes the attempts of a job that has several runs, in sequence or side by side.
+
+Each run has a process of its own, so one that crashes takes none with it.
 """
 
 from collections.abc import Sequence
@@ -14,20 +15,24 @@ from orchestrator.executors.worker import AttemptContext
 def run_bundle(
     root: Path,
     run_ids: Sequence[str],
-    job: AttemptContext,
+    context: AttemptContext,
     side_by_side: int,
     interrupts: Interrupts,
 ) -> None:
-    """Make an attempt at each run, in order; once there is a reason to stop, what is left stays for
-    a later job.
+    """Make an attempt at each run, in order.
+
+    Once there is a reason to stop, what is left stays for a later job.
 
     Args:
         root: the root folder.
         run_ids: the job's runs.
-        job: its `threads` are those of the whole job, shared by the runs that go side by side.
+        context: its `threads` are those of the whole job, shared by the runs that go side by side.
         side_by_side: how many at once; they share the job's GPUs in turn.
         interrupts: those of the job.
     """
-    threads = max(1, job.threads // side_by_side) if job.threads else 0
-    slots = [Slot(slot.device, threads or slot.threads) for slot in find_slots(side_by_side)]
-    run_local(root, run_ids, replace(job, capture=True), slots, interrupts, tick=lambda: None)
+    slots = find_slots(side_by_side)
+    if context.threads:
+        threads = max(1, context.threads // side_by_side)
+        slots = [Slot(slot.device, threads) for slot in slots]
+    context = replace(context, capture=True)
+    run_local(root, run_ids, context, slots, interrupts, tick=lambda: None)

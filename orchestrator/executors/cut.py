@@ -1,4 +1,4 @@
-"""The first steps of a run, without a claim and without a result."""
+"""Trains the first steps of a run and keeps nothing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,30 +14,26 @@ def cut_run(
     log_every: int,
     show: Callable[[int, dict[str, float], float], None],
 ) -> tuple[str, int]:
-    """Train the first steps of a run, without a claim and without a result.
+    """Train the first steps of a run without a claim, and write no result.
 
     Returns:
         The outcome, `cut` for a run that would have gone on, and the step.
     """
     from byol_core.train import Options, train
 
-    result = train(
-        config,
-        folder,
-        Options(log_every=log_every, max_steps=max_steps, protocols=()),
-        _Shown(show),
-    )
+    options = Options(log_every=log_every, max_steps=max_steps, protocols=())
+    result = train(config, folder, options, _Shown(show))
     return result.outcome, result.step
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """An observer that shows the series and nothing else."""
+    """Observes a run: it shows the series and does nothing else."""
 
     show: Callable[[int, dict[str, float], float], None]
 
     def started(self, step: int, total_steps: int, exact: bool) -> None:
-        """Nothing to say."""
+        """Do nothing."""
 
     def measured(
         self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float
@@ -46,11 +42,11 @@ class _Shown:
         self.show(step, metrics, images_per_s)
 
     def before_write(self) -> None:
-        """Nobody else writes here."""
+        """Do nothing: nobody else writes here."""
 
     def checkpointed(self, step: int) -> None:
-        """Nothing to say."""
+        """Do nothing."""
 
     def stop_reason(self) -> str | None:
-        """Go on."""
+        """Return None, so that the run goes on."""
         return None

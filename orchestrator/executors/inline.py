@@ -1,5 +1,6 @@
-"""Runs in this process, one after the other: breakpoints work, and errors are seen where they
-happen.
+"""Makes attempts in this process, one after the other.
+
+So breakpoints work, and errors are seen where they happen.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from orchestrator.executors.worker import AttemptContext, run_attempt
 def run_inline(
     root: Path,
     run_ids: Sequence[str],
-    job: AttemptContext,
+    context: AttemptContext,
     interrupts: Interrupts,
     tick: Callable[[], None],
 ) -> None:
@@ -20,5 +21,5 @@ def run_inline(
     for run_id in run_ids:
         if interrupts.reason() is not None:
             return
-        run_attempt(root, run_id, job, interrupts.reason)
+        run_attempt(root, run_id, context, interrupts.reason)
         tick()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a flag: the handler only notes it, the work is done where it is safe."""
+"""Turns Ctrl-C and SIGTERM into a flag, so that the work can stop where it is safe."""
 
 import signal
 from types import FrameType
@@ -6,8 +6,9 @@ from typing import Any
 
 
 class Interrupts:
-    """While entered, the first interrupt sets a reason to stop; the second raises
-    KeyboardInterrupt.
+    """Notes the first interrupt, while entered, as a reason to stop.
+
+    A second Ctrl-C raises KeyboardInterrupt.
 
     Args:
         signals: which signals count.

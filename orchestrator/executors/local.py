@@ -1,4 +1,4 @@
-"""Runs on this machine: each in a fresh process, as many at once as there are slots.
+"""Makes attempts on this machine, each in a fresh process, as many at once as there are slots.
 
 Processes come from a fork server that has loaded torch, so a run starts in under a tenth of a
 second. A pipe leads from the launcher to each run: a word on it asks the run to stop behind a
@@ -20,6 +20,7 @@ from pathlib import Path
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.machine.gpus import gpu_count
+from orchestrator.store.root import PREFIX
 
 _POLL_S = 0.25
 _LEAVE_S = 60.0
@@ -29,7 +30,7 @@ _WARNINGS = frozenset({signal.SIGTERM, signal.SIGUSR2})
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one run: a device, and this many CPU threads."""
+    """Holds the place of one run: a device, and this many CPU threads."""
 
     device: str
     threads: int
@@ -43,43 +44,54 @@ class _Worker:
 
 
 def find_slots(wanted: int | None) -> list[Slot]:
-    """Return the places for runs: one per GPU, or one per core where there is no GPU; `wanted` sets
-    their number.
+    """Return the places for runs: one per GPU, or one per core where there is no GPU.
+
+    Args:
+        wanted: their number, instead; they then share the GPUs in turn.
     """
     cores = len(os.sched_getaffinity(0))
     gpus = gpu_count()
     count = wanted or gpus or cores
-    devices = [f"cuda:{i % gpus}" if gpus else "cpu" for i in range(count)]
-    return [Slot(device, max(1, cores // count)) for device in devices]
+    threads = max(1, cores // count)
+    if gpus == 0:
+        return [Slot("cpu", threads)] * count
+    return [Slot(f"cuda:{i % gpus}", threads) for i in range(count)]
 
 
 def run_local(
     root: Path,
     run_ids: Sequence[str],
-    job: AttemptContext,
+    context: AttemptContext,
     slots: Sequence[Slot],
     interrupts: Interrupts,
     tick: Callable[[], None],
 ) -> None:
-    """Run all, in order, `len(slots)` at a time.
+    """Make an attempt at each run, in order, as many at a time as there are slots.
 
     Args:
         root: the root folder.
         run_ids: what to run.
-        job: device and threads are the slot's.
+        context: of each attempt; device and threads are the slot's.
         slots: places.
         interrupts: once it has a reason, nothing is started any more and what runs is asked to
             stop.
         tick: called several times a second.
     """
-    waiting, free, active = deque(run_ids), list(slots), list[_Worker]()
-    context = _fork_server()
+    waiting = deque(run_ids)
+    free = deque(slots)
+    active: list[_Worker] = []
+    fork_server = _fork_server()
     try:
         while active or (waiting and interrupts.reason() is None):
+            # Fill the free slots, then sleep until a run ends or it is time for a tick.
             while waiting and free and interrupts.reason() is None:
-                active.append(_start(context, root, waiting.popleft(), job, free.pop(0)))
+                slot = free.popleft()
+                active.append(_start(fork_server, root, waiting.popleft(), context, slot))
             wait([worker.process.sentinel for worker in active], timeout=_POLL_S)
-            for worker in [worker for worker in active if not worker.process.is_alive()]:
+
+            # A run that ended, well or not, gives its slot to the next.
+            ended = [worker for worker in active if not worker.process.is_alive()]
+            for worker in ended:
                 active.remove(worker)
                 free.append(_reap(worker))
             if interrupts.reason() is not None:
@@ -96,8 +108,10 @@ def run_local(
 
 
 def _fork_server() -> mp.context.ForkServerContext:
+    """Start the server that each run's process is forked from, with torch loaded."""
     context = mp.get_context("forkserver")
     context.set_forkserver_preload(["orchestrator.executors.warm"])
+
     # A terminal sends Ctrl-C, and its closing, to every process of the group, and SLURM its
     # warnings. They are blocked from the fork server on: it would die of them, and runs hear of
     # Ctrl-C and closing from the launcher alone. Blocked anew for the second start, as the first,
@@ -113,31 +127,38 @@ def _fork_server() -> mp.context.ForkServerContext:
 
 
 def _start(
-    context: mp.context.ForkServerContext, root: Path, run_id: str, job: AttemptContext, slot: Slot
+    fork_server: mp.context.ForkServerContext,
+    root: Path,
+    run_id: str,
+    context: AttemptContext,
+    slot: Slot,
 ) -> _Worker:
-    from_launcher, to_worker = context.Pipe(duplex=False)
-    here = replace(job, device=slot.device, threads=slot.threads)
-    process = context.Process(
-        target=_work, args=(root, run_id, here, from_launcher), name=f"run-{run_id[:10]}"
+    """Start the process of one run."""
+    from_launcher, to_worker = fork_server.Pipe(duplex=False)
+    context = replace(context, device=slot.device, threads=slot.threads)
+    process = fork_server.Process(
+        target=_work,
+        args=(root, run_id, context, from_launcher),
+        name=f"run-{run_id[:PREFIX]}",
     )
     process.start()
     from_launcher.close()
     return _Worker(slot, process, to_worker)
 
 
-def _work(root: Path, run_id: str, job: AttemptContext, from_launcher: Connection) -> None:
-    """The process of one run."""
+def _work(root: Path, run_id: str, context: AttemptContext, from_launcher: Connection) -> None:
+    """Make the attempt, in the process of one run."""
     with Interrupts(*_WARNINGS) as interrupts:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WARNINGS)
 
         def stop_reason() -> str | None:
-            return interrupts.reason() or _word(from_launcher)
+            return interrupts.reason() or _word_of_launcher(from_launcher)
 
-        run_attempt(root, run_id, job, stop_reason)
+        run_attempt(root, run_id, context, stop_reason)
 
 
-def _word(from_launcher: Connection) -> str | None:
-    """Return what the launcher says; None for nothing yet."""
+def _word_of_launcher(from_launcher: Connection) -> str | None:
+    """Return the reason to stop that the launcher sends; None while it sends nothing."""
     try:
         return str(from_launcher.recv()) if from_launcher.poll() else None
     except (EOFError, OSError):
@@ -147,12 +168,14 @@ def _word(from_launcher: Connection) -> str | None:
 def _ask_to_stop(workers: Iterable[_Worker], reason: str) -> None:
     for worker in workers:
         if not worker.to_worker.closed:
-            with suppress(OSError):  # it may have just ended by itself
+            # It may have ended by itself a moment ago.
+            with suppress(OSError):
                 worker.to_worker.send(reason)
             worker.to_worker.close()
 
 
 def _reap(worker: _Worker) -> Slot:
+    """Clear away an ended process; return the slot that it frees."""
     worker.process.join()
     worker.to_worker.close()
     return worker.slot

@@ -1,4 +1,4 @@
-"""Imported once by the fork server, so that each run's process starts with torch loaded."""
+"""Loads torch once: the fork server imports this, so that each run's process starts with it."""
 
 import sklearn.linear_model
 import sklearn.pipeline

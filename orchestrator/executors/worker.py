@@ -1,11 +1,12 @@
-"""One attempt at one run: claim it, train, evaluate, leave a last word. Runs in a job; never opens
-the database.
+"""Makes one attempt at one run: claims it, trains, evaluates and leaves a last word.
 
-The claim is the fence: ``attempts/NNNN`` appears, with claim.json in it, by one rename that
-succeeds once. A worker that finds a higher attempt than its own stops before it publishes anything,
-so at most one result counts however many workers there are.
+It runs in a job and never opens the database. The claim is the fence: ``attempts/NNNN`` appears,
+with claim.json in it, by one rename that succeeds once. A worker that finds a higher attempt than
+its own stops before it publishes anything, so at most one result counts however many workers there
+are.
 """
 
+import math
 import os
 import sys
 import time
@@ -25,24 +26,24 @@ from byol_core.files import (
     write_json,
 )
 from orchestrator.machine.processes import this_process
-from orchestrator.provenance import origin
+from orchestrator.provenance.origin import gather_origin
 from orchestrator.provenance.redact import redact
 from orchestrator.provenance.snapshot import check_code
+from orchestrator.slurm import requeue
 from orchestrator.store.root import AttemptFolder, Root, RunFolder, wait_until_visible
 from orchestrator.store.state import State
 
 StopReason = Callable[[], str | None]
+
 _PATIENCE_S = 60.0
-"""How long a file of the launcher may take to show up on a shared file system: NFS remembers for up
-to a minute.
-"""
+"""How long a file of the launcher may take to show up: NFS remembers for up to a minute."""
 
 _LOOK_EVERY_S = 2.0
 
 
 @dataclass(frozen=True)
 class AttemptContext:
-    """How an attempt came to run.
+    """Says how an attempt came to run, and how it is to run.
 
     Attributes:
         executor: `slurm`, `local` or `inline`.
@@ -71,19 +72,19 @@ class AttemptContext:
 
 
 class OutrunError(Exception):
-    """A higher attempt exists; this one must not publish anything more."""
+    """Raised where a higher attempt exists: this one must not publish anything more."""
 
 
 def run_attempt(
-    root: Path, run_id: str, job: AttemptContext, stop_reason: StopReason
+    root: Path, run_id: str, context: AttemptContext, stop_reason: StopReason
 ) -> State | None:
     """Make one attempt at a run.
 
     Args:
         root: the root folder.
         run_id: whole.
-        job: how it runs.
-        stop_reason: asked before each step; a text stops the run behind a checkpoint.
+        context: how it runs.
+        stop_reason: called before each step; a text stops the run behind a checkpoint.
 
     Returns:
         The state it ended in; None where nothing was to do or another attempt took over.
@@ -95,43 +96,50 @@ def run_attempt(
     if run.cancelled.exists():
         return None
     wait_until_visible(run.description, _PATIENCE_S)
-    attempts = run.attempts()
-    if attempts and attempts[-1].done.exists():
-        if not job.rerun or _is_mine(attempts[-1], job):
+
+    # What is done stays done, unless it is to be trained again.
+    last = run.last_attempt()
+    if last is not None and last.done.exists():
+        if not context.rerun or _is_mine(last, context):
             return None
-        _set_aside(run, attempts[-1])
-    attempt = _claim(run, job)
-    if job.capture:
+        _set_aside(run, last)
+
+    attempt = _claim(run, context)
+    if context.capture:
         _redirect(attempt)
     with RecordLog(attempt.events) as log:
         try:
-            return _Attempt(run, attempt, job, log, stop_reason).run()
+            return _Attempt(run, attempt, context, log, stop_reason).run()
         except OutrunError:
             return None
 
 
-def _claim(run: RunFolder, job: AttemptContext) -> AttemptFolder:
-    """Claim the next number; where others claim too, each gets one of its own and the highest
-    counts.
+def _claim(run: RunFolder, context: AttemptContext) -> AttemptFolder:
+    """Claim the next number.
+
+    Where others claim too, each gets a number of its own and the highest counts.
     """
     make_folder(run.path / "attempts")
-    claim = {"process": asdict(this_process()), "job": asdict(job), "claimed_at": time.time()}
+    claim = {"process": asdict(this_process()), "job": asdict(context), "claimed_at": time.time()}
     while True:
-        attempts = run.attempts()
-        mine = run.attempt(attempts[-1].number + 1 if attempts else 1)
+        last = run.last_attempt()
+        mine = run.attempt(1 if last is None else last.number + 1)
         if claim_folder(mine.path, mine.claim.name, claim):
             return mine
 
 
-def _is_mine(attempt: AttemptFolder, job: AttemptContext) -> bool:
+def _is_mine(attempt: AttemptFolder, context: AttemptContext) -> bool:
     """Tell whether this job, requeued by SLURM, has made the attempt itself."""
     claim = read_json(attempt.claim)
-    return claim is not None and job.job_id is not None and claim["job"]["job_id"] == job.job_id
+    if claim is None or context.job_id is None:
+        return False
+    return bool(claim["job"]["job_id"] == context.job_id)
 
 
 def _set_aside(run: RunFolder, attempt: AttemptFolder) -> None:
-    """Move an earlier result's encoder and evaluations to its attempt, so that the new attempt
-    makes its own.
+    """Move an earlier result's encoder and evaluations to its attempt.
+
+    So the new attempt makes its own.
     """
     for name in ("encoder", "evaluations"):
         if (run.path / name).exists() and not (attempt.path / name).exists():
@@ -139,6 +147,7 @@ def _set_aside(run: RunFolder, attempt: AttemptFolder) -> None:
 
 
 def _redirect(attempt: AttemptFolder) -> None:
+    """Send what this process prints to the attempt's files."""
     for stream, file in ((sys.stdout, attempt.stdout), (sys.stderr, attempt.stderr)):
         stream.flush()
         descriptor = create_file(file, os.O_WRONLY | os.O_APPEND)
@@ -148,23 +157,21 @@ def _redirect(attempt: AttemptFolder) -> None:
 
 @dataclass
 class _Attempt:
-    """The attempt as `byol_core.train` sees it: an observer that writes events and holds up the
-    fence.
-    """
+    """Observes the training of an attempt: it writes events and holds up the fence."""
 
     run_folder: RunFolder
     folder: AttemptFolder
-    job: AttemptContext
+    context: AttemptContext
     log: RecordLog
-    asked_to_stop: StopReason
+    outer_stop_reason: StopReason
     started_s: float = field(default_factory=time.monotonic)
     looked_s: float = field(default_factory=time.monotonic)
 
     def run(self) -> State:
         """Train; write done.json for a result, and a last word in every case."""
-        state, reason = (
-            self._outcome()
-        )  # an error of the last word must not drag that of the training along, unredacted
+        # The training's error is handled by now: were the last word to fail within its `except`,
+        # the traceback would show both, the first one not redacted.
+        state, reason = self._outcome()
         self._write({"type": "end", "state": state.value, "reason": reason}, durable=True)
         return state
 
@@ -182,14 +189,14 @@ class _Attempt:
     def _train(self) -> tuple[State, str | None]:
         from byol_core.train import Options, train
 
-        if self.job.code is not None:
-            check_code(self.job.code)
+        if self.context.code is not None:
+            check_code(self.context.code)
         description = self.run_folder.read_description()
         options = Options(
-            device=self.job.device,
-            threads=self.job.threads,
-            log_every=self.job.log_every,
-            checkpoint_every_s=self.job.checkpoint_every_s,
+            device=self.context.device,
+            threads=self.context.threads,
+            log_every=self.context.log_every,
+            checkpoint_every_s=self.context.checkpoint_every_s,
             protocols=tuple(description["protocols"]),
         )
         result = train(
@@ -197,20 +204,24 @@ class _Attempt:
         )
         if result.outcome == "stopped":
             return self._stopped(), result.reason
+
+        # done.json ends the run, so it comes last, and only while no other attempt has taken over.
         self.before_write()
         self._tidy(description["keep"])
-        wall_s, disk_bytes = (
-            round(time.monotonic() - self.started_s, 3),
-            _size_bytes(self.run_folder.path),
-        )
-        facts = {"wall_s": wall_s, "disk_bytes": disk_bytes, "ended_at": time.time()}
-        write_json(self.folder.done, {**_finite(asdict(result)), **facts})
+        done = _finite(asdict(result))
+        done["wall_s"] = round(time.monotonic() - self.started_s, 3)
+        done["disk_bytes"] = _size_bytes(self.run_folder.path)
+        done["ended_at"] = time.time()
+        write_json(self.folder.done, done)
         return State.COMPLETED, result.outcome
 
     def _stopped(self) -> State:
+        """Return the state of a run that was asked to stop."""
         if self.run_folder.cancelled.exists():
             return State.CANCELLED
-        return _stopped_as(self.job)
+        if self.context.executor != "slurm":
+            return State.STOPPED
+        return requeue.stopped_as()
 
     def _tidy(self, keep: str) -> None:
         if keep != "checkpoints":
@@ -221,37 +232,41 @@ class _Attempt:
     def _write(self, record: dict[str, Any], durable: bool = False) -> None:
         self.log.append({"t": round(time.time(), 3), **record}, durable)
 
-    # What byol_core.train tells and asks
+    # Called by byol_core.train
 
     def started(self, step: int, total_steps: int, exact: bool) -> None:
         """Record where training starts and what it runs on."""
-        facts = origin.gather_origin(Root(self.run_folder.path.parents[1]))
-        about = {"step": step, "total_steps": total_steps, "exact": exact, "origin": facts}
-        self._write({"type": "start", **about}, durable=True)
+        start = {
+            "type": "start",
+            "step": step,
+            "total_steps": total_steps,
+            "exact": exact,
+            "origin": gather_origin(Root(self.run_folder.path.parents[1])),
+        }
+        self._write(start, durable=True)
 
     def measured(
         self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float
     ) -> None:
         """Record a point of the series."""
-        rate = round(images_per_s, 1)
-        self._write(
-            {
-                "type": "metrics",
-                "step": step,
-                "epoch": epoch,
-                "metrics": metrics,
-                "images_per_s": rate,
-            }
-        )
+        point = {
+            "type": "metrics",
+            "step": step,
+            "epoch": epoch,
+            "metrics": metrics,
+            "images_per_s": round(images_per_s, 1),
+        }
+        self._write(point)
 
     def before_write(self) -> None:
-        """Hold up the fence, and bring the series to the disk: what resumes behind a checkpoint
-        does not record it again.
+        """Hold up the fence, and bring the series to the disk.
+
+        What resumes behind a checkpoint does not record the series before it again.
 
         Raises:
             OutrunError: a higher attempt exists.
         """
-        if self.run_folder.attempts()[-1].number != self.folder.number:
+        if self.run_folder.last_attempt() != self.folder:
             raise OutrunError
         self.log.sync()
 
@@ -265,22 +280,16 @@ class _Attempt:
             self.looked_s = time.monotonic()
             if self.run_folder.cancelled.exists():
                 return "cancelled"
-        return self.asked_to_stop()
-
-
-def _stopped_as(job: AttemptContext) -> State:
-    """Return the state of a run that was asked to stop."""
-    if job.executor != "slurm":
-        return State.STOPPED
-    from orchestrator.slurm.requeue import stopped_as
-
-    return stopped_as()
+        return self.outer_stop_reason()
 
 
 def _class_of(error: Exception) -> State:
+    """Return the state of a run that ended with this error."""
     import torch
 
-    return State.OOM if isinstance(error, torch.OutOfMemoryError | MemoryError) else State.FAILED
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return State.OOM
+    return State.FAILED
 
 
 def _size_bytes(folder: Path) -> int:
@@ -289,11 +298,12 @@ def _size_bytes(folder: Path) -> int:
 
 def _finite(result: dict[str, Any]) -> dict[str, Any]:
     """Return the result with non-finite numbers as text: done.json is strict JSON."""
-    import math
 
     def clean(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: clean(item) for key, item in value.items()}
-        return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        if isinstance(value, float) and not math.isfinite(value):
+            return str(value)
+        return value
 
     return {key: clean(value) for key, value in result.items()}

@@ -1,10 +1,10 @@
-"""`sweep launch`, from the options to the last word.
+"""Carries out `sweep launch`, from its options to its last line of output.
 
-* ``options`` says what is asked of one launch.
+* ``options`` holds what is asked of one launch.
 * ``selection`` chooses variants and seeds, and finds their images.
 * ``plan`` compares a spec with what is there.
 * ``plan_files`` writes a plan down.
-* ``requests`` says what the jobs of a run ask for.
+* ``requests`` tells what the jobs of a run ask for.
 * ``cost`` estimates what a plan will cost.
 * ``launch`` carries a plan out.
 * ``leftovers`` waits for runs of a launcher that died.
@@ -15,5 +15,5 @@
 * ``terminal`` prints its plan and its outcome.
 * ``on_end`` tells a command or a webhook how it ended.
 * ``max_steps`` trains runs for a few steps and keeps nothing.
-* ``cancel`` is `sweep cancel`.
+* ``cancel`` carries out `sweep cancel`.
 """

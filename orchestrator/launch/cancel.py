@@ -1,4 +1,4 @@
-"""`sweep cancel`: runs that nobody is to work on any more, until a launch asks for them again.
+"""Carries out `sweep cancel`: nobody works on these runs until a launch asks for them again.
 
 A file in the run's folder says so. No worker begins such a run, one that works on it stops behind a
 checkpoint, and its jobs are cancelled. This takes no lock: it works while a launcher waits, and on
@@ -24,7 +24,7 @@ _OVER = frozenset({State.COMPLETED, State.FAILED, State.OOM, State.CANCELLED})
 
 @dataclass(frozen=True)
 class Choice:
-    """What is to be cancelled; empty for all.
+    """Says which runs are to be cancelled; an empty part of it means all.
 
     Attributes:
         sweeps: of these sweeps only.
@@ -39,24 +39,23 @@ class Choice:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A run as one variant of one sweep asks for it."""
+    """Says that one variant of one sweep asks for a run."""
 
     sweep: str
     variant: str
     run_id: str
 
     def is_of(self, choice: Choice) -> bool:
-        chosen = (
-            (self.sweep, choice.sweeps),
-            (self.variant, choice.variants),
-            (self.run_id, choice.run_ids),
+        return (
+            (not choice.sweeps or self.sweep in choice.sweeps)
+            and (not choice.variants or self.variant in choice.variants)
+            and (not choice.run_ids or self.run_id in choice.run_ids)
         )
-        return all(value in names for value, names in chosen if names)
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a choice comes to.
+class ChosenRuns:
+    """Holds the runs that a choice comes to.
 
     Attributes:
         run_ids: to be cancelled.
@@ -71,8 +70,8 @@ class Found:
     over: list[str]
 
 
-def find(root: Root, choice: Choice, queue: Queue) -> Found:
-    """Sort out which runs of a choice are to be cancelled.
+def find(root: Root, choice: Choice, queue: Queue) -> ChosenRuns:
+    """Return which runs of a choice are to be cancelled, and which are left.
 
     Raises:
         UsageError: nothing is chosen, or a sweep or variant is not there.
@@ -81,18 +80,20 @@ def find(root: Root, choice: Choice, queue: Queue) -> Found:
         raise UsageError(
             "cancel needs a sweep, --only VARIANT or --run RUN; `sweep status` lists the sweeps"
         )
-    all_ = _all_wanted(root)
-    _check_names("no sweep", choice.sweeps, {one.sweep for one in all_})
-    _check_names("no variant", choice.variants, {one.variant for one in all_})
-    chosen = list(dict.fromkeys(one.run_id for one in all_ if one.is_of(choice)))
+    wanted = _all_wanted(root)
+    _check_names("no sweep", choice.sweeps, {run.sweep for run in wanted})
+    _check_names("no variant", choice.variants, {run.variant for run in wanted})
+    chosen = list(dict.fromkeys(run.run_id for run in wanted if run.is_of(choice)))
     over = {run_id for run_id in chosen if _is_over(root, run_id, queue)}
-    others = [one for one in all_ if not one.is_of(choice) and one.run_id not in over]
-    spared = {one.run_id for one in others} & set(chosen)
-    return Found(
-        [run_id for run_id in chosen if run_id not in over | spared],
-        sorted(spared),
-        sorted({one.sweep for one in others if one.run_id in spared}),
-        sorted(over),
+
+    # A run that another sweep or variant asks for too is spared.
+    others = [run for run in wanted if not run.is_of(choice) and run.run_id not in over]
+    spared = {run.run_id for run in others} & set(chosen)
+    return ChosenRuns(
+        run_ids=[run_id for run_id in chosen if run_id not in over | spared],
+        spared=sorted(spared),
+        wanted_by=sorted({run.sweep for run in others if run.run_id in spared}),
+        over=sorted(over),
     )
 
 
@@ -105,12 +106,14 @@ def cancel_runs(root: Root, run_ids: Collection[str], queue: Queue) -> int:
     Raises:
         SchedulerError: SLURM did not take it; no job begins these runs all the same.
     """
+    # From here on no worker begins these runs, whatever becomes of their jobs.
     note = to_json({"cancelled_at": time.time()})
     write_many({root.run(run_id).cancelled: note for run_id in run_ids})
+
+    # A job goes only when none of its runs is wanted any more.
     active = queue.live.keys() | queue.unknown.keys()
-    jobs = {
-        run_id: job_id for run_id, job_id in intents.newest_jobs(root).items() if run_id in active
-    }
+    newest_jobs = intents.newest_jobs(root)
+    jobs = {run_id: job_id for run_id, job_id in newest_jobs.items() if run_id in active}
     needed = {job_id for run_id, job_id in jobs.items() if _is_wanted(root, run_id, queue)}
     idle = {jobs[run_id] for run_id in run_ids if run_id in jobs} - needed
     submit.cancel_jobs(idle)
@@ -126,17 +129,16 @@ def _is_over(root: Root, run_id: str, queue: Queue) -> bool:
 
 
 def _all_wanted(root: Root) -> list[_Wanted]:
-    plans = [read_json(sweep.plan) or {"label": "", "runs": []} for sweep in root.sweeps()]
-    return [
-        _Wanted(plan["label"], run["variant"], run["run_id"])
-        for plan in plans
-        for run in plan["runs"]
-    ]
+    wanted = []
+    for sweep in root.sweeps():
+        plan = read_json(sweep.plan) or {"label": "", "runs": []}
+        wanted += [_Wanted(plan["label"], run["variant"], run["run_id"]) for run in plan["runs"]]
+    return wanted
 
 
 def _check_names(what: str, names: Sequence[str], known: Collection[str]) -> None:
     for name in names:
+        if not known:
+            raise UsageError(f"{what} is called {name!r}; there is none yet")
         if name not in known:
-            raise UsageError(
-                f"{what} is called {name!r}; {nearest(name, known) if known else 'there is none yet'}"
-            )
+            raise UsageError(f"{what} is called {name!r}; {nearest(name, known)}")

@@ -1,5 +1,6 @@
-"""Stops a sweep that cannot work: if its first runs fail before they train at all, the others would
-too.
+"""Stops a sweep that cannot work.
+
+If its first runs fail before they train at all, the others would too.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ _FIRST = 3
 
 
 def failure_of_first_runs(runs: Sequence[PlannedRun], root: Root) -> str | None:
-    """Tell whether a sweep is to be stopped.
+    """Tell whether a sweep is to be stopped, and why.
 
     Args:
         runs: all of the sweep that this launch is about.
@@ -26,23 +27,27 @@ def failure_of_first_runs(runs: Sequence[PlannedRun], root: Root) -> str | None:
         What went wrong and what to do; None for a sweep of which any run has trained, or too few
         have failed to tell.
     """
+    # Few failures mean nothing yet, unless the sweep has no more runs.
     failed = [run for run in runs if run.standing.state == State.FAILED]
-    if len({run.run_id for run in failed}) < min(_FIRST, len({run.run_id for run in runs})):
+    number_of_runs = len({run.run_id for run in runs})
+    if len({run.run_id for run in failed}) < min(_FIRST, number_of_runs):
         return None
-    if any(
-        run.standing.state == State.COMPLETED or took_a_step(root.run(run.run_id)) for run in runs
-    ):
-        return None
+
+    # One run that trained shows that the sweep can work; what is done need not be read for it.
+    for run in runs:
+        if run.standing.state == State.COMPLETED or took_a_step(root.run(run.run_id)):
+            return None
+
     example = failed[0]
     return (
-        f"the first {len(failed)} runs failed before their first step, {example.variant.name} "
-        f"seed {example.seed} with: "
-        f"{example.standing.reason}; the rest is held back. Mend it, then launch with --retry failed,cancelled"
+        f"the first {len(failed)} runs failed before their first step, "
+        f"{example.variant.name} seed {example.seed} with: {example.standing.reason}; "
+        "the rest is held back. Mend it, then launch with --retry failed,cancelled"
     )
 
 
 class CircuitBreaker:
-    """The same for runs on this machine, asked several times a second.
+    """Watches the runs of this machine for the same, several times a second.
 
     Args:
         runs: all of the sweep that this launch is about.
@@ -53,18 +58,22 @@ class CircuitBreaker:
     """
 
     def __init__(self, runs: Sequence[PlannedRun], root: Root) -> None:
-        self._runs, self._root = list(runs), root
+        self._runs = list(runs)
+        self._root = root
         self._is_sound = False
         self.reason: str | None = None
 
     def is_open(self) -> bool:
         """Tell whether the sweep is to be stopped; once a run has trained it is sound for good."""
         if not self._is_sound and self.reason is None:
-            folders = [self._root.run(run.run_id) for run in self._runs]
-            self._is_sound = any(took_a_step(folder) for folder in folders)
-            now = [
-                replace(run, standing=standing(folder, Queue()))
-                for run, folder in zip(self._runs, folders, strict=True)
-            ]
-            self.reason = failure_of_first_runs(now, self._root)
+            self._look()
         return self.reason is not None
+
+    def _look(self) -> None:
+        folders = [self._root.run(run.run_id) for run in self._runs]
+        self._is_sound = any(took_a_step(folder) for folder in folders)
+        runs_now = [
+            replace(run, standing=standing(folder, Queue()))
+            for run, folder in zip(self._runs, folders, strict=True)
+        ]
+        self.reason = failure_of_first_runs(runs_now, self._root)

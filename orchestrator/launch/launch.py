@@ -1,5 +1,6 @@
-"""`sweep launch`: plan, write the plan, submit or run what is missing, collect. Run again, it does
-only what is left.
+"""Carries out `sweep launch`: plan, write the plan, submit or run what is missing.
+
+Run again, it does only what is left.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,7 @@ from orchestrator.store.state import State
 
 @dataclass(frozen=True)
 class LaunchResult:
-    """What was done.
+    """Says what a launch has done.
 
     Attributes:
         plan: as it was before anything started.
@@ -54,8 +55,12 @@ class LaunchResult:
 
 @dataclass(frozen=True)
 class Reporter:
-    """Who is told: of the plan before anything starts, of repairs, and, while runs run, of every
-    moment and what SLURM says.
+    """Holds the functions that a launch reports to.
+
+    Attributes:
+        planned: called with the plan before anything starts.
+        note: called with a sentence, such as one about a repair.
+        tick: called again and again while runs run, with what SLURM says.
     """
 
     planned: Callable[[Plan, ResourceRequests], None]
@@ -72,34 +77,79 @@ def launch(options: LaunchOptions, root: Root, reporter: Reporter) -> LaunchResu
     Side effects:
         Files below the root; processes or jobs. The database is the caller's.
     """
+    # Options that contradict each other or this machine are refused before anything is read.
     executor = choose_executor(options.executor)
-    requests = ResourceRequests(executor, options.cluster)
     check_wait(options, executor)
+    requests = ResourceRequests(executor, options.cluster)
     selection = options.selection
     if options.rerun:
         selection = replace(selection, retry=selection.retry | {State.COMPLETED})
+
+    # A dry run stops here: it takes no lock and writes nothing.
     if options.dry_run:
         plan = make_plan(options.sweep, root, selection, look_at_queue(root), requests)
         reporter.planned(plan, requests)
         return LaunchResult(plan, executor, Sent())
+
     root.create()
     with launcher_lock(root):
+        # What an earlier launcher left half done is mended first: the plan depends on it.
         for repair in intents.recover(root, submit.cancel, submit.release):
             reporter.note(repair)
         plan = settled_plan(options.sweep, root, selection, requests)
         reporter.planned(plan, requests)
+
+        # The plan is on the disk before anything starts, so that each run is known.
         if options.prune:
             reporter.note(_prune(plan, root))
         write_plan(plan, root, options.prune)
         _refuse_if_broken(plan, root, selection)
         record_code(root)
+
         if executor != "slurm":
             return _run_here(plan, root, executor, options, reporter)
-        sent = send(plan, root, _send_options(options, plan))
-        if not options.wait:
-            return LaunchResult(plan, executor, sent, waited=False)
-        result = wait(root, _wait_actions(options, root, reporter, requests), sent)
-        return LaunchResult(plan, executor, result.sent, True, result.interrupted, result.stopped)
+        return _run_on_slurm(plan, root, options, reporter, requests)
+
+
+def _prune(plan: Plan, root: Root) -> str:
+    """Cancel runs that left the spec and that no other sweep asks for."""
+    jobs = cancel_runs(root, plan.to_cancel, look_at_queue(root))
+    return (
+        f"pruned {len(plan.to_cancel)} runs that left the spec, {jobs} jobs cancelled; "
+        "what they computed is kept"
+    )
+
+
+def _refuse_if_broken(plan: Plan, root: Root, selection: Selection) -> None:
+    """Start nothing more of a sweep whose first runs failed before they trained.
+
+    Raises:
+        BrokenSweepError: they did, and are not to be tried again.
+    """
+    if not plan.start or State.FAILED in selection.retry:
+        return
+    failure = failure_of_first_runs(plan.runs, root)
+    if failure is not None:
+        raise BrokenSweepError(failure)
+
+
+def _run_on_slurm(
+    plan: Plan,
+    root: Root,
+    options: LaunchOptions,
+    reporter: Reporter,
+    requests: ResourceRequests,
+) -> LaunchResult:
+    """Send runs to SLURM, and follow them where that is asked for."""
+    sent = send(plan, root, _send_options(options, plan))
+    if not options.wait:
+        return LaunchResult(plan, "slurm", sent, waited=False)
+
+    actions = _wait_actions(options, root, reporter, requests)
+    result = wait(root, actions, sent)
+    return LaunchResult(
+        plan, "slurm", result.sent, interrupted=result.interrupted, stopped=result.stopped
+    )
 
 
 def _send_options(options: LaunchOptions, plan: Plan) -> SendOptions:
@@ -107,23 +157,11 @@ def _send_options(options: LaunchOptions, plan: Plan) -> SendOptions:
     return SendOptions(options.slots, options.rerun, options.cluster, avoid)
 
 
-def _refuse_if_broken(plan: Plan, root: Root, selection: Selection) -> None:
-    """Start nothing of a sweep whose first runs failed before they trained, unless they are to be
-    tried again.
-    """
-    why = (
-        failure_of_first_runs(plan.runs, root)
-        if plan.start and State.FAILED not in selection.retry
-        else None
-    )
-    if why is not None:
-        raise BrokenSweepError(why)
-
-
 def _wait_actions(
     options: LaunchOptions, root: Root, reporter: Reporter, requests: ResourceRequests
 ) -> WaitActions:
-    """Return what following a sweep takes; what was asked to be tried again was, once."""
+    """Return what following a sweep takes."""
+    # What --retry names was tried again by the first plan; once is enough.
     selection = replace(options.selection, retry=frozenset())
     return WaitActions(
         look=lambda: look_at_queue(root),
@@ -135,15 +173,10 @@ def _wait_actions(
     )
 
 
-def _prune(plan: Plan, root: Root) -> str:
-    """Cancel runs that left the spec and that no other sweep asks for."""
-    jobs = cancel_runs(root, plan.to_cancel, look_at_queue(root))
-    return f"pruned {len(plan.to_cancel)} runs that left the spec, {jobs} jobs cancelled; what they computed is kept"
-
-
 def _run_here(
     plan: Plan, root: Root, executor: str, options: LaunchOptions, reporter: Reporter
 ) -> LaunchResult:
+    """Run what is to start on this machine, until it has ended or something stops it."""
     run_ids = [run.run_id for run in plan.start]
     breaker = CircuitBreaker(plan.runs, root)
     with Interrupts() as interrupts:
@@ -153,23 +186,15 @@ def _run_here(
             if breaker.is_open():
                 interrupts.stop(str(breaker.reason))
 
+        # Inline output stays on the terminal: that is what a debugger needs.
         if executor == "inline":
-            run_inline(
-                root.path,
-                run_ids,
-                AttemptContext("inline", capture=False, rerun=options.rerun),
-                interrupts,
-                tick,
-            )
+            context = AttemptContext("inline", capture=False, rerun=options.rerun)
+            run_inline(root.path, run_ids, context, interrupts, tick)
         elif run_ids:
-            run_local(
-                root.path,
-                run_ids,
-                AttemptContext("local", rerun=options.rerun),
-                find_slots(options.slots),
-                interrupts,
-                tick,
-            )
+            context = AttemptContext("local", rerun=options.rerun)
+            slots = find_slots(options.slots)
+            run_local(root.path, run_ids, context, slots, interrupts, tick)
+
     if breaker.reason is not None:
         return LaunchResult(plan, executor, Sent(), stopped=breaker.reason)
     return LaunchResult(plan, executor, Sent(), interrupted=interrupts.reason())

@@ -1,10 +1,12 @@
-"""Runs of a launcher that died on this machine: they are just leaving, so a new launch waits for
-their checkpoints.
+"""Waits for runs of a launcher that died on this machine: they stop by themselves.
+
+They are just writing their checkpoints, which the new launch goes on from.
 """
 
 import time
 from dataclasses import replace
 
+from byol_core.files import read_json
 from orchestrator.launch.plan import Plan, PlannedRun, make_plan
 from orchestrator.launch.requests import ResourceRequests
 from orchestrator.launch.selection import Selection
@@ -19,9 +21,7 @@ _LEAVING_S = 30.0
 def settled_plan(
     sweep: Sweep, root: Root, selection: Selection, requests: ResourceRequests
 ) -> Plan:
-    """Plan; where runs of a launcher that died on this machine are just leaving, wait for their
-    checkpoints first.
-    """
+    """Make a plan once the runs of a launcher that died on this machine have stopped."""
     deadline_s = time.monotonic() + _LEAVING_S
     while True:
         plan = make_plan(sweep, root, selection, look_at_queue(root), requests)
@@ -33,22 +33,21 @@ def settled_plan(
 
 
 def _is_leaving(root: Root, run: PlannedRun) -> bool:
-    """Tell whether a local process runs it: we hold the launcher's lock, so its launcher is dead
-    and it will stop.
-    """
-    from byol_core.files import read_json
+    """Tell whether a process of this machine still works on a run.
 
-    attempts = root.run(run.run_id).attempts()
-    claim = read_json(attempts[-1].claim) if attempts else None
-    return (
-        claim is not None
-        and claim["job"]["executor"] != "slurm"
-        and is_alive(Process(**claim["process"])) is True
-    )
+    We hold the launcher's lock, so its launcher is dead and it will stop.
+    """
+    attempt = root.run(run.run_id).last_attempt()
+    if attempt is None:
+        return False
+    claim = read_json(attempt.claim)
+    if claim is None or claim["job"]["executor"] == "slurm":
+        return False
+    return is_alive(Process(**claim["process"])) is True
 
 
 def _overtake(plan: Plan, root: Root) -> Plan:
-    """Start anew what did not leave in time: the new attempt fences the old one off."""
+    """Start anew what did not stop in time: the new attempt fences the old one off."""
     stuck = [run for run in plan.active if _is_leaving(root, run)]
     active = [run for run in plan.active if run not in stuck]
     return replace(plan, start=[*plan.start, *stuck], active=active)

@@ -1,5 +1,6 @@
-"""`launch --max-steps N`: try cells for a few steps, in this process, in a folder that is thrown
-away. Never a result.
+"""Carries out `launch --max-steps N`: tries runs for a few steps and keeps nothing.
+
+They run in this process, in a folder that is thrown away, and never make a result.
 """
 
 import tempfile
@@ -26,25 +27,22 @@ def train_few_steps(
         0; 1 where a loss was not finite.
     """
     plan = make_plan(sweep, root, selection, Queue())
-    runs = [*{run.run_id: run for run in plan.runs}.values()]
-    outcomes = [_try_one(run, max_steps, say) for run in runs]
+    runs = list({run.run_id: run for run in plan.runs}.values())
+    outcomes = [_train_one(run, max_steps, say) for run in runs]
     say(f"tried {len(runs)} runs for {max_steps} steps; nothing is kept and no table takes it")
     return int("diverged" in outcomes)
 
 
-def _try_one(run: PlannedRun, max_steps: int, say: Callable[[str], None]) -> str:
+def _train_one(run: PlannedRun, max_steps: int, say: Callable[[str], None]) -> str:
+    """Train one run, and return its outcome."""
     say(f"{run.variant.name} seed {run.seed}")
 
     def show(step: int, metrics: dict[str, float], images_per_s: float) -> None:
         say(f"  step {step}  {metric_line(metrics, images_per_s)}")
 
+    config = run.variant.at_seed(run.seed)
+    log_every = max(1, max_steps // _LINES)
     with tempfile.TemporaryDirectory(prefix="sweep-try-") as folder:
-        outcome, step = cut_run(
-            run.variant.at_seed(run.seed),
-            Path(folder),
-            max_steps,
-            max(1, max_steps // _LINES),
-            show,
-        )
+        outcome, step = cut_run(config, Path(folder), max_steps, log_every, show)
     say(f"  {outcome} at step {step}")
     return outcome

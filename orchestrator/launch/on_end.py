@@ -1,4 +1,4 @@
-"""What is told to the outside when a sweep ends: a command of the user's, and a webhook.
+"""Tells a command of the user's, and a webhook, how a sweep ended.
 
 Both get the outcome as JSON, the command on its standard input and the webhook as the body of a
 POST. The webhook's address is a secret: it comes from $SWEEP_WEBHOOK, is stored nowhere, and only
@@ -17,7 +17,8 @@ from orchestrator.status.sweep_status import GROUPS, SweepStatus
 from orchestrator.status.verdict import summary
 
 VARIABLE = "SWEEP_WEBHOOK"
-_COMMAND_S, _WEBHOOK_S = 60.0, 15.0
+_COMMAND_S = 60.0
+_WEBHOOK_S = 15.0
 
 
 def outcome(status: SweepStatus, exit_status: int, stopped: str | None = None) -> dict[str, Any]:
@@ -32,9 +33,12 @@ def outcome(status: SweepStatus, exit_status: int, stopped: str | None = None) -
         `text` is one line for people, under the key that chat services show; the rest is for
         programs.
     """
+    text = f"{status.label}: {summary(status)}"
+    if stopped:
+        text += f" ({stopped})"
     groups = status.groups()
     return {
-        "text": f"{status.label}: {summary(status)}" + (f" ({stopped})" if stopped else ""),
+        "text": text,
         "sweep": status.label,
         "ok": exit_status == 0,
         "exit_status": exit_status,
@@ -46,50 +50,56 @@ def outcome(status: SweepStatus, exit_status: int, stopped: str | None = None) -
 
 
 def fire(
-    told: Mapping[str, Any], command: str | None, environment: Mapping[str, str] = os.environ
+    facts: Mapping[str, Any], command: str | None, environment: Mapping[str, str] = os.environ
 ) -> Iterator[str]:
-    """Call the hooks that are set; yield a sentence for each that failed, which is no failure of
-    the sweep.
+    """Call the hooks that are set, and yield a sentence for each that failed.
+
+    That is no failure of the sweep.
 
     Args:
-        told: see `outcome`.
+        facts: how the sweep ended, as `outcome` returns it.
         command: for the shell; None for none.
-        environment: where the webhook's address may be.
+        environment: holds the webhook's address, if there is one.
     """
-    body = json.dumps(told).encode()
-    url = environment.get(VARIABLE)
-    for what, failure in (("--on-end", _run(command, body)), (f"${VARIABLE}", _post(url, body))):
+    body = json.dumps(facts).encode()
+    failures = {
+        "--on-end": _run(command, body),
+        f"${VARIABLE}": _post(environment.get(VARIABLE), body),
+    }
+    for hook, failure in failures.items():
         if failure is not None:
-            yield f"{what}: {failure}; the sweep itself is not affected"
+            yield f"{hook}: {failure}; the sweep itself is not affected"
 
 
 def _run(command: str | None, body: bytes) -> str | None:
+    """Run the command; return what went wrong."""
     if not command:
         return None
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, shell=True, input=body, capture_output=True, timeout=_COMMAND_S
         )
     except subprocess.TimeoutExpired:
         return f"{command!r} did not end within {_COMMAND_S:g} s"
-    said = " ".join(done.stderr.decode(errors="replace").split())[-200:]
-    return (
-        f"{command!r} failed with exit status {done.returncode}: {said}"
-        if done.returncode
-        else None
-    )
+    if process.returncode == 0:
+        return None
+    last_words = " ".join(process.stderr.decode(errors="replace").split())[-200:]
+    return f"{command!r} failed with exit status {process.returncode}: {last_words}"
 
 
 def _post(url: str | None, body: bytes) -> str | None:
+    """Send the outcome to the webhook; return what went wrong, without the address."""
     if not url:
         return None
     try:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             return "is no http or https address"
-        with urlopen(Request(url, body, {"Content-Type": "application/json"}), timeout=_WEBHOOK_S):
+        request = Request(url, body, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=_WEBHOOK_S):
             return None
     except ValueError:  # its text holds parts of the address
         return "is no http or https address"
     except OSError as error:
-        return f"{parts.hostname} did not take it: {getattr(error, 'reason', None) or type(error).__name__}"
+        reason = getattr(error, "reason", None) or type(error).__name__
+        return f"{parts.hostname} did not take it: {reason}"

@@ -1,4 +1,4 @@
-"""What is asked of one launch, and which executor carries it out."""
+"""Holds what is asked of one launch, and chooses the executor that carries it out."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ EXECUTORS = ("auto", "slurm", "local", "inline")
 
 @dataclass(frozen=True)
 class LaunchOptions:
-    """What is asked of one launch.
+    """Holds what is asked of one launch.
 
     Attributes:
         sweep: what to bring closer to its spec.
@@ -41,8 +41,9 @@ class LaunchOptions:
 
 
 def choose_executor(name: str) -> str:
-    """Return the executor meant by `name`; `auto` is slurm on a login node and local elsewhere,
-    inside a job too.
+    """Return the executor that `name` means.
+
+    `auto` is slurm on a login node and local elsewhere, inside a job too.
 
     Raises:
         UsageError: no such executor.
@@ -50,8 +51,10 @@ def choose_executor(name: str) -> str:
     """
     if name not in EXECUTORS:
         raise UsageError(f"--executor {name!r} does not exist; allowed: {', '.join(EXECUTORS)}")
+    if name == "auto" and has_slurm() and not inside_job():
+        return "slurm"
     if name == "auto":
-        return "slurm" if has_slurm() and not inside_job() else "local"
+        return "local"
     if name == "slurm" and not has_slurm():
         raise SchedulerError(
             "--executor slurm: sbatch is not on this machine; use --executor local, or a login node"
@@ -67,11 +70,13 @@ def check_wait(options: LaunchOptions, executor: str) -> None:
     """
     if executor != "slurm" and options.wait is False:
         raise UsageError(
-            f"--no-wait: {executor} runs end with their launcher; use --executor slurm, or leave it out"
+            f"--no-wait: {executor} runs end with their launcher; "
+            "use --executor slurm, or leave it out"
         )
     if executor == "slurm" and options.wait and options.rerun:
         raise UsageError(
-            "--wait does not go with --rerun: runs have a result all the time; follow them with `sweep status`"
+            "--wait does not go with --rerun: runs have a result all the time; "
+            "follow them with `sweep status`"
         )
 
 

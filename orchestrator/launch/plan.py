@@ -1,9 +1,8 @@
-"""The difference between a spec and what is there: which runs to start, which to reuse, which to
-leave alone.
-"""
+"""Compares a spec with what is there: which runs to start, to reuse, or to leave alone."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from byol_core.config import DataIdentity, run_id_of
@@ -19,14 +18,14 @@ from orchestrator.launch.selection import (
 from orchestrator.spec import Sweep, Variant, expand
 from orchestrator.store.jobs import Queue
 from orchestrator.store.retry import is_due
-from orchestrator.store.root import Root, RunFolder
+from orchestrator.store.root import Root
 from orchestrator.store.standing import Standing, standing
 from orchestrator.store.state import ACTIVE, State
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a sweep and where it stands."""
+    """A planned run is one variant with one seed, and where it stands."""
 
     run_id: str
     variant: Variant
@@ -37,10 +36,13 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a launch would do. Runs are in the order they go out: seed by seed, so that a half-done
-    sweep gives a table.
+    """A plan says what a launch would do.
+
+    Runs are in the order they go out: seed by seed, so that a half-done sweep gives a table.
 
     Attributes:
+        sweep: that is to be launched.
+        variants: all of the spec's.
         runs: all that this launch is about; variants that mean the same share a run.
         start: to be started.
         reuse: completed already.
@@ -54,16 +56,16 @@ class Plan:
     sweep: Sweep
     variants: list[Variant]
     runs: list[PlannedRun]
-    start: list[PlannedRun]
-    reuse: list[PlannedRun]
-    active: list[PlannedRun]
-    held_back: list[PlannedRun]
-    removed: list[dict[str, Any]]
-    to_cancel: list[str]
+    start: list[PlannedRun] = field(default_factory=list)
+    reuse: list[PlannedRun] = field(default_factory=list)
+    active: list[PlannedRun] = field(default_factory=list)
+    held_back: list[PlannedRun] = field(default_factory=list)
+    removed: list[dict[str, Any]] = field(default_factory=list)
+    to_cancel: list[str] = field(default_factory=list)
 
     @property
     def removed_variants(self) -> list[str]:
-        """The names of variants that left."""
+        """Return the names of variants that the spec no longer has, or that it changed."""
         return sorted({run["variant"] for run in self.removed})
 
 
@@ -74,7 +76,7 @@ def make_plan(
     queue: Queue,
     requests: ResourceRequests | None = None,
 ) -> Plan:
-    """Compare a sweep with the files and the queue; writes nothing.
+    """Compare a sweep with the files and the queue; nothing is written.
 
     Args:
         sweep: what is wanted.
@@ -90,93 +92,111 @@ def make_plan(
         MissingDataError: images are missing; the text says how to get them, and which profile needs
             none.
     """
+    # 1. All variants of the spec; a wrong table is an error, whatever this launch is limited to.
     variants = expand(sweep)
     check_tables(sweep)
-    chosen = rows_of_table(sweep, variants, selection.table) if selection.table else variants
-    chosen = named_variants(sweep, chosen, selection.only) if selection.only else chosen
+
+    # 2. Options narrow the launch: --table first, then --only among what is left.
+    chosen = variants
+    if selection.table:
+        chosen = rows_of_table(sweep, chosen, selection.table)
+    if selection.only:
+        chosen = named_variants(sweep, chosen, selection.only)
+
+    # 3. A run is named by its config and by what its images hold, so these must be there.
     identities = data_identities(sweep, chosen)
-    there = {run.run_id for run in root.runs()}  # one listing, instead of a look at every run
-    standings: dict[str, Standing] = {}
+
+    # 4. The runs, seed by seed, so that a half-done sweep already gives a table.
+    seeds = selection.seeds or sweep.spec.seeds
+    runs = _planned_runs(chosen, seeds, identities, root, queue)
+
+    # 5. What left the spec is remembered until --prune; what another sweep wants is not cancelled.
+    removed = _removed_runs(sweep, root, variants, runs)
+    to_cancel = _wanted_by_no_sweep(removed, root, sweep)
+
+    # 6. What is to be done with each run. Variants that mean the same share one: it goes out once.
+    plan = Plan(sweep, variants, runs, removed=removed, to_cancel=to_cancel)
+    for run in _each_once(runs):
+        if _is_to_start(run, sweep, root, selection.retry, requests):
+            plan.start.append(run)
+        elif run.standing.state == State.COMPLETED:
+            plan.reuse.append(run)
+        elif run.standing.state in ACTIVE:
+            plan.active.append(run)
+        else:
+            plan.held_back.append(run)
+    return plan
+
+
+def _each_once(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """Return each run once, as the first variant that it belongs to."""
+    by_id = {run.run_id: run for run in reversed(runs)}
+    return list(reversed(by_id.values()))
+
+
+def _planned_runs(
+    variants: Sequence[Variant],
+    seeds: Sequence[int],
+    identities: Mapping[str, DataIdentity],
+    root: Root,
+    queue: Queue,
+) -> list[PlannedRun]:
+    """Return a run for each seed and variant, with where it stands."""
+    # One listing tells which runs have a folder, instead of a look at every run.
+    with_folder = {run.run_id for run in root.runs()}
+
+    @cache
+    def standing_of(run_id: str) -> Standing:
+        if run_id not in with_folder:
+            return Standing(State.PLANNED)
+        return standing(root.run(run_id), queue)
+
     runs = []
-    for seed in selection.seeds or sweep.spec.seeds:
-        for variant in chosen:
+    for seed in seeds:
+        for variant in variants:
             data = identities[variant.name]
-            name = run_id_of(variant.canonical(seed), data)
-            if name not in standings:
-                standings[name] = (
-                    standing(root.run(name), queue) if name in there else Standing(State.PLANNED)
-                )
-            runs.append(PlannedRun(name, variant, seed, data, standings[name]))
-    return _sort(sweep, variants, runs, root, _Starts(sweep, root, selection.retry, requests))
+            run_id = run_id_of(variant.canonical(seed), data)
+            runs.append(PlannedRun(run_id, variant, seed, data, standing_of(run_id)))
+    return runs
 
 
-@dataclass(frozen=True)
-class _Starts:
-    """Tells which runs a launch starts."""
-
-    sweep: Sweep
-    root: Root
-    retry: frozenset[State]
-    requests: ResourceRequests | None
-
-    def __call__(self, run: PlannedRun) -> bool:
-        folder = self.root.run(run.run_id)
-        return is_due(folder, run.standing, self.retry) or (
-            run.standing.state == State.OOM and self._gets_more(run, folder)
-        )
-
-    def _gets_more(self, run: PlannedRun, folder: RunFolder) -> bool:
-        return self.requests is not None and has_more_memory(
-            self.requests.for_variant(self.sweep, run.variant), folder
-        )
+def _is_to_start(
+    run: PlannedRun,
+    sweep: Sweep,
+    root: Root,
+    retry: frozenset[State],
+    requests: ResourceRequests | None,
+) -> bool:
+    """Tell whether a run is due, or ran out of memory and gets more now."""
+    folder = root.run(run.run_id)
+    if is_due(folder, run.standing, retry):
+        return True
+    if run.standing.state != State.OOM or requests is None:
+        return False
+    return has_more_memory(requests.for_variant(sweep, run.variant), folder)
 
 
-def _sort(
-    sweep: Sweep, variants: list[Variant], runs: list[PlannedRun], root: Root, starts: _Starts
-) -> Plan:
-    """Sort runs by what is to be done; variants that mean the same share one run, which is done
-    once.
-    """
-    removed = _removed(root, sweep, variants, runs)
-    once = [*{run.run_id: run for run in reversed(runs)}.values()][::-1]
-    due = {run.run_id for run in once if starts(run)}
-    rest = [run for run in once if run.run_id not in due]
-    return Plan(
-        sweep,
-        variants,
-        runs,
-        start=[run for run in once if run.run_id in due],
-        reuse=[run for run in rest if run.standing.state == State.COMPLETED],
-        active=[run for run in rest if run.standing.state in ACTIVE],
-        held_back=[run for run in rest if run.standing.state not in ACTIVE | {State.COMPLETED}],
-        removed=removed,
-        to_cancel=sorted({run["run_id"] for run in removed} - _wanted_elsewhere(root, sweep))
-        if removed
-        else [],
-    )
-
-
-def _removed(
-    root: Root, sweep: Sweep, variants: Sequence[Variant], runs: Sequence[PlannedRun]
+def _removed_runs(
+    sweep: Sweep, root: Root, variants: Sequence[Variant], runs: Sequence[PlannedRun]
 ) -> list[dict[str, Any]]:
-    """Return the runs of variants that are gone or mean something else now, this time or earlier,
-    until they are pruned.
-    """
+    """Return the runs of variants that the spec dropped or changed since the last --prune."""
     before = read_json(root.sweep(sweep.label).plan) or {"variants": [], "runs": [], "left": []}
     now = {variant.name: variant.canonical() for variant in variants}
     gone = {old["name"] for old in before["variants"] if now.get(old["name"]) != old["config"]}
+    newly_removed = [run for run in before["runs"] if run["variant"] in gone]
+
+    # A variant may have come back, or another one may mean the same now.
     wanted = {run.run_id for run in runs}
-    return [
-        run
-        for run in before["left"] + [run for run in before["runs"] if run["variant"] in gone]
-        if run["run_id"] not in wanted
-    ]
+    return [run for run in before["left"] + newly_removed if run["run_id"] not in wanted]
 
 
-def _wanted_elsewhere(root: Root, sweep: Sweep) -> set[str]:
-    others = [
-        read_json(other.plan) or {"runs": []}
-        for other in root.sweeps()
-        if other.path.name != sweep.label
-    ]
-    return {run["run_id"] for other in others for run in other["runs"]}
+def _wanted_by_no_sweep(
+    removed: Sequence[Mapping[str, Any]], root: Root, sweep: Sweep
+) -> list[str]:
+    """Return the ids of removed runs that no other sweep asks for."""
+    unwanted = {run["run_id"] for run in removed}
+    for other in root.sweeps():
+        if unwanted and other.path.name != sweep.label:
+            plan = read_json(other.plan) or {"runs": []}
+            unwanted -= {run["run_id"] for run in plan["runs"]}
+    return sorted(unwanted)

@@ -1,4 +1,4 @@
-"""A plan on the disk: the sweep's spec.yaml and plan.json, and run.json of each of its runs."""
+"""Writes a plan down: the sweep's spec.yaml and plan.json, and run.json of each of its runs."""
 
 import time
 from collections.abc import Mapping
@@ -13,32 +13,39 @@ from orchestrator.store.state import State
 
 
 def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:
-    """Write the sweep's spec and plan, and run.json of every run; once pruned, what left is
-    forgotten.
+    """Write the sweep's spec and plan, and run.json of every run.
+
+    Args:
+        plan: what to write.
+        root: where.
+        pruned: the removed runs were cancelled, and are forgotten.
     """
     folder = root.sweep(plan.sweep.label)
     make_folder(folder.launches)
     _write_descriptions(plan, root)
+
+    # A run that was cancelled and is to start was asked for again.
     for run in plan.start:
-        if run.standing.state == State.CANCELLED:  # asked for again
+        if run.standing.state == State.CANCELLED:
             root.run(run.run_id).cancelled.unlink(missing_ok=True)
+
+    # The spec is kept byte by byte, with its comments.
     write_atomic(folder.path / "spec.yaml", plan.sweep.document.file.read_bytes())
     record = _plan_record(plan, read_json(folder.plan) or {})
-    write_json(folder.plan, {**record, "left": [] if pruned else plan.removed})
+    record["left"] = [] if pruned else plan.removed
+    write_json(folder.plan, record)
 
 
 def _write_descriptions(plan: Plan, root: Root) -> None:
-    """Write run.json of every run that has none, of one that is done and lost it too; it never
-    changes.
-    """
-    there = {run.run_id for run in root.runs() if run.description.exists()}
-    new = [run for run in plan.runs if run.run_id not in there]
+    """Write run.json of every run that has none, even of one that is done; it never changes."""
+    described = {run.run_id for run in root.runs() if run.description.exists()}
+    new = [run for run in plan.runs if run.run_id not in described]
     write_many(
-        {root.run(run.run_id).description: to_json(_describe(run, plan.sweep)) for run in new}
+        {root.run(run.run_id).description: to_json(_description(run, plan.sweep)) for run in new}
     )
 
 
-def _describe(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
+def _description(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
     config = run.variant.at_seed(run.seed)
     return {
         "run_id": run.run_id,
@@ -53,8 +60,15 @@ def _describe(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
 
 
 def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what goes into plan.json, without the removed runs."""
     spec = plan.sweep.spec
     configs = {variant.name: variant.canonical() for variant in plan.variants}
+    variants = [
+        {"name": variant.name, "overrides": variant.overrides, "config": configs[variant.name]}
+        for variant in plan.variants
+    ]
+
+    # A launch that is limited to some seeds or variants keeps the other runs of the sweep.
     unchanged = {
         old["name"]
         for old in before.get("variants", [])
@@ -71,6 +85,7 @@ def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
             "variant": run.variant.name,
             "seed": run.seed,
         }
+
     return {
         "label": plan.sweep.label,
         "name": spec.name,
@@ -79,10 +94,7 @@ def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
         "question": spec.question,
         "baseline": spec.baseline,
         "tables": spec.tables,
-        "variants": [
-            {"name": v.name, "overrides": v.overrides, "config": configs[v.name]}
-            for v in plan.variants
-        ],
+        "variants": variants,
         "runs": [*runs.values()],
         "launched_at": time.time(),
     }

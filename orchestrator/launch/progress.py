@@ -1,4 +1,4 @@
-"""A launch while it goes on: shows the plan first, then progress; the database follows along."""
+"""Shows a launch while it goes on: first its plan, then progress, which the database follows."""
 
 import time
 
@@ -20,6 +20,7 @@ from orchestrator.store.root import Root
 from orchestrator.store.state import State
 
 _PROGRESS_EVERY_S = 1.0
+_LINE_EVERY_S = 10.0
 
 
 class LaunchView:
@@ -34,7 +35,10 @@ class LaunchView:
     """
 
     def __init__(self, console: Console, label: str, root: Root, engine: Engine | None) -> None:
-        self._console, self._label, self._root, self._engine = console, label, root, engine
+        self._console = console
+        self._label = label
+        self._root = root
+        self._engine = engine
         self._live = ProgressBar(console)
         self._next_s = 0.0
         self._complained = False
@@ -50,11 +54,9 @@ class LaunchView:
         self._live.stop()
 
     def _plan(self, plan: Plan, requests: ResourceRequests) -> None:
-        cost = (
-            estimate(self._engine, plan, requests)
-            if self._engine is not None and plan.start
-            else None
-        )
+        cost = None
+        if self._engine is not None and plan.start:
+            cost = estimate(self._engine, plan, requests)
         terminal.show_plan(self._console, plan, requests.executor, cost)
 
     def _note(self, text: str) -> None:
@@ -64,20 +66,19 @@ class LaunchView:
         if time.monotonic() < self._next_s or self._engine is None:
             return
         self._next_s = time.monotonic() + _PROGRESS_EVERY_S
+
+        # Runs go on without the database, which is only their index: one complaint is enough.
         try:
             if collect(self._root, self._engine, queue) is not None:
                 self._live.update(sweep_statuses(self._engine, self._label)[0])
-        except StoreError as error:  # the runs go on: the database is only their index
+        except StoreError as error:
             if not self._complained:
                 self._note(str(error))
             self._complained = True
 
 
-_LINE_EVERY_S = 10.0
-
-
 class ProgressBar:
-    """Progress while runs run here: a bar on a terminal, a line now and then elsewhere."""
+    """Shows progress while runs run: a bar on a terminal, a line now and then elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -88,7 +89,8 @@ class ProgressBar:
             console=console,
         )
         self._task = self._progress.add_task("training", total=1.0, text="starting")
-        self._last: tuple[float, int] = (float("-inf"), -1)
+        self._last_line_s = float("-inf")
+        self._last_done = -1
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
@@ -102,8 +104,12 @@ class ProgressBar:
         if self._console.is_terminal:
             self._progress.start()
             self._progress.update(self._task, completed=share, text=summary(status))
-        elif time.monotonic() - self._last[0] > _LINE_EVERY_S or (
-            done != self._last[1] and done == len(status.runs)
-        ):
-            self._last = (time.monotonic(), done)
+            return
+
+        # The last line tells that all is done, however short ago the one before was.
+        is_late = time.monotonic() - self._last_line_s > _LINE_EVERY_S
+        is_all_done = done != self._last_done and done == len(status.runs)
+        if is_late or is_all_done:
+            self._last_line_s = time.monotonic()
+            self._last_done = done
             self._console.print(f"  {share:4.0%}  {summary(status)}", highlight=False)

@@ -1,9 +1,9 @@
-"""What a run asks for here, as far as it tells what it costs and whether it fits; kept in the claim
-of its attempts.
+"""Tells what a run asks for, as far as its cost and its memory depend on it.
+
+The same facts are kept in the claim of a run's attempts.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,46 +18,46 @@ _KINDS = ("gpu_type", "partition", "constraint", "nodelist")
 """Keys that lead to other machines."""
 
 
-@dataclass(frozen=True)
 class ResourceRequests:
-    """What the runs of one launch ask for.
+    """Tells what the runs of one launch ask for.
 
-    Attributes:
+    Args:
         executor: `slurm`, `local` or `inline`.
         cluster: whose defaults count; None for the one that SLURM names.
+
+    Attributes:
+        executor: the same.
     """
 
-    executor: str
-    cluster: str | None = None
-    _told: dict[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)
+    def __init__(self, executor: str, cluster: str | None = None) -> None:
+        self.executor = executor
+        self._cluster = cluster
+        # Asked for once per run of a plan, which may have thousands of runs and few variants.
+        self._by_variant: dict[str, Mapping[str, Any]] = {}
 
     def for_variant(self, sweep: Sweep, variant: Variant) -> Mapping[str, Any]:
-        """Return what a variant's runs ask for, as `request_of` does; on this machine a GPU each,
-        where it has one.
+        """Return what a variant's runs ask for, as `request_of` does.
+
+        On this machine that is a GPU each, where it has one.
 
         Raises:
             SchedulerError: SLURM does not answer, so it is not known which cluster's defaults
                 count.
             SpecError: clusters.yaml is not valid, or contradicts the spec.
         """
-        if variant.name not in self._told:
-            self._told[variant.name] = (
-                request_of(resources_of(sweep, variant, self._defaults))
-                if self._sends
-                else self._here
-            )
-        return self._told[variant.name]
-
-    @property
-    def _sends(self) -> bool:
-        return self.executor == "slurm"
+        if self.executor != "slurm":
+            return self._on_this_machine
+        if variant.name not in self._by_variant:
+            resources = resources_of(sweep, variant, self._cluster_defaults)
+            self._by_variant[variant.name] = request_of(resources)
+        return self._by_variant[variant.name]
 
     @cached_property
-    def _defaults(self) -> Resources:
-        return cluster_defaults(ask_controller().cluster, self.cluster)
+    def _cluster_defaults(self) -> Resources:
+        return cluster_defaults(ask_controller().cluster, self._cluster)
 
     @cached_property
-    def _here(self) -> Mapping[str, Any]:
+    def _on_this_machine(self) -> Mapping[str, Any]:
         return {"gpus": float(gpu_count() > 0)}
 
 
@@ -75,18 +75,23 @@ def request_of(resources: Resources) -> dict[str, Any]:
 
 
 def has_more_memory(now: Mapping[str, Any], run: RunFolder) -> bool:
-    """Tell whether a run would get more memory than its last attempt had, or another machine and no
-    less.
+    """Tell whether a run would get more memory than its last attempt had.
+
+    Another kind of machine with no less of it counts as more.
 
     Args:
         now: what it would ask for, as `request_of` returns it.
         run: its folder; False where its last attempt was not made by a job.
     """
-    attempts = run.attempts()
-    claim = (read_json(attempts[-1].claim) if attempts else None) or {}
-    before = claim.get("job", {}).get("asked")
-    if before is None or "mem_gb" not in now:
+    attempt = run.last_attempt()
+    if attempt is None or "mem_gb" not in now:
         return False
+    claim = read_json(attempt.claim) or {}
+    before = claim.get("job", {}).get("asked")
+    if before is None:
+        return False
+
+    # A run may lack a GPU's memory or the node's, so neither may shrink.
     if now["mem_gb"] != before["mem_gb"] or now["gpus"] != before["gpus"]:
         return bool(now["mem_gb"] >= before["mem_gb"] and now["gpus"] >= before["gpus"])
     return any(now[key] != before[key] for key in _KINDS)

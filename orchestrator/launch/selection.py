@@ -1,10 +1,9 @@
-"""Which variants and seeds a launch is limited to, and which images they need."""
+"""Chooses the variants that a launch is limited to, and finds the images that they need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from byol_core.config import DataIdentity, nearest
+from byol_core.config import DataIdentity, DatasetConfig, nearest
 from byol_core.datasets.errors import DataMissingError
 from byol_core.datasets.locate import data_identity
 from orchestrator.errors import MissingDataError, SpecError, UsageError
@@ -14,7 +13,7 @@ from orchestrator.store.state import State
 
 @dataclass(frozen=True)
 class Selection:
-    """What one launch is limited to.
+    """Says what one launch is limited to.
 
     Attributes:
         seeds: instead of the spec's.
@@ -37,12 +36,11 @@ def check_tables(sweep: Sweep) -> None:
     """
     from analysis.papers.rows import table_ids
 
+    known = table_ids()
     for i, name in enumerate(sweep.spec.tables):
-        if name not in table_ids():
-            where = sweep.document.where(("tables", i))
-            raise SpecError(
-                f"{where}: tables: {name!r} does not exist; {nearest(name, table_ids())}"
-            )
+        if name not in known:
+            line = sweep.document.where(("tables", i))
+            raise SpecError(f"{line}: tables: {name!r} does not exist; {nearest(name, known)}")
 
 
 def named_variants(
@@ -66,7 +64,7 @@ def rows_of_table(sweep: Sweep, variants: Sequence[Variant], table: str) -> list
     """Return the variants that are rows of a table.
 
     Raises:
-        UsageError: the table does not exist, or none is.
+        UsageError: the table does not exist, or no variant is a row of it.
     """
     from analysis.papers.rows import UnknownTableError, load_table
 
@@ -77,36 +75,38 @@ def rows_of_table(sweep: Sweep, variants: Sequence[Variant], table: str) -> list
     chosen = [variant for variant in variants if rows.row_of(variant.canonical()) is not None]
     if not chosen:
         raise UsageError(
-            f"--table {table}: no variant of {sweep.document.file} is a row of it; tables: {sweep.spec.tables}"
+            f"--table {table}: no variant of {sweep.document.file} is a row of it; "
+            f"tables: {sweep.spec.tables}"
         )
     return chosen
 
 
 def data_identities(sweep: Sweep, variants: Sequence[Variant]) -> dict[str, DataIdentity]:
-    """Return variant name → the content of the images that it trains on.
+    """Return, by the name of each variant, what images it trains on.
 
     Raises:
         MissingDataError: images are missing; the text says how to get them, and which profile needs
             none.
     """
-    known: dict[Any, DataIdentity] = {}
+    known: dict[DatasetConfig, DataIdentity] = {}
     try:
         for variant in variants:
-            key = variant.config.dataset
-            known[key] = known.get(key) or data_identity(key)
+            dataset = variant.config.dataset
+            if dataset not in known:
+                known[dataset] = data_identity(dataset)
     except DataMissingError as error:
         raise MissingDataError(f"{error}{_way_out(sweep)}") from None
     return {variant.name: known[variant.config.dataset] for variant in variants}
 
 
 def _way_out(sweep: Sweep) -> str:
-    """Name a profile whose data is always there."""
+    """Return a sentence that names a profile whose data is always there."""
     from byol_core.config import resolve
 
     for name, profile in sweep.spec.profiles.items():
         preset = profile.base.get("preset")
         if name == sweep.profile or any(key.startswith("dataset.") for key in sweep.overrides):
-            continue  # it would want the same images
+            continue  # it would need the same images
         if preset is not None and resolve(preset, {}).dataset.name == "digits":
             return f"; or use --profile {name}, which needs no download. Nothing was submitted"
     return ". Nothing was submitted"

@@ -1,10 +1,9 @@
-"""A plan's runs on their way to SLURM: bundled into jobs, jobs into arrays, arrays cut to what the
-cluster takes.
+"""Sends a plan's runs to SLURM: as jobs, in arrays no larger than the cluster takes.
 
-One array per kind of resources and per MaxArraySize jobs; each is a submission of its own in the
-intent log. Jobs keep the plan's order, so that what limits hold back is the end of the sweep. Where
-`slots` limits how many run at once, arrays start one after the other, so that the limit holds over
-all of them.
+There is one array per kind of resources and per MaxArraySize jobs; each is a submission of its own
+in the intent log. Jobs keep the plan's order, so that what limits hold back is the end of the
+sweep. Where `slots` limits how many run at once, arrays start one after the other, so that the
+limit holds over all of them.
 """
 
 import itertools
@@ -31,7 +30,7 @@ from orchestrator.store.root import Root
 
 @dataclass(frozen=True)
 class SendOptions:
-    """How runs are to be sent.
+    """Says how runs are to be sent.
 
     Attributes:
         slots: how many runs at once; None for no limit.
@@ -46,13 +45,13 @@ class SendOptions:
     avoid: frozenset[str] = frozenset()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Sent:
-    """What came of it.
+    """Says what came of sending runs.
 
     Attributes:
         job_ids: of jobs that SLURM has.
-        run_count: how many runs they make.
+        run_count: how many runs these jobs make.
         held_back: runs that limits leave for a later launch.
         limit: which limit, in words.
         refusal: why SLURM did not take the rest; None where it took all that it was given.
@@ -65,14 +64,17 @@ class Sent:
     refusal: str | None = None
 
     def and_then(self, later: "Sent") -> "Sent":
-        """Return both together; what is held back or refused is what was so the last time."""
-        job_ids, run_count = [*self.job_ids, *later.job_ids], self.run_count + later.run_count
-        return replace(later, job_ids=job_ids, run_count=run_count)
+        """Return both together; what was held back or refused counts as it was in the later one."""
+        return replace(
+            later,
+            job_ids=self.job_ids + later.job_ids,
+            run_count=self.run_count + later.run_count,
+        )
 
 
 @dataclass
 class _Bundle:
-    """The runs of one job, and what it asks for; `kind` is equal where that is equal."""
+    """Holds the runs of one job, and what it asks for; jobs of one `kind` ask for the same."""
 
     kind: str
     resources: Resources
@@ -83,8 +85,10 @@ class _Bundle:
 
 
 def send(plan: Plan, root: Root, options: SendOptions) -> Sent:
-    """Submit the runs that a plan starts, as far as the cluster takes them; call it under the
-    launcher lock.
+    """Submit the runs that a plan starts, as far as the cluster takes them.
+
+    Call it under the launcher lock. Where SLURM refuses an array, the result holds the jobs of the
+    arrays before it and the refusal.
 
     Raises:
         SpecError: clusters.yaml is not valid, or contradicts the spec.
@@ -93,44 +97,53 @@ def send(plan: Plan, root: Root, options: SendOptions) -> Sent:
     """
     if not plan.start:
         return Sent()
+
+    # Runs become jobs, and limits of the cluster or the account hold back the last of them.
     controller = ask_controller()
     cluster = cluster_defaults(controller.cluster, options.cluster)
     bundles = _bundles(plan, cluster, without(options.avoid))
     fitting, limit = _fitting(bundles, ask_room(controller, cluster.max_jobs))
-    sent = Sent(
-        held_back=sum(len(bundle.run_ids) for bundle in bundles[len(fitting) :]), limit=limit
-    )
+    held_back = sum(len(bundle.run_ids) for bundle in bundles[len(fitting) :])
+
+    # Each launch has a name of its own: of its log, its folder and its jobs.
     launcher = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(4)
     folder = root.sweep(plan.sweep.label).launches / launcher
     arrays = _arrays(fitting, launcher, options.slots, controller.array_size, take_snapshot(root))
-    try:
-        _send_arrays(arrays, folder, root.path, options, sent)
-    except SchedulerError as error:
-        sent.refusal = str(error)
-    return sent
+
+    sent = Sent()
+    for sent_array in _send_arrays(arrays, folder, root, options):
+        sent = sent.and_then(sent_array)
+    return replace(sent, held_back=held_back, limit=limit)
 
 
 def _bundles(plan: Plan, defaults: Resources, avoid: Sequence[str]) -> list[_Bundle]:
     """Fill jobs with runs of equal resources, in the plan's order."""
-    asked = {
+    resources = {
         run.variant.name: _away_from(avoid, resources_of(plan.sweep, run.variant, defaults))
         for run in plan.start
     }
-    kinds = {name: resources.model_dump_json() for name, resources in asked.items()}
+    kinds = {name: resources[name].model_dump_json() for name in resources}
+
+    # A run goes into the last job of its kind, or opens a new one where that is full.
     bundles: list[_Bundle] = []
-    last: dict[str, _Bundle] = {}
+    last_of_kind: dict[str, _Bundle] = {}
     for run in plan.start:
         kind = kinds[run.variant.name]
-        if kind not in last or last[kind].is_full():
-            last[kind] = _Bundle(kind, asked[run.variant.name])
-            bundles.append(last[kind])
-        last[kind].run_ids.append(run.run_id)
+        if kind not in last_of_kind or last_of_kind[kind].is_full():
+            last_of_kind[kind] = _Bundle(kind, resources[run.variant.name])
+            bundles.append(last_of_kind[kind])
+        last_of_kind[kind].run_ids.append(run.run_id)
     return bundles
 
 
 def _away_from(nodes: Sequence[str], resources: Resources) -> Resources:
-    excluded = ",".join([*([resources.exclude] if resources.exclude else []), *nodes])
-    return resources.model_copy(update={"exclude": excluded}) if nodes else resources
+    """Return resources that exclude these nodes too."""
+    if not nodes:
+        return resources
+    excluded = list(nodes)
+    if resources.exclude:
+        excluded.insert(0, resources.exclude)
+    return resources.model_copy(update={"exclude": ",".join(excluded)})
 
 
 def _fitting(bundles: Sequence[_Bundle], room: Room) -> tuple[Sequence[_Bundle], str | None]:
@@ -149,47 +162,60 @@ def _arrays(
     of_kind: dict[str, list[_Bundle]] = {}
     for bundle in bundles:
         of_kind.setdefault(bundle.kind, []).append(bundle)
+
     numbers = itertools.count()
-    for together in of_kind.values():
-        resources = together[0].resources
-        parallel = max(1, slots // resources.side_by_side) if slots else None
-        for start in range(0, len(together), size):
-            run_ids = [bundle.run_ids for bundle in together[start : start + size]]
-            yield Array(
-                f"sweep-{launcher}-{next(numbers)}", run_ids, resources, parallel, code=code
-            )
+    for alike in of_kind.values():
+        resources = alike[0].resources
+        parallel = None
+        if slots:  # they count runs, and an array is limited in jobs
+            parallel = max(1, slots // resources.side_by_side)
+        for start in range(0, len(alike), size):
+            key = f"sweep-{launcher}-{next(numbers)}"
+            run_ids = [bundle.run_ids for bundle in alike[start : start + size]]
+            yield Array(key, run_ids, resources, parallel, code=code)
 
 
 def _send_arrays(
-    arrays: Iterable[Array], folder: Path, root: Path, options: SendOptions, sent: Sent
-) -> None:
-    """Submit arrays one by one, each with its intent, and note in `sent` what SLURM has."""
-    log = folder.with_suffix(".jsonl")
+    arrays: Iterable[Array], folder: Path, root: Root, options: SendOptions
+) -> Iterator[Sent]:
+    """Submit arrays one by one; yield what came of each, up to the first that is refused."""
     before: str | None = None
     for array in arrays:
-        job_ids = _send_array(replace(array, after=before), log, folder, root, options.rerun)
-        sent.job_ids += job_ids
-        sent.run_count += sum(map(len, array.bundles))
-        intents.release(log, array.key, job_ids, submit.release)
-        before = job_ids[0].partition("_")[0] if options.slots else None
+        sent = _send_array(replace(array, after=before), folder, root, options.rerun)
+        yield sent
+        if sent.refusal is not None:
+            return
+        if options.slots:  # arrays that ran at once would each have as many
+            before = sent.job_ids[0].partition("_")[0]
 
 
-def _send_array(array: Array, log: Path, folder: Path, root: Path, rerun: bool) -> list[str]:
-    """Submit one array; return the id of each of its jobs."""
+def _send_array(array: Array, folder: Path, root: Root, rerun: bool) -> Sent:
+    """Submit one array, held, with its intent in the log; then let it start."""
+    log_file = folder.with_suffix(".jsonl")
     bundles = [list(bundle) for bundle in array.bundles]
-    run_ids = [run_id for bundle in bundles for run_id in bundle]
+    resources = array.resources
 
     def submit_held() -> list[str]:
-        arguments = (
-            str(root),
+        return submit.submit_held(
+            folder,
+            array,
+            work,
+            str(root.path),
             bundles,
-            array.resources.side_by_side,
+            resources.side_by_side,
             rerun,
-            request_of(array.resources),
+            request_of(resources),
         )
-        job_ids = submit.submit_held(folder, array, work, *arguments)
-        return [
-            job_id for job_id, bundle in zip(job_ids, array.bundles, strict=True) for _ in bundle
-        ]
 
-    return list(dict.fromkeys(intents.submit(log, array.key, run_ids, submit_held, submit.cancel)))
+    try:
+        job_ids = intents.submit(log_file, array.key, bundles, submit_held, submit.cancel)
+    except SchedulerError as error:
+        return Sent(refusal=str(error))
+
+    # From here on SLURM has the jobs, also where it does not let them start.
+    sent = Sent(job_ids, sum(map(len, bundles)))
+    try:
+        intents.release(log_file, array.key, job_ids, submit.release)
+    except SchedulerError as error:
+        return replace(sent, refusal=str(error))
+    return sent

@@ -1,11 +1,16 @@
-"""What a launch prints: its plan, what it sent, how it ended. A pipe gets the same as plain text."""
+"""Prints what a launch says: its plan, what it sent, how it ended.
+
+A pipe gets the same as plain text.
+"""
+
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
 
 from orchestrator.launch.cost import Cost
 from orchestrator.launch.launch import LaunchResult
-from orchestrator.launch.plan import Plan
+from orchestrator.launch.plan import Plan, PlannedRun
 from orchestrator.launch.send import Sent
 from orchestrator.status.sweep_status import SweepStatus
 from orchestrator.status.terminal import reason_lines
@@ -15,37 +20,38 @@ from orchestrator.store.state import State
 from orchestrator.text import assignments
 
 _LISTED_VARIANTS = 40
+_LISTED_REASONS = 3
+_INTERRUPTED = 130
 
 
 def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) -> None:
     """Print what a launch is about to do, and what it will cost."""
+    # How many runs there are, and what becomes of them.
     parts = [f"{len(plan.start)} to run"]
-    parts += [f"{len(plan.reuse)} done already"] if plan.reuse else []
-    parts += [f"{len(plan.active)} running or queued"] if plan.active else []
-    unique = len({run.run_id for run in plan.runs})
+    if plan.reuse:
+        parts.append(f"{len(plan.reuse)} done already")
+    if plan.active:
+        parts.append(f"{len(plan.active)} running or queued")
+    number_of_runs = len({run.run_id for run in plan.runs})
     console.print(
-        f"{escape(plan.sweep.label)}: {unique} runs, {', '.join(parts)} ({executor})",
+        f"{escape(plan.sweep.label)}: {number_of_runs} runs, {', '.join(parts)} ({executor})",
         highlight=False,
     )
+
+    # What is special to this launch: its overrides, and the price of what is to start.
     if plan.sweep.overrides:
-        console.print(
-            f"  with {escape(assignments(plan.sweep.overrides))}", highlight=False, soft_wrap=True
-        )
+        overrides = escape(assignments(plan.sweep.overrides))
+        console.print(f"  with {overrides}", highlight=False, soft_wrap=True)
     if plan.start:
-        console.print(f"  {_cost(cost)}", highlight=False)
+        console.print(f"  {_cost_text(cost)}", highlight=False)
+
+    # What this launch leaves alone, and the option that would change it.
     if plan.held_back:
-        states = sorted({run.standing.state.value.lower() for run in plan.held_back})
-        console.print(
-            f"  {len(plan.held_back)} ended without a result; --retry {','.join(states)} tries them again"
-        )
-        for run in plan.held_back[:3]:
-            console.print(
-                f"  {_name(run.variant.name, run.seed, run.run_id)}: {escape(run.standing.reason or '')}",
-                highlight=False,
-            )
+        _show_held_back(console, plan.held_back)
     if executor == "slurm" and any(run.standing.state == State.OOM for run in plan.held_back):
         console.print(
-            "  what ran out of memory is tried again by itself once it asks for more: resources.mem_gb, gpu_type",
+            "  what ran out of memory is tried again by itself once it asks for more: "
+            "resources.mem_gb, gpu_type",
             highlight=False,
         )
     if plan.removed_variants:
@@ -56,79 +62,84 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
         )
 
 
+def _show_held_back(console: Console, held_back: Sequence[PlannedRun]) -> None:
+    states = sorted({run.standing.state.value.lower() for run in held_back})
+    console.print(
+        f"  {len(held_back)} ended without a result; --retry {','.join(states)} tries them again"
+    )
+    for run in held_back[:_LISTED_REASONS]:
+        name = f"{run.variant.name} seed {run.seed} ({run.run_id[:PREFIX]})"
+        console.print(f"  {name}: {escape(run.standing.reason or '')}", highlight=False)
+
+
 def show_plan_runs(console: Console, plan: Plan) -> None:
     """Print a line per variant: which seeds would start, which are done."""
+    groups = {
+        "run": {run.run_id for run in plan.start},
+        "reuse": {run.run_id for run in plan.reuse},
+        "active": {run.run_id for run in plan.active},
+        "held back": {run.run_id for run in plan.held_back},
+    }
     for variant in plan.variants[:_LISTED_VARIANTS]:
+        runs = [run for run in plan.runs if run.variant is variant]
         parts = []
-        for what, runs in (
-            ("run", plan.start),
-            ("reuse", plan.reuse),
-            ("active", plan.active),
-            ("held back", plan.held_back),
-        ):
-            ids = {run.run_id for run in runs}
-            seeds = [
-                str(run.seed) for run in plan.runs if run.variant is variant and run.run_id in ids
-            ]
-            parts += [f"{what} seed {', '.join(seeds)}"] if seeds else []
+        for group, run_ids in groups.items():
+            seeds = [str(run.seed) for run in runs if run.run_id in run_ids]
+            if seeds:
+                parts.append(f"{group} seed {', '.join(seeds)}")
         if parts:
-            console.print(
-                f"  {escape(variant.name)}: {'; '.join(parts)}", highlight=False, soft_wrap=True
-            )
-    if len(plan.variants) > _LISTED_VARIANTS:
-        console.print(
-            f"  … and {len(plan.variants) - _LISTED_VARIANTS} variants more", highlight=False
-        )
+            text = f"  {escape(variant.name)}: {'; '.join(parts)}"
+            console.print(text, highlight=False, soft_wrap=True)
+
+    more = len(plan.variants) - _LISTED_VARIANTS
+    if more > 0:
+        console.print(f"  … and {more} variants more", highlight=False)
 
 
-def _cost(cost: Cost | None) -> str:
+def _cost_text(cost: Cost | None) -> str:
     if cost is None or cost.measured == 0:
         return "cost unknown: no run of this kind was measured here yet"
-    hours = (
-        f"{cost.gpu_hours:.2f} GPU-hours" if cost.gpu_hours else f"{cost.run_hours:.2f} core-hours"
-    )
-    rest = f", and {cost.unknown} runs of a kind never measured" if cost.unknown else ""
-    kept = f"{cost.disk_bytes / 1e6:,.1f} MB of disk"
-    return f"cost about {hours} and {kept}, told from {cost.measured} earlier runs{rest}"
-
-
-def _name(variant: str, seed: int, run_id: str) -> str:
-    return f"{variant} seed {seed} ({run_id[:PREFIX]})"
-
-
-_INTERRUPTED = 130
+    hours = f"{cost.run_hours:.2f} core-hours"
+    if cost.gpu_hours:
+        hours = f"{cost.gpu_hours:.2f} GPU-hours"
+    disk = f"{cost.disk_bytes / 1e6:,.1f} MB of disk"
+    text = f"cost about {hours} and {disk}, told from {cost.measured} earlier runs"
+    if cost.unknown:
+        text += f", and {cost.unknown} runs of a kind never measured"
+    return text
 
 
 def show_outcome(console: Console, status: SweepStatus, done: LaunchResult) -> int:
     """Print how a sweep ended that was waited for; return the exit status."""
-    console.print(
-        f"{status.label}: {summary(status)}", highlight=False, markup=False, soft_wrap=True
-    )
+    text = f"{status.label}: {summary(status)}"
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    # What stopped early has one reason, which those of single runs would hide.
     if done.interrupted:
-        jobs = "the jobs go on without it, and " if done.executor == "slurm" else ""
-        console.print(
-            f"{done.interrupted}; {jobs}the same launch goes on from here", highlight=False
-        )
+        next_step = "the same launch goes on from here"
+        if done.executor == "slurm":
+            next_step = f"the jobs go on without it, and {next_step}"
+        console.print(f"{done.interrupted}; {next_step}", highlight=False)
         return _INTERRUPTED
     if done.stopped:
         console.print(done.stopped, highlight=False, markup=False, soft_wrap=True)
         return 1
+
     for line in reason_lines(status.runs):
         console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
-    return 0 if status.all_done() else 1
+    return int(not status.all_done())
 
 
 def show_sent(console: Console, sent: Sent) -> None:
     """Print what went to SLURM, and what did not."""
-    arrays = ", ".join(dict.fromkeys(job_id.partition("_")[0] for job_id in sent.job_ids))
-    runs = "" if sent.run_count == len(sent.job_ids) else f" of {sent.run_count} runs"
-    text = (
-        f"submitted {len(sent.job_ids)} jobs{runs} (SLURM {arrays})"
-        if sent.job_ids
-        else "nothing to submit"
-    )
+    text = "nothing to submit"
+    if sent.job_ids:
+        arrays = ", ".join(dict.fromkeys(job_id.partition("_")[0] for job_id in sent.job_ids))
+        jobs = f"{len(sent.job_ids)} jobs"
+        if sent.run_count != len(sent.job_ids):
+            jobs += f" of {sent.run_count} runs"
+        text = f"submitted {jobs} (SLURM {arrays})"
     if sent.held_back:
-        text += (
-            f"; {sent.held_back} runs not submitted yet ({sent.limit}): run the same launch again"
-        )
+        text += f"; {sent.held_back} runs not submitted yet ({sent.limit})"
+        text += ": run the same launch again"
     console.print(f"{text}; see `sweep status`", highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Facts about this machine, told without torch.
+"""Tells facts about this machine, without torch.
 
 * ``gpus`` counts the GPUs that this process may use.
 * ``processes`` names a process for good and tells whether it lives.

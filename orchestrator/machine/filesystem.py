@@ -1,4 +1,4 @@
-"""What kind of file system a path lies on: local, or one that several machines share."""
+"""Tells what kind of file system a path lies on: local, or shared by several machines."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,22 +21,23 @@ NETWORK = frozenset(
         "wekafs",
     }
 )
-"""Types in /proc/self/mountinfo whose locks and shared memory cannot be relied on between machines.
-"""
+"""Types in /proc/self/mountinfo whose locks and shared memory fail between machines."""
+
 _ESCAPES = {"\\040": " ", "\\011": "\t", "\\012": "\n", "\\134": "\\"}
 
 
 @dataclass(frozen=True)
 class FileSystem:
-    """A mounted file system: its type as the kernel names it, and where it is mounted."""
+    """Describes a mounted file system: its type as the kernel names it, and where it is mounted."""
 
     kind: str
     mounted_at: str
 
     @property
     def is_network(self) -> bool:
-        """Tell whether other machines may see it. Unknown user-space file systems count, since most
-        are remote.
+        """Tell whether other machines may see it.
+
+        Unknown user-space file systems count, since most are remote.
         """
         return self.kind in NETWORK or self.kind.startswith("fuse.")
 
@@ -49,23 +50,26 @@ def filesystem_of(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> Fi
         mounts: the kernel's list; where there is none (not Linux), the answer is an unknown local
             one.
     """
-    there = next(
-        folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists()
-    ).resolve()
+    absolute = path.absolute()
+    existing = next(folder for folder in (absolute, *absolute.parents) if folder.exists())
+    resolved = existing.resolve()
+    nearest = FileSystem("unknown", "/")
     try:
         lines = mounts.read_text().splitlines()
     except OSError:
-        return FileSystem("unknown", "/")
-    found = FileSystem("unknown", "/")
-    for line in lines:  # later mounts hide earlier ones at the same place
+        return nearest
+
+    # The deepest mount counts, and of several at the same place the last, which hides the others.
+    for line in lines:
         left, _, right = line.partition(" - ")
-        point = _unescaped(left.split()[4])
-        if there.is_relative_to(point) and len(point) >= len(found.mounted_at):
-            found = FileSystem(right.split()[0], point)
-    return found
+        mounted_at = _unescaped(left.split()[4])
+        if resolved.is_relative_to(mounted_at) and len(mounted_at) >= len(nearest.mounted_at):
+            nearest = FileSystem(right.split()[0], mounted_at)
+    return nearest
 
 
 def _unescaped(text: str) -> str:
+    """Return a path without the escapes that the kernel writes for spaces and the like."""
     for code, character in _ESCAPES.items():
         text = text.replace(code, character)
     return text

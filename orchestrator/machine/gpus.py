@@ -1,4 +1,4 @@
-"""How many GPUs this process may use, told without loading torch."""
+"""Counts the GPUs that this process may use, without loading torch."""
 
 import os
 import shutil
@@ -8,14 +8,17 @@ _TIMEOUT_S = 30
 
 
 def gpu_count() -> int:
-    """Count the GPUs that CUDA_VISIBLE_DEVICES names, or that nvidia-smi lists where it names none."""
+    """Count the GPUs in CUDA_VISIBLE_DEVICES, or where it is not set those of nvidia-smi."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
+
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return 0
     listed = subprocess.run(
         [tool, "--list-gpus"], capture_output=True, text=True, timeout=_TIMEOUT_S
     )
-    return len(listed.stdout.splitlines()) if listed.returncode == 0 else 0
+    if listed.returncode != 0:
+        return 0
+    return len(listed.stdout.splitlines())

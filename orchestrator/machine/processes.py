@@ -1,5 +1,6 @@
-"""Which process is meant: a pid alone comes back after a reboot or a wrap-around, so start time and
-boot go with it.
+"""Names processes for good, and tells whether they live.
+
+A pid alone comes back after a reboot or a wrap-around, so start time and boot go with it.
 """
 
 import os
@@ -9,7 +10,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Process:
-    """A process of some machine, past or present. `started` counts clock ticks since that boot."""
+    """Names a process of some machine, past or present.
+
+    Attributes:
+        host: the machine's name.
+        boot_id: of the boot that it ran in.
+        pid: in that boot.
+        started: clock ticks after that boot.
+    """
 
     host: str
     boot_id: str
@@ -38,12 +46,14 @@ def _boot_id() -> str:
 
 
 def _started(pid: int) -> int | None:
-    """Return field 22 of /proc/PID/stat; None for no such process or one that has ended and waits
-    to be reaped.
-    """
+    """Return field 22 of /proc/PID/stat; None for a process that has ended, reaped or not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
+
+    # The name in parentheses may hold anything, so the fields are counted behind it.
     fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
+    if fields[0] in "ZX":
+        return None
+    return int(fields[19])

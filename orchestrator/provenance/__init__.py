@@ -1,4 +1,4 @@
-"""What code ran, where, with which versions; without secrets.
+"""Records what code ran, where, with which versions; without secrets.
 
 * ``origin`` records commit, versions, machine and command line.
 * ``snapshot`` copies the code that jobs run.

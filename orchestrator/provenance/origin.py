@@ -1,8 +1,7 @@
-"""Where a result came from: code, versions, machine, command line. Only what is named here is
-recorded, without secrets.
+"""Records where a result came from: code, versions, machine, command line; without secrets.
 
-The job itself keeps its whole environment; of that, only the variables in `_RECORDED` are written
-down.
+Only what is named here is recorded. The job itself keeps its whole environment; of that, only the
+variables in `_RECORDED` are written down.
 """
 
 import os
@@ -16,10 +15,10 @@ from typing import Any
 
 from byol_core.files import make_folder, read_json, write_atomic, write_json
 from orchestrator.provenance.redact import is_secret_name, redact, redact_arguments, without_user
-from orchestrator.provenance.snapshot import running_code
+from orchestrator.provenance.snapshot import CODE_PACKAGES, running_code
 from orchestrator.store.root import Root
 
-_PACKAGES = ("byol-sweeps", "torch", "torchvision", "numpy", "scikit-learn", "submitit")
+_DISTRIBUTIONS = ("byol-sweeps", "torch", "torchvision", "numpy", "scikit-learn", "submitit")
 _RECORDED = frozenset(
     [
         "CUBLAS_WORKSPACE_CONFIG",
@@ -37,29 +36,38 @@ _RECORDED = frozenset(
     ]
 )
 """Variables that change how a run trains or where it finds its images; beside them, SLURM's own."""
-_CODE = ("byol_core", "orchestrator", "analysis")
 _CHECKOUT = Path(__file__).parents[2]
-_CHANGES_BYTES, _READ_CHARACTERS = 256 << 10, 4 << 20
+_CHANGES_BYTES = 256 << 10
+_READ_CHARACTERS = 4 << 20
 _TIMEOUT_S = 5
 
 
 @cache
 def versions() -> dict[str, str]:
     """Return Python's and the packages' versions, without importing them."""
-    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
+    installed = {"python": platform.python_version()}
+    for name in _DISTRIBUTIONS:
+        installed[name] = _version(name)
+    return installed
 
 
 def record_code(root: Root) -> dict[str, Any]:
-    """Note where the running code comes from, for the jobs that will run a copy of it, which knows
-    no git.
+    """Note where the running code comes from, for jobs: they run a copy of it, which knows no git.
 
     Returns:
         Commit, whether there are changes, and remote; nulls outside a checkout. The changes are
         kept beside it as a diff.
     """
-    head, remote, diff = _git("rev-parse", "HEAD"), _git("remote", "get-url", "origin"), changes()
-    dirty = None if head is None else diff is not None
-    facts = {"commit": head, "dirty": dirty, "remote": without_user(remote) if remote else None}
+    commit = _git("rev-parse", "HEAD")
+    remote = _git("remote", "get-url", "origin")
+    diff = changes()
+    facts = {
+        "commit": commit,
+        "dirty": None if commit is None else diff is not None,
+        "remote": without_user(remote) if remote else None,
+    }
+
+    # The facts are written last: where they are, their diff is there too.
     file = root.code_facts(running_code())
     make_folder(file.parent)
     if diff is not None:
@@ -69,13 +77,16 @@ def record_code(root: Root) -> dict[str, Any]:
 
 
 def changes() -> bytes | None:
-    """Return what was changed since the commit as a diff without secrets, 256 KiB of it at most;
-    None without changes.
+    """Return what was changed since the commit, as a diff without secrets; None without changes.
+
+    At most 256 KiB of it are kept.
     """
-    status = _git("status", "--porcelain", "--", *_CODE)
+    status = _git("status", "--porcelain", "--", *CODE_PACKAGES)
     if not status:
         return None
-    diff = _git("diff", "--no-color", "--no-ext-diff", "HEAD", "--", *_CODE) or ""
+    diff = _git("diff", "--no-color", "--no-ext-diff", "HEAD", "--", *CODE_PACKAGES) or ""
+
+    # Redacted before it is cut, as half a secret is not recognized any more.
     whole = redact(f"{status}\n\n{diff}\n"[:_READ_CHARACTERS]).encode()
     if len(whole) <= _CHANGES_BYTES:
         return whole
@@ -83,19 +94,18 @@ def changes() -> bytes | None:
 
 
 def machine() -> dict[str, Any]:
-    """Return host, processor kind and core count."""
-    cores = len(os.sched_getaffinity(0))
+    """Return this machine's host name, system and core count, and the Python that runs on it."""
     return {
         "host": os.uname().nodename,
         "system": platform.platform(),
-        "cores": cores,
+        "cores": len(os.sched_getaffinity(0)),
         "executable": sys.executable,
     }
 
 
 @cache
 def gpus() -> dict[str, Any] | None:
-    """Return the GPUs' names, their driver, and torch's CUDA and cuDNN; None where no GPU is seen."""
+    """Return the GPUs' names, their driver, and torch's CUDA and cuDNN; None without a GPU."""
     listed = _output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
     if not listed:
         return None
@@ -112,29 +122,30 @@ def gpus() -> dict[str, Any] | None:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables that are recorded, without secrets: those of `_RECORDED` and SLURM's,
-    but no SLURM_JWT.
+    """Return the variables that are recorded, without secrets.
+
+    These are the ones in `_RECORDED` and SLURM's, but for those that hold a secret, as SLURM_JWT.
     """
-    found = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _RECORDED or name.startswith("SLURM_")
-    }
-    return {
-        name: redact(value) for name, value in sorted(found.items()) if not is_secret_name(name)
-    }
+    recorded = {}
+    for name, value in sorted(os.environ.items()):
+        is_recorded = name in _RECORDED or name.startswith("SLURM_")
+        if is_recorded and not is_secret_name(name):
+            recorded[name] = redact(value)
+    return recorded
 
 
 def gather_origin(root: Root) -> dict[str, Any]:
-    """Return all of it, as an attempt on that root records it when it starts."""
+    """Return where a result comes from, as an attempt on that root records it when it starts."""
     code = read_json(root.code_facts(running_code())) or record_code(root)
-    told = {
+    return {
+        **code,
+        "code": running_code(),
         "versions": versions(),
         "gpus": gpus(),
         "machine": machine(),
         "environment": environment(),
+        "arguments": redact_arguments(sys.argv),
     }
-    return {**code, "code": running_code(), **told, "arguments": redact_arguments(sys.argv)}
 
 
 def _version(package: str) -> str:
@@ -156,4 +167,6 @@ def _output(*command: str) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    if done.returncode != 0:
+        return None
+    return done.stdout.strip()

@@ -1,5 +1,4 @@
-"""Takes secrets out of text before it is stored: by their shape, by the name they are given to, by
-their place in a URL.
+"""Takes secrets out of text before it is stored: by shape, by name, by their place in a URL.
 
 What is stored is read by others: reasons of failures, tracebacks, diffs, command lines. Ids are no
 secrets: sha256, commit hashes and run ids stay as they are. When in doubt more goes than must: a
@@ -12,7 +11,8 @@ from collections.abc import Sequence
 REDACTED = "[redacted]"
 
 _SHAPES = {
-    "PEM private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    "PEM private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?"
+    r"(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     "AWS key id": r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
     "GitHub": r"\b(?:gh[opsur]_[A-Za-z0-9]{30,}|github_pat_\w{22,})",
     "GitLab": r"\bglpat-[\w-]{20,}",
@@ -27,7 +27,8 @@ _SHAPES = {
 _SHAPE = re.compile("|".join(f"(?:{shape})" for shape in _SHAPES.values()), re.DOTALL)
 
 _NAME = (
-    r"(?:passw(?:or)?ds?|passphrase|secrets?|token|credentials?|(?:api|access|private|account|signing)[_-]?key|jwt|[_-]pwd"
+    r"(?:passw(?:or)?ds?|passphrase|secrets?|token|credentials?"
+    r"|(?:api|access|private|account|signing)[_-]?key|jwt|[_-]pwd"
     r"|(?-i:_PASS|_AUTH|_KEY))(?:[_.\-\d][\w.-]{0,40})?"
 )
 """What secrets are called, at the end of a name or before a further part of it: `max_tokens` and
@@ -49,8 +50,9 @@ _ENVIRONMENT_NAME = re.compile("TOKEN|SECRET|KEY|PASS|CRED|JWT|AUTH")
 
 
 def redact(text: str) -> str:
-    """Return `text` with `REDACTED` where a secret stood; the names of secrets stay. Doing it twice
-    changes nothing more.
+    """Return `text` with `REDACTED` where a secret stood; the names of secrets stay.
+
+    Doing it twice changes nothing more.
     """
     text = _SHAPE.sub(REDACTED, text)
     text = _USER_INFO.sub(f"{REDACTED}@", text)
@@ -60,20 +62,20 @@ def redact(text: str) -> str:
 
 
 def redact_arguments(arguments: Sequence[str]) -> list[str]:
-    """Return a command line without secrets: also the argument behind an option such as
-    ``--password``.
-    """
-    before = ["", *arguments]
-    return [
-        REDACTED if _OPTION_ALONE.fullmatch(option) else redact(argument)
-        for option, argument in zip(before, arguments, strict=False)
-    ]
+    """Return a command line without secrets, also where one stands behind ``--password``."""
+    redacted = []
+    before = ""
+    for argument in arguments:
+        if _OPTION_ALONE.fullmatch(before):
+            redacted.append(REDACTED)
+        else:
+            redacted.append(redact(argument))
+        before = argument
+    return redacted
 
 
 def without_user(url: str) -> str:
-    """Return the URL of a git remote without user and password, scp-like ``git@host:path``
-    included.
-    """
+    """Return the URL of a git remote without user and password; it may be ``git@host:path`` too."""
     return redact(_SCP_USER.sub("", _USER_INFO.sub("", url)))
 
 

@@ -1,4 +1,4 @@
-"""The code that a job runs is the code at submit time: a copy below the root, named by its content.
+"""Copies the code that jobs run, as it is when they are submitted, below the root.
 
 A job may wait for days, and a checkout is edited meanwhile. ``code/<sha>`` holds the three packages
 as they were; jobs import them from there, and a worker whose code has another hash than the one it
@@ -13,7 +13,7 @@ from pathlib import Path
 from byol_core.files import publish_folder, remove_tree, write_many
 from orchestrator.store.root import Root
 
-_PACKAGES = ("byol_core", "orchestrator", "analysis")
+CODE_PACKAGES = ("byol_core", "orchestrator", "analysis")
 _KINDS = frozenset({".py", ".yaml"})
 _HOME = Path(__file__).parents[2]
 
@@ -24,9 +24,7 @@ class CodeChangedError(Exception):
 
 @cache
 def running_code() -> str:
-    """Return the sha256 of the code as it lies where this process imports it from, when it is first
-    asked for.
-    """
+    """Return the sha256 of the code that this process imports, as it is at the first call."""
     return code_digest(_HOME)
 
 
@@ -39,6 +37,8 @@ def take_snapshot(root: Root, home: Path = _HOME) -> Path:
     folder = root.path / "code" / code_digest(home)
     if folder.exists():
         return folder
+
+    # Written aside and renamed, so that a folder with that name is always whole.
     aside = folder.with_name(f".{folder.name}.tmp")
     remove_tree(aside)
     write_many({aside / file.relative_to(home): file.read_bytes() for file in _files(home)})
@@ -54,8 +54,8 @@ def check_code(sha: str) -> None:
     """
     if running_code() != sha:
         raise CodeChangedError(
-            f"this job was submitted with code {sha[:10]} and finds {running_code()[:10]} in {_HOME}; "
-            "the copy was changed: delete it and launch again"
+            f"this job was submitted with code {sha[:10]} and finds {running_code()[:10]} "
+            f"in {_HOME}; the copy was changed: delete it and launch again"
         )
 
 
@@ -69,7 +69,7 @@ def code_digest(home: Path) -> str:
 
 
 def _files(home: Path) -> Iterator[Path]:
-    for package in _PACKAGES:
-        yield from sorted(
-            file for file in (home / package).rglob("*") if file.suffix in _KINDS and file.is_file()
-        )
+    """Yield the files of the code in `home`, in an order that is always the same."""
+    for package in CODE_PACKAGES:
+        files = (home / package).rglob("*")
+        yield from sorted(file for file in files if file.suffix in _KINDS and file.is_file())

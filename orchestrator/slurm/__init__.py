@@ -1,4 +1,4 @@
-"""A client of SLURM and nothing else: it imports no worker and no launch code.
+"""Talks to SLURM and does nothing else: it imports no worker and no launch code.
 
 * ``commands`` calls SLURM's commands, with typed errors.
 * ``submit`` sends an array of held jobs, releases and cancels it.
@@ -8,6 +8,7 @@
 * ``queue_memory`` remembers what earlier looks have found.
 * ``reasons`` explains why a job waits.
 * ``limits`` asks how much a cluster takes at once.
+* ``durations`` reads the durations that SLURM prints.
 * ``nodes`` names nodes to be avoided.
 * ``requeue`` has a job queue itself again.
 * ``distributed`` says where the tasks of a job meet.

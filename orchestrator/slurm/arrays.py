@@ -1,5 +1,4 @@
-"""submitit's SLURM executor, sending one array by one call of sbatch that has a time limit and
-prints nothing.
+"""Sends an array by submitit's SLURM executor, in one silent call of sbatch with a time limit.
 
 From submitit come the text of the batch script and the way into the job: `submitit.core._submit`
 loads the pickle of its array task. One pickle serves the whole array: each task, when it starts,
@@ -17,55 +16,47 @@ import submitit
 from submitit.core.utils import DelayedSubmission
 
 from byol_core.files import write_atomic
-from orchestrator.errors import SchedulerSilentError
-from orchestrator.slurm.commands import ask
+from orchestrator.slurm.commands import sbatch
 
 _SBATCH_S = 60.0
 _LINK = (
     'ln -sf {name}.pkl {folder}/"${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}_submitted.pkl"'
 )
-_USERS_DEFAULTS = (
-    "account",
-    "partition",
-    "qos",
-    "constraint",
-)  # where neither spec nor clusters.yaml says so
+_USERS_DEFAULTS = ("account", "partition", "qos", "constraint")
+"""Options that the user's own variables set where neither spec nor clusters.yaml does."""
 
 
 class HeldArrays(submitit.SlurmExecutor):  # type: ignore[misc]  # submitit is not read by mypy
-    """Sends one call as an array of so many tasks; `hold` and `job_name` must be among the
-    parameters.
+    """Sends one call as an array of so many tasks.
+
+    `hold` and `job_name` must be among the parameters.
     """
 
     def send(self, tasks: int, call: Callable[..., None], *arguments: object) -> list[str]:
         """Submit an array whose every task makes the same call; return the ids of its tasks.
 
         Raises:
-            SchedulerError: see `ask`.
+            SchedulerError: see `sbatch`.
         """
-        folder, name = Path(self.folder), self.parameters["job_name"]
+        folder = Path(self.folder)
+        name = self.parameters["job_name"]
+        script = folder / f"{name}.sh"
+
+        # Each task links the one pickle to the name that submitit looks for.
         self.parameters["map_count"] = tasks
-        self.parameters["setup"] = [
-            _LINK.format(name=name, folder=shlex.quote(str(folder))),
-            *self.parameters.get("setup", []),
-        ]
-        write_atomic(
-            folder / f"{name}.sh",
-            self._make_submission_file_text(self._submitit_command_str, name).encode(),
-        )
+        link = _LINK.format(name=name, folder=shlex.quote(str(folder)))
+        self.parameters["setup"] = [link, *self.parameters.get("setup", [])]
+        text = self._make_submission_file_text(self._submitit_command_str, name)
+        write_atomic(script, text.encode())
         write_atomic(folder / f"{name}.pkl", pickle.dumps(DelayedSubmission(call, *arguments)))
-        said = ask(
-            "sbatch",
-            "--parsable",
-            str(folder / f"{name}.sh"),
-            timeout_s=_SBATCH_S,
-            environment=self._environment(),
-        )
-        return [f"{_array_id(said)}_{task}" for task in range(tasks)]
+
+        array = sbatch(str(script), timeout_s=_SBATCH_S, environment=self._environment())
+        return [f"{array}_{task}" for task in range(tasks)]
 
     def _environment(self) -> dict[str, str]:
-        """Return the user's environment, which the job inherits, less variables by which sbatch
-        would overrule the script.
+        """Return the user's environment for the job, less what would overrule the script.
+
+        Those are the variables of sbatch, except for options that the script does not set.
         """
         kept = {f"SBATCH_{name.upper()}" for name in _USERS_DEFAULTS if name not in self.parameters}
         return {
@@ -73,11 +64,3 @@ class HeldArrays(submitit.SlurmExecutor):  # type: ignore[misc]  # submitit is n
             for name, value in os.environ.items()
             if not name.startswith("SBATCH_") or name in kept
         }
-
-
-def _array_id(said: str) -> str:
-    """Return the id from `1234` or, in a federation, `1234;cluster`."""
-    array = said.strip().partition(";")[0]
-    if not array.isdecimal():
-        raise SchedulerSilentError(f"sbatch answered {said.strip()[:80]!r}, which is no job id")
-    return array

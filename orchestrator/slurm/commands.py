@@ -1,6 +1,4 @@
-"""The one way to SLURM's commands: argument lists, a time limit, and typed errors for refusal and
-silence.
-"""
+"""Calls SLURM's commands: argument lists, a time limit, typed errors for refusal and silence."""
 
 import os
 import shutil
@@ -10,7 +8,7 @@ from collections.abc import Mapping
 from orchestrator.errors import SchedulerError, SchedulerSilentError
 
 _TIMEOUT_S = 30
-# Words of commands that could not reach SLURM, or lost it before the answer.
+
 _NO_ANSWER = (
     "Unable to contact slurm controller",
     "Socket timed out",
@@ -22,14 +20,13 @@ _NO_ANSWER = (
     "Unexpected message received",
     "Resource temporarily unavailable",
 )
-_FIXED = {
-    "LC_ALL": "C",
-    "SLURM_TIME_FORMAT": "%s",
-}  # English words, and times in seconds since 1970
-_NARROWING = (
-    "SQUEUE_",
-    "SACCT_",
-)  # a user's own filters and formats, which would hide jobs from us
+"""Words of commands that could not reach SLURM, or lost it before the answer."""
+
+_FIXED = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+"""English words, and times in seconds since 1970."""
+
+_NARROWING = ("SQUEUE_", "SACCT_")
+"""A user's own filters and formats, which would hide jobs from us."""
 
 
 def has_slurm() -> bool:
@@ -56,6 +53,9 @@ def ask(
         SchedulerSilentError: there was no answer in time, or none at all.
         SchedulerError: it is not installed, or refused; the text is its own.
     """
+    name = command[0]
+    if environment is None:
+        environment = _environment(name)
     try:
         done = subprocess.run(
             command,
@@ -63,22 +63,42 @@ def ask(
             text=True,
             timeout=timeout_s,
             stdin=subprocess.DEVNULL,
-            env=_environment(command[0]) if environment is None else environment,
+            env=environment,
         )
     except FileNotFoundError:
         raise SchedulerError(
-            f"{command[0]} is not on this machine; use --executor local, or a login node"
+            f"{name} is not on this machine; use --executor local, or a login node"
         ) from None
     except subprocess.TimeoutExpired:
         raise SchedulerSilentError(
-            f"{command[0]} did not answer within {timeout_s:g} s; try again later"
+            f"{name} did not answer within {timeout_s:g} s; try again later"
         ) from None
     if done.returncode == 0:
         return done.stdout
-    said = _in_one_line(done.stderr or done.stdout)
-    if any(words in said for words in _NO_ANSWER):
-        raise SchedulerSilentError(f"{command[0]} got no answer: {said}; try again later")
-    raise SchedulerError(f"{command[0]} refused: {said}")
+
+    # Silence differs from refusal: what was asked for may yet happen.
+    complaint = _in_one_line(done.stderr or done.stdout)
+    if any(words in complaint for words in _NO_ANSWER):
+        raise SchedulerSilentError(f"{name} got no answer: {complaint}; try again later")
+    raise SchedulerError(f"{name} refused: {complaint}")
+
+
+def sbatch(
+    *arguments: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, str] | None = None
+) -> str:
+    """Submit a batch script and return the id of its job.
+
+    Raises:
+        SchedulerSilentError: the answer is no job id, or there was none.
+        SchedulerError: see `ask`.
+    """
+    answer = ask(
+        "sbatch", "--parsable", *arguments, timeout_s=timeout_s, environment=environment
+    ).strip()
+    job_id, _, _ = answer.partition(";")  # in a federation, ID;CLUSTER
+    if not job_id.isdecimal():
+        raise SchedulerSilentError(f"sbatch answered {answer[:80]!r}, which is no job id")
+    return job_id
 
 
 def _in_one_line(text: str) -> str:
@@ -92,6 +112,5 @@ def _environment(command: str) -> dict[str, str] | None:
     """Return the environment of a command; that of sbatch is untouched, as it becomes the job's."""
     if command == "sbatch":
         return None
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith(_NARROWING)
-    } | _FIXED
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_NARROWING)}
+    return kept | _FIXED

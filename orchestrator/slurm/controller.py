@@ -1,8 +1,7 @@
-"""`sweep launch --controller`: the waiting launcher as a job of one CPU, so that no shell has to
-stay open for it.
+"""Sends the waiting launcher as a job of one CPU, so that no shell has to stay open for it.
 
-At its time limit the job asks the launcher to leave and queues itself again; scancel ends it for
-good. The runs' jobs hang on neither.
+That is `sweep launch --controller`. At its time limit the job asks the launcher to leave and queues
+itself again; scancel ends it for good. The runs' jobs hang on neither.
 """
 
 import os
@@ -12,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from byol_core.files import make_folder, umask_of, write_atomic
-from orchestrator.slurm.commands import ask
+from orchestrator.slurm.commands import sbatch
 
 VARIABLE = "SWEEP_CONTROLLER"
 """Names the job to the launcher in it."""
@@ -41,7 +40,7 @@ wait "$launcher"
 
 
 def submit_controller(
-    folder: Path, name: str, arguments: Sequence[str], where: Mapping[str, str | None]
+    folder: Path, name: str, arguments: Sequence[str], placement: Mapping[str, str | None]
 ) -> str:
     """Submit the launcher.
 
@@ -49,22 +48,22 @@ def submit_controller(
         folder: for its script and what it prints.
         name: of the job.
         arguments: of the `sweep` command.
-        where: partition, account and QOS; None for the cluster's own choice.
+        placement: partition, account and QOS; None for the cluster's own choice.
 
     Returns:
         The job id.
 
     Raises:
-        SchedulerError: SLURM refused.
+        SchedulerError: SLURM refused, or gave no job id.
     """
     make_folder(folder)
     script = folder / "controller.sh"
     command = shlex.join([sys.executable, "-m", "orchestrator.cli", *arguments])
     write_atomic(script, _SCRIPT.format(variable=VARIABLE, command=command).encode())
-    asked = {**_OWN, **where, "job-name": name, "output": folder / "controller-%j.out"}
-    options = [f"--{key}={value}" for key, value in asked.items() if value is not None]
-    with umask_of(folder):  # the job inherits umask and environment
-        said = ask(
-            "sbatch", "--parsable", "--requeue", *options, str(script), environment=os.environ
-        )
-    return said.partition(";")[0].strip()  # with several clusters, ID;CLUSTER
+
+    # The job inherits umask and environment.
+    output = folder / "controller-%j.out"
+    settings = {**_OWN, **placement, "job-name": name, "output": output}
+    options = [f"--{key}={value}" for key, value in settings.items() if value is not None]
+    with umask_of(folder):
+        return sbatch("--requeue", *options, str(script), environment=os.environ)

@@ -1,12 +1,10 @@
-"""How much a cluster takes at once: the size of an array, and how many jobs of a user may wait and
-run.
+"""Asks how much a cluster takes at once: the size of an array, and the jobs of a user.
 
-Read from SLURM before each submission. What cannot be read, as where there is no accounting, counts
-as no limit: a submission that SLURM refuses all the same stays planned.
+It is read from SLURM before each submission. What cannot be read, as where there is no accounting,
+counts as no limit: a submission that SLURM refuses all the same stays planned.
 """
 
 import getpass
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,7 +16,7 @@ _DEFAULT_ARRAY_SIZE = 1001  # SLURM's own, where scontrol does not tell
 
 @dataclass(frozen=True)
 class Controller:
-    """What slurmctld is set to.
+    """Holds the settings of slurmctld that limit a submission.
 
     Attributes:
         cluster: its ClusterName, empty where it has none.
@@ -34,7 +32,7 @@ class Controller:
 
 
 class Charge(NamedTuple):
-    """What a job counts against; None for what SLURM chooses."""
+    """Names what a job counts against; None for what SLURM chooses."""
 
     account: str | None
     qos: str | None
@@ -42,7 +40,15 @@ class Charge(NamedTuple):
 
 @dataclass
 class Limit:
-    """At most `jobs` jobs of an account or QOS (None for any) may wait or run; `queued` do."""
+    """Says how many jobs of an account or QOS may wait or run at most.
+
+    Attributes:
+        name: what sets it.
+        jobs: how many may.
+        account: whose jobs count; None for any.
+        qos: whose jobs count; None for any.
+        queued: how many wait or run now.
+    """
 
     name: str
     jobs: int
@@ -57,7 +63,7 @@ class Limit:
 
 @dataclass
 class Room:
-    """What may still be submitted, told job by job.
+    """Tells job by job what may still be submitted.
 
     Attributes:
         limits: all that are known.
@@ -68,10 +74,9 @@ class Room:
     usual: dict[str, str] = field(default_factory=dict)
 
     def take(self, charge: Charge) -> str | None:
-        """Count one more job; where a limit is reached, count nothing and return that limit in
-        words.
-        """
-        covering = [limit for limit in self.limits if limit.covers(self._settled(charge))]
+        """Count one more job; where a limit is reached, count none and say which limit it is."""
+        settled = self._settled(charge)
+        covering = [limit for limit in self.limits if limit.covers(settled)]
         for limit in covering:
             if limit.queued >= limit.jobs:
                 return f"{limit.name} is {limit.jobs}"
@@ -81,8 +86,10 @@ class Room:
 
     def _settled(self, charge: Charge) -> Charge:
         """Fill in what SLURM chooses, as far as it is known: with several accounts it is not."""
-        account = charge.account or (next(iter(self.usual)) if len(self.usual) == 1 else None)
-        return Charge(account, charge.qos or self.usual.get(account or ""))
+        account = charge.account
+        if not account and len(self.usual) == 1:
+            (account,) = self.usual
+        return Charge(account or None, charge.qos or self.usual.get(account or ""))
 
 
 def ask_controller() -> Controller:
@@ -94,10 +101,10 @@ def ask_controller() -> Controller:
     values = read_config()
     enforced = values.get("AccountingStorageEnforce", "")
     return Controller(
-        values.get("ClusterName", ""),
-        _number(values.get("MaxArraySize")) or _DEFAULT_ARRAY_SIZE,
-        _number(values.get("MaxJobCount")),
-        any(word in enforced for word in ("limits", "safe", "qos", "all")),
+        cluster=values.get("ClusterName", ""),
+        array_size=_number(values.get("MaxArraySize", "")) or _DEFAULT_ARRAY_SIZE,
+        max_jobs=_number(values.get("MaxJobCount", "")),
+        enforces_limits=any(word in enforced for word in ("limits", "safe", "qos", "all")),
     )
 
 
@@ -107,29 +114,29 @@ def read_config() -> dict[str, str]:
     Raises:
         SchedulerError: scontrol does not answer.
     """
-    pairs = (
-        line.partition("=")
-        for line in ask("scontrol", "show", "config").splitlines()
-        if "=" in line
-    )
-    return {key.strip(): value.strip() for key, _, value in pairs}
+    values = {}
+    for line in ask("scontrol", "show", "config").splitlines():
+        key, equals, value = line.partition("=")
+        if equals:
+            values[key.strip()] = value.strip()
+    return values
 
 
-def accounting_table(what: str, fields: str, *conditions: str) -> list[list[str]]:
+def accounting_table(table: str, fields: str, *conditions: str) -> list[list[str]]:
     """Return rows of `sacctmgr show`; a torn last line is left out.
 
     Raises:
         SchedulerError: there is no accounting, or it does not answer.
     """
     listed = ask(
-        "sacctmgr", "--noheader", "--parsable2", "show", what, *conditions, f"format={fields}"
+        "sacctmgr", "--noheader", "--parsable2", "show", table, *conditions, f"format={fields}"
     )
     rows = [line.split("|") for line in listed.splitlines() if line.strip()]
     return [row for row in rows if len(row) == len(fields.split(","))]
 
 
 def ask_room(controller: Controller, max_jobs: int | None) -> Room:
-    """Tell how many more jobs this user may submit.
+    """Ask how many more jobs this user may submit.
 
     Args:
         controller: of the cluster.
@@ -138,57 +145,58 @@ def ask_room(controller: Controller, max_jobs: int | None) -> Room:
     Raises:
         SchedulerError: squeue did not answer.
     """
-    room = _accounting_room() if controller.enforces_limits else Room()
-    of_all = (
-        ("MaxJobCount of the cluster", controller.max_jobs),
-        ("max_jobs in clusters.yaml", max_jobs),
-    )
-    room.limits += [Limit(name, jobs) for name, jobs in of_all if jobs is not None]
-    for charge in _queued() if room.limits else []:
-        for limit in room.limits:
-            limit.queued += limit.covers(charge)
+    room = Room()
+    if controller.enforces_limits:
+        room = _accounting_room()
+
+    # Two limits hold for all jobs, whatever they count against.
+    if controller.max_jobs is not None:
+        room.limits.append(Limit("MaxJobCount of the cluster", controller.max_jobs))
+    if max_jobs is not None:
+        room.limits.append(Limit("max_jobs in clusters.yaml", max_jobs))
+
+    # Without a limit there is no need to ask what is queued.
+    if room.limits:
+        for charge in _queued():
+            for limit in room.limits:
+                limit.queued += limit.covers(charge)
     return room
 
 
 def _accounting_room() -> Room:
-    """Return the limits of the user's associations and of the QOS; none where slurmdbd does not
-    tell.
-    """
+    """Return the limits of the user's accounts and of the QOS; none where slurmdbd is silent."""
     try:
         associations = accounting_table(
-            "associations",
-            "Account,MaxSubmitJobs,GrpSubmitJobs,DefaultQOS",
-            f"user={getpass.getuser()}",
+            "associations", "Account,MaxSubmitJobs,DefaultQOS", f"user={getpass.getuser()}"
         )
-        levels = accounting_table("qos", "Name,MaxSubmitJobsPU,GrpSubmitJobs")
+        levels = accounting_table("qos", "Name,MaxSubmitJobsPU")
     except SchedulerError:
         return Room()
-    limits = [
-        Limit(f"MaxSubmitJobs of account {row[0]}", jobs, account=row[0])
-        for row in associations
-        for jobs in _numbers(row)
-    ]
-    limits += [
-        Limit(f"MaxSubmitJobs of QOS {row[0]}", jobs, qos=row[0])
-        for row in levels
-        for jobs in _numbers(row)
-    ]
-    return Room(limits, {row[0]: row[3] for row in associations})
+
+    room = Room()
+    for account, max_submit, default_qos in associations:
+        room.usual[account] = default_qos
+        jobs = _number(max_submit)
+        if jobs is not None:
+            room.limits.append(Limit(f"MaxSubmitJobs of account {account}", jobs, account=account))
+    for qos, max_submit in levels:
+        jobs = _number(max_submit)
+        if jobs is not None:
+            room.limits.append(Limit(f"MaxSubmitJobs of QOS {qos}", jobs, qos=qos))
+    return room
 
 
 def _queued() -> list[Charge]:
-    """Return what each job of the user that waits or runs counts against, array tasks one by one."""
+    """Return what each waiting or running job of the user counts against, task by task."""
     listed = ask("squeue", "--noheader", "--array", f"--user={getpass.getuser()}", "--format=%a|%q")
-    return [
-        Charge(account, qos)
-        for account, _, qos in (line.strip().partition("|") for line in listed.splitlines() if line)
-    ]
+    charges = []
+    for line in listed.splitlines():
+        if line:
+            account, _, qos = line.strip().partition("|")
+            charges.append(Charge(account, qos))
+    return charges
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
-
-
-def _numbers(row: Sequence[str]) -> list[int]:
-    """Return the two limits behind a name, as far as they are set."""
-    return [int(text) for text in row[:2] if text.isdecimal()]
+def _number(text: str) -> int | None:
+    """Return a number that is set; None for what is none, such as `N/A`."""
+    return int(text) if text.isdecimal() else None

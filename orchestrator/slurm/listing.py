@@ -1,5 +1,4 @@
-"""What SLURM says of our jobs: one `squeue` for what it still knows, one `sacct` for what it has
-forgotten.
+"""Lists our jobs: by `squeue` those that SLURM still knows, by `sacct` those it has forgotten.
 
 Both are asked by job name, which is unique to a submission, so an id that SLURM used again is never
 taken for ours.
@@ -21,8 +20,7 @@ Listing = Mapping[tuple[str, str], JobFacts]
 
 
 def queue(names: Collection[str]) -> Listing | None:
-    """List the jobs of these names that wait or run, and those that ended a short while ago
-    (MinJobAge).
+    """List the jobs of these names that wait or run, or ended a short while ago (MinJobAge).
 
     Returns:
         None where squeue did not answer.
@@ -31,8 +29,11 @@ def queue(names: Collection[str]) -> Listing | None:
 
 
 def account(names: Collection[str], since: float) -> Listing | None:
-    """List the jobs of these names submitted since a time (seconds since 1970), from the accounting
-    database.
+    """List the jobs of these names that the accounting database has.
+
+    Args:
+        names: of jobs.
+        since: when the first of them was submitted, in seconds since 1970.
 
     Returns:
         None where there is no accounting, or it did not answer.
@@ -50,37 +51,37 @@ def account(names: Collection[str], since: float) -> Listing | None:
 def _list(
     parse: Callable[[list[str]], JobFacts], names: Collection[str], *command: str
 ) -> Listing | None:
+    """Run a command that prints six fields of each job; None where it did not answer."""
     if not names:
         return {}
+    by_name = f"--name={','.join(sorted(names))}"
     try:
-        printed = ask(
-            *command, "--noheader", "--name=" + ",".join(sorted(names)), timeout_s=_TIMEOUT_S
-        )
+        printed = ask(*command, "--noheader", by_name, timeout_s=_TIMEOUT_S)
     except SchedulerError:
         return None
+
+    # A torn last line has fewer fields, and is left out.
     rows = [line.strip().split("|", 5) for line in printed.splitlines()]
     return {(row[1], row[0]): parse(row) for row in rows if len(row) == 6 and row[1] in names}
 
 
 def _waiting_job(row: list[str]) -> JobFacts:
     job_id, _, word, submitted, node, reason = row
-    return JobFacts(job_id, word, _seconds(submitted), reason if reason != "None" else "", node)
+    if reason == "None":
+        reason = ""
+    return JobFacts(job_id, word, _moment(submitted), reason, node)
 
 
 def _accounted_job(row: list[str]) -> JobFacts:
     job_id, _, words, submitted, node, exit_code = row
     word, _, by = words.partition(" ")  # "CANCELLED by 1234"
-    return JobFacts(
-        job_id,
-        word.rstrip("+"),
-        _seconds(submitted),
-        by,
-        "" if node == "None assigned" else node,
-        exit_code,
-    )
+    if node == "None assigned":
+        node = ""
+    return JobFacts(job_id, word.rstrip("+"), _moment(submitted), by, node, exit_code)
 
 
-def _seconds(printed: str) -> float:
+def _moment(printed: str) -> float:
+    """Return a time in seconds since 1970; 0 for one that is not known."""
     return float(printed) if printed.isdecimal() else 0.0
 
 

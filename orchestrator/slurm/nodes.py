@@ -1,4 +1,4 @@
-"""Nodes that jobs are sent away from."""
+"""Names the nodes that jobs are to avoid."""
 
 from collections.abc import Collection
 
@@ -7,9 +7,7 @@ from orchestrator.slurm.commands import ask
 
 
 def without(failed: Collection[str]) -> list[str]:
-    """Return what to exclude so that jobs avoid nodes that failed; nothing where no other node
-    would be left.
-    """
+    """Return which failed nodes to exclude; none where no other node would be left."""
     if not failed:
         return []
     try:

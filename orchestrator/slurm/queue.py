@@ -1,13 +1,14 @@
-"""What SLURM says of our runs: one `squeue` and at most one `sacct` a look, and silence is not an
-answer.
+"""Tells what SLURM says of our runs, by one `squeue` and at most one `sacct` a look.
 
 `squeue` lists what waits, runs or ended a few minutes ago. What it lists no longer, and what left
 no last word, is asked of the accounting database; without one, a job is gone when two looks some
-time apart have missed it.
+time apart have missed it. Silence is not an answer.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
 
 from byol_core.files import read_json
 from orchestrator.slurm.commands import has_slurm
@@ -23,6 +24,79 @@ _ACCOUNT_PAUSE_S = 60.0
 _SKEW_S = 600.0
 
 
+@dataclass(frozen=True)
+class RunJob:
+    """Names the newest job of a run: its submission, and its id in there."""
+
+    submission: Submission
+    job_id: str
+
+    @property
+    def listed_as(self) -> tuple[str, str]:
+        """Return the key of this job in a listing."""
+        return (self.submission.key, self.job_id)
+
+    @property
+    def label(self) -> str:
+        """Name the job for good: SLURM may use its id again."""
+        return f"{self.submission.key} {self.job_id}"
+
+    def without_word(self, reason: str) -> JobFacts:
+        """Return what is known of a job that SLURM says nothing of."""
+        return JobFacts(self.job_id, "", self.submission.intended_at, reason)
+
+
+class Verdict(Enum):
+    """What one look makes of a job."""
+
+    UNLISTED = auto()
+    """SLURM says nothing of it."""
+    LIVE = auto()
+    """It waits or runs."""
+    ENDED = auto()
+    """It has ended in a way that explains its run."""
+    DOUBTFUL = auto()
+    """It has ended well, so a result may only be slow to come into sight."""
+
+
+def judge(job: RunJob, facts: JobFacts | None, memory: Memory) -> tuple[Verdict, JobFacts]:
+    """Judge a job by what SLURM says of it and what earlier looks have found.
+
+    Args:
+        job: the newest one of its run.
+        facts: what was answered now; None for nothing.
+        memory: of earlier looks.
+
+    Returns:
+        The verdict, and the facts that it rests on.
+    """
+    submission = job.submission
+    if not submission.released:
+        held = JobFacts(job.job_id, "PENDING", submission.intended_at, "not released yet")
+        return Verdict.LIVE, held
+
+    # What is older than the submission belongs to another job of the same id.
+    facts = _better(facts, memory.ended.get(job.label))
+    if facts is None or facts.submitted_at < submission.intended_at - _SKEW_S:
+        return Verdict.UNLISTED, job.without_word("")
+
+    if facts.word == "COMPLETED":
+        return Verdict.DOUBTFUL, facts
+    if facts.word in ENDED:
+        return Verdict.ENDED, facts
+    return Verdict.LIVE, facts
+
+
+def _better(now: JobFacts | None, before: JobFacts | None) -> JobFacts | None:
+    """Return the earlier answer if it alone tells how the job ended, else the newer one."""
+    if now is None or before is None:
+        return now or before
+    is_same = (now.word, now.submitted_at) == (before.word, before.submitted_at)
+    if is_same and not now.exit_code:
+        return before
+    return now
+
+
 def look_at_queue(root: Root) -> Queue:
     """Ask SLURM about every run that may still have a job.
 
@@ -33,24 +107,24 @@ def look_at_queue(root: Root) -> Queue:
     if not jobs:
         return Queue()
     reader = QueueReader(root, jobs, recall(root.path))
-    found = reader.read()
+    queue_now = reader.read()
     remember(root.path, reader.memory)
-    return found
+    return queue_now
 
 
 class QueueReader:
-    """One look.
+    """Takes one look at SLURM.
 
     Args:
         root: where the runs are.
-        jobs: run id → its newest submission, and its job there.
+        jobs: run id → its newest job.
         memory: of earlier looks; brought up to date.
     """
 
-    def __init__(
-        self, root: Root, jobs: Mapping[str, tuple[Submission, str]], memory: Memory
-    ) -> None:
-        self.root, self.jobs, self.memory = root, jobs, memory
+    def __init__(self, root: Root, jobs: Mapping[str, RunJob], memory: Memory) -> None:
+        self.root = root
+        self.jobs = jobs
+        self.memory = memory
         self.now = time.time()
         self.live: dict[str, JobFacts] = {}
         self.ended: dict[str, JobFacts] = {}
@@ -58,134 +132,124 @@ class QueueReader:
 
     def read(self) -> Queue:
         """Return what is known of every run."""
-        listed = (
-            queue({one.key for one, _ in self.jobs.values() if one.released})
-            if has_slurm()
-            else None
-        )
-        self.memory.answered_at = self.memory.answered_at if listed is None else self.now
-        unlisted = [run_id for run_id in self.jobs if not self._sort(run_id, listed or {})]
-        if listed is None:
-            self.unknown |= {
-                run_id: self._unknown(run_id, "SLURM does not answer") for run_id in unlisted
-            }
+        listing = None
+        if has_slurm():
+            submitted = [job.submission for job in self.jobs.values()]
+            listing = queue({entry.key for entry in submitted if entry.released})
+        unlisted = self._file(self.jobs, listing or {})
+
+        # Jobs that are not in the list have ended, unless there is no list.
+        if listing is None:
+            for run_id in unlisted:
+                self.unknown[run_id] = self.jobs[run_id].without_word("SLURM does not answer")
         else:
+            self.memory.answered_at = self.now
             self._settle(unlisted)
-        self.memory.forget_all_but({_label(*job) for job in self.jobs.values()})
+
+        self.memory.forget_all_but({job.label for job in self.jobs.values()})
         return Queue(self.live, self.ended, self.unknown, self.memory.answered_at)
 
-    def _sort(self, run_id: str, listed: Listing) -> bool:
-        """Take in what is said of a run's job; False where nothing is."""
-        one, job_id = self.jobs[run_id]
-        facts = self._facts(one, job_id, listed)
-        if not one.released:
-            self.live[run_id] = JobFacts(job_id, "PENDING", one.intended_at, "not released yet")
-        elif facts is None or facts.submitted_at < one.intended_at - _SKEW_S:
-            return False
-        elif facts.word == "COMPLETED":  # its result may be slow to come into sight
-            self._believe_later(run_id, facts, "its job has ended; looking for its result")
-        elif facts.word in ENDED:
-            self.ended[run_id] = self.memory.ended[_label(one, job_id)] = facts
-        else:
-            self.live[run_id] = facts
-            self.memory.missing_since.pop(_label(one, job_id), None)
-        return True
-
-    def _facts(self, one: Submission, job_id: str, listed: Listing) -> JobFacts | None:
-        """Return what is said of a job: now, or at an earlier look if that knew how it ended and
-        now does not.
-        """
-        now, before = listed.get((one.key, job_id)), self.memory.ended.get(_label(one, job_id))
-        if now is None or before is None:
-            return now or before
-        is_same = (now.word, now.submitted_at) == (before.word, before.submitted_at)
-        return before if is_same and not now.exit_code else now
+    def _file(self, run_ids: Iterable[str], listing: Listing) -> list[str]:
+        """File the verdict on the job of each run; return the runs whose job is not listed."""
+        unlisted = []
+        for run_id in run_ids:
+            job = self.jobs[run_id]
+            verdict, facts = judge(job, listing.get(job.listed_as), self.memory)
+            match verdict:
+                case Verdict.UNLISTED:
+                    unlisted.append(run_id)
+                case Verdict.LIVE:
+                    self.live[run_id] = facts
+                    self.memory.missing_since.pop(job.label, None)
+                case Verdict.ENDED:
+                    self.ended[run_id] = facts
+                    self.memory.ended[job.label] = facts
+                case Verdict.DOUBTFUL:
+                    meanwhile = "its job has ended; looking for its result"
+                    self._believe_later(run_id, facts, meanwhile)
+        return unlisted
 
     def _settle(self, unlisted: Sequence[str]) -> None:
         """Find out about the jobs that squeue, which answered, does not list."""
-        wanted = [
-            run_id
-            for run_id in unlisted
-            if not _has_last_word(self.root.run(run_id), self.jobs[run_id][1])
-        ]
+        # A run's own last word is better evidence than anything of SLURM's.
+        wanted = []
+        for run_id in unlisted:
+            job = self.jobs[run_id]
+            if _has_last_word(self.root.run(run_id), job.job_id):
+                self.ended[run_id] = job.without_word("")
+            else:
+                wanted.append(run_id)
+
+        # The accounting database also knows the exit codes that squeue leaves out.
         unexplained = [run_id for run_id in self.ended if self._is_unexplained(run_id)]
-        accounted = {
-            key: facts
-            for key, facts in self._account([*wanted, *unexplained]).items()
-            if facts.word in ENDED
-        }
-        for run_id in unexplained:
-            self._sort(run_id, accounted)
-        for run_id in wanted:
-            if not self._sort(run_id, accounted):
-                self._believe_later(
-                    run_id, self._unknown(run_id, ""), "SLURM does not list its job; looking again"
-                )
-        self.ended |= {run_id: self._unknown(run_id, "") for run_id in set(unlisted) - set(wanted)}
+        accounted = self._account([*wanted, *unexplained])
+        ended = {key: facts for key, facts in accounted.items() if facts.word in ENDED}
+        self._file(unexplained, ended)
+        for run_id in self._file(wanted, ended):
+            gone = self.jobs[run_id].without_word("")
+            self._believe_later(run_id, gone, "SLURM does not list its job; looking again")
 
     def _is_unexplained(self, run_id: str) -> bool:
-        """Tell whether nobody knows how a job failed: squeue tells no exit code, by which a warning
-        differs from an error.
+        """Tell whether nobody knows how a job failed.
+
+        squeue tells no exit code, by which a warning differs from an error.
         """
         facts = self.ended[run_id]
-        return (
-            facts.word == "FAILED"
-            and not facts.exit_code
-            and not _has_last_word(self.root.run(run_id), facts.job_id)
-        )
+        if facts.word != "FAILED" or facts.exit_code:
+            return False
+        return not _has_last_word(self.root.run(run_id), facts.job_id)
 
     def _account(self, run_ids: Sequence[str]) -> Listing:
         """Ask the accounting database, unless it has just not answered."""
         silent_at = self.memory.account_silent_at
         if not run_ids or (silent_at is not None and self.now - silent_at < _ACCOUNT_PAUSE_S):
             return {}
-        asked = [self.jobs[run_id][0] for run_id in run_ids]
-        found = account({one.key for one in asked}, min(one.intended_at for one in asked) - _SKEW_S)
-        self.memory.account_silent_at = self.now if found is None else None
-        return found or {}
+
+        # By name and time, so that one question serves all runs.
+        wanted = [self.jobs[run_id].submission for run_id in run_ids]
+        names = {submission.key for submission in wanted}
+        since = min(submission.intended_at for submission in wanted) - _SKEW_S
+        listing = account(names, since)
+        if listing is None:
+            self.memory.account_silent_at = self.now
+            return {}
+        self.memory.account_silent_at = None
+        return listing
 
     def _believe_later(self, run_id: str, facts: JobFacts, meanwhile: str) -> None:
-        """Believe what is said once a second look, some time after the first, has found the same;
-        at once if we cancelled.
+        """Believe what is said once a second look, some time after the first, has found the same.
+
+        It is believed at once if we cancelled the run.
         """
-        since = self.memory.missing_since.setdefault(_label(*self.jobs[run_id]), self.now)
+        job = self.jobs[run_id]
+        since = self.memory.missing_since.setdefault(job.label, self.now)
         if self.now - since >= _BELIEVED_AFTER_S or self.root.run(run_id).cancelled.exists():
             self.ended[run_id] = facts
         else:
-            self.unknown[run_id] = self._unknown(run_id, meanwhile)
-
-    def _unknown(self, run_id: str, why: str) -> JobFacts:
-        one, job_id = self.jobs[run_id]
-        return JobFacts(job_id, "", one.intended_at, why)
+            self.unknown[run_id] = job.without_word(meanwhile)
 
 
-def _newest_jobs(root: Root) -> dict[str, tuple[Submission, str]]:
-    """Return the newest submission, and the job in it, of every run without a result."""
-    by_age = sorted(submissions(root), key=lambda one: one.intended_at)
-    newest = {run_id: (one, job_id) for one in by_age for run_id, job_id in _jobs(one)}
+def _newest_jobs(root: Root) -> dict[str, RunJob]:
+    """Return the newest job of every run that was submitted and has no result."""
+    newest: dict[str, RunJob] = {}
+    for submission in sorted(submissions(root), key=lambda entry: entry.intended_at):
+        job_ids = submission.job_ids or [""] * len(submission.run_ids)
+        for run_id, job_id in zip(submission.run_ids, job_ids, strict=False):
+            newest[run_id] = RunJob(submission, job_id)
     return {run_id: job for run_id, job in newest.items() if not _is_done(root.run(run_id))}
 
 
-def _jobs(one: Submission) -> Iterator[tuple[str, str]]:
-    return zip(one.run_ids, one.job_ids or [""] * len(one.run_ids), strict=False)
-
-
-def _label(one: Submission, job_id: str) -> str:
-    """Name a job for good: SLURM may use its id again."""
-    return f"{one.key} {job_id}"
-
-
 def _is_done(run: RunFolder) -> bool:
-    attempts = run.attempts()
-    return bool(attempts) and attempts[-1].done.exists()
+    attempt = run.last_attempt()
+    return attempt is not None and attempt.done.exists()
 
 
 def _has_last_word(run: RunFolder, job_id: str) -> bool:
     """Tell whether this very job has said how its run ended."""
-    attempts = run.attempts()
-    claim = read_json(attempts[-1].claim) if attempts else None
-    return (
-        claim is not None
-        and claim["job"]["job_id"] == job_id
-        and last_word(attempts[-1]) is not None
-    )
+    attempt = run.last_attempt()
+    if attempt is None:
+        return False
+    claim = read_json(attempt.claim)
+    if claim is None or claim["job"]["job_id"] != job_id:
+        return False
+    return last_word(attempt) is not None

@@ -1,7 +1,7 @@
-"""What earlier looks at SLURM have left behind: ``slurm.json`` in the root, for those that look
-only now and then.
+"""Keeps what earlier looks at SLURM have found, in ``slurm.json`` of the root.
 
-A memory and no evidence: without it the next look knows less, and nothing is told wrong.
+Commands look only now and then, so each leaves the next what SLURM may have forgotten by then. It
+is a memory and no evidence: without it the next look knows less, and nothing is told wrong.
 """
 
 from collections.abc import Collection
@@ -18,7 +18,7 @@ _FILE = "slurm.json"
 
 @dataclass
 class Memory:
-    """Of one root. Times in seconds since 1970.
+    """Holds what is remembered of the jobs of a root. Times are in seconds since 1970.
 
     Attributes:
         answered_at: of the last look that SLURM answered.

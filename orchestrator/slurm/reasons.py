@@ -1,5 +1,6 @@
-"""Why SLURM lets a job wait, in words: its own short reasons (squeue(1), "JOB REASON CODES") and
-what they mean to the user.
+"""Explains why SLURM lets a job wait: its short reasons, and what they mean to the user.
+
+squeue(1) lists them under "JOB REASON CODES".
 """
 
 from functools import cache
@@ -30,7 +31,8 @@ WORDS = {
     "PartitionDown": "its partition is down",
     "PartitionInactive": "its partition takes no jobs now",
     "PartitionNodeLimit": "it asks for more nodes than its partition allows: change resources",
-    "PartitionTimeLimit": "it asks for more time than its partition allows: lower resources.timeout_min",
+    "PartitionTimeLimit": "it asks for more time than its partition allows: "
+    "lower resources.timeout_min",
     "Priority": "other jobs come first",
     "Prolog": "its node is being prepared",
     "QOS": "a limit of your QOS is reached",
@@ -46,20 +48,22 @@ WORDS = {
     "Reservation": "it waits for its reservation to begin",
     "Resources": "first in line, waiting for a free node",
     "TimeLimit": "it used up its time",
-    "launch failed requeued held": "its node could not start it, and SLURM holds it: scontrol release",
+    "launch failed requeued held": "its node could not start it, and SLURM holds it: "
+    "scontrol release",
 }
 
 
 @cache  # thousands of jobs wait for the same few reasons
 def explain(reason: str) -> str:
-    """Return what a reason means, followed by SLURM's own word; an unknown reason is returned as it
-    is.
+    """Return what a reason means, and SLURM's own word; an unknown reason as it is.
 
     Args:
         reason: as squeue's %r or %R prints it; `ReqNodeNotAvail, UnavailableNodes:n1` keeps its
             end.
     """
     plain = reason.strip().strip("()")
-    known = plain.replace("_", " ")
-    found = max((key for key in WORDS if known.startswith(key)), key=len, default=None)
-    return f"{WORDS[found]} ({plain})" if found else plain
+    spaced = plain.replace("_", " ")
+    key = max((key for key in WORDS if spaced.startswith(key)), key=len, default=None)
+    if key is None:
+        return plain
+    return f"{WORDS[key]} ({plain})"

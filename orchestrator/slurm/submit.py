@@ -1,5 +1,4 @@
-"""Sends runs as job arrays, through submitit: its sbatch text, its arrays and its way into the
-worker.
+"""Sends runs as job arrays, through submitit: its sbatch text and its way into the worker.
 
 Jobs are submitted held and released once their ids are on the disk, so nothing starts that the
 launcher does not know. From submitit's result files, states and signal handlers nothing is used:
@@ -24,7 +23,7 @@ _IDS_PER_CALL = 500
 
 @dataclass(frozen=True)
 class Array:
-    """One array to submit.
+    """Describes one array to submit.
 
     Attributes:
         key: job name; by it the array is found again if this process dies now.
@@ -66,9 +65,8 @@ def submit_held(
     from orchestrator.slurm.arrays import HeldArrays
 
     make_folder(folder)
-    executor = HeldArrays(
-        folder=folder, python=array.resources.python or shlex.quote(sys.executable)
-    )
+    python = array.resources.python or shlex.quote(sys.executable)
+    executor = HeldArrays(folder=folder, python=python)
     executor.update_parameters(**_parameters(array))
     with umask_of(folder):  # which sbatch hands on to the jobs
         return executor.send(len(array.bundles), work, *arguments)
@@ -98,70 +96,100 @@ def cancel_jobs(job_ids: Iterable[str]) -> None:
 
 def _task_lists(job_ids: Iterable[str]) -> Iterator[str]:
     """Write 7_0, 7_1, 7_2 and 7_9 as 7_[0-2,9]."""
-    pairs = sorted(
-        {
-            (array, int(task or -1))
-            for array, _, task in (job_id.partition("_") for job_id in job_ids)
-        }
-    )
-    for array, tasks in groupby(pairs, key=lambda pair: pair[0]):
+    pairs = set()
+    for job_id in job_ids:
+        array, _, task = job_id.partition("_")
+        pairs.add((array, int(task or -1)))
+
+    for array, tasks in groupby(sorted(pairs), key=lambda pair: pair[0]):
         numbers = [task for _, task in tasks]
-        yield array if numbers == [-1] else f"{array}_[{','.join(_ranges(numbers))}]"
+        if numbers == [-1]:
+            yield array
+        else:
+            yield f"{array}_[{','.join(_ranges(numbers))}]"
 
 
 def _ranges(numbers: Sequence[int]) -> Iterator[str]:
+    """Write 0, 1, 2 and 9 as 0-2 and 9."""
+    # Numbers that follow each other have the same distance to their places in the list.
     for _, together in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
         members = [number for _, number in together]
-        yield str(members[0]) if len(members) == 1 else f"{members[0]}-{members[-1]}"
+        if len(members) == 1:
+            yield str(members[0])
+        else:
+            yield f"{members[0]}-{members[-1]}"
 
 
 def _parameters(array: Array) -> dict[str, object]:
-    asked = array.resources
-    options = {"hold": True, "requeue": True, "reservation": asked.reservation, **asked.sbatch}
-    if array.after is not None:
-        options["dependency"] = f"afterany:{array.after}"
+    """Return what submitit's executor is to write into the batch script."""
+    resources = array.resources
+    setup = list(setup_lines(resources))
+    if array.code is not None:
+        setup.append(code_line(array.code))
     parameters: dict[str, object] = {
         "job_name": array.key,
-        "time": asked.timeout_min,
-        "mem": f"{asked.mem_gb}GB",
-        "cpus_per_task": asked.cpus,
-        "gpus_per_node": f"{asked.gpu_type}:{asked.gpus}" if asked.gpu_type else asked.gpus or None,
-        "nodes": asked.nodes,
-        "ntasks_per_node": asked.tasks,
-        **{
-            name: getattr(asked, name)
-            for name in ("partition", "account", "qos", "constraint", "exclude", "nodelist")
-        },
+        "time": resources.timeout_min,
+        "mem": f"{resources.mem_gb}GB",
+        "cpus_per_task": resources.cpus,
+        "gpus_per_node": gpus_of(resources),
+        "nodes": resources.nodes,
+        "ntasks_per_node": resources.tasks,
+        "partition": resources.partition,
+        "account": resources.account,
+        "qos": resources.qos,
+        "constraint": resources.constraint,
+        "exclude": resources.exclude,
+        "nodelist": resources.nodelist,
         "array_parallelism": array.parallel or len(array.bundles),
-        "signal_delay_s": _lead_s(asked.timeout_min),
-        "setup": [*setup_lines(asked), *([code_line(array.code)] if array.code else [])],
-        "srun_args": asked.srun,
-        "additional_parameters": {
-            name: value for name, value in options.items() if value is not None
-        },
+        "signal_delay_s": _lead_s(resources.timeout_min),
+        "setup": setup,
+        "srun_args": resources.srun,
+        "additional_parameters": _further_options(array),
     }
     return {name: value for name, value in parameters.items() if value is not None}
 
 
+def _further_options(array: Array) -> dict[str, object]:
+    """Return the options of sbatch that submitit has no parameter for."""
+    options: dict[str, object] = {"hold": True, "requeue": True}
+    if array.resources.reservation is not None:
+        options["reservation"] = array.resources.reservation
+    options |= array.resources.sbatch
+    if array.after is not None:
+        options["dependency"] = f"afterany:{array.after}"
+    return options
+
+
+def gpus_of(resources: Resources) -> str | None:
+    """Return the value of --gpus-per-node, such as `4` or `a100:4`; None for no GPU."""
+    if resources.gpu_type:
+        return f"{resources.gpu_type}:{resources.gpus}"
+    return str(resources.gpus) if resources.gpus else None
+
+
 def code_line(code: Path) -> str:
-    """Return the shell line that makes a job import a copy of the code; it comes last, as a module
-    may set PYTHONPATH too.
+    """Return the shell line that makes a job import a copy of the code.
+
+    It comes last, as a module may set PYTHONPATH too.
     """
-    return f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}} SWEEP_CODE={code.name}"
+    path = f"{shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}"
+    return f"export PYTHONPATH={path} SWEEP_CODE={code.name}"
 
 
 def _lead_s(timeout_min: int) -> int:
-    """Return how long before its time limit a job is warned: enough for a checkpoint, and never
-    most of a short job.
+    """Return how long before its time limit a job is warned.
+
+    That is enough for a checkpoint, and never most of a short job.
     """
     return min(_LONGEST_LEAD_S, timeout_min * 60 // 3)
 
 
-def setup_lines(asked: Resources) -> Iterator[str]:
+def setup_lines(resources: Resources) -> Iterator[str]:
     """Yield the shell lines before the run."""
-    yield "export PYTHONSAFEPATH=1"  # or a folder `analysis/` in the working directory would be imported
-    if asked.data is not None:
-        yield f"export SWEEP_DATA={shlex.quote(asked.data)}"
-    if asked.data_copy is not None:
-        yield f'export SWEEP_DATA_COPY="{asked.data_copy}"'  # its variables are the node's
-    yield from asked.setup
+    # Otherwise a folder `analysis/` in the working directory would be imported.
+    yield "export PYTHONSAFEPATH=1"
+    if resources.data is not None:
+        yield f"export SWEEP_DATA={shlex.quote(resources.data)}"
+    if resources.data_copy is not None:
+        yield f'export SWEEP_DATA_COPY="{resources.data_copy}"'  # its variables are the node's
+    yield from resources.setup

@@ -1,5 +1,6 @@
-"""The spec: a YAML file, parsed strictly, with profiles and overrides applied and expanded into
-variants.
+"""Reads a spec, a YAML file, and expands it into variants.
+
+It is parsed strictly, and its profile and overrides are applied.
 
 * ``strict_yaml`` reads YAML 1.2 without surprises.
 * ``model`` declares what a spec may say.

@@ -1,8 +1,7 @@
-"""What jobs ask for by default on each cluster, so that specs stay portable:
-``~/.config/sweep/clusters.yaml``.
+"""Reads ``~/.config/sweep/clusters.yaml``: what jobs ask for by default on each cluster.
 
-The file is chosen by $SWEEP_CLUSTERS where that is set, the cluster in it by SLURM's ClusterName or
-`launch --cluster`.
+So specs stay portable. The file is chosen by $SWEEP_CLUSTERS where that is set, the cluster in it
+by SLURM's ClusterName or `launch --cluster`.
 """
 
 import os
@@ -19,7 +18,7 @@ from orchestrator.spec.resources import Resources
 
 
 class Cluster(Resources):
-    """Defaults of one cluster, which lie under a spec's `resources`.
+    """The defaults of one cluster, which lie under a spec's `resources`.
 
     Attributes:
         max_jobs: at most so many of the user's jobs wait or run there at once; for limits that
@@ -30,30 +29,36 @@ class Cluster(Resources):
 
 
 class Clusters(Part):
-    """The file."""
+    """All that clusters.yaml may say."""
 
     clusters: dict[Name, Cluster] = {}
 
 
 def clusters_file() -> Path:
-    """Return where the clusters are described: $SWEEP_CLUSTERS, or sweep/clusters.yaml in the
-    user's configuration.
+    """Return where the clusters are described.
+
+    It is $SWEEP_CLUSTERS, or sweep/clusters.yaml in the user's configuration.
     """
+    chosen = os.environ.get("SWEEP_CLUSTERS")
+    if chosen:
+        return Path(chosen)
     base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(os.environ.get("SWEEP_CLUSTERS") or Path(base) / "sweep" / "clusters.yaml")
+    return Path(base) / "sweep" / "clusters.yaml"
 
 
 def load_clusters() -> Clusters:
-    """Read the file; none is as good as an empty one, unless $SWEEP_CLUSTERS names it.
+    """Read clusters.yaml; where it is missing, no cluster is described.
 
     Raises:
-        SpecError: it is not valid; the text starts with file and line.
+        SpecError: it is not valid, and the text starts with file and line; or $SWEEP_CLUSTERS names
+            a file that is missing.
     """
     file = clusters_file()
     if not file.exists():
         if os.environ.get("SWEEP_CLUSTERS"):
             raise SpecError(f"{file}: no such file; it is named by $SWEEP_CLUSTERS")
         return Clusters()
+
     document = strict_yaml.read(file, "`clusters: {name: {partition: gpu}}`")
     try:
         return Clusters.model_validate(document.values)
@@ -61,27 +66,30 @@ def load_clusters() -> Clusters:
         raise SpecError(explain(document, Clusters, error)) from None
 
 
-def cluster_defaults(name: str | None, asked: str | None) -> Cluster:
+def cluster_defaults(slurm_name: str | None, option: str | None) -> Cluster:
     """Return what clusters.yaml says of a cluster; arguments and errors as of `choose_cluster`.
 
     Raises:
         SpecError: clusters.yaml is not valid.
     """
-    return choose_cluster(load_clusters(), name, asked)
+    return choose_cluster(load_clusters(), slurm_name, option)
 
 
-def choose_cluster(clusters: Clusters, name: str | None, asked: str | None) -> Cluster:
+def choose_cluster(clusters: Clusters, slurm_name: str | None, option: str | None) -> Cluster:
     """Return the cluster's defaults; a cluster that is not described has none.
 
     Args:
         clusters: all that are described.
-        name: SLURM's ClusterName, None where it is not known.
-        asked: of `--cluster`, which counts more.
+        slurm_name: SLURM's ClusterName, None where it is not known.
+        option: of `--cluster`, which counts more.
 
     Raises:
-        UsageError: the one that is asked for is not described.
+        UsageError: the option names a cluster that is not described.
     """
-    if asked is not None and asked not in clusters.clusters:
-        hint = nearest(asked, clusters.clusters) if clusters.clusters else "it describes none"
-        raise UsageError(f"--cluster {asked!r} is not in {clusters_file()}; {hint}")
-    return clusters.clusters.get(asked or name or "", Cluster())
+    described = clusters.clusters
+    if option is not None and option not in described:
+        hint = "it describes none"
+        if described:
+            hint = nearest(option, described)
+        raise UsageError(f"--cluster {option!r} is not in {clusters_file()}; {hint}")
+    return described.get(option or slurm_name or "", Cluster())

@@ -1,5 +1,6 @@
-"""Settings computed from others: `optimizer.lr: "0.2 * batch_size / 256"`. Arithmetic on keys and
-numbers, nothing else.
+"""Computes settings from others, as in `optimizer.lr: "0.2 * batch_size / 256"`.
+
+A formula is arithmetic on keys and numbers, and nothing else.
 """
 
 import ast
@@ -35,29 +36,38 @@ def evaluate(formula: str, values: Mapping[str, Any]) -> int | float:
     """
     if len(formula) > _MAX_LENGTH:
         raise FormulaError(f"a formula has at most {_MAX_LENGTH} characters")
+
+    # A FormulaError is a ValueError too; it says more than the general text.
     try:
         result = _value(ast.parse(formula.strip(), mode="eval").body, values)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        if isinstance(error, FormulaError):
-            raise
-        raise FormulaError(
-            f"{formula!r} is no arithmetic on keys, as in 0.2 * batch_size / 256"
-        ) from None
+    except FormulaError:
+        raise
+    except (SyntaxError, ValueError, RecursionError):
+        text = f"{formula!r} is no arithmetic on keys, as in 0.2 * batch_size / 256"
+        raise FormulaError(text) from None
     except (ZeroDivisionError, OverflowError) as error:
         raise FormulaError(f"{formula!r}: {error}") from None
+
+    # A negative number to a fractional power is complex.
     if isinstance(result, complex) or not math.isfinite(result):
         raise FormulaError(f"{formula!r} gives {result}, which is no finite number")
-    return int(result) if result == int(result) else result
+    if result == int(result):
+        return int(result)
+    return result
 
 
 def _value(node: ast.expr, values: Mapping[str, Any]) -> float:
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return node.value  # type: ignore[return-value]
     if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
-        left, right = _value(node.left, values), _value(node.right, values)
+        left = _value(node.left, values)
+        right = _value(node.right, values)
+
+        # A larger power of whole numbers could take for ever.
         if isinstance(node.op, ast.Pow) and abs(right) > _MAX_POWER:
             raise FormulaError(f"a power above {_MAX_POWER} is refused")
         return _BINARY[type(node.op)](left, right)
+
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand, values)
     if isinstance(node, ast.Name | ast.Attribute):
@@ -68,7 +78,8 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> float:
 def _lookup(key: str, values: Mapping[str, Any]) -> float:
     if key not in values:
         raise FormulaError(
-            f"{key!r} is no setting that can be computed with; a derived one cannot stand in a formula"
+            f"{key!r} is no setting that can be computed with; "
+            "a derived one cannot stand in a formula"
         )
     value = values[key]
     if isinstance(value, bool) or not isinstance(value, int | float):

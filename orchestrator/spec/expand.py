@@ -1,5 +1,6 @@
-"""Spec → variants: named rows × the product of the axes, less what is excluded, each a valid
-config.
+"""Expands a spec into variants, each with a valid config.
+
+They are the named rows × the product of the axes, less what is excluded.
 """
 
 import itertools
@@ -38,6 +39,7 @@ class Variant:
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
+        """The canonical settings at seed 0, computed once for all seeds."""
         return canonical(self.config)
 
     def canonical(self, seed: int = 0) -> dict[str, Any]:
@@ -56,18 +58,20 @@ def expand(sweep: Sweep) -> list[Variant]:
         SpecError: too many runs, or a variant whose config is not valid.
     """
     spec = sweep.spec
-    axes = math.prod(len(values) for values in spec.grid.values()) * len(_zipped(spec))
-    count = max(1, len(spec.variants)) * axes * len(spec.seeds)
+
+    # Counted before anything is made: the product of some short axes may be huge.
+    points = math.prod(len(values) for values in spec.grid.values()) * len(_zipped(spec))
+    count = max(1, len(spec.variants)) * points * len(spec.seeds)
     if count > MAX_RUNS:
         raise SpecError(
             f"{sweep.document.file}: {count:,} runs are more than {MAX_RUNS:,}; split the sweep"
         )
+
     _check_excludes(sweep)
     variants = [_variant(sweep, row, point) for row, point in _points(spec)]
     if not variants:
-        raise SpecError(
-            f"{sweep.document.where(('exclude',))}: every variant is excluded; nothing is left to run"
-        )
+        line = sweep.document.where(("exclude",))
+        raise SpecError(f"{line}: every variant is excluded; nothing is left to run")
     _check_varied(sweep, variants)
     return variants
 
@@ -76,26 +80,28 @@ def resources_of(sweep: Sweep, variant: Variant, defaults: Resources) -> Resourc
     """Return what the jobs of a variant ask for.
 
     Args:
-        sweep: whose spec says so.
-        variant: of it.
+        sweep: the sweep whose spec says so.
+        variant: one of its variants.
         defaults: the cluster's, which lie under the spec's.
 
     Raises:
         SpecError: the cluster's and the spec's values contradict each other.
     """
     common = sweep.spec.resources
-    own = [
-        common.per_variant[name]
-        for name in (variant.row, variant.name)
-        if name in common.per_variant
-    ]
-    asked = overlay(defaults, common, *own[-1:])
-    wrong = asked.contradiction()
+    layers = [defaults, common]
+
+    # What is said of the variant counts instead of what is said of its row, not on top of it.
+    for name in (variant.name, variant.row):
+        if name in common.per_variant:
+            layers.append(common.per_variant[name])
+            break
+
+    resources = overlay(*layers)
+    wrong = resources.contradiction()
     if wrong is not None:
-        raise SpecError(
-            f"{sweep.document.where(('resources',))}: resources, with the cluster's defaults: {wrong}"
-        )
-    return asked
+        line = sweep.document.where(("resources",))
+        raise SpecError(f"{line}: resources, with the cluster's defaults: {wrong}")
+    return resources
 
 
 def _check_varied(sweep: Sweep, variants: Sequence[Variant]) -> None:
@@ -103,40 +109,43 @@ def _check_varied(sweep: Sweep, variants: Sequence[Variant]) -> None:
     known = [*sweep.spec.variants, *(variant.name for variant in variants)]
     for name in sweep.spec.resources.per_variant:
         if name not in known:
-            where = sweep.document.where(("resources", "per_variant", name))
+            line = sweep.document.where(("resources", "per_variant", name))
             raise SpecError(
-                f"{where}: resources: per_variant: no variant is called {name!r}; {nearest(name, known)}"
+                f"{line}: resources: per_variant: no variant is called {name!r}; "
+                f"{nearest(name, known)}"
             )
 
 
 def _check_excludes(sweep: Sweep) -> None:
     """Refuse a rule that matches nothing: a misspelt key would leave in what was to be left out."""
-    points = [
-        {**(sweep.spec.variants[row] if row is not None else {}), **point}
-        for row, point in _all_points(sweep.spec)
-    ]
-    swept = sorted({key for point in points for key in point})
-    for i, rule in enumerate(sweep.spec.exclude):
-        where = sweep.document.where(("exclude", i, "when"))
+    spec = sweep.spec
+    points = [_overrides(spec, row, point) for row, point in _all_points(spec)]
+    swept = sorted(set[str]().union(*points))
+    for number, rule in enumerate(spec.exclude):
+        line = sweep.document.where(("exclude", number, "when"))
+
+        # A key that nothing sets is the likelier mistake, so it is told first.
         for key in rule.when:
             if key not in swept:
                 raise SpecError(
-                    f"{where}: exclude: no variant or axis sets {key!r}; {nearest(key, swept)}"
+                    f"{line}: exclude: no variant or axis sets {key!r}; {nearest(key, swept)}"
                 )
         if not any(_matches(rule.when, point) for point in points):
             raise SpecError(
-                f"{where}: exclude: no variant matches {rule.when}; correct or remove the rule"
+                f"{line}: exclude: no variant matches {rule.when}; correct or remove the rule"
             )
 
 
 def _points(spec: Spec) -> Iterator[tuple[str | None, Overrides]]:
+    """Yield each row with each point of the axes, without what is excluded."""
     for row, point in _all_points(spec):
-        overrides = {**(spec.variants[row] if row is not None else {}), **point}
+        overrides = _overrides(spec, row, point)
         if not any(_matches(rule.when, overrides) for rule in spec.exclude):
             yield row, point
 
 
 def _all_points(spec: Spec) -> Iterator[tuple[str | None, Overrides]]:
+    """Yield each row with each point of the axes; the row is None in a spec without variants."""
     rows: list[str | None] = [*spec.variants] or [None]
     for row in rows:
         for *values, together in itertools.product(*spec.grid.values(), _zipped(spec)):
@@ -145,9 +154,17 @@ def _all_points(spec: Spec) -> Iterator[tuple[str | None, Overrides]]:
 
 def _zipped(spec: Spec) -> list[Overrides]:
     """Return the points of the axes that move together; one empty point where there are none."""
-    return [
-        dict(zip(spec.zip, values, strict=True)) for values in zip(*spec.zip.values(), strict=True)
-    ] or [{}]
+    if not spec.zip:
+        return [{}]
+    points = zip(*spec.zip.values(), strict=True)
+    return [dict(zip(spec.zip, values, strict=True)) for values in points]
+
+
+def _overrides(spec: Spec, row: str | None, point: Overrides) -> Overrides:
+    """Return what a row and a point of the axes set; an axis counts more."""
+    if row is None:
+        return point
+    return {**spec.variants[row], **point}
 
 
 def _matches(when: Mapping[str, Any], overrides: Overrides) -> bool:
@@ -156,22 +173,21 @@ def _matches(when: Mapping[str, Any], overrides: Overrides) -> bool:
 
 def _variant(sweep: Sweep, row: str | None, point: Overrides) -> Variant:
     spec = sweep.spec
-    overrides = {**(spec.variants[row] if row is not None else {}), **point}
-    name = ",".join(
-        [*([row] if row is not None else []), *(f"{key}={value}" for key, value in point.items())]
-    )
+    words = [f"{key}={value}" for key, value in point.items()]
+    if row is not None:
+        words.insert(0, row)
+    name = ",".join(words)
+
+    # The order is important: what comes later counts.
     base = {key: value for key, value in spec.base.items() if key != "preset"}
+    overrides = _overrides(spec, row, point)
     settings = {**base, **sweep.overrides, **overrides}
     try:
         derived = _derived(sweep, settings)
-        return Variant(
-            name,
-            row,
-            {**overrides, **derived},
-            resolve(spec.base["preset"], {**settings, **derived}),
-        )
+        config = resolve(spec.base["preset"], {**settings, **derived})
     except ConfigError as error:
         raise SpecError(f"{_blame(sweep, row, error.key)}: variant {name!r}: {error}") from None
+    return Variant(name, row, {**overrides, **derived}, config)
 
 
 def _derived(sweep: Sweep, settings: Overrides) -> Overrides:
@@ -179,6 +195,8 @@ def _derived(sweep: Sweep, settings: Overrides) -> Overrides:
     spec = sweep.spec
     if not spec.derive:
         return {}
+
+    # A formula reads no derived setting, so the order of the formulas does not matter.
     plain = flatten(resolve(spec.base["preset"], settings).model_dump())
     values = {key: value for key, value in plain.items() if key not in spec.derive}
     derived: Overrides = {}
@@ -186,9 +204,8 @@ def _derived(sweep: Sweep, settings: Overrides) -> Overrides:
         try:
             derived[key] = evaluate(formula, values)
         except FormulaError as error:
-            raise SpecError(
-                f"{sweep.document.where(('derive', key))}: derive: {key}: {error}"
-            ) from None
+            line = sweep.document.where(("derive", key))
+            raise SpecError(f"{line}: derive: {key}: {error}") from None
     return derived
 
 
@@ -196,16 +213,17 @@ def _blame(sweep: Sweep, row: str | None, key: str) -> str:
     """Return where the faulty key was written: --set, the variant, an axis or the base."""
     if key in sweep.overrides:
         return "--set"
-    profile = ("profiles", sweep.profile) if sweep.profile else ()
-    for path in [
-        (*profile, "variants", row or "", key),
+    profile = ("profiles", sweep.profile or "")
+    paths = (
         ("variants", row or "", key),
         ("grid", key),
         ("zip", key),
         ("derive", key),
-        (*profile, "base", key),
         ("base", key),
-    ]:
-        if path in sweep.document.lines:
-            return sweep.document.where(path)
+    )
+    for path in paths:
+        # What a profile says lies over what the spec says in the same place.
+        for written in ((*profile, *path), path):
+            if written in sweep.document.lines:
+                return sweep.document.where(written)
     return str(sweep.document.file)

@@ -1,4 +1,4 @@
-"""Validation errors as one line: file, line, key, what is allowed, the nearest match."""
+"""Explains a validation error in one line: file, line, key, what is allowed, the nearest match."""
 
 from collections.abc import Iterator
 from typing import get_args
@@ -14,44 +14,60 @@ _NOT_IN_THE_FILE = ("str", "dict[str,any]", "[key]")
 def explain(document: Document, model: type[BaseModel], error: ValidationError) -> str:
     """Tell in one line what is wrong with a file that is no valid `model`."""
     # A misspelt key is both unknown and missing; the first says more.
-    first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-    path = tuple(
-        part
-        for part in first["loc"]
-        if part not in _NOT_IN_THE_FILE and not str(part).startswith("function-")
-    )
-    text = first["msg"].removeprefix("Value error, ")
+    errors = error.errors(include_url=False)
+    first = min(errors, key=lambda details: details["type"] != "extra_forbidden")
+    path = tuple(part for part in first["loc"] if _is_in_the_file(part))
+    line = document.where(path)
     dotted = ".".join(str(part) for part in path)
+    text = first["msg"].removeprefix("Value error, ")
+
     if first["type"] == "extra_forbidden":
-        return (
-            f"{document.where(path)}: key {dotted!r} does not exist; "
-            f"{nearest(str(path[-1]), _keys_at(model, path[:-1]))}"
-        )
+        hint = nearest(str(path[-1]), _keys_at(model, path[:-1]))
+        return f"{line}: key {dotted!r} does not exist; {hint}"
     if first["type"] == "missing":
-        needed = [name for name, field in model.model_fields.items() if field.is_required()]
-        hint = f"; needed are {', '.join(needed)}" if len(path) == 1 else ""
-        return f"{document.where(path[:-1])}: key {dotted!r} is missing{hint}"
+        return f"{document.where(path[:-1])}: key {dotted!r} is missing{_needed(model, path)}"
     if first["type"] == "too_short":
-        return f"{document.where(path)}: {dotted}: is empty; it must hold at least one value"
+        return f"{line}: {dotted}: is empty; it must hold at least one value"
     if first["type"] == "value_error":
-        at = path or (text.split(":")[0],)
-        return f"{document.where(at)}: {dotted + ': ' if dotted else ''}{text}"
+        # A rule of the whole file has no path: its text begins with the key.
+        if path:
+            return f"{line}: {dotted}: {text}"
+        return f"{document.where((text.split(':')[0],))}: {text}"
+
     expected = text.removeprefix("Input should be ")
-    shown = "null" if first["input"] is None else repr(first["input"])
-    return f"{document.where(path)}: {dotted}: {shown} is not allowed; it must be {expected}"
+    shown = repr(first["input"])
+    if first["input"] is None:
+        shown = "null"
+    return f"{line}: {dotted}: {shown} is not allowed; it must be {expected}"
+
+
+def _is_in_the_file(part: str | int) -> bool:
+    """Tell whether a part of pydantic's path is a key or number of the file, not of its types."""
+    return part not in _NOT_IN_THE_FILE and not str(part).startswith("function-")
+
+
+def _needed(model: type[BaseModel], path: tuple[str | int, ...]) -> str:
+    """Return the hint that names all required keys, for a key at the top of the file."""
+    if len(path) != 1:
+        return ""
+    required = [name for name, field in model.model_fields.items() if field.is_required()]
+    return f"; needed are {', '.join(required)}"
 
 
 def _keys_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
-    """Return the keys that may stand at a path; names of variants and numbers of list items lead
-    nowhere else.
+    """Return the keys that may stand at a path.
+
+    Names of variants and numbers of list items are no fields, so they lead to no other model.
     """
     for part in path:
         field = model.model_fields.get(str(part))
-        model = next(_models_in(field.annotation), model) if field else model
+        if field is not None:
+            model = next(_models_in(field.annotation), model)
     return list(model.model_fields)
 
 
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """Yield the models in a type, such as `Profile` in `dict[str, Profile]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):

@@ -1,4 +1,4 @@
-"""File + profile + --set → one `Sweep`, with errors that name file and line."""
+"""Loads a `Sweep` from a file, a profile and --set, with errors that name file and line."""
 
 import hashlib
 import json
@@ -50,14 +50,8 @@ def load_sweep(
     document = strict_yaml.read(file)
     spec = _validate(document)
     if profile is not None:
-        if profile not in spec.profiles:
-            hint = (
-                nearest(profile, spec.profiles)
-                if spec.profiles
-                else "this spec has none; leave --profile out"
-            )
-            raise UsageError(f"{file}: profile {profile!r} does not exist; {hint}")
-        spec = _apply(document, spec, profile, spec.profiles[profile])
+        spec = _apply(document, spec, profile, _profile(document, spec, profile))
+
     overrides = dict(assignments or {})
     _refuse_axis_overrides(spec, overrides)
     return Sweep(_label(spec.name, profile, overrides), document, spec, profile, overrides)
@@ -70,20 +64,36 @@ def _validate(document: Document) -> Spec:
         raise SpecError(explain(document, Spec, error)) from None
 
 
+def _profile(document: Document, spec: Spec, name: str) -> Profile:
+    """Return a spec's profile of this name."""
+    if name in spec.profiles:
+        return spec.profiles[name]
+    hint = "this spec has none; leave --profile out"
+    if spec.profiles:
+        hint = nearest(name, spec.profiles)
+    raise UsageError(f"{document.file}: profile {name!r} does not exist; {hint}")
+
+
 def _apply(document: Document, spec: Spec, name: str, profile: Profile) -> Spec:
-    unknown = [variant for variant in profile.variants if variant not in spec.variants]
-    if unknown:
-        where = document.where(("profiles", name, "variants", unknown[0]))
-        raise SpecError(
-            f"{where}: variant {unknown[0]!r} does not exist; {nearest(unknown[0], spec.variants)}"
-        )
+    """Return the spec with a profile laid over it."""
+    for variant in profile.variants:
+        if variant not in spec.variants:
+            line = document.where(("profiles", name, "variants", variant))
+            raise SpecError(
+                f"{line}: variant {variant!r} does not exist; {nearest(variant, spec.variants)}"
+            )
+
+    # A profile's preset is another base; without one, its keys are laid over the spec's base.
+    base = profile.base
+    if "preset" not in profile.base:
+        base = {**spec.base, **profile.base}
+    variants = {
+        key: {**values, **profile.variants.get(key, {})} for key, values in spec.variants.items()
+    }
     changed = {
         **document.values,
-        "base": profile.base if "preset" in profile.base else {**spec.base, **profile.base},
-        "variants": {
-            key: {**values, **profile.variants.get(key, {})}
-            for key, values in spec.variants.items()
-        },
+        "base": base,
+        "variants": variants,
         "seeds": profile.seeds or spec.seeds,
         "resources": {
             **spec.resources.model_dump(exclude_unset=True),
@@ -93,25 +103,24 @@ def _apply(document: Document, spec: Spec, name: str, profile: Profile) -> Spec:
     try:
         return Spec.model_validate(changed)
     except ValidationError as error:
-        raise SpecError(
-            f"{document.where(('profiles', name))}: in profile {name!r}: {explain(document, Spec, error)}"
-        ) from None
+        line = document.where(("profiles", name))
+        text = explain(document, Spec, error)
+        raise SpecError(f"{line}: in profile {name!r}: {text}") from None
 
 
 def _refuse_axis_overrides(spec: Spec, overrides: Overrides) -> None:
-    swept = (
-        {key for values in spec.variants.values() for key in values}
-        | set(spec.grid)
-        | set(spec.zip)
-    )
+    """Refuse --set of a key that the sweep itself varies, derives or keeps elsewhere."""
+    swept = set(spec.grid).union(spec.zip, *spec.variants.values())
     for key in overrides:
         if key in spec.derive:
             raise UsageError(
-                f"--set {key}: this sweep derives {key!r} from {spec.derive[key]!r}; set what it is derived from"
+                f"--set {key}: this sweep derives {key!r} from {spec.derive[key]!r}; "
+                "set what it is derived from"
             )
         if key in swept:
             raise UsageError(
-                f"--set {key}: this sweep varies {key!r} itself; change it in the spec or leave it out"
+                f"--set {key}: this sweep varies {key!r} itself; "
+                "change it in the spec or leave it out"
             )
         if key == "preset":
             raise UsageError(
@@ -122,7 +131,10 @@ def _refuse_axis_overrides(spec: Spec, overrides: Overrides) -> None:
 
 
 def _label(name: str, profile: str | None, overrides: Overrides) -> str:
-    label = name if profile is None else f"{name}@{profile}"
+    """Return NAME@PROFILE+DIGEST, as short as the sweep allows."""
+    label = name
+    if profile is not None:
+        label = f"{name}@{profile}"
     if not overrides:
         return label
     digest = hashlib.sha256(json.dumps(overrides, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What all parts of a spec have in common: strictness, names, and text of one line."""
+"""Holds what all parts of a spec have in common: strictness, names, and text of one line."""
 
 import re
 from typing import Annotated, Any
@@ -20,21 +20,24 @@ def check_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name) or ".." in name:
         raise ValueError(
-            f"{name!r} is no name; use letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit"
+            f"{name!r} is no name; use letters, digits, '.', '_' and '-', at most 64, "
+            "starting with a letter or digit"
         )
     return name
 
 
 def check_line(text: str) -> str:
-    """Return `text` if it is one line: what goes into a job script must not start another line
-    there.
+    """Return `text` if it is one line.
+
+    What goes into a job script must not start another line there.
 
     Raises:
         ValueError: it is empty, too long, or holds a line break, NUL or another control character.
     """
     if not text.strip() or len(text) > _MAX_LINE or not text.isprintable():
         raise ValueError(
-            f"{text[:80]!r} is no line; use 1 to {_MAX_LINE} printable characters without a line break"
+            f"{text[:80]!r} is no line; "
+            f"use 1 to {_MAX_LINE} printable characters without a line break"
         )
     return text
 

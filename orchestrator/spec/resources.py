@@ -1,4 +1,4 @@
-"""What jobs ask of SLURM: the words of `resources:` in a spec, and of a cluster in clusters.yaml.
+"""Declares what jobs may ask of SLURM: `resources:` of a spec, and a cluster in clusters.yaml.
 
 Layers lie over each other: a cluster's defaults, the spec's resources, those of one variant. A key
 counts where it is set.
@@ -20,8 +20,10 @@ _SET_BY = {
     "timeout_min": "time",
     "the key of that name": "partition account qos constraint exclude nodelist reservation nodes",
     "--slots and runs_per_job": "array",
-    "the launcher, which relies on it": "begin chdir clusters dependency error export export-file hold input job-name"
-    " no-requeue open-mode output parsable quiet requeue signal test-only wait wrap",
+    "the launcher, which relies on it": (
+        "begin chdir clusters dependency error export export-file hold input job-name no-requeue "
+        "open-mode output parsable quiet requeue signal test-only wait wrap"
+    ),
 }
 RESERVED = {option: setter for setter, options in _SET_BY.items() for option in options.split()}
 _OPTION = re.compile(r"[a-z][a-z0-9-]{0,63}")
@@ -41,10 +43,11 @@ def _check_option(name: str) -> str:
 def _check_value(value: Any) -> str | int | bool:
     if isinstance(value, str):
         return check_line(value)
-    if value is True or (isinstance(value, int) and not isinstance(value, bool)):
+    if isinstance(value, int) and value is not False:
         return value
     raise ValueError(
-        f"{value!r} is no value of an sbatch option; write text, a number, or true for an option without a value"
+        f"{value!r} is no value of an sbatch option; write text, a number, "
+        "or true for an option without a value"
     )
 
 
@@ -123,8 +126,7 @@ class Resources(Part):
 
 
 class VariedResources(Resources):
-    """The `resources:` of a spec: what all jobs ask for, and what those of some variants ask for
-    instead.
+    """The `resources:` of a spec: what all jobs ask for, and what some variants ask for instead.
 
     Attributes:
         per_variant: name of a row under `variants:`, or whole name of a variant as the plan prints
@@ -135,14 +137,16 @@ class VariedResources(Resources):
 
 
 def overlay(*layers: Resources) -> Resources:
-    """Lay resources over each other; a later layer's set keys count, and `sbatch` is laid over
-    option by option.
+    """Lay resources over each other: the keys that a later layer sets count.
+
+    `sbatch` is laid over option by option.
     """
     merged: dict[str, object] = {}
     sbatch: dict[str, object] = {}
     for layer in layers:
-        merged.update(
-            layer.model_dump(include=layer.model_fields_set & set(Resources.model_fields))
-        )
+        set_here = layer.model_fields_set & set(Resources.model_fields)
+        merged.update(layer.model_dump(include=set_here))
         sbatch.update(layer.sbatch)
-    return Resources.model_validate({**merged, **({"sbatch": sbatch} if sbatch else {})})
+    if sbatch:
+        merged["sbatch"] = sbatch
+    return Resources.model_validate(merged)

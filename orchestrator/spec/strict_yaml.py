@@ -1,7 +1,7 @@
-"""YAML 1.2 without surprises: `1e-3` is a number, `no` and `off` are text, duplicate keys are
-errors, bombs are refused.
+"""Reads YAML 1.2 without surprises.
 
-Returns plain Python values, and for each key the line where it stands.
+`1e-3` is a number, `no` and `off` are text, duplicate keys are errors, and bombs are refused. The
+result is plain Python values, and for each key the line where it stands.
 """
 
 from dataclasses import dataclass, field
@@ -71,19 +71,24 @@ def scalar(text: str) -> Any:
 
 
 def _parse(file: Path, text: str, example: str) -> Document:
+    # The round-trip reader keeps the lines of keys, and refuses duplicates.
     try:
         tree = YAML(typ="rt").load(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
+        line = 1
+        if mark is not None:
+            line = mark.line + 1
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise SpecError(f"{file}:{line}: {problem.strip()}; see docs/spec.md") from None
     except RecursionError:
         raise SpecError(f"{file}: nested too deeply") from None
     if not isinstance(tree, CommentedMap):
         raise SpecError(f"{file}:1: is no mapping of keys such as {example}")
+
     plain = _Plain(file)
-    return Document(file, plain.convert(tree, ()), plain.lines)
+    values = plain.convert(tree, ())
+    return Document(file, values, plain.lines)
 
 
 class _Plain:
@@ -95,11 +100,15 @@ class _Plain:
         self.lines: dict[tuple[str | int, ...], int] = {}
 
     def convert(self, value: Any, path: tuple[str | int, ...]) -> Any:
+        """Return the plain value of a node, and note the lines of the keys in it."""
         self.count += 1
         if self.count > MAX_VALUES or len(path) > MAX_DEPTH:
             raise SpecError(
-                f"{self.file}: more than {MAX_VALUES:,} values or {MAX_DEPTH} levels, aliases included"
+                f"{self.file}: more than {MAX_VALUES:,} values or {MAX_DEPTH} levels, "
+                "aliases included"
             )
+
+        # A key is noted before its value is read, so that errors in it have a line.
         if isinstance(value, CommentedMap):
             return {
                 self._key(value, key, path): self.convert(item, (*path, key))
@@ -110,11 +119,10 @@ class _Plain:
         return self._scalar(value, path)
 
     def _key(self, mapping: CommentedMap, key: Any, path: tuple[str | int, ...]) -> str:
-        line = (
-            mapping.lc.key(key)[0] + 1
-            if key in (mapping.lc.data or {})
-            else self.lines.get(path, 1)
-        )
+        """Return a key that is text, and note its line; a merged key has that of its mapping."""
+        line = self.lines.get(path, 1)
+        if key in (mapping.lc.data or {}):
+            line = mapping.lc.key(key)[0] + 1
         if not isinstance(key, str):
             raise SpecError(f"{self.file}:{line}: key {key!r} is no text; put it in quotes")
         self.lines[(*path, key)] = line
@@ -123,12 +131,18 @@ class _Plain:
     def _scalar(self, value: Any, path: tuple[str | int, ...]) -> Any:
         if value is None or isinstance(value, bool):
             return value
+
+        # ruamel's own kinds of numbers and texts, which remember how they were written.
         for kind in (int, float, str):
             if isinstance(value, kind):
                 return kind(value)
         if type(value).__name__ == "ScalarBoolean":
             return bool(value)
-        shown = value.isoformat() if isinstance(value, date) else repr(value)
+
+        shown = repr(value)
+        if isinstance(value, date):
+            shown = value.isoformat()
+        line = self.lines.get(path, 1)
         raise SpecError(
-            f"{self.file}:{self.lines.get(path, 1)}: {shown} is a {type(value).__name__}; put it in quotes"
+            f"{self.file}:{line}: {shown} is a {type(value).__name__}; put it in quotes"
         )

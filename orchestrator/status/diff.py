@@ -1,4 +1,4 @@
-"""`sweep diff`: what two runs differ in, settings and results. Reads their folders alone."""
+"""Finds what two runs differ in, for `sweep diff`: settings and results, from their folders."""
 
 from typing import Any
 
@@ -7,30 +7,33 @@ from orchestrator.store.root import RunFolder
 from orchestrator.store.standing import standing
 
 
-def difference(one: RunFolder, other: RunFolder) -> dict[str, tuple[Any, Any]]:
-    """Return what differs: key → (value of one, value of the other); settings first, then data,
-    state and results.
+def difference(run: RunFolder, other: RunFolder) -> dict[str, tuple[Any, Any]]:
+    """Return what differs: key → (value of the run, value of the other).
+
+    Settings come first, then data, state and results.
     """
-    first, second = _facts(one), _facts(other)
+    facts = _facts(run)
+    other_facts = _facts(other)
     return {
-        key: (first.get(key), second.get(key))
-        for key in {**first, **second}
-        if first.get(key) != second.get(key)
+        key: (facts.get(key), other_facts.get(key))
+        for key in {**facts, **other_facts}
+        if facts.get(key) != other_facts.get(key)
     }
 
 
 def _facts(run: RunFolder) -> dict[str, Any]:
+    """Return everything in which a run may differ from another, in one flat dictionary."""
     description = run.read_description()
-    where = standing(run, Queue())
     facts = dict(description["canonical"])
-    facts |= {f"data.{key}": value for key, value in description["data"].items()} | {
-        "semantics": description["semantics"]
-    }
-    facts |= {"state": where.state.value, "outcome": where.outcome}
-    for one in run.evaluations():
+    facts |= {f"data.{key}": value for key, value in description["data"].items()}
+    facts["semantics"] = description["semantics"]
+
+    run_standing = standing(run, Queue())
+    facts["state"] = run_standing.state.value
+    facts["outcome"] = run_standing.outcome
+
+    for evaluation in run.evaluations():
         for network in ("online", "target"):
-            facts |= {
-                f"{one['protocol']}.{network}.{name}": value
-                for name, value in one.get(network, {}).items()
-            }
+            for name, value in evaluation.get(network, {}).items():
+                facts[f"{evaluation['protocol']}.{network}.{name}"] = value
     return facts

@@ -1,5 +1,6 @@
-"""When a sweep will be done: what is left, from measured paces, dealt out to as many places as run
-now.
+"""Estimates when a sweep will be done.
+
+What is left takes as long as measured paces say, dealt out to as many places as run now.
 """
 
 import heapq
@@ -16,11 +17,12 @@ from orchestrator.status.pace import Kind, Measured, kind_of, measured_kinds
 from orchestrator.store.state import State
 
 _ENOUGH = 3
-"""Measured runs from which a spread can be told."""
+"""Measured runs from which a range can be told."""
 
 _SETTLED = 0.1
-"""Share of its steps from which a run's own pace tells more than that of others; the first steps
-are slow.
+"""Share of its steps from which a run's own pace tells more than that of others.
+
+The first steps are slow.
 """
 
 Choice = Callable[[Sequence[float]], float]
@@ -29,7 +31,7 @@ Choice = Callable[[Sequence[float]], float]
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is left of a sweep.
+    """Says what is left of a sweep.
 
     Attributes:
         eta_s: seconds until all is done at the present pace; None where nothing runs or nothing was
@@ -51,8 +53,16 @@ NO_FORECAST = Forecast()
 
 
 @dataclass(frozen=True)
-class _Left:
-    """A run that is not done, and what its time depends on."""
+class _RunLeft:
+    """Says of a run that is not done what its time depends on.
+
+    Attributes:
+        running: it holds a place now.
+        kind: what its pace depends on.
+        epochs: of the whole run.
+        share: of its steps that it has taken.
+        own_left_s: seconds of the steps that it has not, at its own pace; None where it has none.
+    """
 
     running: bool
     kind: Kind
@@ -72,111 +82,120 @@ def forecast(connection: Connection, sweep_id: int, run_ids: Collection[str]) ->
     kinds = measured_kinds(connection) if run_ids else {}
     if not kinds and not _any_runs(connection):
         return NO_FORECAST
-    left = _left(connection, sweep_id, run_ids)
-    middle = _seconds(left, kinds, median)
-    if not middle:
+
+    # The work that is left, at the median pace.
+    left = _runs_left(connection, sweep_id, run_ids)
+    seconds = _seconds(left, kinds, median)
+    if not seconds:
         return NO_FORECAST
-    hours_left = sum(middle) / 3600
-    running, at_least = [one.running for one in left], any(one.kind not in kinds for one in left)
+    hours_left = sum(seconds) / 3600
+    at_least = any(run.kind not in kinds for run in left)
+
+    # The time until its end; where nothing runs, nobody knows how many places there will be.
+    running = [run.running for run in left]
     if not any(running):
         return Forecast(hours_left=hours_left, at_least=at_least)
-    measured = sum(len(kinds[kind].rest_s) for kind in {one.kind for one in left} & kinds.keys())
-    ends = (
-        [makespan(_seconds(left, kinds, choice), running) for choice in (_quick, _slow)]
-        if measured >= _ENOUGH
-        else None
-    )
-    return Forecast(
-        makespan(middle, running), (ends[0], ends[1]) if ends else None, hours_left, at_least
-    )
+    eta_s = makespan(seconds, running)
+
+    # The range of that time, where enough was measured.
+    kinds_left = {run.kind for run in left}
+    measured = sum(len(kinds[kind].rest_s) for kind in kinds_left & kinds.keys())
+    if measured < _ENOUGH:
+        return Forecast(eta_s, None, hours_left, at_least)
+    shortest_s = makespan(_seconds(left, kinds, _quick), running)
+    longest_s = makespan(_seconds(left, kinds, _slow), running)
+    return Forecast(eta_s, (shortest_s, longest_s), hours_left, at_least)
 
 
 def makespan(seconds: Sequence[float], running: Sequence[bool]) -> float:
-    """Return when the last run ends, where each place takes the next waiting run as soon as it is
-    free.
+    """Return when the last run ends, if each place that gets free takes the next waiting run.
 
     Args:
         seconds: that each run still takes.
         running: which of them hold a place now; there is at least one.
     """
-    places = [one for one, runs in zip(seconds, running, strict=True) if runs]
-    heapq.heapify(places)
-    for one in (one for one, runs in zip(seconds, running, strict=True) if not runs):
-        heapq.heappush(places, heapq.heappop(places) + one)
-    return max(places)
+    free_at = [left_s for left_s, runs in zip(seconds, running, strict=True) if runs]
+    waiting = [left_s for left_s, runs in zip(seconds, running, strict=True) if not runs]
+    heapq.heapify(free_at)
+    for left_s in waiting:
+        heapq.heappush(free_at, heapq.heappop(free_at) + left_s)
+    return max(free_at)
 
 
-def _seconds(left: Sequence[_Left], kinds: dict[Kind, Measured], choice: Choice) -> list[float]:
-    """Return what each run still takes; one of a kind never measured takes what the others do on
-    average.
+def _seconds(left: Sequence[_RunLeft], kinds: dict[Kind, Measured], choice: Choice) -> list[float]:
+    """Return what each run still takes; empty where nothing tells.
+
+    One of a kind never measured takes what the others do on average.
     """
-    chosen = {kind: (choice(one.epoch_s), choice(one.rest_s)) for kind, one in kinds.items()}
-    told = [_one(run, chosen.get(run.kind)) for run in left]
-    known = [seconds for seconds in told if seconds is not None]
-    return (
-        [seconds if seconds is not None else sum(known) / len(known) for seconds in told]
-        if known
-        else []
-    )
+    paces = {
+        kind: (choice(measured.epoch_s), choice(measured.rest_s))
+        for kind, measured in kinds.items()
+    }
+    estimates = [_estimate(run, paces.get(run.kind)) for run in left]
+    known = [seconds for seconds in estimates if seconds is not None]
+    if not known:
+        return []
+    average = sum(known) / len(known)
+    return [average if seconds is None else seconds for seconds in estimates]
 
 
-def _one(run: _Left, pace: tuple[float, float] | None) -> float | None:
-    if run.own_left_s is not None and (pace is None or run.share >= _SETTLED):
-        return run.own_left_s + (pace[1] if pace else 0.0)
-    return pace[0] * run.epochs * (1 - run.share) + pace[1] if pace else None
+def _estimate(run: _RunLeft, pace: tuple[float, float] | None) -> float | None:
+    """Return what a run still takes, from its own pace or that of its kind; None without either."""
+    if pace is None:
+        return run.own_left_s
+    epoch_s, rest_s = pace
+    if run.own_left_s is not None and run.share >= _SETTLED:
+        return run.own_left_s + rest_s
+    return epoch_s * run.epochs * (1 - run.share) + rest_s
 
 
 def _any_runs(connection: Connection) -> bool:
     """Tell whether anything runs: without that, and without a measured run, there is no pace."""
-    return (
-        connection.scalar(
-            select(schema.runs.c.run_number)
-            .where(schema.runs.c.state == State.RUNNING.value)
-            .limit(1)
-        )
-        is not None
-    )
+    is_running = schema.runs.c.state == State.RUNNING.value
+    query = select(schema.runs.c.run_number).where(is_running).limit(1)
+    return connection.scalar(query) is not None
 
 
-def _left(connection: Connection, sweep_id: int, run_ids: Collection[str]) -> list[_Left]:
-    cells, runs, attempts = schema.sweep_runs, schema.runs, schema.attempts
-    of_run = (
-        runs.c[name]
-        for name in ("run_id", "state", "config", "data_fingerprint", "step", "total_steps")
+def _runs_left(connection: Connection, sweep_id: int, run_ids: Collection[str]) -> list[_RunLeft]:
+    """Return those runs of a sweep, by seed: in the order in which they start."""
+    cells = schema.sweep_runs
+    runs = schema.runs
+    attempts = schema.attempts
+    names = ("run_id", "state", "config", "data_fingerprint", "step", "total_steps")
+    last_attempt = (attempts.c.run_number == runs.c.run_number) & (
+        attempts.c.number == runs.c.attempt
     )
     query = (
-        select(cells.c.variant, *of_run, attempts.c.images_per_s)
+        select(cells.c.variant, *(runs.c[name] for name in names), attempts.c.images_per_s)
         .join(runs, runs.c.run_id == cells.c.run_id)
-        .join(
-            attempts,
-            (attempts.c.run_number == runs.c.run_number) & (attempts.c.number == runs.c.attempt),
-            isouter=True,
-        )
+        .join(attempts, last_attempt, isouter=True)
         .where(cells.c.sweep_id == sweep_id)
         .order_by(cells.c.seed)
     )
-    configs: dict[str, dict[str, Any]] = {}  # a variant's runs differ in their seed alone
-    found = {}
+
+    # The runs of a variant differ in their seed alone, so one config is read for all of them.
+    configs: dict[str, dict[str, Any]] = {}
+    left: dict[str, _RunLeft] = {}
     for row in connection.execute(query).mappings():
         if row["run_id"] in run_ids:
-            config = configs.get(row["variant"]) or configs.setdefault(
-                row["variant"], json.loads(row["config"])
-            )
-            found[row["run_id"]] = _left_of(row, config)
-    return list(found.values())
+            variant = row["variant"]
+            if variant not in configs:
+                configs[variant] = json.loads(row["config"])
+            left[row["run_id"]] = _run_left(row, configs[variant])
+    return list(left.values())
 
 
-def _left_of(row: RowMapping, config: dict[str, Any]) -> _Left:
-    step, total, running = row["step"] or 0, row["total_steps"], row["state"] == State.RUNNING
-    share = min(1.0, step / total) if total else 0.0
-    own = (
-        (total - step) * config["batch_size"] / row["images_per_s"]
-        if running and total and row["images_per_s"]
-        else None
-    )
-    return _Left(
-        running, kind_of(config, row["data_fingerprint"]), config["epochs"] or 0, share, own
-    )
+def _run_left(row: RowMapping, config: dict[str, Any]) -> _RunLeft:
+    step = row["step"] or 0
+    total_steps = row["total_steps"]
+    running = row["state"] == State.RUNNING
+    share = min(1.0, step / total_steps) if total_steps else 0.0
+
+    own_left_s = None
+    if running and total_steps and row["images_per_s"]:
+        own_left_s = (total_steps - step) * config["batch_size"] / row["images_per_s"]
+    kind = kind_of(config, row["data_fingerprint"])
+    return _RunLeft(running, kind, config["epochs"] or 0, share, own_left_s)
 
 
 def _quick(values: Sequence[float]) -> float:

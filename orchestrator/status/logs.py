@@ -1,8 +1,8 @@
-"""`sweep logs`: what a run's last attempt recorded and printed; before there is one, what its job
-printed.
+"""Yields what a run's last attempt recorded and printed, for `sweep logs`.
 
-Reads files alone, each opened anew, so it works on any machine that sees them; SLURM is asked now
-and then whether the run still goes on, and need not answer.
+Before there is an attempt, that is what its job printed. Reads files alone, each opened anew, so it
+works on any machine that sees them; SLURM is asked now and then whether the run still goes on, and
+need not answer.
 """
 
 import json
@@ -24,8 +24,7 @@ _ASK_S = 15.0
 
 
 def log_lines(root: Root, run: RunFolder, follow: bool, look: Callable[[], Queue]) -> Iterator[str]:
-    """Yield what is there; with `follow`, go on until the run ends, through every attempt that
-    comes.
+    """Yield what is there; with `follow`, go on until the run ends, through every attempt.
 
     Args:
         root: where the run and its sweep are.
@@ -36,14 +35,18 @@ def log_lines(root: Root, run: RunFolder, follow: bool, look: Callable[[], Queue
     goes_on = _GoesOn(run, look)
     source: _Attempt | _Job | None = None
     while True:
-        active = follow and goes_on()  # asked before reading, so that the last words are not missed
-        newest = run.attempts()[-1:]
-        if newest and (source is None or source.path != newest[0].path):
-            source = _Attempt(newest[0])
-            yield f"attempt {newest[0].number}"
+        # Asked before reading, so that the last words are not missed.
+        active = follow and goes_on()
+
+        # Take the newest attempt, or the job where there is none yet.
+        last = run.last_attempt()
+        if last is not None and (source is None or source.path != last.path):
+            source = _Attempt(last)
+            yield f"attempt {last.number}"
         elif source is None:
             source = _Job(root, run)
             yield source.heading(goes_on.state())
+
         yield from source.lines()
         if not active:
             return
@@ -54,23 +57,29 @@ class _GoesOn:
     """Tells whether a run may still say something; asks SLURM at most every 15 s."""
 
     def __init__(self, run: RunFolder, look: Callable[[], Queue]) -> None:
-        self._run, self._look = run, look
-        self._queue, self._ask_at = Queue(), 0.0
+        self._run = run
+        self._look = look
+        self._queue = Queue()
+        self._ask_at_s = 0.0
 
     def __call__(self) -> bool:
-        if time.monotonic() >= self._ask_at:
-            self._queue, self._ask_at = self._look(), time.monotonic() + _ASK_S
+        if time.monotonic() >= self._ask_at_s:
+            self._queue = self._look()
+            self._ask_at_s = time.monotonic() + _ASK_S
         return standing(self._run, self._queue).state in ACTIVE
 
     def state(self) -> str:
         """Return where the run stands, in words."""
         self()
-        where = standing(self._run, self._queue)
-        return f"{where.state.value.lower()}{f': {where.reason}' if where.reason else ''}"
+        run_standing = standing(self._run, self._queue)
+        word = run_standing.state.value.lower()
+        if not run_standing.reason:
+            return word
+        return f"{word}: {run_standing.reason}"
 
 
 class _Attempt:
-    """The events and the output of one attempt."""
+    """Reads the events and the output of one attempt."""
 
     def __init__(self, attempt: AttemptFolder) -> None:
         self.path = attempt.path
@@ -82,17 +91,13 @@ class _Attempt:
         yield from map(_event, self._events)
         for tail in self._tails:
             yield from tail.lines()
-        yield from (
-            f"(a damaged line at byte {one.offset} was skipped: {one.reason})"
-            for one in self._events.damage
-        )
+        for damage in self._events.damage:
+            yield f"(a damaged line at byte {damage.offset} was skipped: {damage.reason})"
         self._events.damage.clear()
 
 
 class _Job:
-    """The output of the newest job of a run that has not claimed an attempt; it says why, if the
-    job died.
-    """
+    """Reads the output of a run's newest job before its first attempt: why it died, if it did."""
 
     def __init__(self, root: Root, run: RunFolder) -> None:
         self.path, self._job_id = _newest_job(root, run)
@@ -100,26 +105,29 @@ class _Job:
 
     def heading(self, state: str) -> str:
         """Return what is known instead of an attempt."""
-        return f"no attempt yet, {state}" + (
-            f"; what job {self._job_id} printed:" if self._files() else ""
-        )
+        if not self._files():
+            return f"no attempt yet, {state}"
+        return f"no attempt yet, {state}; what job {self._job_id} printed:"
 
     def lines(self) -> Iterator[str]:
         """Yield what is new."""
         for file in self._files():
-            yield from self._tails.setdefault(
-                file, _Tail(file, file.suffix.removeprefix("."))
-            ).lines()
+            tail = self._tails.setdefault(file, _Tail(file, file.suffix.removeprefix(".")))
+            yield from tail.lines()
 
     def _files(self) -> Sequence[Path]:
-        return sorted(self.path.glob(f"{self._job_id}_*_log.*")) if self._job_id else []
+        """Return the files that the job has written so far."""
+        if not self._job_id:
+            return []
+        return sorted(self.path.glob(f"{self._job_id}_*_log.*"))
 
 
 class _Tail:
     """Reads a growing text file piece by piece."""
 
     def __init__(self, file: Path, name: str) -> None:
-        self._file, self._name = file, name
+        self._file = file
+        self._name = name
         self._offset = 0
 
     def lines(self) -> Iterator[str]:
@@ -135,21 +143,26 @@ class _Tail:
 
 
 def _newest_job(root: Root, run: RunFolder) -> tuple[Path, str]:
-    """Return the folder with the output of the newest job that was to make the run, and its id;
-    empty for none.
+    """Return the folder that holds the output of a run's newest job, and the job's id.
+
+    The id is empty where no job was ever to make the run.
     """
-    for one in sorted(submissions(root), key=lambda one: one.intended_at, reverse=True):
-        if run.run_id in one.run_ids and one.job_ids:
-            return one.log.with_suffix(""), one.job_ids[one.run_ids.index(run.run_id)]
+    newest_first = sorted(
+        submissions(root), key=lambda submission: submission.intended_at, reverse=True
+    )
+    for submission in newest_first:
+        if run.run_id in submission.run_ids and submission.job_ids:
+            job_id = submission.job_ids[submission.run_ids.index(run.run_id)]
+            return submission.log.with_suffix(""), job_id
     return run.path, ""
 
 
 def _event(record: dict[str, Any]) -> str:
+    """Return a record of an event log as a line for people."""
     when = time.strftime("%H:%M:%S", time.localtime(record["t"]))
     if record["type"] == "metrics":
         line = metric_line(record["metrics"], record["images_per_s"])
         return f"{when}  step {record['step']}  epoch {record['epoch']}  {line}"
-    rest = {
-        key: value for key, value in record.items() if key not in ("t", "seq", "type", "origin")
-    }
+    hidden = ("t", "seq", "type", "origin")
+    rest = {key: value for key, value in record.items() if key not in hidden}
     return f"{when}  {record['type']}  {json.dumps(rest, ensure_ascii=False)}"

@@ -1,8 +1,7 @@
-"""How long runs take, measured on those that are done: seconds of an epoch's steps, and seconds
-beside the steps.
+"""Measures how long runs take, on those that are done.
 
-What is beside the steps is the start and, above all, the evaluation at the end. Runs of one kind
-share what time depends on.
+The seconds of an epoch's steps are told apart from those beside the steps: the start and, above
+all, the evaluation at the end. Runs of one kind share what time depends on.
 """
 
 import json
@@ -14,9 +13,18 @@ from sqlalchemy import Connection, select
 
 from orchestrator.database import schema
 
-# What a second of training depends on. Epochs are multiplied in.
-_DATA = ("dataset.name", "dataset.limit", "dataset.side")
-_KIND = ("method", *_DATA, "encoder.arch", "encoder.stem", "batch_size", "projector.hidden")
+_KIND = (
+    "method",
+    "dataset.name",
+    "dataset.limit",
+    "dataset.side",
+    "encoder.arch",
+    "encoder.stem",
+    "batch_size",
+    "projector.hidden",
+)
+"""Settings on which the time of an epoch depends; the number of epochs is multiplied in."""
+
 _NEWEST = 500
 
 Kind = tuple[Any, ...]
@@ -24,7 +32,7 @@ Kind = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Measured:
-    """Of the runs of one kind: seconds of an epoch's steps, seconds beside the steps, bytes kept."""
+    """Holds what runs of one kind took: an epoch's steps, all beside the steps, and bytes kept."""
 
     epoch_s: list[float] = field(default_factory=list)
     rest_s: list[float] = field(default_factory=list)
@@ -32,39 +40,39 @@ class Measured:
 
 
 def kind_of(config: Mapping[str, Any], fingerprint: str) -> Kind:
-    """Return what the pace of a run depends on, from its canonical config and its data's
-    fingerprint.
-    """
+    """Return what the pace of a run depends on, from its canonical config and its data."""
     return (*(config.get(key) for key in _KIND), fingerprint)
 
 
 def measured_kinds(connection: Connection) -> dict[Kind, Measured]:
-    """Return what the newest completed runs took, by kind; a resumed run is left out, since it
-    tells of its end alone.
+    """Return what the newest completed runs took, by kind.
+
+    A resumed run is left out, since it tells of its end alone.
     """
-    runs, attempts = schema.runs, schema.attempts
-    of_run = (
-        runs.c[name]
-        for name in ("config", "data_fingerprint", "total_steps", "wall_s", "disk_bytes")
-    )
-    this_attempt = (
+    runs = schema.runs
+    attempts = schema.attempts
+    names = ("config", "data_fingerprint", "total_steps", "wall_s", "disk_bytes")
+    from_the_start = (
         (attempts.c.run_number == runs.c.run_number)
         & (attempts.c.number == runs.c.attempt)
         & (attempts.c.first_step == 0)
     )
     query = (
-        select(*of_run, attempts.c.images_per_s)
-        .join(attempts, this_attempt)
+        select(*(runs.c[name] for name in names), attempts.c.images_per_s)
+        .join(attempts, from_the_start)
         .where(runs.c.wall_s.is_not(None))
+        .order_by(runs.c.run_number.desc())
+        .limit(_NEWEST)
     )
+
     kinds: dict[Kind, Measured] = {}
-    for row in connection.execute(query.order_by(runs.c.run_number.desc()).limit(_NEWEST)):
+    for row in connection.execute(query):
         config = json.loads(row.config)
-        found = kinds.setdefault(kind_of(config, row.data_fingerprint), Measured())
-        steps_s = (
-            row.total_steps * config["batch_size"] / row.images_per_s if row.images_per_s else 0.0
-        )
-        found.epoch_s.append(steps_s / (config["epochs"] or 1))
-        found.rest_s.append(max(0.0, row.wall_s - steps_s))
-        found.disk_bytes.append(row.disk_bytes)
+        steps_s = 0.0
+        if row.images_per_s:
+            steps_s = row.total_steps * config["batch_size"] / row.images_per_s
+        measured = kinds.setdefault(kind_of(config, row.data_fingerprint), Measured())
+        measured.epoch_s.append(steps_s / (config["epochs"] or 1))
+        measured.rest_s.append(max(0.0, row.wall_s - steps_s))
+        measured.disk_bytes.append(row.disk_bytes)
     return kinds

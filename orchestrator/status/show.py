@@ -1,4 +1,4 @@
-"""One run seen from near: `sweep show`. Reads the run's folder alone."""
+"""Finds all that is known of one run, for `sweep show`; reads the run's folder alone."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from orchestrator.store.root import AttemptFolder, RunFolder
 from orchestrator.store.standing import Standing
 
 
-def run_details(run: RunFolder, where: Standing) -> dict[str, Any]:
+def run_details(run: RunFolder, standing: Standing) -> dict[str, Any]:
     """Return all that is known of a run, as `sweep show --json` prints it."""
     description = run.read_description()
-    done = read_json(run.attempt(where.attempt).done) if where.attempt else None
+    done = read_json(run.attempt(standing.attempt).done) if standing.attempt else None
     return {
         "run_id": run.run_id,
-        "state": where.state.value,
-        "outcome": where.outcome,
-        "reason": where.reason,
+        "state": standing.state.value,
+        "outcome": standing.outcome,
+        "reason": standing.reason,
         "folder": str(run.path),
         "config": description["config"],
         "data": description["data"],
@@ -43,6 +43,7 @@ def difference_from_preset(run: RunFolder) -> tuple[str, dict[str, Any]]:
 
 
 def _attempt(attempt: AttemptFolder) -> dict[str, Any]:
+    """Return what an attempt wrote down of its start and its end."""
     records = list(RecordReader(attempt.events))
     start = next((record for record in records if record["type"] == "start"), {})
     end = next((record for record in records if record["type"] == "end"), {})

@@ -1,7 +1,7 @@
-"""What `sweep status` knows: per sweep and variant how many runs are where and why, what they used,
-when all will be done.
+"""Reads from results.db what `sweep status` shows.
 
-Reads results.db alone; run `collect` first. Changes nothing.
+Per sweep and variant that is how many runs are in which state and why, what they used, and when all
+will be done. Run `collect` first. Changes nothing.
 """
 
 import json
@@ -34,10 +34,16 @@ _COLUMNS = (
     "submitted_at",
 )
 
-DONE, RUNNING, PENDING, FAILED = GROUPS = ("done", "running", "pending", "failed")
-"""What people count runs by. Pending is all that will still be tried without being asked to,
-waiting in a queue or not.
+DONE = "done"
+RUNNING = "running"
+PENDING = "pending"
+FAILED = "failed"
+GROUPS = (DONE, RUNNING, PENDING, FAILED)
+"""What people count runs by.
+
+Pending is all that will still be tried without being asked to, waiting in a queue or not.
 """
+
 _UNSENT = AUTOMATIC | {State.PLANNED}
 _LEFT = _UNSENT | ACTIVE
 _GROUP_OF = dict.fromkeys(_LEFT, PENDING) | {State.COMPLETED: DONE, State.RUNNING: RUNNING}
@@ -45,10 +51,13 @@ _GROUP_OF = dict.fromkeys(_LEFT, PENDING) | {State.COMPLETED: DONE, State.RUNNIN
 
 @dataclass(frozen=True)
 class RunStatus:
-    """One run as status shows it; `submitted_at` in seconds since 1970.
+    """Says of one run what status shows.
 
-    `queue_reason` is SLURM's own word for why it waits, and `node` where its job runs; both None
-    without a job.
+    Attributes:
+        std_sqrt_d: the mean of std·√d over the last epoch.
+        queue_reason: SLURM's own word for why its job waits; None without a job.
+        node: where its job runs; None without a job.
+        submitted_at: seconds since 1970.
     """
 
     run_id: str
@@ -68,24 +77,22 @@ class RunStatus:
     submitted_at: float | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the run as `status --json` prints it, where std·√d has been called `spread` from
-        the first.
-        """
-        known = {name: value for name, value in vars(self).items() if name != "std_sqrt_d"}
-        return {
-            **known,
-            "spread": self.std_sqrt_d,
-            "progress": self.progress,
-            "group": self.group,
-            "why": self.why,
-        }
+        """Return the run as `status --json` prints it."""
+        fields = dict(vars(self))
+        fields["spread"] = fields.pop("std_sqrt_d")  # so called there from the first
+        fields["progress"] = self.progress
+        fields["group"] = self.group
+        fields["why"] = self.why
+        return fields
 
     @property
     def progress(self) -> float:
         """Return the share of steps taken, in [0, 1]."""
         if self.state == State.COMPLETED:
             return 1.0
-        return (self.step or 0) / self.total_steps if self.total_steps else 0.0
+        if not self.total_steps:
+            return 0.0
+        return (self.step or 0) / self.total_steps
 
     @property
     def group(self) -> str:
@@ -95,23 +102,23 @@ class RunStatus:
     @property
     def why(self) -> str | None:
         """Return in words why it waits or how it ended; None where there is nothing to say."""
-        if self.state == State.SUBMITTED:
-            return explain(self.queue_reason) if self.queue_reason else self.reason
         if self.state in (State.PLANNED, State.COMPLETED, State.RUNNING):
             return None
+        if self.state == State.SUBMITTED:
+            return explain(self.queue_reason) if self.queue_reason else self.reason
+
+        # It ended without a result: the first sentence of the reason, and how far it got.
         text = (self.reason or "no reason known").split(". ")[0]
         if self.state == State.OOM:
             text = text.removeprefix("OutOfMemoryError: ")
-        return (
-            f"{text} at step {self.step}"
-            if self.state in (State.FAILED, State.OOM) and self.step
-            else text
-        )
+        if self.step and self.state in (State.FAILED, State.OOM):
+            return f"{text} at step {self.step}"
+        return text
 
 
 @dataclass(frozen=True)
 class SweepStatus:
-    """One sweep, and what is left of it."""
+    """Says how the runs of one sweep stand, and what is left of it."""
 
     label: str
     launched_at: float
@@ -132,10 +139,10 @@ class SweepStatus:
 
     def by_variant(self) -> dict[str, list[RunStatus]]:
         """Return the runs of each variant, in the order of the spec."""
-        found: dict[str, list[RunStatus]] = {}
+        by_variant: dict[str, list[RunStatus]] = {}
         for run in self.runs:
-            found.setdefault(run.variant, []).append(run)
-        return found
+            by_variant.setdefault(run.variant, []).append(run)
+        return by_variant
 
     def waiting(self) -> int:
         """Return how many runs only another launch will start."""
@@ -147,14 +154,14 @@ class SweepStatus:
 
     def as_json(self) -> dict[str, Any]:
         """Return the stable form that --json prints."""
-        runs = [run.as_json() for run in self.runs]
+        groups = self.groups()
         return {
             "sweep": self.label,
             "launched_at": self.launched_at,
             "overrides": self.overrides,
             "skipped_lines": self.skipped_lines,
             "counts": dict(self.counts()),
-            "groups": {group: self.groups()[group] for group in GROUPS},
+            "groups": {group: groups[group] for group in GROUPS},
             "eta_s": self.forecast.eta_s,
             "eta_range_s": self.forecast.range_s,
             "eta_at_least": self.forecast.at_least,
@@ -163,7 +170,7 @@ class SweepStatus:
             "hours_expected": self.usage.expected(self.forecast.hours_left),
             "slurm_answered_at": self.slurm_answered_at,
             "waiting": self.waiting(),
-            "runs": runs,
+            "runs": [run.as_json() for run in self.runs],
         }
 
 
@@ -173,32 +180,28 @@ def sweep_statuses(engine: Engine, name: str | None = None) -> list[SweepStatus]
     Raises:
         UsageError: there is none of that name.
     """
+    newest_first = select(schema.sweeps).order_by(schema.sweeps.c.launched_at.desc())
     with engine.connect() as connection:
-        rows = (
-            connection.execute(select(schema.sweeps).order_by(schema.sweeps.c.launched_at.desc()))
-            .mappings()
-            .all()
-        )
+        rows = connection.execute(newest_first).mappings().all()
         chosen = [row for row in rows if name is None or name in (row["label"], row["name"])]
         if name is not None and not chosen:
-            known = (
-                ", ".join(row["label"] for row in rows)
-                or "none yet; start one with `sweep launch SPEC`"
-            )
+            labels = ", ".join(row["label"] for row in rows)
+            known = labels or "none yet; start one with `sweep launch SPEC`"
             raise UsageError(f"no sweep is called {name!r}; sweeps: {known}")
         return [_status(connection, row) for row in chosen]
 
 
 def narrowed(statuses: Sequence[SweepStatus], variants: Sequence[str]) -> list[SweepStatus]:
-    """Return the same sweeps with the runs of these variants alone; sweeps without any are left
-    out.
+    """Return the same sweeps with the runs of these variants alone.
 
-    Forecast and usage are of whole sweeps, so they are left out too.
+    Sweeps without any are left out; so are forecast and usage, which are of whole sweeps.
 
     Raises:
         UsageError: no sweep has a variant of that name.
     """
-    known = {run.variant for status in statuses for run in status.runs}
+    known: set[str] = set()
+    for status in statuses:
+        known |= status.by_variant().keys()
     for name in variants:
         if name not in known:
             from byol_core.config import nearest
@@ -206,68 +209,71 @@ def narrowed(statuses: Sequence[SweepStatus], variants: Sequence[str]) -> list[S
             raise UsageError(
                 f"--only {name}: no sweep shown has such a variant; {nearest(name, known)}"
             )
-    chosen = [
-        (status, [run for run in status.runs if run.variant in variants]) for status in statuses
-    ]
-    return [
-        replace(status, runs=runs, forecast=NO_FORECAST, usage=NO_USAGE)
-        for status, runs in chosen
-        if runs
-    ]
+
+    chosen = []
+    for status in statuses:
+        runs = [run for run in status.runs if run.variant in variants]
+        if runs:
+            chosen.append(replace(status, runs=runs, forecast=NO_FORECAST, usage=NO_USAGE))
+    return chosen
 
 
 def _status(connection: Connection, sweep: RowMapping) -> SweepStatus:
-    cells, runs, variants = schema.sweep_runs, schema.runs, schema.variants
+    """Read one sweep: its runs in the order of the spec, and what was measured of them."""
+    cells = schema.sweep_runs
+    runs = schema.runs
+    variants = schema.variants
+    of_cell = (variants.c.sweep_id == cells.c.sweep_id) & (variants.c.name == cells.c.variant)
     query = (
-        select(
-            cells.c.variant,
-            cells.c.seed,
-            cells.c.run_id.label("wanted"),
-            runs.c.run_number,
-            runs.c.state,
-        )
-        .add_columns(*(runs.c[name] for name in _COLUMNS))
+        select(cells.c.variant, cells.c.seed, cells.c.run_id.label("wanted"))
+        .add_columns(runs.c.run_number, runs.c.state, *(runs.c[name] for name in _COLUMNS))
         .join(runs, runs.c.run_id == cells.c.run_id, isouter=True)
-        .join(
-            variants,
-            (variants.c.sweep_id == cells.c.sweep_id) & (variants.c.name == cells.c.variant),
-        )
+        .join(variants, of_cell)
         .where(cells.c.sweep_id == sweep["id"])
         .order_by(variants.c.position, cells.c.seed)
     )
-    probes, spreads = _probes(connection), _spreads(connection)
-    found = [_run(row, probes, spreads) for row in connection.execute(query).mappings()]
+
+    # Results are read at once for all runs that the database knows, then looked up by number.
+    probe = _probe_accuracies(connection)
+    std_sqrt_d = _final_std_sqrt_d(connection)
+    run_statuses = [
+        _run_status(row, probe, std_sqrt_d) for row in connection.execute(query).mappings()
+    ]
+
+    left = {run.run_id for run in run_statuses if run.state in _LEFT}
+    answered_at = select(schema.roots.c.slurm_answered_at).where(
+        schema.roots.c.path == sweep["root"]
+    )
     return SweepStatus(
-        sweep["label"],
-        sweep["launched_at"],
-        json.loads(sweep["overrides"]),
-        _skipped(connection, sweep["id"]),
-        found,
-        _answered_at(connection, sweep["root"]),
-        forecast(connection, sweep["id"], {run.run_id for run in found if run.state in _LEFT}),
-        usage(connection, sweep["id"], time.time()),
+        label=sweep["label"],
+        launched_at=sweep["launched_at"],
+        overrides=json.loads(sweep["overrides"]),
+        skipped_lines=_skipped_lines(connection, sweep["id"]),
+        runs=run_statuses,
+        slurm_answered_at=connection.scalar(answered_at),
+        forecast=forecast(connection, sweep["id"], left),
+        usage=usage(connection, sweep["id"], time.time()),
     )
 
 
-def _run(row: RowMapping, probes: dict[int, float], spreads: dict[int, float]) -> RunStatus:
-    known = {key: row[key] for key in ("variant", "seed", *_COLUMNS)} | {"run_id": row["wanted"]}
-    state = State(row["state"] or State.PLANNED)
+def _run_status(
+    row: RowMapping, probe: dict[int, float], std_sqrt_d: dict[int, float]
+) -> RunStatus:
+    """Return a run of a sweep; one that is only planned may have no row in `runs` yet."""
+    fields = {name: row[name] for name in ("variant", "seed", *_COLUMNS)}
+    fields["run_id"] = row["wanted"]
     return RunStatus(
-        **known,
-        state=state,
-        probe=probes.get(row["run_number"]),
-        std_sqrt_d=spreads.get(row["run_number"]),
+        **fields,
+        state=State(row["state"] or State.PLANNED),
+        probe=probe.get(row["run_number"]),
+        std_sqrt_d=std_sqrt_d.get(row["run_number"]),
     )
 
 
-def _answered_at(connection: Connection, root: str) -> float | None:
-    return connection.scalar(
-        select(schema.roots.c.slurm_answered_at).where(schema.roots.c.path == root)
-    )
-
-
-def _skipped(connection: Connection, sweep_id: int) -> int:
-    cells, runs, attempts = schema.sweep_runs, schema.runs, schema.attempts
+def _skipped_lines(connection: Connection, sweep_id: int) -> int:
+    cells = schema.sweep_runs
+    runs = schema.runs
+    attempts = schema.attempts
     query = (
         select(func.sum(attempts.c.skipped_lines))
         .join(runs, runs.c.run_number == attempts.c.run_number)
@@ -277,18 +283,22 @@ def _skipped(connection: Connection, sweep_id: int) -> int:
     return connection.scalar(query) or 0
 
 
-def _probes(connection: Connection) -> dict[int, float]:
+def _probe_accuracies(connection: Connection) -> dict[int, float]:
+    """Return run number → accuracy of the online network, of every run that was probed."""
     table = schema.evaluations
-    wanted = (
-        (table.c.protocol == "probe") & (table.c.network == "online") & (table.c.name == "accuracy")
+    query = select(table.c.run_number, table.c.value).where(
+        table.c.protocol == "probe", table.c.network == "online", table.c.name == "accuracy"
     )
-    return dict(connection.execute(select(table.c.run_number, table.c.value).where(wanted)).all())
+    return dict(connection.execute(query).all())
 
 
-def _spreads(connection: Connection) -> dict[int, float]:
+def _final_std_sqrt_d(connection: Connection) -> dict[int, float]:
+    """Return run number → std·√d of the last epoch, of every run that has it."""
     table = schema.summaries
-    wanted = (table.c.moment == "final") & (table.c.name == "std_sqrt_d")
-    return dict(connection.execute(select(table.c.run_number, table.c.value).where(wanted)).all())
+    query = select(table.c.run_number, table.c.value).where(
+        table.c.moment == "final", table.c.name == "std_sqrt_d"
+    )
+    return dict(connection.execute(query).all())
 
 
 def as_json(statuses: Sequence[SweepStatus]) -> str:

@@ -1,9 +1,9 @@
-"""What `status`, `show` and `diff` print, 80 columns wide. Status stays short for any number of
-runs.
-"""
+"""Prints what `status`, `show` and `diff` say, 80 columns wide; status is short for any sweep."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -34,9 +34,10 @@ def status_view(
     statuses: Sequence[SweepStatus], collapsed_below: float, launcher_at_work: bool = False
 ) -> Group:
     """Return what `sweep status` shows; nothing is printed."""
-    return Group(
-        *(part for status in statuses for part in _sweep(status, collapsed_below, launcher_at_work))
-    )
+    parts: list[RenderableType] = []
+    for status in statuses:
+        parts += _sweep(status, collapsed_below, launcher_at_work)
+    return Group(*parts)
 
 
 def run_lines(statuses: Sequence[SweepStatus], state: str) -> Iterator[str]:
@@ -50,18 +51,20 @@ def run_lines(statuses: Sequence[SweepStatus], state: str) -> Iterator[str]:
 
 
 def reason_lines(runs: Sequence[RunStatus]) -> Iterator[str]:
-    """Yield why runs failed or wait, equal reasons together, what failed first and the most
-    frequent first.
+    """Yield why runs failed or wait, equal reasons together.
+
+    What failed comes first, then what waits; of each, the most frequent reason comes first.
     """
-    found: dict[tuple[str, str, str], list[RunStatus]] = {}
+    # What failed is named by variant; of what waits, the number says enough.
+    alike: dict[tuple[str, str, str], list[RunStatus]] = {}
     for run in runs:
         if run.why is not None and run.group != DONE:
-            found.setdefault(
-                (run.group, run.variant if run.group == FAILED else "", run.why), []
-            ).append(run)
-    ordered = sorted(found.items(), key=lambda item: (item[0][0] != FAILED, -len(item[1])))
-    for (group, _, why), alike in ordered[:_SHOWN_REASONS]:
-        yield plain(f"{group}  {_who(alike)}: {why}")
+            variant = run.variant if run.group == FAILED else ""
+            alike.setdefault((run.group, variant, run.why), []).append(run)
+
+    ordered = sorted(alike.items(), key=lambda item: (item[0][0] != FAILED, -len(item[1])))
+    for (group, _, why), of_reason in ordered[:_SHOWN_REASONS]:
+        yield plain(f"{group}  {_who(of_reason)}: {why}")
     if len(ordered) > _SHOWN_REASONS:
         yield f"… and {len(ordered) - _SHOWN_REASONS} reasons more: sweep status --state any"
 
@@ -69,18 +72,18 @@ def reason_lines(runs: Sequence[RunStatus]) -> Iterator[str]:
 def _sweep(
     status: SweepStatus, collapsed_below: float, launcher_at_work: bool
 ) -> Iterator[RenderableType]:
-    word = verdict(status, launcher_at_work)
-    head = Text.assemble(
-        (status.label, "bold"), ": ", (word.value, _WORDS[word]), f": {summary(status)}"
-    )
-    yield head
+    """Yield the parts of a sweep, from the one word that judges it down to what to do next."""
+    health = verdict(status, launcher_at_work)
+    word = (health.value, _WORDS[health])
+    yield Text.assemble((status.label, "bold"), ": ", word, f": {summary(status)}")
     yield from map(_indented, _facts(status))
+
     by_variant = status.by_variant()
     yield _table(_first(by_variant), collapsed_below)
     if len(by_variant) > _SHOWN_VARIANTS:
-        yield _indented(
-            f"… and {len(by_variant) - _SHOWN_VARIANTS} variants more: --only NAME,… or --json"
-        )
+        more = len(by_variant) - _SHOWN_VARIANTS
+        yield _indented(f"… and {more} variants more: --only NAME,… or --json")
+
     yield from map(_indented, reason_lines(status.runs))
     yield from map(_indented, _next_steps(status, launcher_at_work))
 
@@ -90,53 +93,62 @@ def _indented(text: str) -> Text:
 
 
 def _facts(status: SweepStatus) -> Iterator[str]:
+    """Yield how and when a sweep was launched, what it used, and whether SLURM answers."""
     if status.overrides:
         yield f"with {assignments(status.overrides)}"
     parts = [f"launched {time.strftime('%Y-%m-%d %H:%M', time.localtime(status.launched_at))}"]
-    used, expected = status.usage, status.usage.expected(status.forecast.hours_left)
-    if used.hours:
-        parts.append(
-            f"{used.hours:,.2f} {'of about ' + format(expected, ',.2f') + ' ' if expected else ''}{used.unit} used"
-        )
+    if status.usage.hours:
+        parts.append(_used(status))
+
+    # Whether SLURM answers matters only where a run has a job.
     if status.slurm_answered_at is not None and any(run.job_id for run in status.runs):
         age_s = max(0.0, time.time() - status.slurm_answered_at)
-        parts.append(
-            f"SLURM last answered {duration(age_s)} ago" if age_s > _STALE_S else "SLURM answers"
-        )
+        if age_s > _STALE_S:
+            parts.append(f"SLURM last answered {duration(age_s)} ago")
+        else:
+            parts.append("SLURM answers")
     yield ", ".join(parts)
 
 
+def _used(status: SweepStatus) -> str:
+    """Return `1.50 of about 6.00 GPU-hours used`."""
+    used = f"{status.usage.hours:,.2f}"
+    expected = status.usage.expected(status.forecast.hours_left)
+    if expected:
+        used += f" of about {expected:,.2f}"
+    return f"{used} {status.usage.unit} used"
+
+
 def _next_steps(status: SweepStatus, launcher_at_work: bool) -> Iterator[str]:
+    """Yield what somebody should know or do."""
     if status.skipped_lines:
         yield f"{status.skipped_lines} damaged lines of event logs were skipped"
     if status.waiting():
-        way = (
-            "the launcher at work will start them"
-            if launcher_at_work
-            else "run `sweep launch` again"
-        )
+        way = "run `sweep launch` again"
+        if launcher_at_work:
+            way = "the launcher at work will start them"
         yield f"{status.waiting()} not running and not done: {way}"
-    if status.groups()[FAILED]:
-        states = ",".join(
-            sorted({run.state.value.lower() for run in status.runs if run.group == FAILED})
+    failed = {run.state.value.lower() for run in status.runs if run.group == FAILED}
+    if failed:
+        yield (
+            "what ended without a result stays so: see `sweep logs RUN`, "
+            f"then `sweep launch … --retry {','.join(sorted(failed))}`"
         )
-        yield f"what ended without a result stays so: see `sweep logs RUN`, then `sweep launch … --retry {states}`"
 
 
 def _who(runs: Sequence[RunStatus]) -> str:
     """Return `no_norm seeds 0, 1 (3f2a91…)` for runs of one variant, `118 runs` for more."""
     if len({run.variant for run in runs}) > 1:
         return f"{len(runs)} runs"
-    seeds = ", ".join(str(run.seed) for run in runs[:_SHOWN_SEEDS]) + (
-        ", …" if len(runs) > _SHOWN_SEEDS else ""
-    )
-    return (
-        f"{runs[0].variant} seed{'s' if len(runs) > 1 else ''} {seeds} ({runs[0].run_id[:PREFIX]})"
-    )
+    seeds = ", ".join(str(run.seed) for run in runs[:_SHOWN_SEEDS])
+    if len(runs) > _SHOWN_SEEDS:
+        seeds += ", …"
+    noun = "seeds" if len(runs) > 1 else "seed"
+    return f"{runs[0].variant} {noun} {seeds} ({runs[0].run_id[:PREFIX]})"
 
 
 def _first(by_variant: dict[str, list[RunStatus]]) -> dict[str, list[RunStatus]]:
-    """Return as many variants as one reads, those that are neither done nor untouched first."""
+    """Return as many variants as people read, those that are neither done nor untouched first."""
     idle = ({DONE}, {PENDING})
     in_order = sorted(by_variant.items(), key=lambda item: {run.group for run in item[1]} in idle)
     chosen = dict(in_order[:_SHOWN_VARIANTS])
@@ -145,88 +157,113 @@ def _first(by_variant: dict[str, list[RunStatus]]) -> dict[str, list[RunStatus]]
 
 def _table(by_variant: dict[str, list[RunStatus]], collapsed_below: float) -> Table:
     """Return a line per variant; a column that would be empty is left out."""
-    all_runs = [run for runs in by_variant.values() for run in runs]
-    groups = [group for group in _GROUPS if any(run.group == group for run in all_runs)]
-    progress = any(0 < run.progress < 1 for run in all_runs)
+    all_runs = list(chain.from_iterable(by_variant.values()))
+    present = {run.group for run in all_runs}
+    groups = [group for group in _GROUPS if group in present]
+    with_progress = any(0 < run.progress < 1 for run in all_runs)
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("  variant")
-    for heading in ("done", *groups, *(["progress"] if progress else []), "probe", "collapsed"):
+    headings = ["done", *groups]
+    if with_progress:
+        headings.append("progress")
+    for heading in (*headings, "probe", "collapsed"):
         table.add_column(heading, justify="right", no_wrap=True)
+
     for variant, runs in by_variant.items():
-        counts = [sum(run.group == group for run in runs) for group in groups]
-        shown = [
-            Text(str(count), style=_GROUPS[group]) if count else ""
-            for group, count in zip(groups, counts, strict=True)
-        ]
-        shares = [f"{sum(run.progress for run in runs) / len(runs):.0%}"] if progress else []
-        done = f"{sum(run.group == DONE for run in runs)}/{len(runs)}"
-        table.add_row(
-            Text(f"  {plain(variant)}"), done, *shown, *shares, *_results(runs, collapsed_below)
-        )
+        counts = Counter(run.group for run in runs)
+        cells: list[Text | str] = [Text(f"  {plain(variant)}"), f"{counts[DONE]}/{len(runs)}"]
+        cells += [_count(counts[group], group) for group in groups]
+        if with_progress:
+            cells.append(f"{sum(run.progress for run in runs) / len(runs):.0%}")
+        table.add_row(*cells, _mean_probe(runs), _collapsed(runs, collapsed_below))
     return table
 
 
-def _results(runs: Sequence[RunStatus], collapsed_below: float) -> tuple[str, str]:
+def _count(count: int, group: str) -> Text:
+    """Return a number in the colour of its group; nothing for none."""
+    if not count:
+        return Text()
+    return Text(str(count), style=_GROUPS[group])
+
+
+def _mean_probe(runs: Sequence[RunStatus]) -> str:
     probes = [run.probe for run in runs if run.probe is not None]
-    spreads = [run.std_sqrt_d for run in runs if run.std_sqrt_d is not None]
-    probe = f"{sum(probes) / len(probes):.3f}" if probes else "–"
-    return (
-        probe,
-        f"{sum(value < collapsed_below for value in spreads)}/{len(spreads)}" if spreads else "–",
-    )
+    if not probes:
+        return "–"
+    return f"{sum(probes) / len(probes):.3f}"
 
 
-def show_run(console: Console, known: dict[str, Any], preset: str, unlike: dict[str, Any]) -> None:
-    """Print one run: where it stands, what it is, how it went."""
-    state = " ".join(
-        str(part) for part in (known["state"], known["outcome"], known["reason"]) if part
-    )
-    lines = [
-        f"run      {known['run_id']}",
-        f"state    {state}",
-        f"folder   {known['folder']}",
-        f"seed     {known['config']['seed']}",
-    ]
-    changes = (
-        ", ".join(f"{key}={value}" for key, value in unlike.items() if key != "seed")
-        or "nothing changed"
-    )
-    lines.append(f"config   {preset}: {changes}")
-    for attempt in known["attempts"]:
-        claim = attempt["claim"] or {
-            "process": {"host": "?"},
-            "job": {"executor": "?", "device": "?"},
-        }
-        job = f"{claim['job']['executor']} on {claim['process']['host']}, {claim['job']['device']}"
-        inexact = "" if attempt["exact"] in (True, None) else ", resumed inexactly"
-        ended = f"{attempt['state'] or 'no last word'}{inexact}"
-        lines.append(
-            f"attempt  {attempt['number']}: {job}, {_from(attempt['first_step'])}, {ended}"
-        )
-    for one in known["evaluations"]:
-        found = ", ".join(
-            f"{one[network]['accuracy']:.4f} {network}"
-            for network in ("online", "target")
-            if network in one
-        )
-        lines.append(f"{one['protocol']:<8} {found} (version {one['version']})")
-    for name, value in ((known["result"] or {}).get("final") or {}).items():
-        lines.append(
-            f"{name:<16} {float(value):.4f} (mean over the last epoch)"
-        )  # text where it is not finite
-    for line in lines:
+def _collapsed(runs: Sequence[RunStatus], collapsed_below: float) -> str:
+    """Return `1/3` where one of three runs that tell it has collapsed."""
+    std_sqrt_d = [run.std_sqrt_d for run in runs if run.std_sqrt_d is not None]
+    if not std_sqrt_d:
+        return "–"
+    return f"{sum(value < collapsed_below for value in std_sqrt_d)}/{len(std_sqrt_d)}"
+
+
+def show_run(console: Console, run: dict[str, Any], preset: str, changed: dict[str, Any]) -> None:
+    """Print a run: where it stands, what it is, how it went.
+
+    Args:
+        console: where to.
+        run: its details, as `--json` prints them.
+        preset: the one closest to its config.
+        changed: what its config has and the preset has not.
+    """
+    for line in _run_details(run, preset, changed):
         console.print(escape(plain(line)), highlight=False, soft_wrap=True)
 
 
-def _from(step: int | None) -> str:
-    return "before its first step" if step is None else f"from step {step}"
+def _run_details(run: dict[str, Any], preset: str, changed: dict[str, Any]) -> Iterator[str]:
+    # Where it stands, and what it is.
+    words = [str(run[name]) for name in ("state", "outcome", "reason") if run[name]]
+    changes = assignments({name: value for name, value in changed.items() if name != "seed"})
+    yield f"run      {run['run_id']}"
+    yield f"state    {' '.join(words)}"
+    yield f"folder   {run['folder']}"
+    yield f"seed     {run['config']['seed']}"
+    yield f"config   {preset}: {changes or 'nothing changed'}"
+
+    # How it went.
+    yield from map(_attempt_line, run["attempts"])
+    yield from map(_evaluation_line, run["evaluations"])
+    result = run["result"] or {}
+    for name, value in (result.get("final") or {}).items():
+        # A value that is not finite is stored as text.
+        yield f"{name:<16} {float(value):.4f} (mean over the last epoch)"
 
 
-def show_difference(console: Console, found: dict[str, tuple[Any, Any]]) -> None:
+def _attempt_line(attempt: dict[str, Any]) -> str:
+    place = "? on ?, ?"
+    if attempt["claim"]:
+        job = attempt["claim"]["job"]
+        place = f"{job['executor']} on {attempt['claim']['process']['host']}, {job['device']}"
+    begun = "before its first step"
+    if attempt["first_step"] is not None:
+        begun = f"from step {attempt['first_step']}"
+    ended = attempt["state"] or "no last word"
+    if attempt["exact"] not in (True, None):
+        ended += ", resumed inexactly"
+    return f"attempt  {attempt['number']}: {place}, {begun}, {ended}"
+
+
+def _evaluation_line(evaluation: dict[str, Any]) -> str:
+    accuracies = ", ".join(
+        f"{evaluation[network]['accuracy']:.4f} {network}"
+        for network in ("online", "target")
+        if network in evaluation
+    )
+    return f"{evaluation['protocol']:<8} {accuracies} (version {evaluation['version']})"
+
+
+def show_difference(console: Console, differences: dict[str, tuple[Any, Any]]) -> None:
     """Print a line per key that differs."""
+    if not differences:
+        console.print("no difference")
+        return
     table = Table("key", "one", "other", box=None, pad_edge=False)
-    for key, values in found.items():
-        table.add_row(
-            escape(key), *(escape(plain("–" if value is None else str(value))) for value in values)
-        )
-    console.print(table if found else "no difference")
+    for key, values in differences.items():
+        shown = ["–" if value is None else str(value) for value in values]
+        table.add_row(escape(key), *(escape(plain(text)) for text in shown))
+    console.print(table)

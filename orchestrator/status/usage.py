@@ -1,5 +1,6 @@
-"""What a sweep has used of the machines: hours of GPUs, or of cores where none was held, over all
-attempts at its runs.
+"""Counts the hours that a sweep has used, over all attempts at its runs.
+
+They are hours of GPUs, or of cores where no GPU was held.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from orchestrator.store.state import State
 
 @dataclass(frozen=True)
 class Usage:
-    """Hours used so far.
+    """Says how many hours were used so far.
 
     Attributes:
         hours: of GPUs where any was held, else of runs on cores.
@@ -25,8 +26,9 @@ class Usage:
     run_hours: float = 0.0
 
     def expected(self, hours_left: float | None) -> float | None:
-        """Return the hours of the whole sweep, where runs go on holding what they held; None where
-        nothing tells.
+        """Return the hours of the whole sweep; None where nothing tells.
+
+        Runs are taken to go on holding what they held.
         """
         if hours_left is None or not self.run_hours:
             return None
@@ -44,28 +46,30 @@ def usage(connection: Connection, sweep_id: int, now: float) -> Usage:
         sweep_id: which sweep.
         now: seconds since 1970, the end of what still runs.
     """
-    cells, runs, attempts = schema.sweep_runs, schema.runs, schema.attempts
-    wanted = select(cells.c.run_id).where(cells.c.sweep_id == sweep_id)
+    cells = schema.sweep_runs
+    runs = schema.runs
+    attempts = schema.attempts
+
+    # An attempt ends with its last word, or now if it still runs.
     still_runs = (
         (runs.c.state == State.RUNNING.value)
         & (attempts.c.number == runs.c.attempt)
         & attempts.c.ended_at.is_(None)
     )
-    end = case(
-        (still_runs, now),
-        else_=func.coalesce(attempts.c.ended_at, attempts.c.last_at, attempts.c.claimed_at),
-    )
+    last_sign = func.coalesce(attempts.c.ended_at, attempts.c.last_at, attempts.c.claimed_at)
+    end = case((still_runs, now), else_=last_sign)
     hours = (end - attempts.c.claimed_at) / 3600
+
+    # What no job told is one GPU where it trained on one.
     gpus = func.coalesce(attempts.c.gpus, case((attempts.c.device.startswith("cuda"), 1), else_=0))
-    query = select(func.sum(hours), func.sum(hours * gpus)).join(
-        runs, runs.c.run_number == attempts.c.run_number
+    of_sweep = select(cells.c.run_id).where(cells.c.sweep_id == sweep_id)
+    query = (
+        select(func.sum(hours), func.sum(hours * gpus))
+        .join(runs, runs.c.run_number == attempts.c.run_number)
+        .where(runs.c.run_id.in_(of_sweep))
     )
-    run_hours, gpu_hours = (
-        float(total or 0)
-        for total in connection.execute(query.where(runs.c.run_id.in_(wanted))).one()
-    )
-    return (
-        Usage(gpu_hours, "GPU-hours", run_hours)
-        if gpu_hours
-        else Usage(run_hours, "core-hours", run_hours)
-    )
+    totals = connection.execute(query).one()
+    run_hours, gpu_hours = (float(total or 0) for total in totals)
+    if gpu_hours:
+        return Usage(gpu_hours, "GPU-hours", run_hours)
+    return Usage(run_hours, "core-hours", run_hours)

@@ -1,4 +1,4 @@
-"""Is it going well? The first line of a status: one word for the sweep, and the counts behind it."""
+"""Tells in the first line of a status how a sweep goes: one word, and the counts behind it."""
 
 from collections import Counter
 from enum import StrEnum
@@ -8,7 +8,7 @@ from orchestrator.text import duration
 
 
 class Health(StrEnum):
-    """How a sweep stands, from best to worst."""
+    """Says how a sweep stands, from best to worst."""
 
     DONE = "done"
     WELL = "going well"
@@ -31,35 +31,39 @@ def verdict(status: SweepStatus, launcher_at_work: bool = False) -> Health:
         return Health.DONE
     if groups[RUNNING] or launcher_at_work:
         return Health.WELL
-    return Health.QUEUED if groups[PENDING] > status.waiting() else Health.WAITS
+    if groups[PENDING] > status.waiting():
+        return Health.QUEUED
+    return Health.WAITS
 
 
 def summary(status: SweepStatus) -> str:
     """Return the counts in one line: done, running, pending, failed, time left."""
     groups = status.groups()
+    done = f"{groups[DONE]}/{len(status.runs)} done"
     diverged = sum(run.outcome == "diverged" for run in status.runs)
-    parts = [
-        f"{groups[DONE]}/{len(status.runs)} done" + (f" ({diverged} diverged)" if diverged else "")
-    ]
-    parts += [_counted(status, group) for group in GROUPS if group != DONE and groups[group]]
-    return ", ".join(parts) + time_left(status)
+    if diverged:
+        done += f" ({diverged} diverged)"
+    others = [_counted(status, group) for group in GROUPS if group != DONE and groups[group]]
+    return ", ".join([done, *others]) + time_left(status)
 
 
 def time_left(status: SweepStatus) -> str:
-    """Return `, about 3 h 10 min left (2 h 50 min to 3 h 40 min)`; empty where it cannot be told."""
-    told = status.forecast
-    if told.eta_s is None:
+    """Return `, about 3 h 10 min left (2 h 50 min to 3 h 40 min)`; empty where nothing tells."""
+    forecast = status.forecast
+    if forecast.eta_s is None:
         return ""
-    spread = (
-        f" ({duration(told.range_s[0])} to {duration(told.range_s[1])})" if told.range_s else ""
-    )
-    return f", {'at least' if told.at_least else 'about'} {duration(told.eta_s)} left{spread}"
+    about = "at least" if forecast.at_least else "about"
+    text = f", {about} {duration(forecast.eta_s)} left"
+    if forecast.range_s is None:
+        return text
+    shortest_s, longest_s = forecast.range_s
+    return f"{text} ({duration(shortest_s)} to {duration(longest_s)})"
 
 
 def _counted(status: SweepStatus, group: str) -> str:
-    """Return `4 planned` where a group is in one state, `6 pending (4 planned, 2 lost)` where it is
-    in several.
-    """
+    """Return `4 planned` for a group in one state, `6 pending (4 planned, 2 lost)` for several."""
     states = Counter(run.state.value.lower() for run in status.runs if run.group == group)
     counted = [f"{count} {state}" for state, count in states.items()]
-    return counted[0] if len(counted) == 1 else f"{states.total()} {group} ({', '.join(counted)})"
+    if len(counted) == 1:
+        return counted[0]
+    return f"{states.total()} {group} ({', '.join(counted)})"

@@ -1,9 +1,10 @@
-"""The run folders, which are the truth: layout, states, intents, locks, rules of retrying.
+"""Holds the run folders, which are the truth: layout, states, intents, locks, rules of retrying.
 
 * ``root`` knows where every file lies.
 * ``state`` lists the states of a run.
 * ``jobs`` holds what SLURM says of a run's job.
-* ``standing`` tells the state of a run from both.
+* ``exit_codes`` puts SLURM's exit codes in words.
+* ``standing`` tells the state of a run from its folder and its job.
 * ``retry`` says which runs are due again.
 * ``intents`` logs a submission before SLURM hears of it.
 * ``locks`` lets one launcher at a time write.

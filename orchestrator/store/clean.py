@@ -1,5 +1,6 @@
-"""`sweep clean`: frees space that no result needs. Never touches the small files: results, events,
-evaluations, plans.
+"""Frees space that no result needs (`sweep clean`).
+
+It never touches the small files: results, events, evaluations, plans.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from orchestrator.store.state import State
 
 @dataclass(frozen=True)
 class Freed:
-    """Something that can go: where, how many bytes, and why."""
+    """Describes something that can be deleted: its path, its size in bytes, and the reason."""
 
     path: Path
     size_bytes: int
@@ -23,7 +24,7 @@ class Freed:
 
 
 def find(root: Root, queue: Queue, encoders: bool) -> Iterator[Freed]:
-    """Yield what can go; with `encoders`, kept encoders of completed runs too.
+    """Yield what can be deleted; with `encoders`, kept encoders of completed runs too.
 
     Runs that are active, or could still go on from a checkpoint, keep everything.
     """
@@ -32,23 +33,30 @@ def find(root: Root, queue: Queue, encoders: bool) -> Iterator[Freed]:
             yield from _of_completed(run, encoders)
 
 
-def remove(found: Freed) -> None:
-    """Delete it."""
-    remove_tree(found.path)
+def remove(freed: Freed) -> None:
+    """Delete what `find` has found."""
+    remove_tree(freed.path)
 
 
 def _of_completed(run: RunFolder, encoders: bool) -> Iterator[Freed]:
     if run.read_description()["keep"] != "checkpoints":
         yield from _sized(run.path / "checkpoints", "checkpoints of a completed run")
+
+    # Trained again with --rerun, a run keeps the encoder of each earlier result in its attempt.
     if encoders:
         yield from _sized(run.path / "encoder", "kept encoder")
         for attempt in run.attempts():
             yield from _sized(attempt.path / "encoder", "encoder of an earlier result")
+
+    # A finished write renames what it wrote aside; these were never renamed.
     for leftover in run.path.rglob(".*.tmp"):
         yield from _sized(leftover, "left by a killed writer")
 
 
 def _sized(path: Path, why: str) -> Iterator[Freed]:
-    if path.exists():
-        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    """Yield the path with its size; nothing where it does not exist."""
+    if path.is_file():
+        yield Freed(path, path.stat().st_size, why)
+    elif path.exists():
+        files = (file for file in path.rglob("*") if file.is_file())
         yield Freed(path, sum(file.stat().st_size for file in files), why)

@@ -1,5 +1,4 @@
-"""The intent log of a launch: what is about to be submitted is on the disk before SLURM hears of
-it.
+"""Logs what is about to be submitted, on the disk, before SLURM hears of it.
 
 An intent that was never acknowledged belongs to a launcher that died between, or to an `sbatch`
 that gave no answer: its jobs, if there are any, are held and have a name, so they are cancelled by
@@ -8,10 +7,12 @@ day each launch cancels that name again.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from byol_core.files import RecordLog, RecordReader, make_folder
 from orchestrator.errors import SchedulerError, SchedulerSilentError
@@ -22,7 +23,7 @@ _LATE_S = 24 * 3600.0
 
 @dataclass
 class Submission:
-    """One array: its intent, and what is known to have followed.
+    """A submission is one array: its intent, and what is known to have followed.
 
     Attributes:
         log: where it is written.
@@ -48,33 +49,52 @@ class Submission:
 def submit(
     log_file: Path,
     key: str,
-    run_ids: Sequence[str],
+    bundles: Sequence[Sequence[str]],
     submit_held: Callable[[], list[str]],
     cancel: Callable[[str], None],
 ) -> list[str]:
-    """Submit one array, held, so that a crash at any moment loses nothing and doubles nothing.
+    """Submit one array held, so that a crash at any moment neither loses nor doubles a job.
+
+    Args:
+        log_file: of this launch.
+        key: the name of the array's jobs.
+        bundles: the runs of each job.
+        submit_held: submits them and returns the id of each job.
+        cancel: cancels all jobs of a name.
 
     Returns:
-        What `submit_held` returns: the job id of each run.
+        What `submit_held` returns: the id of each job.
 
     Raises:
-        SchedulerError: SLURM refused, or said so: what it may have accepted all the same is
-            cancelled by name first.
+        SchedulerError: SLURM refused, or gave no answer; what it may have accepted all the same
+            is cancelled by name first.
     """
     make_folder(log_file.parent)
     with RecordLog(log_file) as log:
-        log.append(
-            {"type": "intent", "key": key, "run_ids": list(run_ids), "at": time.time()},
-            durable=True,
-        )
+        # The intent is on the disk before SLURM hears of the array.
+        run_ids = list(chain.from_iterable(bundles))
+        intent = {"type": "intent", "key": key, "run_ids": run_ids, "at": time.time()}
+        log.append(intent, durable=True)
+
+        # A refused array is withdrawn at once; if that fails, the next launch tries it again.
         try:
             job_ids = submit_held()
         except SchedulerError as error:
-            with suppress(SchedulerError):  # then it stays open, and the next launch asks again
+            with suppress(SchedulerError):
                 _withdraw(log, key, cancel, may_come_late=isinstance(error, SchedulerSilentError))
             raise
-        log.append({"type": "acknowledged", "key": key, "job_ids": job_ids}, durable=True)
+
+        ids_by_run = _ids_by_run(bundles, job_ids)
+        log.append({"type": "acknowledged", "key": key, "job_ids": ids_by_run}, durable=True)
     return job_ids
+
+
+def _ids_by_run(bundles: Sequence[Sequence[str]], job_ids: Sequence[str]) -> list[str]:
+    """Return the job id of each run, as the log holds them: runs of one job share its id."""
+    ids_by_run: list[str] = []
+    for bundle, job_id in zip(bundles, job_ids, strict=True):
+        ids_by_run += [job_id] * len(bundle)
+    return ids_by_run
 
 
 def release(
@@ -92,56 +112,60 @@ def release(
 
 def submissions(root: Root) -> list[Submission]:
     """Return every submission ever made on this root that was not withdrawn."""
-    return [one for one in _all(root) if one.withdrawn is None]
+    return [submission for submission in _all(root) if submission.withdrawn is None]
 
 
 def newest_jobs(root: Root) -> dict[str, str]:
     """Return run id → job id of its newest submission, for every run that was ever submitted."""
-    by_age = sorted(submissions(root), key=lambda one: one.intended_at)
-    return {
-        run_id: job_id
-        for one in by_age
-        for run_id, job_id in zip(one.run_ids, one.job_ids, strict=False)
-    }
+    newest: dict[str, str] = {}
+    for submission in sorted(submissions(root), key=lambda submission: submission.intended_at):
+        newest.update(zip(submission.run_ids, submission.job_ids, strict=False))
+    return newest
 
 
 def recover(
     root: Root, cancel: Callable[[str], None], let_start: Callable[[Sequence[str]], None]
 ) -> list[str]:
-    """Finish what a dead launcher left half done; call it under the launcher lock.
+    """Finish what a dead launcher left half done; the caller holds the launcher lock.
 
     Returns:
         A sentence for each repair.
     """
-    repaired = []
-    for one in _all(root):
-        if one.withdrawn is None and not one.released:
-            repaired.append(_repair(one, cancel, let_start))
-        elif (
-            one.withdrawn is not None
-            and one.may_come_late
-            and time.time() - one.withdrawn < _LATE_S
-        ):
-            with suppress(SchedulerError):  # the next launch asks again
-                cancel(one.key)
-    return repaired
+    repairs = []
+    for submission in _all(root):
+        if submission.withdrawn is None:
+            if not submission.released:
+                repairs.append(_repair(submission, cancel, let_start))
+            continue
+
+        # SLURM may take withdrawn jobs late; if it is silent now too, the next launch asks again.
+        if submission.may_come_late and time.time() - submission.withdrawn < _LATE_S:
+            with suppress(SchedulerError):
+                cancel(submission.key)
+    return repairs
 
 
 def _repair(
-    one: Submission, cancel: Callable[[str], None], let_start: Callable[[Sequence[str]], None]
+    submission: Submission,
+    cancel: Callable[[str], None],
+    let_start: Callable[[Sequence[str]], None],
 ) -> str:
+    """Release an acknowledged array, or withdraw another; return a sentence that says so."""
+    run_count = len(submission.run_ids)
     try:
-        if one.job_ids:
-            release(one.log, one.key, one.job_ids, let_start)
-            return f"released {len(one.job_ids)} runs that an earlier launch had left held"
-        with RecordLog(one.log) as log:
-            _withdraw(log, one.key, cancel, may_come_late=True)
-        return f"withdrew {len(one.run_ids)} jobs that an earlier launch had not acknowledged"
+        if submission.job_ids:
+            release(submission.log, submission.key, submission.job_ids, let_start)
+            return f"released {len(submission.job_ids)} runs that an earlier launch had left held"
+
+        with RecordLog(submission.log) as log:
+            _withdraw(log, submission.key, cancel, may_come_late=True)
+        return f"withdrew {run_count} jobs that an earlier launch had not acknowledged"
     except SchedulerError as error:
-        return f"{len(one.run_ids)} jobs of an earlier launch are left as they are: {error}"
+        return f"{run_count} jobs of an earlier launch are left as they are: {error}"
 
 
 def _withdraw(log: RecordLog, key: str, cancel: Callable[[str], None], may_come_late: bool) -> None:
+    """Cancel the jobs of that name and, if SLURM did so, write it down."""
     cancel(key)
     log.append(
         {"type": "withdrawn", "key": key, "at": time.time(), "may_come_late": may_come_late},
@@ -150,23 +174,33 @@ def _withdraw(log: RecordLog, key: str, cancel: Callable[[str], None], may_come_
 
 
 def _all(root: Root) -> list[Submission]:
-    return [
-        one
-        for sweep in root.sweeps()
-        for file in sorted(sweep.launches.glob("*.jsonl"))
-        for one in _read(file)
-    ]
+    """Return every submission ever made on this root, also those that were withdrawn."""
+    all_submissions: list[Submission] = []
+    for sweep in root.sweeps():
+        for file in sorted(sweep.launches.glob("*.jsonl")):
+            all_submissions.extend(_read(file))
+    return all_submissions
 
 
 def _read(file: Path) -> Iterator[Submission]:
+    """Yield the submissions of one log, each as its last record leaves it."""
     by_key: dict[str, Submission] = {}
     for record in RecordReader(file):
+        key = record["key"]
         if record["type"] == "intent":
-            by_key[record["key"]] = Submission(file, record["key"], record["run_ids"], record["at"])
-        elif record["key"] in by_key:
-            one = by_key[record["key"]]
-            one.job_ids = record.get("job_ids", one.job_ids)
-            one.released |= record["type"] == "released"
-            if record["type"] == "withdrawn":
-                one.withdrawn, one.may_come_late = record["at"], record["may_come_late"]
+            by_key[key] = Submission(file, key, record["run_ids"], record["at"])
+        elif key in by_key:  # not so where the line of the intent is damaged
+            _follow(by_key[key], record)
     yield from by_key.values()
+
+
+def _follow(submission: Submission, record: Mapping[str, Any]) -> None:
+    """Note in a submission what came after its intent."""
+    match record["type"]:
+        case "acknowledged":
+            submission.job_ids = record["job_ids"]
+        case "released":
+            submission.released = True
+        case "withdrawn":
+            submission.withdrawn = record["at"]
+            submission.may_come_late = record["may_come_late"]

@@ -1,4 +1,4 @@
-"""What SLURM says of jobs, in its words, and what those words make of a run."""
+"""Holds what SLURM says of the jobs of runs, and what each of its words makes of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from orchestrator.store.state import State
 WAITING = frozenset(
     {"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
 )
-"""Words for jobs that wait, some of them held."""
+"""SLURM's words for jobs that wait, some of them held."""
 
 ENDED = {
     "BOOT_FAIL": State.LOST,
@@ -25,21 +25,23 @@ ENDED = {
     "TIMEOUT": State.TIMEOUT,
     "": State.LOST,
 }
-"""Words for jobs that have ended, and what a run without a last word of its own is then; any other
-word: it is still there.
+"""SLURM's words for jobs that have ended, each with the state of a run that left no last word.
+
+A job with any other word is still there.
 """
 
 
 @dataclass(frozen=True)
 class JobFacts:
-    """What SLURM says of one job.
+    """Holds what SLURM says of one job.
 
     Attributes:
         job_id: as SLURM prints it, "123_4" for a task of an array.
-        word: its state; empty where SLURM knows the job no longer, or did not answer.
+        word: its state as SLURM calls it, such as "PENDING"; empty where SLURM knows the job no
+            longer, or did not answer.
         submitted_at: seconds since 1970; a requeue counts as a submission.
         reason: why it waits or ended, in SLURM's word or ours; for a cancelled job by whom.
-        node: where it runs or ran, may be several.
+        node: the node or nodes it runs or ran on.
         exit_code: "1:0" is exit status 1, "0:9" is signal 9; empty where it is not known.
     """
 
@@ -53,7 +55,7 @@ class JobFacts:
 
 @dataclass(frozen=True)
 class Queue:
-    """What SLURM says of runs that may have a job: of each run's newest one.
+    """Holds what SLURM says of the newest job of each run that may have one.
 
     Attributes:
         live: run id → its job, where that waits or runs.

@@ -1,5 +1,6 @@
-"""The lock of a root: at most one launcher plans and submits there. The kernel frees it when its
-holder dies.
+"""Locks a root, so that at most one launcher plans and submits there.
+
+The kernel frees the lock when its holder dies.
 """
 
 import fcntl
@@ -15,7 +16,7 @@ from orchestrator.store.root import Root
 
 @contextmanager
 def launcher_lock(root: Root) -> Iterator[None]:
-    """Hold the lock.
+    """Hold the launcher lock of a root for the length of a `with` block.
 
     Raises:
         RootLockedError: another launcher holds it; the text says which.
@@ -26,13 +27,18 @@ def launcher_lock(root: Root) -> Iterator[None]:
         raise StoreError(
             f"{root.lock}: cannot be opened: {error.strerror}; choose another --root"
         ) from None
+
     try:
+        # Whoever holds the lock has written its name into the file.
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "unknown"
-            text = f"another launcher works on {root.path} ({holder}); wait for it, or use another --root"
-            raise RootLockedError(text) from None
+            raise RootLockedError(
+                f"another launcher works on {root.path} ({holder}); "
+                "wait for it, or use another --root"
+            ) from None
+
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{_holder()}\n".encode(), 0)
         yield
@@ -41,8 +47,9 @@ def launcher_lock(root: Root) -> Iterator[None]:
 
 
 def open_lock(file: Path) -> int:
-    """Open a lock file, made where it is missing; one who may only read it can hold the lock just
-    as well.
+    """Open a lock file, and make it where it is missing.
+
+    A user who may only read the file can hold the lock just as well.
     """
     try:
         return create_file(file, os.O_RDWR)
@@ -51,9 +58,12 @@ def open_lock(file: Path) -> int:
 
 
 def _holder() -> str:
+    """Name this process for the launcher that finds the lock held."""
+    process = f"pid {os.getpid()} on {os.uname().nodename}"
     controller = os.environ.get("SWEEP_CONTROLLER")
-    job = f", SLURM job {controller}" if controller else ""
-    return f"pid {os.getpid()} on {os.uname().nodename}{job}"
+    if controller:
+        return f"{process}, SLURM job {controller}"
+    return process
 
 
 def is_held(root: Root) -> bool:

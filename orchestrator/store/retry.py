@@ -1,10 +1,11 @@
-"""Which runs that ended without a result are tried again: a rule per class, as data.
+"""Says which runs that ended without a result are tried again: a rule per state, as data.
 
 What is not the run's fault costs it nothing; what would happen again is not repeated unless
-somebody asks. An attempt got somewhere if it left a checkpoint behind the step that it started
+somebody asks. An attempt got somewhere if it left a checkpoint beyond the step that it started
 from.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,12 +17,12 @@ from orchestrator.store.state import State
 
 @dataclass(frozen=True)
 class Rule:
-    """When a class is tried again without being asked.
+    """A rule says when runs of one state are tried again without being asked for.
 
     Attributes:
         idle: fewer attempts in a row than this may have got nowhere; 0 for never again, None for no
             limit.
-        because: why a run is held back.
+        because: why a run is held back, in words for the user.
     """
 
     idle: int | None
@@ -39,28 +40,28 @@ RULES: Mapping[State, Rule] = {
 }
 
 AUTOMATIC = frozenset(state for state, rule in RULES.items() if rule.idle != 0)
-"""What a launch tries again by itself, as a rule."""
+"""States that a launch tries again by itself, as a rule."""
 
 
 def held_back(run: RunFolder, state: State) -> str | None:
-    """Tell why a run that ended so is not tried again unasked; None if it is."""
+    """Return why a run that ended so is not tried again by itself; None if it is."""
     rule = RULES[state]
     if rule.idle is None or (rule.idle and idle_attempts(run) < rule.idle):
         return None
     return rule.because
 
 
-def is_due(run: RunFolder, where: Standing, asked: frozenset[State]) -> bool:
+def is_due(run: RunFolder, standing: Standing, retry: frozenset[State]) -> bool:
     """Tell whether a launch starts a run.
 
     Args:
         run: its folder.
-        where: its standing.
-        asked: states that are to be tried again whatever the rule.
+        standing: its standing now.
+        retry: states that are to be tried again whatever the rule.
     """
-    if where.state == State.PLANNED or where.state in asked:
+    if standing.state == State.PLANNED or standing.state in retry:
         return True
-    return where.state in RULES and held_back(run, where.state) is None
+    return standing.state in RULES and held_back(run, standing.state) is None
 
 
 def idle_attempts(run: RunFolder) -> int:
@@ -75,18 +76,21 @@ def idle_attempts(run: RunFolder) -> int:
 
 def took_a_step(run: RunFolder) -> bool:
     """Tell whether any attempt at a run has trained at all."""
+    return any(_has_stepped(attempt) for attempt in run.attempts())
+
+
+def _has_stepped(attempt: AttemptFolder) -> bool:
     return any(
-        record["type"] in ("metrics", "checkpoint")
-        for attempt in run.attempts()
-        for record in RecordReader(attempt.events)
+        record["type"] in ("metrics", "checkpoint") for record in RecordReader(attempt.events)
     )
 
 
 def _got_on(attempt: AttemptFolder) -> bool:
-    first = None
+    """Tell whether an attempt left a checkpoint beyond the step that it started from."""
+    first_step = math.inf  # until it says that it has started
     for record in RecordReader(attempt.events):
         if record["type"] == "start":
-            first = record["step"]
-        elif record["type"] == "checkpoint" and first is not None and record["step"] > first:
+            first_step = record["step"]
+        elif record["type"] == "checkpoint" and record["step"] > first_step:
             return True
     return False

@@ -1,5 +1,6 @@
-"""The folder tree of a root: where every file lies, and how to find runs and attempts. Reads and
-names; docs/run-folders.md.
+"""Knows the folder tree of a root: where every file lies, and how to find runs and attempts.
+
+It reads and names, and writes nothing but empty folders; docs/run-folders.md lists the files.
 """
 
 import json
@@ -23,57 +24,58 @@ _RUN_ID_DIGITS = 64
 
 @dataclass(frozen=True)
 class AttemptFolder:
-    """One try at a run: ``attempts/0001``."""
+    """An attempt is one try at a run; its folder is ``attempts/0001``."""
 
     path: Path
     number: int
 
     @property
     def claim(self) -> Path:
-        """Who works here."""
+        """claim.json says which process makes the attempt."""
         return self.path / "claim.json"
 
     @property
     def events(self) -> Path:
-        """What happened, append-only."""
+        """events.jsonl holds what happened, a line for each event; lines are only added."""
         return self.path / "events.jsonl"
 
     @property
     def done(self) -> Path:
-        """The result; its presence ends the run."""
+        """done.json holds the result; its presence ends the run."""
         return self.path / "done.json"
 
     @property
     def stdout(self) -> Path:
-        """What the job printed."""
+        """The file stdout holds what the job printed."""
         return self.path / "stdout"
 
     @property
     def stderr(self) -> Path:
-        """What the job complained about."""
+        """The file stderr holds the job's warnings and errors."""
         return self.path / "stderr"
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run: ``runs/<run_id>``."""
+    """A run is one variant with one seed; its folder is ``runs/<run_id>``."""
 
     path: Path
 
     @property
     def run_id(self) -> str:
-        """The whole id."""
+        """The folder's name is the whole run id."""
         return self.path.name
 
     @property
     def description(self) -> Path:
-        """run.json: what the run is."""
+        """run.json says what the run is: its config and what is kept of it."""
         return self.path / "run.json"
 
     @property
     def cancelled(self) -> Path:
-        """cancelled.json: there while nobody is to make an attempt; until a launch asks for the run
-        again.
+        """cancelled.json is there while nobody is to make an attempt.
+
+        A launch that asks for the run again deletes it.
         """
         return self.path / "cancelled.json"
 
@@ -84,13 +86,10 @@ class RunFolder:
     def attempts(self) -> list[AttemptFolder]:
         """Return the attempts that exist, first to last."""
         try:
-            numbers = sorted(
-                int(entry.name)
-                for entry in (self.path / "attempts").iterdir()
-                if entry.name.isdecimal()
-            )
+            names = [entry.name for entry in (self.path / "attempts").iterdir()]
         except FileNotFoundError:
             return []
+        numbers = sorted(int(name) for name in names if name.isdecimal())
         return [self.attempt(number) for number in numbers]
 
     def last_attempt(self) -> AttemptFolder | None:
@@ -111,9 +110,8 @@ class RunFolder:
 
     def config(self) -> "TrainConfig":
         """Return the run's config."""
-        from byol_core.config import (
-            TrainConfig,
-        )  # what only looks at runs does not wait for pydantic's models
+        # Imported here, as what only looks at runs is not to wait for pydantic's models.
+        from byol_core.config import TrainConfig
 
         return TrainConfig.model_validate_json(json.dumps(self.read_description()["config"]))
 
@@ -125,30 +123,30 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """One sweep: ``sweeps/<label>``."""
+    """A sweep is a launched spec; its folder is ``sweeps/<label>``."""
 
     path: Path
 
     @property
     def plan(self) -> Path:
-        """plan.json: variants, seeds and run ids as of the last launch."""
+        """plan.json holds variants, seeds and run ids as of the last launch."""
         return self.path / "plan.json"
 
     @property
     def launches(self) -> Path:
-        """The launches' intent logs."""
+        """The folder launches/ holds the intent logs, one for each launcher."""
         return self.path / "launches"
 
 
 @dataclass(frozen=True)
 class Root:
-    """The folder that holds all sweeps and runs."""
+    """A root is the folder that holds all sweeps and runs."""
 
     path: Path
 
     @property
     def lock(self) -> Path:
-        """Held by the one launcher that may submit."""
+        """launcher.lock is held by the one launcher that may submit."""
         return self.path / "launcher.lock"
 
     def run(self, run_id: str) -> RunFolder:
@@ -160,8 +158,9 @@ class Root:
         return SweepFolder(self.path / "sweeps" / label)
 
     def code_facts(self, sha: str) -> Path:
-        """Return where that code came from, there or not; a diff of its changes may stand beside
-        it.
+        """Return the file that says where a copy of the code came from, there or not.
+
+        A diff of its changes may stand beside it.
         """
         return self.path / "code" / f"{sha}.json"
 
@@ -183,21 +182,21 @@ class Root:
         Raises:
             UsageError: none does, or several do.
         """
-        found = [run for run in self.runs() if run.run_id.startswith(prefix)] if prefix else []
-        if len(found) == 1:
-            return found[0]
-        if not found:
+        runs = [run for run in self.runs() if prefix and run.run_id.startswith(prefix)]
+        if len(runs) == 1:
+            return runs[0]
+        if not runs:
             raise UsageError(
                 f"no run starts with {prefix!r}; `sweep status --state any` lists them"
             )
-        shown = ", ".join(run.run_id[: PREFIX + 4] for run in found[:5])
-        raise UsageError(f"{len(found)} runs start with {prefix!r}: {shown}; give more digits")
+        shown = ", ".join(run.run_id[: PREFIX + 4] for run in runs[:5])
+        raise UsageError(f"{len(runs)} runs start with {prefix!r}: {shown}; give more digits")
 
     def create(self) -> None:
-        """Make the tree.
+        """Make the folders of a root, where they are missing.
 
         Raises:
-            StoreError: the place cannot be written.
+            StoreError: the root cannot be written.
         """
         try:
             for name in ("sweeps", "runs"):
@@ -209,18 +208,20 @@ class Root:
 
 
 def wait_until_visible(file: Path, patience_s: float) -> None:
-    """Wait for a file that another machine has written; after that time, whoever reads it says that
-    it is missing.
+    """Wait for a file that another machine has written, for `patience_s` at most.
+
+    It raises nothing: whoever reads the file says that it is missing.
     """
     deadline_s = time.monotonic() + patience_s
     while not file.exists() and time.monotonic() < deadline_s:
         time.sleep(min(1.0, patience_s / 10))
-        _entries(
-            file.parent.parent
-        )  # on NFS, reading a folder is what ends a remembered "not there"
+
+        # On NFS, reading the folder is what ends a remembered "not there".
+        _entries(file.parent.parent)
 
 
 def _entries(folder: Path) -> list[Path]:
+    """Return the folders in a folder, sorted; none where it does not exist."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(

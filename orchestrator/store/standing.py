@@ -1,13 +1,11 @@
-"""The state of a run, told from its files. Evidence ranks: done.json, then the worker's own last
-word, then the scheduler.
+"""Tells the state of a run from its files and from what SLURM says of its job.
 
-The highest attempt alone counts; a job that is newer than it has not begun yet. A claim without a
-last word is RUNNING while its process lives or its job does. What cannot be known leaves the state
-as it is: silence is not an answer, and a word of SLURM's that is not listed here means that the job
-is still there.
+Evidence ranks: done.json, then the worker's own last word, then the scheduler. The highest attempt
+alone counts; a job that is newer than it has not begun yet. A claim without a last word is RUNNING
+while its process lives or its job does. What cannot be known leaves the state as it is: silence is
+not an answer, and a word of SLURM's that is not in `ENDED` means that the job is still there.
 """
 
-import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,25 +13,24 @@ from typing import Any
 
 from byol_core.files import RecordReader, read_json
 from orchestrator.machine.processes import Process, is_alive
+from orchestrator.store.exit_codes import in_words, is_warning
 from orchestrator.store.jobs import ENDED, WAITING, JobFacts, Queue
 from orchestrator.store.root import AttemptFolder, RunFolder
 from orchestrator.store.state import ACTIVE, COMES_BACK, State
-
-_WARNINGS = frozenset({signal.SIGUSR2, signal.SIGTERM})
-"""Signals by which SLURM warns before a time limit or a preemption."""
 
 _IN_SIGHT_AFTER_S = 120.0
 """NFS remembers for up to a minute that a file was not there."""
 
 _NODE_FAILED = frozenset({"NODE_FAIL", "BOOT_FAIL", "LAUNCH_FAILED"})
+"""SLURM's words for jobs that a node took down with it."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a run stands.
+    """A standing is a run's state, with the reason for it.
 
     Attributes:
-        state: the run's state.
+        state: one of the states.
         reason: in words, for what ended without a result.
         outcome: of a COMPLETED run.
         attempt: the highest, 0 for none.
@@ -49,23 +46,26 @@ class Standing:
 
 def standing(run: RunFolder, queue: Queue) -> Standing:
     """Tell the state of a run from its folder and what the scheduler says."""
-    told = _told(run, queue)
-    if told.state == State.COMPLETED or not run.cancelled.exists():
-        return told
-    if told.state in ACTIVE:
-        return replace(told, reason="is being cancelled")
-    return replace(told, state=State.CANCELLED, reason="by `sweep cancel`")
+    evident = _evident(run, queue)
+    if evident.state == State.COMPLETED or not run.cancelled.exists():
+        return evident
+    if evident.state in ACTIVE:
+        return replace(evident, reason="is being cancelled")
+    return replace(evident, state=State.CANCELLED, reason="by `sweep cancel`")
 
 
-def _told(run: RunFolder, queue: Queue) -> Standing:
+def _evident(run: RunFolder, queue: Queue) -> Standing:
     """Tell the state, whether or not the run was cancelled."""
-    attempts = run.attempts()
-    if not attempts:
+    last = run.last_attempt()
+    if last is None:
         return _unclaimed(run.run_id, queue)
-    last = attempts[-1]
+
+    # A result ends the run, whatever anybody else says.
     done = read_json(last.done)
     if done is not None:
         return Standing(State.COMPLETED, outcome=done["outcome"], attempt=last.number)
+
+    # A claim comes with its attempt's folder in one rename; without it nobody can be at work.
     claim = read_json(last.claim)
     if claim is None:
         return Standing(State.LOST, "its claim was deleted", attempt=last.number)
@@ -74,16 +74,17 @@ def _told(run: RunFolder, queue: Queue) -> Standing:
 
 def last_word(attempt: AttemptFolder) -> dict[str, Any] | None:
     """Return the worker's `end` record, None while there is none."""
-    final = None
+    last = None
     for record in RecordReader(attempt.events):
         if record.get("type") == "end":
-            final = record
-    return final
+            last = record
+    return last
 
 
 def _unclaimed(run_id: str, queue: Queue) -> Standing:
+    """Tell of a run whose newest job, if it has one, has made no attempt."""
     if run_id in queue.live:
-        return Standing(State.SUBMITTED, _said(queue.live[run_id]))
+        return Standing(State.SUBMITTED, _in_slurms_words(queue.live[run_id]))
     if run_id in queue.unknown:
         return Standing(State.SUBMITTED, queue.unknown[run_id].reason)
     if run_id in queue.ended:
@@ -94,43 +95,72 @@ def _unclaimed(run_id: str, queue: Queue) -> Standing:
 def _claimed(
     run_id: str, attempt: AttemptFolder, claim: Mapping[str, Any], queue: Queue
 ) -> Standing:
-    """An attempt without a result."""
-    facts = queue.live.get(run_id) or queue.unknown.get(run_id) or queue.ended.get(run_id)
+    """Tell the state of a run whose highest attempt has no result.
+
+    The first case that fits decides; from case 4 on, a last word is one of `COMES_BACK`:
+
+           what is known                                  state
+        1  no job, or one that is older than the attempt  what the attempt itself shows
+        2  the job has not made this attempt              what the job shows: it has not begun
+        3  the last word is final                         the last word's
+        4  the job waits or runs                          SUBMITTED or RUNNING
+        5  nothing can be told of the job now             SUBMITTED after a last word, else RUNNING
+        6  the job has ended after a last word            the last word's, unless it was cancelled
+        7  the job has ended, its process lives           RUNNING
+        8  the job has ended                              what SLURM calls it
+    """
+    job = queue.live.get(run_id) or queue.unknown.get(run_id) or queue.ended.get(run_id)
     end = last_word(attempt)
-    if facts is None or _is_older(facts, claim):
+
+    # 1: Without a job, or after it, the attempt was made on this machine.
+    if job is None or _is_older(job, claim):
         return _by_itself(end, claim)
-    if facts.job_id != claim["job"]["job_id"]:
+
+    # 2: The newest job is not the one that made the attempt, so it is still to make its own.
+    if job.job_id != claim["job"]["job_id"]:
         return _unclaimed(run_id, queue)
-    state = State(end["state"]) if end else None
-    if end is not None and state not in COMES_BACK:
+
+    # 3: The worker's own word ranks above SLURM's, which may be late.
+    if end is not None and State(end["state"]) not in COMES_BACK:
         return _by_itself(end, claim)
-    if run_id in queue.live:  # it runs, or was requeued and comes back
-        return Standing(State.SUBMITTED if facts.word in WAITING else State.RUNNING, _said(facts))
+
+    # 4: A job that was requeued keeps its id: it waits for its next attempt, or makes the first.
+    if run_id in queue.live:
+        state = State.SUBMITTED if job.word in WAITING else State.RUNNING
+        return Standing(state, _in_slurms_words(job))
+
+    # 5: Silence changes nothing: a worker that asked to come back waits, another one works.
     if run_id in queue.unknown:
-        return Standing(State.SUBMITTED if end else State.RUNNING, facts.reason)
-    if end is not None and ENDED[facts.word] != State.CANCELLED:
+        state = State.SUBMITTED if end else State.RUNNING
+        return Standing(state, job.reason)
+
+    # 6: The job did not come back as its worker wanted; a cancelled one was not to.
+    if end is not None and ENDED[job.word] != State.CANCELLED:
         return _by_itself(end, claim)
+
+    # 7: SLURM counts a job as ended a moment before its process is gone.
     if is_alive(Process(**claim["process"])):
         return Standing(State.RUNNING)
-    return _verdict(facts, "without a word of its own")
+
+    # 8: Nobody but SLURM can say how it ended.
+    return _verdict(job, "without a word of its own")
 
 
-def _is_older(facts: JobFacts, claim: Mapping[str, Any]) -> bool:
+def _is_older(job: JobFacts, claim: Mapping[str, Any]) -> bool:
     """Tell whether the attempt was made on this machine, after the job was submitted."""
-    return claim["job"]["executor"] != "slurm" and float(claim["claimed_at"]) > facts.submitted_at
+    return claim["job"]["executor"] != "slurm" and float(claim["claimed_at"]) > job.submitted_at
 
 
 def _by_itself(end: Mapping[str, Any] | None, claim: Mapping[str, Any]) -> Standing:
-    """Tell without the scheduler: by the last word, else by the process, which lives, cannot be
-    seen, or is gone.
-    """
+    """Tell without the scheduler: by the last word, or else by the process."""
+    if end is not None and end["state"] == State.COMPLETED:
+        return _without_result(end)
     if end is not None:
-        return (
-            _without_result(end)
-            if end["state"] == State.COMPLETED
-            else Standing(State(end["state"]), end.get("reason"))
-        )
-    host, alive = claim["process"]["host"], is_alive(Process(**claim["process"]))
+        return Standing(State(end["state"]), end.get("reason"))
+
+    # Without a last word: the process lives, cannot be seen, or is gone.
+    host = claim["process"]["host"]
+    alive = is_alive(Process(**claim["process"]))
     if alive:
         return Standing(State.RUNNING)
     if alive is None:
@@ -139,55 +169,40 @@ def _by_itself(end: Mapping[str, Any] | None, claim: Mapping[str, Any]) -> Stand
 
 
 def _without_result(end: Mapping[str, Any]) -> Standing:
-    """Tell of a run whose worker ended well, which it says once its result is written: that is late
-    here, or was deleted.
+    """Tell of a run whose worker ended well, but whose result is not here.
+
+    A worker says so once its result is written: the file is late here, or was deleted.
     """
     if time.time() - end.get("t", 0.0) < _IN_SIGHT_AFTER_S:
         return Standing(State.RUNNING, "its result is not in sight yet")
     return Standing(State.LOST, "its result was deleted")
 
 
-def _said(facts: JobFacts) -> str:
-    return f"{facts.word.lower()} ({facts.reason})" if facts.reason else facts.word.lower()
+def _in_slurms_words(job: JobFacts) -> str:
+    """Put the state of a job in SLURM's words, with the reason where there is one."""
+    if job.reason:
+        return f"{job.word.lower()} ({job.reason})"
+    return job.word.lower()
 
 
-def _verdict(facts: JobFacts, when: str) -> Standing:
-    """What SLURM's last word on a job makes of its run."""
-    said = [_said(facts)] if facts.word else []
-    said += [f"on {facts.node}"] if facts.node else []
-    said += [_exit(facts.exit_code)] if facts.exit_code not in ("", "0:0") else []
-    node = facts.node if facts.word in _NODE_FAILED else ""
-    text = f"job {facts.job_id} ended {when}" + (f" ({', '.join(said)})" if said else "")
-    return Standing(
-        State.PREEMPTED if _was_warned_early(facts) else ENDED[facts.word], text, failed_node=node
-    )
+def _verdict(job: JobFacts, when: str) -> Standing:
+    """Tell of a run what SLURM's last word on its job makes of it."""
+    # SLURM calls it FAILED when a job dies of its warning, in the moment before it can listen.
+    state = ENDED[job.word]
+    if job.word == "FAILED" and is_warning(job.exit_code):
+        state = State.PREEMPTED
 
+    # The details that SLURM gave, of which each may be missing.
+    details = []
+    if job.word:
+        details.append(_in_slurms_words(job))
+    if job.node:
+        details.append(f"on {job.node}")
+    if job.exit_code not in ("", "0:0"):
+        details.append(in_words(job.exit_code))
+    reason = f"job {job.job_id} ended {when}"
+    if details:
+        reason += f" ({', '.join(details)})"
 
-def _was_warned_early(facts: JobFacts) -> bool:
-    """Tell whether a job died of SLURM's warning, as it does in the moment before it can listen to
-    one.
-    """
-    return facts.word == "FAILED" and _signal_of(facts.exit_code) in _WARNINGS
-
-
-def _signal_of(code: str) -> int:
-    """Return the signal in SLURM's STATUS:SIGNAL, 0 for none.
-
-    A shell calls signal 12 status 140, and srun, which hands on how its task ended, calls it status
-    12 (seen with 22.05).
-    """
-    status, _, number = code.partition(":")
-    if number.isdecimal() and int(number):
-        return int(number)
-    plain = int(status) if status.isdecimal() else 0
-    return plain - 128 if plain > 128 else plain if plain in _WARNINGS | {signal.SIGKILL} else 0
-
-
-def _exit(code: str) -> str:
-    """Put SLURM's STATUS:SIGNAL in words."""
-    number = _signal_of(code)
-    if number == signal.SIGKILL:
-        return "killed, perhaps for its memory"
-    if number in _WARNINGS:
-        return "warned before it could listen"
-    return f"ended by signal {number}" if number else f"exit status {code.partition(':')[0]}"
+    failed_node = job.node if job.word in _NODE_FAILED else ""
+    return Standing(state, reason, failed_node=failed_node)

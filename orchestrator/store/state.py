@@ -1,10 +1,10 @@
-"""The states of a run."""
+"""Lists the states that a run can be in."""
 
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """Run states; COMPLETED has an outcome, `ok` or `diverged`."""
+    """A run is in one of these states; COMPLETED has an outcome, `ok` or `diverged`."""
 
     PLANNED = "PLANNED"
     SUBMITTED = "SUBMITTED"
@@ -20,6 +20,7 @@ class State(StrEnum):
 
 
 ACTIVE = frozenset({State.SUBMITTED, State.RUNNING})
+"""States of runs that have, or are about to have, somebody at work on them."""
 
 COMES_BACK = frozenset({State.PREEMPTED, State.TIMEOUT})
 """Last words of workers that ask SLURM to queue their job again."""

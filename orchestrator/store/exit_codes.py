@@ -1,0 +1,42 @@
+"""Reads SLURM's exit codes: STATUS:SIGNAL, as in "1:0" or "0:9"."""
+
+import signal
+
+_WARNINGS = frozenset({signal.SIGUSR2, signal.SIGTERM})
+"""Signals by which SLURM warns before a time limit or a preemption."""
+
+
+def in_words(code: str) -> str:
+    """Put an exit code in words for the user."""
+    number = _signal_of(code)
+    if number == signal.SIGKILL:
+        return "killed, perhaps for its memory"
+    if number in _WARNINGS:
+        return "warned before it could listen"
+    if number:
+        return f"ended by signal {number}"
+    return f"exit status {code.partition(':')[0]}"
+
+
+def is_warning(code: str) -> bool:
+    """Tell whether a job died of the signal by which SLURM warns it."""
+    return _signal_of(code) in _WARNINGS
+
+
+def _signal_of(code: str) -> int:
+    """Return the signal that ended a job, 0 for none."""
+    status_text, _, signal_text = code.partition(":")
+    if signal_text.isdecimal() and int(signal_text):
+        return int(signal_text)
+    if not status_text.isdecimal():
+        return 0
+
+    # A shell calls signal 12 status 140.
+    status = int(status_text)
+    if status > 128:
+        return status - 128
+
+    # srun, which hands on how its task ended, calls it status 12 (seen with 22.05).
+    if status in _WARNINGS | {signal.SIGKILL}:
+        return status
+    return 0

@@ -1,0 +1,249 @@
+"""A root made at commit 62391ec goes on: what older code stored keeps its meaning.
+
+That commit is the last before the folders, names and tables of the program were laid out anew. Its
+code makes a root with completed runs, an interrupted one and a failed one. Then its code goes on
+with one copy of the root and today's code with another, and both must come to the same results.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import REPO, SPEC, command
+
+from byol_core.files import RecordReader, read_json
+from orchestrator.database import schema
+from orchestrator.store.root import AttemptFolder, Root, RunFolder
+
+OLD_COMMIT = "62391ec"
+OLD_SCHEMA = "3"
+
+LONG = SPEC.replace("name: tiny", "name: long").replace("epochs: 2,", "epochs: 16,")
+LAUNCHES = {
+    "tiny": ("tiny.yaml",),
+    "long": ("long.yaml", "--only", "byol", "--seeds", "0"),
+    "failing": ("tiny.yaml", "--only", "byol", "--seeds", "0", "--set", "batch_size=512"),
+}
+
+TIMES = {"launched_at", "wall_s", "hours_used"}
+"""Keys of `status --json` and `report --format json` that no two launches have in common."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A folder with a root in it, and the code that works there."""
+
+    folder: Path
+    code: Path
+
+    @property
+    def root(self) -> Root:
+        return Root(self.folder / "sweep-runs")
+
+    def sweep(self, *arguments: str, status: int = 0) -> str:
+        """Run the `sweep` command; return what it prints."""
+        done = subprocess.run(
+            command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == status, f"{arguments}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def launch(self, name: str, status: int = 0) -> str:
+        return self.sweep("launch", *LAUNCHES[name], "--executor", "local", status=status)
+
+    def status(self) -> dict:
+        """Return sweep → what `status` says of it, but for times."""
+        told = json.loads(self.sweep("status", "--state", "any", "--json"))
+        return {sweep["sweep"]: without_times(sweep) for sweep in told["sweeps"]}
+
+    def report(self, sweep: str) -> dict:
+        """Return the table mlp_norm of one sweep, but for times."""
+        arguments = ("report", sweep, "--table", "mlp_norm", "--format", "json")
+        return without_times(json.loads(self.sweep(*arguments)))
+
+    def schema(self) -> str:
+        """Return the version of the tables in results.db."""
+        query = "SELECT value FROM meta WHERE key = 'schema_version'"
+        with sqlite3.connect(self.folder / "results.db") as connection:
+            return connection.execute(query).fetchone()[0]
+
+    def copy(self, folder: Path, code: Path) -> "Workplace":
+        """Copy the folder for other code to go on with."""
+        shutil.copytree(self.folder, folder)
+        return Workplace(folder, code)
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(self.code), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def old_code(tmp_path):
+    """The three packages as they were at the old commit."""
+    packages = ("byol_core", "orchestrator", "analysis")
+    archive = subprocess.run(
+        ["git", "-C", REPO, "archive", OLD_COMMIT, *packages], capture_output=True
+    )
+    if archive.returncode != 0:
+        pytest.skip(f"commit {OLD_COMMIT} is not in this clone: {archive.stderr.decode().strip()}")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(tmp_path / "old-code", filter="data")
+    return tmp_path / "old-code"
+
+
+@pytest.fixture
+def made(tmp_path, old_code):
+    """A root that the old code made: four runs are done, one is interrupted, one has failed."""
+    place = Workplace(tmp_path / "made", old_code)
+    place.folder.mkdir()
+    (place.folder / "tiny.yaml").write_text(SPEC)
+    (place.folder / "long.yaml").write_text(LONG)
+
+    place.launch("tiny")
+    place.launch("failing", status=1)
+    interrupt(place, "long")
+    return place
+
+
+def interrupt(place, name):
+    """Launch a sweep of one run, and press Ctrl-C once it has trained for some steps."""
+    known = {run.run_id for run in place.root.runs()}
+    launcher = subprocess.Popen(
+        command("launch", *LAUNCHES[name], "--executor", "local"),
+        cwd=place.folder,
+        env=place.environment(),
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline_s = time.monotonic() + 60
+        while not any(step > 0 for run_id, step in points(place.root) if run_id not in known):
+            assert time.monotonic() < deadline_s, "the run has not begun to train"
+            assert launcher.poll() is None, "the run was over before it could be interrupted"
+            time.sleep(0.02)
+        os.killpg(launcher.pid, signal.SIGINT)  # as a terminal does: to the launcher and its worker
+        assert launcher.wait(60) == 130
+    finally:
+        launcher.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_root_made_at_commit_62391ec_goes_on(made, tmp_path):
+    by_old = made.copy(tmp_path / "by-old", made.code)
+    by_new = made.copy(tmp_path / "by-new", REPO)
+
+    # Today's code sees what the old code sees; it makes the older database again by itself.
+    assert by_new.schema() == OLD_SCHEMA
+    before = by_new.status()
+    assert before == by_old.status()
+    assert counts(before) == {"tiny": {"COMPLETED": 4}, "long": {"STOPPED": 1}} | {
+        failing_sweep(before): {"FAILED": 1}
+    }
+    assert by_new.schema() == str(schema.VERSION)
+
+    with ThreadPoolExecutor() as side_by_side:
+        list(side_by_side.map(go_on, (by_old, by_new)))
+
+    # The run went on from its checkpoint and ended as with the old code, bit for bit.
+    resumed = run_of(before, "long")
+    for place in (by_old, by_new):
+        first, second = place.root.run(resumed).attempts()
+        start = records(second, "start")[0]
+        assert start["step"] == records(first, "checkpoint")[-1]["step"]
+        assert 0 < start["step"] < start["total_steps"] and start["exact"] is True
+    assert results(by_new.root) == results(by_old.root)
+    assert points(by_new.root) == points(by_old.root)
+
+    # Every command says the same of it, and the database holds what the files hold.
+    after = by_new.status()
+    assert after == by_old.status()
+    assert counts(after) == {**counts(before), "long": {"COMPLETED": 1}}
+    for sweep in after:
+        assert by_new.report(sweep) == by_old.report(sweep)
+    by_new.sweep("rebuild", "--verify")
+
+
+def go_on(place):
+    """Launch everything again: the interrupted run alone has something left to do."""
+    assert "1 runs, 1 to run" in place.launch("long")
+    assert "4 runs, 0 to run" in place.launch("tiny")
+    assert "1 runs, 0 to run" in place.launch("failing", status=1)
+
+
+def results(root: Root) -> dict[str, dict | None]:
+    """Return run id → its outcome, evaluations and weights; None without a result."""
+    return {run.run_id: result(run) for run in root.runs()}
+
+
+def result(run: RunFolder) -> dict | None:
+    done = read_json(run.last_attempt().done)
+    if done is None:
+        assert not (run.path / "encoder").exists()
+        return None
+    weights = {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in (run.path / "encoder").iterdir()
+    }
+    assert "state.pt" in weights
+    return {
+        "outcome": done["outcome"],
+        "final": done["final"],
+        "evaluations": list(run.evaluations()),
+        "weights": weights,
+    }
+
+
+def points(root: Root) -> dict[tuple[str, int], dict]:
+    """Return (run id, step) → metrics, of the highest attempt that has the step."""
+    metrics = {}
+    for run in root.runs():
+        for attempt in run.attempts():
+            for record in records(attempt, "metrics"):
+                metrics[run.run_id, record["step"]] = record["metrics"]
+    return metrics
+
+
+def records(attempt: AttemptFolder, type_: str) -> list[dict]:
+    return [record for record in RecordReader(attempt.events) if record["type"] == type_]
+
+
+def counts(status: dict) -> dict[str, dict[str, int]]:
+    """Return sweep → how many of its runs are in which state."""
+    return {name: sweep["counts"] for name, sweep in status.items()}
+
+
+def run_of(status: dict, sweep: str) -> str:
+    (run,) = status[sweep]["runs"]
+    return run["run_id"]
+
+
+def failing_sweep(status: dict) -> str:
+    """Return the name of the sweep with the override, which ends in a digest of it."""
+    (name,) = (name for name in status if name.startswith("tiny+"))
+    return name
+
+
+def without_times(value):
+    """Return JSON without the keys in `TIMES`, at any depth."""
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if key not in TIMES}
+    if isinstance(value, list):
+        return [without_times(item) for item in value]
+    return value
