@@ -13,6 +13,11 @@ def assignments(overrides: dict[str, Any]) -> str:
     return plain(", ".join(f"{key}={value}" for key, value in overrides.items()))
 
 
+def counted(count: int, noun: str) -> str:
+    """Return `1 job`, `2 jobs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return `45 s`, `2 min 05 s`, `3 h 10 min` or `4 d 2 h`."""
     whole = round(seconds)

@@ -167,7 +167,7 @@ def test_a_launcher_that_died_before_it_knew_the_job_leaves_no_orphan(place, spe
         "true",
     )
     assert key in jobs("%j")
-    assert "withdrew 1 jobs that an earlier launch had not acknowledged" in place.launch(file)
+    assert "withdrew 1 run that an earlier launch had not acknowledged" in place.launch(file)
     assert key not in jobs("%j")
     place.ends({"COMPLETED": 1})
 

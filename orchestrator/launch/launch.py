@@ -22,7 +22,9 @@ from orchestrator.launch.selection import Selection
 from orchestrator.launch.send import SendOptions, Sent, send
 from orchestrator.launch.wait import WaitActions, wait
 from orchestrator.provenance.origin import record_code
+from orchestrator.provenance.snapshot import take_snapshot
 from orchestrator.slurm import submit
+from orchestrator.slurm.listing import words
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.store import intents
 from orchestrator.store.jobs import Queue
@@ -94,7 +96,7 @@ def launch(options: LaunchOptions, root: Root, reporter: Reporter) -> LaunchResu
     root.create()
     with launcher_lock(root):
         # What an earlier launcher left half done is mended first: the plan depends on it.
-        for repair in intents.recover(root, submit.cancel, submit.release):
+        for repair in intents.recover(root, submit.cancel, submit.release, words):
             reporter.note(repair)
         plan = settled_plan(options.sweep, root, selection, requests)
         reporter.planned(plan, requests)
@@ -191,9 +193,10 @@ def _run_here(
             context = AttemptContext("inline", capture=False, rerun=options.rerun)
             run_inline(root.path, run_ids, context, interrupts, tick)
         elif run_ids:
-            context = AttemptContext("local", rerun=options.rerun)
+            code = take_snapshot(root)
+            context = AttemptContext("local", rerun=options.rerun, code=code.name)
             slots = find_slots(options.slots)
-            run_local(root.path, run_ids, context, slots, interrupts, tick)
+            run_local(root.path, run_ids, context, slots, interrupts, tick, code)
 
     if breaker.reason is not None:
         return LaunchResult(plan, executor, Sent(), stopped=breaker.reason)

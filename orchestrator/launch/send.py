@@ -13,13 +13,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchestrator.errors import SchedulerError
+from orchestrator.errors import SchedulerError, SchedulerSilentError
 from orchestrator.executors.slurm_job import work
 from orchestrator.launch.plan import Plan
 from orchestrator.launch.requests import request_of
 from orchestrator.provenance.snapshot import take_snapshot
 from orchestrator.slurm import submit
 from orchestrator.slurm.limits import Charge, Room, ask_controller, ask_room
+from orchestrator.slurm.listing import words
 from orchestrator.slurm.nodes import without
 from orchestrator.slurm.submit import Array
 from orchestrator.spec import Resources, resources_of
@@ -216,6 +217,19 @@ def _send_array(array: Array, folder: Path, root: Root, rerun: bool) -> Sent:
     sent = Sent(job_ids, sum(map(len, bundles)))
     try:
         intents.release(log_file, array.key, job_ids, submit.release)
-    except SchedulerError as error:
+    except SchedulerSilentError as error:
         return replace(sent, refusal=str(error))
+    except SchedulerError as error:
+        return _taken_back(sent, error, log_file, array.key)
     return sent
+
+
+def _taken_back(sent: Sent, error: SchedulerError, log_file: Path, key: str) -> Sent:
+    """Return what is left of an array that SLURM took and refuses to let start."""
+    try:
+        done = intents.give_up(log_file, key, submit.cancel, words)
+    except SchedulerError as silence:
+        return replace(sent, refusal=f"{error}; {silence}")
+    if done is None:
+        return replace(sent, refusal=str(error))
+    return Sent(refusal=str(error))

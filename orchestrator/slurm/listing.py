@@ -28,6 +28,14 @@ def queue(names: Collection[str]) -> Listing | None:
     return _list(_waiting_job, names, "squeue", "--array", "--states=all", f"--format={_QUEUE}")
 
 
+def words(name: str) -> set[str] | None:
+    """Return SLURM's words for the jobs of that name that it still knows; None for no answer."""
+    listing = queue([name])
+    if listing is None:
+        return None
+    return {facts.word for facts in listing.values()}
+
+
 def account(names: Collection[str], since: float) -> Listing | None:
     """List the jobs of these names that the accounting database has.
 

@@ -70,10 +70,10 @@ def judge(job: RunJob, facts: JobFacts | None, memory: Memory) -> tuple[Verdict,
     Returns:
         The verdict, and the facts that it rests on.
     """
+    # Before it is acknowledged, the launcher that is at it may have jobs that nobody knows yet.
     submission = job.submission
-    if not submission.released:
-        held = JobFacts(job.job_id, "PENDING", submission.intended_at, "not released yet")
-        return Verdict.LIVE, held
+    if not submission.job_ids:
+        return Verdict.LIVE, _unreleased(job)
 
     # What is older than the submission belongs to another job of the same id.
     facts = _better(facts, memory.ended.get(job.label))
@@ -84,7 +84,13 @@ def judge(job: RunJob, facts: JobFacts | None, memory: Memory) -> tuple[Verdict,
         return Verdict.DOUBTFUL, facts
     if facts.word in ENDED:
         return Verdict.ENDED, facts
+    if not submission.released and facts.word == "PENDING":
+        return Verdict.LIVE, _unreleased(job)
     return Verdict.LIVE, facts
+
+
+def _unreleased(job: RunJob) -> JobFacts:
+    return JobFacts(job.job_id, "PENDING", job.submission.intended_at, "not released yet")
 
 
 def _better(now: JobFacts | None, before: JobFacts | None) -> JobFacts | None:
@@ -100,8 +106,8 @@ def _better(now: JobFacts | None, before: JobFacts | None) -> JobFacts | None:
 def look_at_queue(root: Root) -> Queue:
     """Ask SLURM about every run that may still have a job.
 
-    A submission that was not released yet counts as waiting: its launcher is at it, or has died and
-    the next one repairs.
+    A submission that was not acknowledged yet counts as waiting: its launcher is at it, or has died
+    and the next one repairs.
     """
     jobs = _newest_jobs(root)
     if not jobs:
@@ -135,7 +141,7 @@ class QueueReader:
         listing = None
         if has_slurm():
             submitted = [job.submission for job in self.jobs.values()]
-            listing = queue({entry.key for entry in submitted if entry.released})
+            listing = queue({entry.key for entry in submitted if entry.job_ids})
         unlisted = self._file(self.jobs, listing or {})
 
         # Jobs that are not in the list have ended, unless there is no list.

@@ -17,8 +17,12 @@ from typing import Any
 from byol_core.files import RecordLog, RecordReader, make_folder
 from orchestrator.errors import SchedulerError, SchedulerSilentError
 from orchestrator.store.root import Root
+from orchestrator.text import counted
 
 _LATE_S = 24 * 3600.0
+
+Words = Callable[[str], set[str] | None]
+"""Returns SLURM's words for the jobs of a name that it still knows; None where it is silent."""
 
 
 @dataclass
@@ -110,6 +114,32 @@ def release(
         log.append({"type": "released", "key": key}, durable=True)
 
 
+def give_up(log_file: Path, key: str, cancel: Callable[[str], None], words_of: Words) -> str | None:
+    """Close an acknowledged array that SLURM refuses to release.
+
+    Jobs that are all held have never begun, so they are cancelled and their runs are planned again.
+    Where nothing is held any more, somebody has cancelled or released them by hand, and SLURM tells
+    how they ended.
+
+    Returns:
+        What was done, in words; None where SLURM does not say how the jobs stand.
+
+    Raises:
+        SchedulerError: SLURM did not cancel them; the next launch tries it again.
+    """
+    words = words_of(key)
+    if words is None:
+        return None
+    with RecordLog(log_file) as log:
+        if "PENDING" not in words:
+            log.append({"type": "released", "key": key}, durable=True)
+            return "SLURM has none of them waiting any more"
+        if words - {"PENDING", "CANCELLED"}:
+            return None  # some have begun: they are no longer held, and go on
+        _withdraw(log, key, cancel, may_come_late=False)
+    return "cancelled, as nothing of them had begun; their runs are planned again"
+
+
 def submissions(root: Root) -> list[Submission]:
     """Return every submission ever made on this root that was not withdrawn."""
     return [submission for submission in _all(root) if submission.withdrawn is None]
@@ -124,9 +154,18 @@ def newest_jobs(root: Root) -> dict[str, str]:
 
 
 def recover(
-    root: Root, cancel: Callable[[str], None], let_start: Callable[[Sequence[str]], None]
+    root: Root,
+    cancel: Callable[[str], None],
+    let_start: Callable[[Sequence[str]], None],
+    words_of: Words = lambda _: None,
 ) -> list[str]:
     """Finish what a dead launcher left half done; the caller holds the launcher lock.
+
+    Args:
+        root: whose submissions.
+        cancel: cancels all jobs of a name.
+        let_start: releases jobs.
+        words_of: tells how the jobs of a name stand.
 
     Returns:
         A sentence for each repair.
@@ -135,7 +174,7 @@ def recover(
     for submission in _all(root):
         if submission.withdrawn is None:
             if not submission.released:
-                repairs.append(_repair(submission, cancel, let_start))
+                repairs.append(_repair(submission, cancel, let_start, words_of))
             continue
 
         # SLURM may take withdrawn jobs late; if it is silent now too, the next launch asks again.
@@ -149,19 +188,44 @@ def _repair(
     submission: Submission,
     cancel: Callable[[str], None],
     let_start: Callable[[Sequence[str]], None],
+    words_of: Words,
 ) -> str:
     """Release an acknowledged array, or withdraw another; return a sentence that says so."""
-    run_count = len(submission.run_ids)
     try:
         if submission.job_ids:
-            release(submission.log, submission.key, submission.job_ids, let_start)
-            return f"released {len(submission.job_ids)} runs that an earlier launch had left held"
-
+            return _let_go(submission, cancel, let_start, words_of)
         with RecordLog(submission.log) as log:
             _withdraw(log, submission.key, cancel, may_come_late=True)
-        return f"withdrew {run_count} jobs that an earlier launch had not acknowledged"
+        runs = counted(len(submission.run_ids), "run")
+        return f"withdrew {runs} that an earlier launch had not acknowledged"
     except SchedulerError as error:
-        return f"{run_count} jobs of an earlier launch are left as they are: {error}"
+        return f"{_of_earlier_launch(submission)} left as they are: {error}"
+
+
+def _let_go(
+    submission: Submission,
+    cancel: Callable[[str], None],
+    let_start: Callable[[Sequence[str]], None],
+    words_of: Words,
+) -> str:
+    """Release an acknowledged array; one that SLURM refuses to release is given up."""
+    try:
+        release(submission.log, submission.key, submission.job_ids, let_start)
+        runs = counted(len(submission.run_ids), "run")
+        return f"released {runs} that an earlier launch had left held"
+    except SchedulerSilentError:
+        raise
+    except SchedulerError as error:
+        done = give_up(submission.log, submission.key, cancel, words_of)
+        if done is None:
+            raise
+        return f"{_of_earlier_launch(submission)} not to be released ({error}): {done}"
+
+
+def _of_earlier_launch(submission: Submission) -> str:
+    jobs = len(set(submission.job_ids)) or len(submission.run_ids)
+    verb = "is" if jobs == 1 else "are"
+    return f"{counted(jobs, 'job')} of an earlier launch {verb}"
 
 
 def _withdraw(log: RecordLog, key: str, cancel: Callable[[str], None], may_come_late: bool) -> None:
