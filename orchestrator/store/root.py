@@ -164,6 +164,10 @@ class Root:
         """
         return self.path / "code" / f"{sha}.json"
 
+    def packages(self, digest: str) -> Path:
+        """Return the file that lists a set of installed packages, there or not."""
+        return self.path / "packages" / f"{digest}.txt"
+
     def runs(self) -> list[RunFolder]:
         """Return every run."""
         return [
