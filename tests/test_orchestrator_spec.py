@@ -218,3 +218,53 @@ def test_settings_of_a_seed_are_those_of_its_config(spec_file, method):
     assert [variant.canonical(seed) for seed in (0, 7)] == [
         canonical(variant.at_seed(seed)) for seed in (0, 7)
     ]
+
+
+# Rows of one meaning
+
+AXES = """\
+version: 1
+name: tiny
+base: {preset: digits-tiny}
+seeds: [0]
+baseline: {optimizer.lr: 0.001}
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("grid:\n  optimizer.lr:\n    - 0.002\n    - 2e-3", r":9: grid: .*0\.002 and 2e-3"),
+        ("grid: {optimizer.lr: [3, 4, 3.0]}", r":6: grid: optimizer.lr: 3 and 3\.0"),
+        ("grid: {optimizer.weight_decay: [0.0, -0.0]}", r"0\.0 and -0\.0"),
+        ("grid: {augment.blur_p: [0.2, [0.2, 0.2]]}", r"0\.2 and \[0\.2, 0\.2\]"),
+        ("grid: {encoder.gn_groups: [2, 4]}", "gn_groups: 2 and 4 mean the same"),
+        ("zip: {optimizer.lr: [3, 4, 3.0], batch_size: [8, 8, 8]}", r"points 1 and 3 \(.*3\.0"),
+    ],
+)
+def test_values_of_one_meaning_are_refused_as_they_are_written(spec_file, lines, message):
+    with pytest.raises(SpecError, match=message):
+        expand(load_sweep(spec_file(text=AXES + lines)))
+
+
+def test_two_rows_of_one_meaning_are_refused(spec_file):
+    row = "  no_norm: {projector.norm: none, predictor.norm: none}"
+    file = spec_file((row, f"{row}\n  twin: {{predictor.norm: none, projector.norm: none}}"))
+    with pytest.raises(SpecError, match=r"tiny.yaml:9: variants: 'no_norm' and 'twin'"):
+        expand(load_sweep(file))
+
+
+def test_points_that_mean_the_same_only_here_and_there_share_a_run(spec_file):
+    lines = "grid: {encoder.norm: [bn, gn], encoder.gn_groups: [2, 4]}"
+    variants = expand(load_sweep(spec_file(text=AXES + lines)))
+    assert len(variants) == 4
+    assert len({str(variant.canonical()) for variant in variants}) == 3
+
+
+def test_minus_zero_is_zero_wherever_it_comes_from(spec_file):
+    from byol_core.config import resolve
+    from orchestrator.spec.strict_yaml import scalar
+
+    assert str(scalar("-0.0")) == "0.0"
+    assert str(scalar("[-0.0, 1]")) == "[0.0, 1]"
+    assert str(resolve("digits-tiny", {"augment.noise_std": -0.0}).augment.noise_std) == "0.0"

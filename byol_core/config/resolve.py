@@ -78,7 +78,16 @@ def _place(tree: dict[str, Any], key: str, value: Any) -> None:
     *path, leaf = key.split(".")
     for part in path:
         tree = tree.setdefault(part, {})
-    tree[leaf] = value
+    tree[leaf] = _without_negative_zero(value)
+
+
+def _without_negative_zero(value: Any) -> Any:
+    """Return the value with 0.0 for −0.0, which means the same and would give another run id."""
+    if isinstance(value, list | tuple):
+        return type(value)(_without_negative_zero(item) for item in value)
+    if isinstance(value, float) and value == 0:
+        return 0.0
+    return value
 
 
 def _key_hint(key: str) -> str:

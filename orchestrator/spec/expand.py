@@ -13,6 +13,7 @@ from typing import Any
 from byol_core.config import ConfigError, TrainConfig, canonical, flatten, nearest, resolve
 from orchestrator.errors import SpecError
 from orchestrator.spec.derive import FormulaError, evaluate
+from orchestrator.spec.duplicates import Place, check_duplicates
 from orchestrator.spec.load import Sweep
 from orchestrator.spec.model import Spec
 from orchestrator.spec.parts import Overrides
@@ -68,10 +69,12 @@ def expand(sweep: Sweep) -> list[Variant]:
         )
 
     _check_excludes(sweep)
-    variants = [_variant(sweep, row, point) for row, point in _points(spec)]
+    placed = [(place, _variant(sweep, row, point)) for place, row, point in _points(spec)]
+    variants = [variant for _, variant in placed]
     if not variants:
         line = sweep.document.where(("exclude",))
         raise SpecError(f"{line}: every variant is excluded; nothing is left to run")
+    check_duplicates(sweep, placed)
     _check_varied(sweep, variants)
     return variants
 
@@ -136,12 +139,14 @@ def _check_excludes(sweep: Sweep) -> None:
             )
 
 
-def _points(spec: Spec) -> Iterator[tuple[str | None, Overrides]]:
-    """Yield each row with each point of the axes, without what is excluded."""
-    for row, point in _all_points(spec):
+def _points(spec: Spec) -> Iterator[tuple[Place, str | None, Overrides]]:
+    """Yield each row with each point of the axes and its place, without what is excluded."""
+    lengths = [len(spec.variants) or 1, *map(len, spec.grid.values()), len(_zipped(spec))]
+    places = itertools.product(*map(range, lengths))
+    for place, (row, point) in zip(places, _all_points(spec), strict=True):
         overrides = _overrides(spec, row, point)
         if not any(_matches(rule.when, overrides) for rule in spec.exclude):
-            yield row, point
+            yield place, row, point
 
 
 def _all_points(spec: Spec) -> Iterator[tuple[str | None, Overrides]]:

@@ -4,6 +4,8 @@
 result is plain Python values, and for each key the line where it stands.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -18,21 +20,39 @@ from orchestrator.errors import SpecError
 MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000
 MAX_DEPTH = 20
+_WORD = re.compile(r"[^\s,\[\]{}#&*!]+")
 
 
 @dataclass
 class Document:
-    """A parsed file: its values, and the line (from 1) of each key path."""
+    """A parsed file: its values, and the line (from 1) and spelling of what stands in it.
+
+    Attributes:
+        file: its path.
+        values: plain ones.
+        lines: of each key, and each item of a list.
+        spellings: of each number in a list, as it is written.
+    """
 
     file: Path
     values: dict[str, Any]
     lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
+    spellings: dict[tuple[str | int, ...], str] = field(default_factory=dict)
 
     def where(self, path: tuple[str | int, ...]) -> str:
         """Return `file:line` of the deepest known part of a key path."""
         while path and path not in self.lines:
             path = path[:-1]
         return f"{self.file}:{self.lines.get(path, 1)}"
+
+    def spelling(self, path: tuple[str | int, ...]) -> str:
+        """Return a number of a list as it is written, and anything else as its value."""
+        if path in self.spellings:
+            return self.spellings[path]
+        value: Any = self.values
+        for part in path:
+            value = value[part]
+        return str(value)
 
 
 def read(file: Path, example: str = "`version: 1` and `name: my_sweep`") -> Document:
@@ -86,18 +106,20 @@ def _parse(file: Path, text: str, example: str) -> Document:
     if not isinstance(tree, CommentedMap):
         raise SpecError(f"{file}:1: is no mapping of keys such as {example}")
 
-    plain = _Plain(file)
+    plain = _Plain(file, text.splitlines())
     values = plain.convert(tree, ())
-    return Document(file, values, plain.lines)
+    return Document(file, values, plain.lines, plain.spellings)
 
 
 class _Plain:
     """Turns ruamel's values into plain ones, counting them, so that an alias bomb ends early."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, text: Sequence[str] = ()) -> None:
         self.file = file
+        self.text = text
         self.count = 0
         self.lines: dict[tuple[str | int, ...], int] = {}
+        self.spellings: dict[tuple[str | int, ...], str] = {}
 
     def convert(self, value: Any, path: tuple[str | int, ...]) -> Any:
         """Return the plain value of a node, and note the lines of the keys in it."""
@@ -115,6 +137,7 @@ class _Plain:
                 for key, item in value.items()
             }
         if isinstance(value, CommentedSeq):
+            self._note_items(value, path)
             return [self.convert(item, (*path, i)) for i, item in enumerate(value)]
         return self._scalar(value, path)
 
@@ -128,6 +151,15 @@ class _Plain:
         self.lines[(*path, key)] = line
         return key
 
+    def _note_items(self, items: CommentedSeq, path: tuple[str | int, ...]) -> None:
+        """Note where the items of a list stand, and how numbers are written."""
+        for i, (line, column) in (items.lc.data or {}).items():
+            self.lines[(*path, i)] = line + 1
+            if isinstance(items[i], int | float) and line < len(self.text):
+                word = _WORD.match(self.text[line], column)
+                if word is not None:
+                    self.spellings[(*path, i)] = word.group()
+
     def _scalar(self, value: Any, path: tuple[str | int, ...]) -> Any:
         if value is None or isinstance(value, bool):
             return value
@@ -135,7 +167,8 @@ class _Plain:
         # ruamel's own kinds of numbers and texts, which remember how they were written.
         for kind in (int, float, str):
             if isinstance(value, kind):
-                return kind(value)
+                plain = kind(value)
+                return plain or kind()  # -0.0 is 0.0
         if type(value).__name__ == "ScalarBoolean":
             return bool(value)
 
