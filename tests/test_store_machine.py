@@ -116,7 +116,7 @@ class Store(RuleBasedStateMachine):
         time = types.SimpleNamespace(
             time=lambda: self.clock, monotonic=lambda: self.clock, sleep=lambda _: None
         )
-        for module in ("intents", "queued", "worker", "plan"):
+        for module in ("store.intents", "slurm.queue", "executors.worker", "launch.plan_files"):
             self.patch.setattr(f"orchestrator.{module}.time", time)
         self.patch.setattr("orchestrator.slurm.queue.has_slurm", lambda: True)
         self.patch.setattr("orchestrator.slurm.queue.queue", self.slurm.listing)

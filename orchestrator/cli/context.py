@@ -44,7 +44,8 @@ def database_for(places: Places, dry_run: bool) -> "Engine | None":
 def opened(places: Places) -> "Engine":
     """Open the database, to the root's group as well; make one of an older version anew first."""
     from byol_core.files import open_like
-    from orchestrator.database.connect import named, open_database
+    from orchestrator.database.address import named
+    from orchestrator.database.connect import open_database
 
     try:
         engine = open_database(places.db)
@@ -59,7 +60,7 @@ def opened(places: Places) -> "Engine":
 
 def rebuilt(places: Places) -> Iterator[str]:
     """Make the database again from the files; yield what to say about it."""
-    from orchestrator.database.connect import named
+    from orchestrator.database.address import named
     from orchestrator.database.rebuild import rebuild
     from orchestrator.slurm.queue import look_at_queue
 

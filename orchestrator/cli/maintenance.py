@@ -7,6 +7,7 @@ import typer
 from orchestrator.cli.arguments import names
 from orchestrator.cli.context import Places, near, rebuilt
 from orchestrator.errors import StoreError, UsageError
+from orchestrator.text import counted
 
 _SHOWN = 20
 
@@ -40,17 +41,19 @@ def cancel(
     # What is not cancelled is named first.
     if chosen.spared:
         print(
-            f"spared {len(chosen.spared)} runs that {', '.join(chosen.wanted_by)} asks for too; "
+            f"spared {counted(len(chosen.spared), 'run')} that {', '.join(chosen.wanted_by)} asks for too; "
             "name it as well to cancel them"
         )
     if chosen.over:
-        print(f"left {len(chosen.over)} runs that have ended")
+        ended = "has ended" if len(chosen.over) == 1 else "have ended"
+        print(f"left {counted(len(chosen.over), 'run')} that {ended}")
     if dry_run:
-        print(f"{len(chosen.run_ids)} runs would be cancelled")
+        print(f"{counted(len(chosen.run_ids), 'run')} would be cancelled")
         return
 
     jobs = cancel_runs(root, chosen.run_ids, queue)
-    print(f"cancelled {len(chosen.run_ids)} runs, {jobs} jobs; what runs stops behind a checkpoint")
+    runs = counted(len(chosen.run_ids), "run")
+    print(f"cancelled {runs}, {counted(jobs, 'job')}; what runs stops behind a checkpoint")
 
 
 def clean(
@@ -85,7 +88,7 @@ def rebuild(
     ] = False,
 ) -> None:
     """Make results.db again from the run folders, or prove that both hold the same."""
-    from orchestrator.database.connect import named
+    from orchestrator.database.address import named
     from orchestrator.database.rebuild import verify as compare
     from orchestrator.slurm.queue import look_at_queue
 

@@ -11,8 +11,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from byol_core.files import create_file
 from orchestrator.database import schema
-from orchestrator.database.address import AddressError, cause, is_url, parse
-from orchestrator.database.address import named as named  # handed on
+from orchestrator.database.address import AddressError, cause, is_url, named, parse
 from orchestrator.errors import OldSchemaError, StoreError, UsageError
 from orchestrator.machine.filesystem import filesystem_of
 

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from orchestrator.database.address import is_url
-from orchestrator.database.connect import named, open_database
+from orchestrator.database.address import is_url, named
+from orchestrator.database.connect import open_database
 from orchestrator.doctor.files import existing
 from orchestrator.doctor.finding import Finding, fail, ok, warn
 from orchestrator.errors import SweepError
