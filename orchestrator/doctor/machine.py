@@ -5,8 +5,9 @@ import sys
 from collections.abc import Iterator
 
 from orchestrator.doctor.finding import Finding, fail, ok, warn
-from orchestrator.machine.gpus import gpu_count
+from orchestrator.machine.gpus import Visible, visible_gpus
 from orchestrator.provenance.origin import versions
+from orchestrator.text import counted
 
 _NOT_THERE = "not installed"
 
@@ -15,7 +16,7 @@ def check_machine() -> Iterator[Finding]:
     """Look at what runs would use here."""
     yield python()
     yield packages(versions())
-    yield devices(gpu_count(), len(os.sched_getaffinity(0)))
+    yield devices(visible_gpus(), len(os.sched_getaffinity(0)))
 
 
 def python() -> Finding:
@@ -43,8 +44,13 @@ def packages(installed: dict[str, str]) -> Finding:
     return ok("packages", ", ".join(f"{name} {version}" for name, version in libraries.items()))
 
 
-def devices(gpus: int, cores: int) -> Finding:
+def devices(gpus: Visible, cores: int) -> Finding:
     """Say how many runs fit here at once."""
-    if gpus:
-        return ok("devices", f"{gpus} GPUs, {cores} cores: --executor local runs {gpus} at once")
-    return ok("devices", f"no GPU, {cores} cores: --executor local runs {cores} at once on the CPU")
+    text = f"no GPU, {cores} cores: --executor local runs {cores} at once on the CPU"
+    if gpus.count:
+        fits = f"--executor local runs {gpus.count} at once"
+        text = f"{counted(gpus.count, 'GPU')}, {cores} cores: {fits}"
+    if gpus.problem is not None:
+        cause, _, fix = gpus.problem.partition("; ")
+        return warn("devices", f"{text}; {cause}", fix)
+    return ok("devices", text)

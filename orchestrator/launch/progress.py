@@ -13,6 +13,7 @@ from orchestrator.launch.cost import estimate
 from orchestrator.launch.launch import Reporter
 from orchestrator.launch.plan import Plan
 from orchestrator.launch.requests import ResourceRequests
+from orchestrator.machine.gpus import visible_gpus
 from orchestrator.status.sweep_status import SweepStatus, sweep_statuses
 from orchestrator.status.verdict import summary
 from orchestrator.store.jobs import Queue
@@ -58,6 +59,13 @@ class LaunchView:
         if self._engine is not None and plan.start:
             cost = estimate(self._engine, plan, requests)
         terminal.show_plan(self._console, plan, requests.executor, cost)
+
+        # Before anything starts: a variable of another machine hides GPUs, or names none.
+        problem = None
+        if requests.executor != "slurm" and plan.start:
+            problem = visible_gpus().problem
+        if problem is not None:
+            self._note(f"warning: {problem}")
 
     def _note(self, text: str) -> None:
         self._console.print(f"  {text}", highlight=False, markup=False)
