@@ -182,9 +182,9 @@ def test_a_root_made_at_commit_62391ec_goes_on(made, tmp_path):
 
 def go_on(place):
     """Launch everything again: the interrupted run alone has something left to do."""
-    assert "1 runs, 1 to run" in place.launch("long")
+    assert "1 run, 1 to run" in place.launch("long")
     assert "4 runs, 0 to run" in place.launch("tiny")
-    assert "1 runs, 0 to run" in place.launch("failing", status=1)
+    assert "1 run, 0 to run" in place.launch("failing", status=1)
 
 
 def results(root: Root) -> dict[str, dict | None]:

@@ -399,7 +399,7 @@ def test_exca_two_launchers_at_once_submit_once(go, spec_file, fake_slurm, root)
 def test_the_command_says_what_went_out_and_what_did_not(sweep, spec_file, fake_slurm):
     fake_slurm.set(MaxArraySize=2, assoc={"MaxSubmitJobs": 3})
     done = sweep("launch", spec_file(), "--executor", "slurm", check=0)
-    told = "submitted 3 jobs (SLURM 1001, 1002); 1 runs not submitted yet (MaxSubmitJobs of account lab is 3)"
+    told = "submitted 3 jobs (SLURM 1001, 1002); 1 run not submitted yet (MaxSubmitJobs of account lab is 3)"
     assert f"{told}: run the same launch again" in done.stdout
     fake_slurm.set(assoc={"MaxSubmitJobs": None})
     fake_slurm.fail(

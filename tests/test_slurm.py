@@ -192,7 +192,7 @@ def test_prune_cancels_the_jobs_of_what_left_the_spec_and_no_others(place, spec)
     place.training(2)
     file.write_text(one)
     assert "no longer in the spec, or changed: no_norm" in place.launch(file) and len(jobs()) == 2
-    assert "pruned 1 runs that left the spec, 1 jobs cancelled" in place.launch(file, "--prune")
+    assert "pruned 1 run that left the spec, 1 job cancelled" in place.launch(file, "--prune")
     until(lambda: len(jobs()) == 1)
 
 

@@ -6,7 +6,7 @@ runs that are still to be submitted.
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from byol_core.config import nearest
@@ -16,8 +16,8 @@ from orchestrator.slurm import submit
 from orchestrator.store import intents
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
-from orchestrator.store.standing import standing
-from orchestrator.store.state import State
+from orchestrator.store.standing import CANCELLED_BY_HAND, standing
+from orchestrator.store.state import ACTIVE, State
 
 _OVER = frozenset({State.COMPLETED, State.FAILED, State.OOM, State.CANCELLED})
 
@@ -81,9 +81,15 @@ def find(root: Root, choice: Choice, queue: Queue) -> ChosenRuns:
             "cancel needs a sweep, --only VARIANT or --run RUN; `sweep status` lists the sweeps"
         )
     wanted = _all_wanted(root)
-    _check_names("no sweep", choice.sweeps, {run.sweep for run in wanted})
-    _check_names("no variant", choice.variants, {run.variant for run in wanted})
-    chosen = list(dict.fromkeys(run.run_id for run in wanted if run.is_of(choice)))
+    left = list(_all_left(root, wanted))
+    known = [*wanted, *left]
+    _check_names("no sweep", choice.sweeps, {run.sweep for run in known})
+    _check_names("no variant", choice.variants, {run.variant for run in known} - {""})
+
+    # Of what left a spec, only what still has a job or a process is anybody's concern.
+    active = [run for run in left if run.is_of(choice) and _is_active(root, run.run_id, queue)]
+    asked_for = [run for run in wanted if run.is_of(choice)]
+    chosen = list(dict.fromkeys(run.run_id for run in [*asked_for, *active]))
     over = {run_id for run_id in chosen if _is_over(root, run_id, queue)}
 
     # A run that another sweep or variant asks for too is spared.
@@ -97,8 +103,10 @@ def find(root: Root, choice: Choice, queue: Queue) -> ChosenRuns:
     )
 
 
-def cancel_runs(root: Root, run_ids: Collection[str], queue: Queue) -> int:
-    """Cancel runs, and the jobs that have nothing else to do.
+def cancel_runs(
+    root: Root, run_ids: Collection[str], queue: Queue, because: str = CANCELLED_BY_HAND
+) -> int:
+    """Cancel runs, and the jobs that have nothing else to do; `because` becomes their reason.
 
     Returns:
         How many jobs.
@@ -107,7 +115,7 @@ def cancel_runs(root: Root, run_ids: Collection[str], queue: Queue) -> int:
         SchedulerError: SLURM did not take it; no job begins these runs all the same.
     """
     # From here on no worker begins these runs, whatever becomes of their jobs.
-    note = to_json({"cancelled_at": time.time()})
+    note = to_json({"cancelled_at": time.time(), "because": because})
     write_many({root.run(run_id).cancelled: note for run_id in run_ids})
 
     # A job goes only when none of its runs is wanted any more.
@@ -128,12 +136,29 @@ def _is_over(root: Root, run_id: str, queue: Queue) -> bool:
     return standing(root.run(run_id), queue).state in _OVER
 
 
+def _is_active(root: Root, run_id: str, queue: Queue) -> bool:
+    return standing(root.run(run_id), queue).state in ACTIVE
+
+
 def _all_wanted(root: Root) -> list[_Wanted]:
     wanted = []
     for sweep in root.sweeps():
         plan = read_json(sweep.plan) or {"label": "", "runs": []}
         wanted += [_Wanted(plan["label"], run["variant"], run["run_id"]) for run in plan["runs"]]
     return wanted
+
+
+def _all_left(root: Root, wanted: Collection[_Wanted]) -> Iterator[_Wanted]:
+    """Yield what sweeps asked for once: what left their spec, and what they ever submitted."""
+    asked_now = {(run.sweep, run.run_id) for run in wanted}
+    for sweep in root.sweeps():
+        plan = read_json(sweep.plan) or {"label": sweep.path.name}
+        label = plan["label"]
+        variants = {run["run_id"]: run["variant"] for run in plan.get("left", [])}
+        submitted = dict.fromkeys(intents.runs_of(sweep), "")
+        for run_id, variant in (submitted | variants).items():
+            if (label, run_id) not in asked_now:
+                yield _Wanted(label, variant, run_id)
 
 
 def _check_names(what: str, names: Sequence[str], known: Collection[str]) -> None:

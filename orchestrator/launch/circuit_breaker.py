@@ -15,6 +15,9 @@ from orchestrator.store.state import State
 
 _FIRST = 3
 
+FIRST_RUNS_FAILED = "stopped with its sweep, whose first runs failed"
+"""Why runs were cancelled that waited when a sweep was stopped."""
+
 
 def failure_of_first_runs(runs: Sequence[PlannedRun], root: Root) -> str | None:
     """Tell whether a sweep is to be stopped, and why.

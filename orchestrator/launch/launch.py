@@ -12,7 +12,11 @@ from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.local import find_slots, run_local
 from orchestrator.executors.worker import AttemptContext
 from orchestrator.launch.cancel import cancel_runs
-from orchestrator.launch.circuit_breaker import CircuitBreaker, failure_of_first_runs
+from orchestrator.launch.circuit_breaker import (
+    FIRST_RUNS_FAILED,
+    CircuitBreaker,
+    failure_of_first_runs,
+)
 from orchestrator.launch.leftovers import settled_plan
 from orchestrator.launch.options import LaunchOptions, check_wait, choose_executor
 from orchestrator.launch.plan import Plan, make_plan
@@ -31,6 +35,7 @@ from orchestrator.store.jobs import Queue
 from orchestrator.store.locks import launcher_lock
 from orchestrator.store.root import Root
 from orchestrator.store.state import State
+from orchestrator.text import counted
 
 
 @dataclass(frozen=True)
@@ -115,9 +120,11 @@ def launch(options: LaunchOptions, root: Root, reporter: Reporter) -> LaunchResu
 
 def _prune(plan: Plan, root: Root) -> str:
     """Cancel runs that left the spec and that no other sweep asks for."""
-    jobs = cancel_runs(root, plan.to_cancel, look_at_queue(root))
+    queue = look_at_queue(root)
+    jobs = cancel_runs(root, plan.to_cancel, queue, "it left the spec: `sweep launch --prune`")
     return (
-        f"pruned {len(plan.to_cancel)} runs that left the spec, {jobs} jobs cancelled; "
+        f"pruned {counted(len(plan.to_cancel), 'run')} that left the spec, "
+        f"{counted(jobs, 'job')} cancelled; "
         "what they computed is kept"
     )
 
@@ -169,7 +176,7 @@ def _wait_actions(
         look=lambda: look_at_queue(root),
         plan=lambda queue: make_plan(options.sweep, root, selection, queue, requests),
         submit=lambda plan: send(plan, root, _send_options(options, plan)),
-        cancel=lambda run_ids: cancel_runs(root, run_ids, look_at_queue(root)),
+        stop=lambda run_ids: cancel_runs(root, run_ids, look_at_queue(root), FIRST_RUNS_FAILED),
         tick=reporter.tick,
         note=reporter.note,
     )

@@ -48,8 +48,8 @@ class Plan:
         reuse: completed already.
         active: waiting or running.
         held_back: ended without a result, and held back by the rules of `orchestrator.store.retry`.
-        removed: runs of variants that the spec no longer has, or that mean something else now,
-            since the last --prune.
+        removed: runs of variants or seeds that the spec no longer has, or of variants that mean
+            something else now, since the last --prune.
         to_cancel: ids of those that no other sweep asks for.
     """
 
@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def removed_variants(self) -> list[str]:
-        """Return the names of variants that the spec no longer has, or that it changed."""
+        """Return the variants that the spec no longer has, changed, or has with fewer seeds."""
         return sorted({run["variant"] for run in self.removed})
 
 
@@ -179,11 +179,14 @@ def _is_to_start(
 def _removed_runs(
     sweep: Sweep, root: Root, variants: Sequence[Variant], runs: Sequence[PlannedRun]
 ) -> list[dict[str, Any]]:
-    """Return the runs of variants that the spec dropped or changed since the last --prune."""
+    """Return the runs that the spec dropped since the last --prune, or whose variant it changed."""
     before = read_json(root.sweep(sweep.label).plan) or {"variants": [], "runs": [], "left": []}
     now = {variant.name: variant.canonical() for variant in variants}
     gone = {old["name"] for old in before["variants"] if now.get(old["name"]) != old["config"]}
-    newly_removed = [run for run in before["runs"] if run["variant"] in gone]
+
+    # Seeds that only --seeds named were never the spec's, and stay. Older plans hold no seeds.
+    cut = set(before.get("seeds", [])) - set(sweep.spec.seeds)
+    newly_removed = [run for run in before["runs"] if run["variant"] in gone or run["seed"] in cut]
 
     # A variant may have come back, or another one may mean the same now.
     wanted = {run.run_id for run in runs}

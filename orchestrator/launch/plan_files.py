@@ -74,10 +74,11 @@ def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
         for old in before.get("variants", [])
         if configs.get(old["name"]) == old["config"]
     }
+    removed = {run["run_id"] for run in plan.removed}
     runs = {
         (run["variant"], run["seed"]): run
         for run in before.get("runs", [])
-        if run["variant"] in unchanged
+        if run["variant"] in unchanged and run["run_id"] not in removed
     }
     for run in plan.runs:
         runs[run.variant.name, run.seed] = {
@@ -94,6 +95,7 @@ def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
         "question": spec.question,
         "baseline": spec.baseline,
         "tables": spec.tables,
+        "seeds": spec.seeds,
         "variants": variants,
         "runs": [*runs.values()],
         "launched_at": time.time(),

@@ -3,7 +3,7 @@
 A pipe gets the same as plain text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,10 +17,11 @@ from orchestrator.status.terminal import reason_lines
 from orchestrator.status.verdict import summary
 from orchestrator.store.root import PREFIX
 from orchestrator.store.state import State
-from orchestrator.text import assignments
+from orchestrator.text import assignments, counted
 
 _LISTED_VARIANTS = 40
 _LISTED_REASONS = 3
+_LISTED_SEEDS = 20
 _INTERRUPTED = 130
 
 
@@ -33,9 +34,9 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
     if plan.active:
         parts.append(f"{len(plan.active)} running or queued")
     number_of_runs = len({run.run_id for run in plan.runs})
+    runs = counted(number_of_runs, "run")
     console.print(
-        f"{escape(plan.sweep.label)}: {number_of_runs} runs, {', '.join(parts)} ({executor})",
-        highlight=False,
+        f"{escape(plan.sweep.label)}: {runs}, {', '.join(parts)} ({executor})", highlight=False
     )
 
     # What is special to this launch: its overrides, and the price of what is to start.
@@ -55,11 +56,27 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
             highlight=False,
         )
     if plan.removed_variants:
-        removed = escape(", ".join(plan.removed_variants))
+        removed = escape(", ".join(_removed(plan)))
         console.print(
             f"  no longer in the spec, or changed: {removed} (--prune cancels their jobs)",
             highlight=False,
         )
+
+
+def _removed(plan: Plan) -> Iterator[str]:
+    """Yield what left the spec: variants, or seeds of variants that it still has."""
+    still_there = {variant.name for variant in plan.variants}
+    for name in plan.removed_variants:
+        seeds = sorted({run["seed"] for run in plan.removed if run["variant"] == name})
+        if name not in still_there:
+            yield name
+        else:
+            yield f"{name} seed {', '.join(map(str, seeds[:_LISTED_SEEDS]))}" + _more(seeds)
+
+
+def _more(seeds: Sequence[int]) -> str:
+    more = len(seeds) - _LISTED_SEEDS
+    return f" and {more:,} more" if more > 0 else ""
 
 
 def _show_held_back(console: Console, held_back: Sequence[PlannedRun]) -> None:
@@ -84,9 +101,10 @@ def show_plan_runs(console: Console, plan: Plan) -> None:
         runs = [run for run in plan.runs if run.variant is variant]
         parts = []
         for group, run_ids in groups.items():
-            seeds = [str(run.seed) for run in runs if run.run_id in run_ids]
+            seeds = [run.seed for run in runs if run.run_id in run_ids]
             if seeds:
-                parts.append(f"{group} seed {', '.join(seeds)}")
+                listed = ", ".join(map(str, seeds[:_LISTED_SEEDS]))
+                parts.append(f"{group} seed {listed}{_more(seeds)}")
         if parts:
             text = f"  {escape(variant.name)}: {'; '.join(parts)}"
             console.print(text, highlight=False, soft_wrap=True)
@@ -133,13 +151,15 @@ def show_outcome(console: Console, status: SweepStatus, done: LaunchResult) -> i
 def show_sent(console: Console, sent: Sent) -> None:
     """Print what went to SLURM, and what did not."""
     text = "nothing to submit"
+    if sent.refusal is not None:
+        text = "nothing was submitted"
     if sent.job_ids:
         arrays = ", ".join(dict.fromkeys(job_id.partition("_")[0] for job_id in sent.job_ids))
-        jobs = f"{len(sent.job_ids)} jobs"
+        jobs = counted(len(sent.job_ids), "job")
         if sent.run_count != len(sent.job_ids):
-            jobs += f" of {sent.run_count} runs"
+            jobs += f" of {counted(sent.run_count, 'run')}"
         text = f"submitted {jobs} (SLURM {arrays})"
     if sent.held_back:
-        text += f"; {sent.held_back} runs not submitted yet ({sent.limit})"
+        text += f"; {counted(sent.held_back, 'run')} not submitted yet ({sent.limit})"
         text += ": run the same launch again"
     console.print(f"{text}; see `sweep status`", highlight=False, soft_wrap=True)

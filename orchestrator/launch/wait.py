@@ -34,7 +34,7 @@ class WaitActions:
         look: ask SLURM about all runs.
         plan: compare the spec with the files and with what SLURM says.
         submit: send the runs to start, as far as SLURM takes them.
-        cancel: cancel these runs; returns how many jobs that were.
+        stop: cancel these runs with their sweep; returns how many jobs that were.
         tick: show people how far the sweep is.
         note: show them a sentence.
     """
@@ -42,7 +42,7 @@ class WaitActions:
     look: Callable[[], Queue]
     plan: Callable[[Queue], Plan]
     submit: Callable[[Plan], Sent]
-    cancel: Callable[[list[str]], int]
+    stop: Callable[[list[str]], int]
     tick: Callable[[Queue], None]
     note: Callable[[str], None]
 
@@ -83,7 +83,7 @@ def wait(root: Root, actions: WaitActions, sent: Sent) -> WaitResult:
             # A sweep that cannot work is stopped, with the jobs that still wait.
             failure = failure_of_first_runs(plan.runs, root)
             if failure is not None:
-                actions.cancel([run.run_id for run in plan.active])
+                actions.stop([run.run_id for run in plan.active])
                 return WaitResult(sent, stopped=failure)
 
             # What was refused the last time, or ended and may be tried again, goes out.

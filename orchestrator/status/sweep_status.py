@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, func, select
@@ -18,7 +19,9 @@ from orchestrator.errors import UsageError
 from orchestrator.slurm.reasons import explain
 from orchestrator.status.forecast import NO_FORECAST, Forecast, forecast
 from orchestrator.status.usage import NO_USAGE, Usage, usage
+from orchestrator.store.intents import runs_of
 from orchestrator.store.retry import AUTOMATIC
+from orchestrator.store.root import Root
 from orchestrator.store.state import ACTIVE, State
 
 _COLUMNS = (
@@ -118,7 +121,11 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class SweepStatus:
-    """Says how the runs of one sweep stand, and what is left of it."""
+    """Says how the runs of one sweep stand, and what is left of it.
+
+    Attributes:
+        left_jobs: jobs that wait or run for runs which left its spec and no other sweep wants.
+    """
 
     label: str
     launched_at: float
@@ -128,6 +135,7 @@ class SweepStatus:
     slurm_answered_at: float | None = None
     forecast: Forecast = NO_FORECAST
     usage: Usage = NO_USAGE
+    left_jobs: int = 0
 
     def counts(self) -> Counter[str]:
         """Return how many runs are in each state."""
@@ -170,6 +178,7 @@ class SweepStatus:
             "hours_expected": self.usage.expected(self.forecast.hours_left),
             "slurm_answered_at": self.slurm_answered_at,
             "waiting": self.waiting(),
+            "left_jobs": self.left_jobs,
             "runs": [run.as_json() for run in self.runs],
         }
 
@@ -253,6 +262,7 @@ def _status(connection: Connection, sweep: RowMapping) -> SweepStatus:
         slurm_answered_at=connection.scalar(answered_at),
         forecast=forecast(connection, sweep["id"], left),
         usage=usage(connection, sweep["id"], time.time()),
+        left_jobs=_left_jobs(connection, sweep),
     )
 
 
@@ -268,6 +278,22 @@ def _run_status(
         probe=probe.get(row["run_number"]),
         std_sqrt_d=std_sqrt_d.get(row["run_number"]),
     )
+
+
+def _left_jobs(connection: Connection, sweep: RowMapping) -> int:
+    """Count the jobs of runs that a sweep has submitted and that no spec has any more."""
+    runs = schema.runs
+    wanted = select(schema.sweep_runs.c.run_id)
+    query = select(runs.c.run_id, runs.c.job_id).where(
+        runs.c.state.in_([state.value for state in ACTIVE]),
+        runs.c.job_id.is_not(None),
+        runs.c.run_id.not_in(wanted),
+    )
+    active = dict(connection.execute(query).all())
+    if not active:
+        return 0
+    submitted = runs_of(Root(Path(sweep["root"])).sweep(sweep["label"]))
+    return len({job_id for run_id, job_id in active.items() if run_id in submitted})
 
 
 def _skipped_lines(connection: Connection, sweep_id: int) -> int:

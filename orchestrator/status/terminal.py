@@ -14,7 +14,7 @@ from rich.text import Text
 from orchestrator.status.sweep_status import DONE, FAILED, PENDING, RUNNING, RunStatus, SweepStatus
 from orchestrator.status.verdict import Health, summary, verdict
 from orchestrator.store.root import PREFIX
-from orchestrator.text import assignments, duration, plain
+from orchestrator.text import assignments, counted, duration, plain
 
 _SHOWN_VARIANTS = 60
 _SHOWN_REASONS = 8
@@ -123,6 +123,12 @@ def _next_steps(status: SweepStatus, launcher_at_work: bool) -> Iterator[str]:
     """Yield what somebody should know or do."""
     if status.skipped_lines:
         yield f"{status.skipped_lines} damaged lines of event logs were skipped"
+    if status.left_jobs:
+        jobs = counted(status.left_jobs, "job")
+        yield (
+            f"{jobs} of runs that left the spec: `sweep cancel {status.label}` ends them with the "
+            "rest, `sweep launch … --prune` alone"
+        )
     if status.waiting():
         way = "run `sweep launch` again"
         if launcher_at_work:

@@ -16,7 +16,7 @@ from typing import Any
 
 from byol_core.files import RecordLog, RecordReader, make_folder
 from orchestrator.errors import SchedulerError, SchedulerSilentError
-from orchestrator.store.root import Root
+from orchestrator.store.root import Root, SweepFolder
 from orchestrator.text import counted
 
 _LATE_S = 24 * 3600.0
@@ -143,6 +143,15 @@ def give_up(log_file: Path, key: str, cancel: Callable[[str], None], words_of: W
 def submissions(root: Root) -> list[Submission]:
     """Return every submission ever made on this root that was not withdrawn."""
     return [submission for submission in _all(root) if submission.withdrawn is None]
+
+
+def runs_of(sweep: SweepFolder) -> set[str]:
+    """Return every run that a sweep has submitted, also those that left its spec."""
+    runs: set[str] = set()
+    for file in sweep.launches.glob("*.jsonl"):
+        for submission in _read(file):
+            runs.update(submission.run_ids)
+    return runs
 
 
 def newest_jobs(root: Root) -> dict[str, str]:

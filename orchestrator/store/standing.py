@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from byol_core.files import RecordReader, read_json
+from byol_core.files import DamagedFileError, RecordReader, read_json
 from orchestrator.machine.processes import Process, is_alive
 from orchestrator.store.exit_codes import in_words, is_warning
 from orchestrator.store.jobs import ENDED, WAITING, JobFacts, Queue
 from orchestrator.store.root import AttemptFolder, RunFolder
 from orchestrator.store.state import ACTIVE, COMES_BACK, State
+
+CANCELLED_BY_HAND = "by `sweep cancel`"
 
 _IN_SIGHT_AFTER_S = 120.0
 """NFS remembers for up to a minute that a file was not there."""
@@ -51,7 +53,16 @@ def standing(run: RunFolder, queue: Queue) -> Standing:
         return evident
     if evident.state in ACTIVE:
         return replace(evident, reason="is being cancelled")
-    return replace(evident, state=State.CANCELLED, reason="by `sweep cancel`")
+    return replace(evident, state=State.CANCELLED, reason=_why_cancelled(run))
+
+
+def _why_cancelled(run: RunFolder) -> str:
+    """Return what its note says; notes of older versions are those of `sweep cancel`."""
+    try:
+        note = read_json(run.cancelled) or {}
+    except DamagedFileError:
+        note = {}
+    return str(note.get("because", CANCELLED_BY_HAND))
 
 
 def _evident(run: RunFolder, queue: Queue) -> Standing:
