@@ -19,6 +19,7 @@ from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
 from orchestrator.launch.selection import Selection
 from orchestrator.provenance import origin
+from orchestrator.provenance.checkout import Checkout
 from orchestrator.provenance.redact import (
     REDACTED,
     is_secret_name,
@@ -260,15 +261,20 @@ def test_what_is_recorded_says_enough_without_a_secret(planted, tmp_path):
     assert is_secret_name("SLURM_JWT") and not is_secret_name("SLURM_JOB_ID")
 
 
+def changes(folder):
+    checkout = Checkout(folder)
+    return checkout.diff(checkout.status())
+
+
 def test_the_diff_is_kept_without_secrets_and_says_where_it_was_cut(planted):
-    diff = origin.changes().decode()
+    diff = changes(planted).decode()
     assert (
         "+steps = 2" in diff
         and "-steps = 1" in diff
         and not [secret for secret in SECRETS if secret in diff]
     )
     (planted / "byol_core" / "train.py").write_text("a = 1\n" * 200_000)
-    diff = origin.changes()
+    diff = changes(planted)
     assert len(diff) < (256 << 10) + 100 and re.search(
         rb"\[cut here: 1,[\d,]+ characters in all\]", diff
     )

@@ -8,6 +8,7 @@ This package loads no torch.
 * ``canonical`` gives settings that mean the same one form.
 * ``identity`` hashes that form together with the data.
 * ``protocols`` names the evaluations and their versions.
+* ``trainer_digest`` hashes the code that trains and evaluates.
 """
 
 from byol_core.config.canonical import canonical, flatten
@@ -24,6 +25,7 @@ from byol_core.config.train_config import (
     OptimizerConfig,
     TrainConfig,
 )
+from byol_core.config.trainer_digest import trainer_digest
 
 __all__ = [
     "PRESETS",
@@ -44,4 +46,5 @@ __all__ = [
     "resolve",
     "run_id",
     "run_id_of",
+    "trainer_digest",
 ]

@@ -8,14 +8,16 @@ planted pickle does not run.
 import hashlib
 import io
 import pickle
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from byol_core.config import trainer_digest
 from byol_core.files import (
     make_folder,
     publish_folder,
@@ -24,6 +26,7 @@ from byol_core.files import (
     write_atomic,
     write_json,
 )
+from byol_core.train.device import device_model
 
 _STATE = "state.pt"
 _MANIFEST = "manifest.json"
@@ -118,13 +121,23 @@ def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
 
 
 def numerics(device: torch.device) -> dict[str, Any]:
-    """Return what must be equal for a resumed run to equal an uninterrupted one bit for bit."""
-    kind = platform.machine()
-    if device.type == "cuda":
-        kind = torch.cuda.get_device_name(device)
+    """Return what must be equal for a resumed run to equal an uninterrupted one bit for bit.
+
+    What an older checkpoint does not say is not equal to anything.
+    """
     return {
         "device": device.type,
-        "kind": kind,
+        "kind": device_model(device),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "cuda": torch.version.cuda,
         "torch": torch.__version__,
+        "libraries": _libraries(),
         "threads": torch.get_num_threads(),
+        "trainer": trainer_digest(),
     }
+
+
+@cache
+def _libraries() -> dict[str, str]:
+    """Return the versions of what decodes images, draws numbers and fits the probe."""
+    return {name: version(name) for name in ("numpy", "pillow", "scikit-learn", "torchvision")}

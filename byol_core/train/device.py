@@ -1,7 +1,10 @@
 """Picks where a run computes: the device and the number of threads."""
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -38,3 +41,21 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if has_gpu else "cpu"
     return torch.device(name)
+
+
+def device_model(device: torch.device) -> str:
+    """Return the model of a GPU or of this machine's processor, as in `AMD EPYC 9654`."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return _processor_model()
+
+
+@cache
+def _processor_model() -> str:
+    """Return what Linux calls the processor; where it does not say, its architecture alone."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())

@@ -106,7 +106,7 @@ def locks(folder: Path) -> Finding:
 
         # A process that holds a lock may take it again, so another one has to try.
         second = subprocess.run(
-            [sys.executable, "-c", _LOCKER, file], capture_output=True, timeout=_TIMEOUT_S
+            [sys.executable, "-I", "-c", _LOCKER, file], capture_output=True, timeout=_TIMEOUT_S
         )
     if second.returncode == 0:
         return fail(

@@ -1,8 +1,9 @@
 """Makes attempts on this machine, each in a fresh process, as many at once as there are slots.
 
 Processes come from a fork server that has loaded torch, so a run starts in under a tenth of a
-second. A pipe leads from the launcher to each run: a word on it asks the run to stop behind a
-checkpoint, and its closing, when the launcher dies, does the same.
+second. Both import the copy of the code that the launch has recorded. A pipe leads from the
+launcher to each run: a word on it asks the run to stop behind a checkpoint, and its closing, when
+the launcher dies, does the same.
 """
 
 import multiprocessing as mp
@@ -17,15 +18,19 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from orchestrator.executors.imports import imports_from
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.machine.gpus import gpu_count
+from orchestrator.provenance.snapshot import HOME
 from orchestrator.store.root import PREFIX
 
 _POLL_S = 0.25
 _LEAVE_S = 60.0
 _OF_THE_GROUP = frozenset({signal.SIGINT, signal.SIGHUP})
 _WARNINGS = frozenset({signal.SIGTERM, signal.SIGUSR2})
+_served: dict[str, Path] = {}
+"""Where the fork server of this process has its code from: there is one for all launches."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ def run_local(
     slots: Sequence[Slot],
     interrupts: Interrupts,
     tick: Callable[[], None],
+    code: Path = HOME,
 ) -> None:
     """Make an attempt at each run, in order, as many at a time as there are slots.
 
@@ -76,17 +82,20 @@ def run_local(
         interrupts: once it has a reason, nothing is started any more and what runs is asked to
             stop.
         tick: called several times a second.
+        code: the folder that the runs' processes import our packages from.
     """
     waiting = deque(run_ids)
     free = deque(slots)
     active: list[_Worker] = []
-    fork_server = _fork_server()
+    fork_server = _fork_server(code)
     try:
         while active or (waiting and interrupts.reason() is None):
             # Fill the free slots, then sleep until a run ends or it is time for a tick.
             while waiting and free and interrupts.reason() is None:
                 slot = free.popleft()
-                active.append(_start(fork_server, root, waiting.popleft(), context, slot))
+                with imports_from(code):
+                    worker = _start(fork_server, root, waiting.popleft(), context, slot)
+                active.append(worker)
             wait([worker.process.sentinel for worker in active], timeout=_POLL_S)
 
             # A run that ended, well or not, gives its slot to the next.
@@ -107,9 +116,10 @@ def run_local(
             worker.process.join(_LEAVE_S)
 
 
-def _fork_server() -> mp.context.ForkServerContext:
-    """Start the server that each run's process is forked from, with torch loaded."""
+def _fork_server(code: Path) -> mp.context.ForkServerContext:
+    """Start the server that each run's process is forked from, with torch and our code loaded."""
     context = mp.get_context("forkserver")
+    _stop_server_of_other(code)
     context.set_forkserver_preload(["orchestrator.executors.warm"])
 
     # A terminal sends Ctrl-C, and its closing, to every process of the group, and SLURM its
@@ -120,10 +130,19 @@ def _fork_server() -> mp.context.ForkServerContext:
     try:
         for start in (resource_tracker.ensure_running, forkserver.ensure_running):
             signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_GROUP | _WARNINGS)
-            start()
+            with imports_from(code):
+                start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
+
+
+def _stop_server_of_other(code: Path) -> None:
+    """Stop a server that an earlier launch of this process has filled with other code."""
+    served = _served.pop("code", code)
+    if served != code:
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # Python has no public way
+    _served["code"] = code
 
 
 def _start(

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from byol_core.config import trainer_digest
 from byol_core.files import (
     RecordLog,
     claim_folder,
@@ -54,7 +55,8 @@ class AttemptContext:
         checkpoint_every_s: seconds between two checkpoints.
         capture: send standard output and error to the attempt's files.
         rerun: train again what is done already; once, and not what this very job has done.
-        code: sha256 of the code that was submitted; None where the launcher's own is running.
+        code: sha256 of the code that was submitted; None for an inline run, which is the
+            launcher's own code.
         asked: what the job asked SLURM for, as `orchestrator.launch.requests` tells it; None
             without a job.
     """
@@ -212,6 +214,7 @@ class _Attempt:
         done["wall_s"] = round(time.monotonic() - self.started_s, 3)
         done["disk_bytes"] = _size_bytes(self.run_folder.path)
         done["ended_at"] = time.time()
+        done["trainer"] = trainer_digest()
         write_json(self.folder.done, done)
         return State.COMPLETED, result.outcome
 
@@ -241,9 +244,17 @@ class _Attempt:
             "step": step,
             "total_steps": total_steps,
             "exact": exact,
-            "origin": gather_origin(Root(self.run_folder.path.parents[1])),
+            "origin": self._origin(),
         }
         self._write(start, durable=True)
+
+    def _origin(self) -> dict[str, Any]:
+        """Return where the result comes from, and what it is computed on, as far as bits go."""
+        from byol_core.train.checkpoint import numerics
+        from byol_core.train.device import pick_device
+
+        origin = gather_origin(Root(self.run_folder.path.parents[1]))
+        return {**origin, "compute": numerics(pick_device(self.context.device))}
 
     def measured(
         self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float

@@ -13,9 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from byol_core.config import trainer_digest
 from byol_core.files import make_folder, read_json, write_atomic, write_json
+from orchestrator.provenance.checkout import Checkout
+from orchestrator.provenance.packages import record_packages
 from orchestrator.provenance.redact import is_secret_name, redact, redact_arguments, without_user
-from orchestrator.provenance.snapshot import CODE_PACKAGES, running_code
+from orchestrator.provenance.snapshot import running_code
 from orchestrator.store.root import Root
 
 _DISTRIBUTIONS = ("byol-sweeps", "torch", "torchvision", "numpy", "scikit-learn", "submitit")
@@ -37,8 +40,6 @@ _RECORDED = frozenset(
 )
 """Variables that change how a run trains or where it finds its images; beside them, SLURM's own."""
 _CHECKOUT = Path(__file__).parents[2]
-_CHANGES_BYTES = 256 << 10
-_READ_CHARACTERS = 4 << 20
 _TIMEOUT_S = 5
 
 
@@ -52,45 +53,40 @@ def versions() -> dict[str, str]:
 
 
 def record_code(root: Root) -> dict[str, Any]:
-    """Note where the running code comes from, for jobs: they run a copy of it, which knows no git.
+    """Note where the running code comes from, for runs: they run a copy of it, which knows no git.
 
     Returns:
-        Commit, whether there are changes, and remote; nulls outside a checkout. The changes are
-        kept beside it as a diff.
+        Commit, whether there are changes, and remote; null is what git does not tell. The changes
+        are kept beside it as a diff.
     """
-    commit = _git("rev-parse", "HEAD")
-    remote = _git("remote", "get-url", "origin")
-    diff = changes()
+    checkout = Checkout(_CHECKOUT)
+    remote = checkout.remote()
+    status = checkout.status()
     facts = {
-        "commit": commit,
-        "dirty": None if commit is None else diff is not None,
+        "commit": checkout.commit(),
+        "dirty": None if status is None else bool(status),
         "remote": without_user(remote) if remote else None,
     }
 
-    # The facts are written last: where they are, their diff is there too.
+    # A copy of the code that launches, as a controller does, knows less than its checkout knew.
     file = root.code_facts(running_code())
+    known: dict[str, Any] | None = read_json(file)
+    if known is not None and facts["commit"] is None:
+        return known
+
+    # The facts are written last: where they are, their diff is there too.
     make_folder(file.parent)
-    if diff is not None:
-        write_atomic(file.with_suffix(".diff"), diff)
+    _keep_diff(file.with_suffix(".diff"), checkout.diff(status) if status else None, status)
     write_json(file, facts)
     return facts
 
 
-def changes() -> bytes | None:
-    """Return what was changed since the commit, as a diff without secrets; None without changes.
-
-    At most 256 KiB of it are kept.
-    """
-    status = _git("status", "--porcelain", "--", *CODE_PACKAGES)
-    if not status:
-        return None
-    diff = _git("diff", "--no-color", "--no-ext-diff", "HEAD", "--", *CODE_PACKAGES) or ""
-
-    # Redacted before it is cut, as half a secret is not recognized any more.
-    whole = redact(f"{status}\n\n{diff}\n"[:_READ_CHARACTERS]).encode()
-    if len(whole) <= _CHANGES_BYTES:
-        return whole
-    return whole[:_CHANGES_BYTES] + f"\n[cut here: {len(diff):,} characters in all]\n".encode()
+def _keep_diff(file: Path, diff: bytes | None, status: list[str] | None) -> None:
+    """Write a diff; without changes, delete that of an earlier commit with the same code."""
+    if diff is not None:
+        write_atomic(file, diff)
+    elif status == []:
+        file.unlink(missing_ok=True)
 
 
 def machine() -> dict[str, Any]:
@@ -140,7 +136,9 @@ def gather_origin(root: Root) -> dict[str, Any]:
     return {
         **code,
         "code": running_code(),
+        "trainer": trainer_digest(),
         "versions": versions(),
+        "packages": record_packages(root),
         "gpus": gpus(),
         "machine": machine(),
         "environment": environment(),
@@ -153,10 +151,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _git(*arguments: str) -> str | None:
-    return _output("git", "-C", str(_CHECKOUT), *arguments)
 
 
 def _output(*command: str) -> str | None:

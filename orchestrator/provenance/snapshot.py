@@ -1,12 +1,12 @@
-"""Copies the code that jobs run, as it is when they are submitted, below the root.
+"""Copies the code that runs import, as it is when they are launched, below the root.
 
-A job may wait for days, and a checkout is edited meanwhile. ``code/<sha>`` holds the three packages
-as they were; jobs import them from there, and a worker whose code has another hash than the one it
-was submitted with refuses to train.
+A job may wait for days, and a checkout is edited while runs of this machine go on. ``code/<sha>``
+holds the three packages as they were; jobs and local processes import them from there, and a worker
+whose code has another hash than the one it was submitted with refuses to train.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from byol_core.files import publish_folder, remove_tree, write_many
 from orchestrator.store.root import Root
 
 CODE_PACKAGES = ("byol_core", "orchestrator", "analysis")
-_KINDS = frozenset({".py", ".yaml"})
-_HOME = Path(__file__).parents[2]
+CODE_FILES = frozenset({".py", ".yaml"})
+HOME = Path(__file__).parents[2]
+"""The folder that this process imports the three packages from."""
 
 
 class CodeChangedError(Exception):
@@ -25,23 +26,32 @@ class CodeChangedError(Exception):
 @cache
 def running_code() -> str:
     """Return the sha256 of the code that this process imports, as it is at the first call."""
-    return code_digest(_HOME)
+    return code_digest(HOME)
 
 
-def take_snapshot(root: Root, home: Path = _HOME) -> Path:
+def take_snapshot(root: Root, home: Path = HOME) -> Path:
     """Copy the code below the root unless it is there; return the folder, whose name is its sha256.
+
+    A launcher that has taken it goes on with it, whatever becomes of the checkout meanwhile.
 
     Raises:
         OSError: the root cannot be written.
     """
-    folder = root.path / "code" / code_digest(home)
+    sha = running_code() if home == HOME else code_digest(home)
+    folder = root.path / "code" / sha
+    if folder.exists():
+        return folder
+
+    # Named by what is copied, as somebody may edit it at this very moment.
+    contents = _contents(home)
+    folder = folder.with_name(_digest(contents))
     if folder.exists():
         return folder
 
     # Written aside and renamed, so that a folder with that name is always whole.
     aside = folder.with_name(f".{folder.name}.tmp")
     remove_tree(aside)
-    write_many({aside / file.relative_to(home): file.read_bytes() for file in _files(home)})
+    write_many({aside / name: content for name, content in contents.items()})
     publish_folder(aside, folder)
     return folder
 
@@ -54,22 +64,30 @@ def check_code(sha: str) -> None:
     """
     if running_code() != sha:
         raise CodeChangedError(
-            f"this job was submitted with code {sha[:10]} and finds {running_code()[:10]} "
-            f"in {_HOME}; the copy was changed: delete it and launch again"
+            f"this run was submitted with code {sha[:10]} and finds {running_code()[:10]} "
+            f"in {HOME}; the copy was changed: delete it and launch again"
         )
 
 
 def code_digest(home: Path) -> str:
     """Return the sha256 over names and bytes of the packages' files in `home`."""
+    return _digest(_contents(home))
+
+
+def _digest(contents: Mapping[Path, bytes]) -> str:
     digest = hashlib.sha256()
-    for file in _files(home):
-        content = file.read_bytes()
-        digest.update(f"{file.relative_to(home)} {len(content)}\n".encode() + content)
+    for name, content in contents.items():
+        digest.update(f"{name} {len(content)}\n".encode() + content)
     return digest.hexdigest()
+
+
+def _contents(home: Path) -> dict[Path, bytes]:
+    """Return what the files of the code hold, by their names in `home`."""
+    return {file.relative_to(home): file.read_bytes() for file in _files(home)}
 
 
 def _files(home: Path) -> Iterator[Path]:
     """Yield the files of the code in `home`, in an order that is always the same."""
     for package in CODE_PACKAGES:
         files = (home / package).rglob("*")
-        yield from sorted(file for file in files if file.suffix in _KINDS and file.is_file())
+        yield from sorted(file for file in files if file.suffix in CODE_FILES and file.is_file())
