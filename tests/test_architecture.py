@@ -30,8 +30,8 @@ FLOORS = {
         ["store", "spec"],
         ["database", "slurm", "provenance"],
         ["status", "executors"],
-        ["launch", "dashboard"],
-        ["doctor", "search"],
+        ["launch"],
+        ["doctor"],
         ["cli"],
     ],
     "analysis": [
