@@ -48,9 +48,9 @@ def cluster():
 
 
 @pytest.fixture(autouse=True)
-def in_configuration(options, cluster):
+def in_configuration(request, cluster):
     """Run a test in the configurations that its mark names, in all without one."""
-    mark = options.node.get_closest_marker("only")
+    mark = request.node.get_closest_marker("only")
     if mark is not None and cluster not in mark.args:
         pytest.skip(f"this cluster is {cluster}; the test is for {' and '.join(mark.args)}")
 
