@@ -18,7 +18,7 @@ from analysis.render.json_table import as_json
 from analysis.render.markdown import as_markdown, escape
 from analysis.render.matrix import NoMatrixError, as_matrix
 from analysis.render.text import as_text
-from analysis.results.runs import Run
+from analysis.results.runs import Run, _origin
 from analysis.tables.build import UnknownSettingError, build
 from analysis.tables.collapse import is_collapsed
 from analysis.tables.settings import find_settings
@@ -99,7 +99,7 @@ def run(row, seed, value=0.5, **changes):
         "final": {}
         if spread is None
         else {"std_sqrt_d": spread, "positive_cosine": 0.9, "negative_cosine": 0.2},
-        "origin": {"commit": "c0ffee", "dirty": False, "device": "cpu", "torch": "2"},
+        "origin": {"trainer code": "c0ffee", "device": "cpu", "torch": "2"},
         "sweeps": ["norm_ablation@quick"],
         "launched_at": 1000.0,
     }
@@ -244,10 +244,46 @@ def test_a_diverged_run_is_marked_and_gives_no_number():
 
 
 def test_runs_of_different_code_or_machines_are_marked():
-    other = {"commit": "beef", "dirty": False, "device": "cuda", "torch": "2"}
+    other = {"trainer code": "beef", "device": "cuda", "torch": "2"}
     assert line(table(run("byol", 0), run("byol", 1, origin=other)), "byol").marks == [
-        "mixed: commit, device"
+        "mixed: trainer code, device"
     ]
+
+
+def test_a_run_that_went_on_inexactly_is_marked():
+    built = line(table(run("byol", 0), run("byol", 1, exact=False)), "byol")
+    assert built.marks == ["inexact 1/2"] and built.summary.n == 2
+
+
+VERSIONS = {"python": "3.12", "torch": "2"}
+COMPUTE = {"device": "cpu", "kind": "EPYC", "capability": "AVX2", "threads": 1}
+RECORDED = {"commit": "a", "dirty": False, "code": "c", "trainer": "t", "versions": VERSIONS}
+OLDER = {"commit": "a", "dirty": False, "code": "c", "versions": VERSIONS, "gpus": None}
+H100S = {"names": ["H100", "H100"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "differs_in"),
+    [
+        ({"commit": "b", "dirty": True, "code": "d"}, set()),
+        ({"trainer": "u"}, {"trainer code"}),
+        ({"compute": {**COMPUTE, "threads": 8}}, set()),
+        ({"compute": {**COMPUTE, "kind": "Xeon"}}, {"device model"}),
+        ({"compute": {**COMPUTE, "capability": "DEFAULT"}}, {"processor capability"}),
+    ],
+)
+def test_a_mark_hangs_on_what_decides_the_result_and_not_on_the_commit(change, differs_in):
+    one = _origin(json.dumps({**RECORDED, "compute": COMPUTE}), "auto")
+    other = _origin(json.dumps({**RECORDED, "compute": COMPUTE, **change}), "cpu")
+    assert {key for key in one if one[key] != other[key]} == differs_in
+
+
+def test_an_older_run_has_its_code_and_the_device_that_auto_meant():
+    asked_cpu = _origin(json.dumps(OLDER), "cpu")
+    assert asked_cpu == _origin(json.dumps(OLDER), "auto")
+    assert asked_cpu["trainer code"] == "c" and asked_cpu["device model"] is None
+    on_gpu = _origin(json.dumps({**OLDER, "gpus": H100S}), "auto")
+    assert (on_gpu["device"], on_gpu["device model"]) == ("cuda", "H100")
 
 
 def test_the_newest_version_of_a_protocol_counts():

@@ -39,7 +39,10 @@ class Run:
         evaluations: measure → value. This and what follows are empty unless `with_results` filled
             them in.
         final: sign of collapse → mean over the last epoch.
-        origin: commit, device and versions of the attempt that counts; empty before it started.
+        origin: what the attempt that counts ran with, by the words that a mark uses; empty before
+            it started.
+        exact: false where it went on, or an attempt before it did, from a checkpoint that was made
+            with another trainer, library or device.
     """
 
     run_number: int
@@ -55,6 +58,7 @@ class Run:
     evaluations: Mapping[Evaluation, float] = field(default_factory=dict)
     final: Mapping[str, float] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +102,14 @@ def with_results(connection: Connection, some: Sequence[Run]) -> list[Run]:
         evaluated = _evaluations(connection, numbers)
         final = _final(connection, numbers)
         origins = _origins(connection, numbers)
+        inexact = _inexact(connection, numbers)
         complete += [
             replace(
                 run,
                 evaluations=evaluated.get(run.run_number, {}),
                 final=final.get(run.run_number, {}),
                 origin=origins.get(run.run_number, {}),
+                exact=run.run_number not in inexact,
             )
             for run in chunk
         ]
@@ -155,14 +161,45 @@ def _origins(connection: Connection, numbers: Sequence[int]) -> dict[int, Mappin
 
 
 def _origin(facts: str, device: str | None) -> Mapping[str, Any]:
-    """Return what may differ between the runs of a line: commit, kind of device, versions."""
+    """Return what may differ between the runs of a line: trainer, device, versions.
+
+    Commit and changes are no part of it: they differ with a word in a comment too.
+    """
     stored = json.loads(facts)
+    compute = stored.get("compute") or _compute_of_older(stored, str(device))
     return {
-        "commit": stored["commit"],
-        "dirty": stored["dirty"],
-        "device": str(device).partition(":")[0],
+        "trainer code": stored.get("trainer") or stored.get("code") or stored.get("commit"),
+        "device": compute["device"],
+        "device model": compute["kind"],
+        "processor capability": compute["capability"],
         **stored["versions"],
     }
+
+
+def _compute_of_older(stored: Mapping[str, Any], asked: str) -> Mapping[str, Any]:
+    """Return what an older attempt computed on, which recorded the device that was asked for."""
+    gpus = stored.get("gpus")
+    device = asked.partition(":")[0]
+    if device == "auto":
+        device = "cuda" if gpus else "cpu"
+    model = ", ".join(sorted(set(gpus["names"]))) if gpus and device == "cuda" else None
+    return {"device": device, "kind": model, "capability": None}
+
+
+def _inexact(connection: Connection, numbers: Sequence[int]) -> set[int]:
+    """Return the runs whose result hangs on an inexact resume."""
+    columns = (attempts.c.run_number, attempts.c.first_step, attempts.c.exact)
+    in_order = select(*columns).order_by(attempts.c.run_number, attempts.c.number)
+    inexact: set[int] = set()
+    for run, first_step, exact in connection.execute(
+        in_order.where(attempts.c.run_number.in_(numbers))
+    ).all():
+        # What begins anew takes nothing from the attempts before it.
+        if first_step == 0:
+            inexact.discard(run)
+        if exact is False:
+            inexact.add(run)
+    return inexact
 
 
 def _demands(connection: Connection) -> dict[str, _Demand]:

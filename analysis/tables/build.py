@@ -24,7 +24,17 @@ _ENDED_BADLY = {
     State.CANCELLED,
     State.PREEMPTED,
 }
-_MIXABLE = ("commit", "dirty", "device", "python", "torch", "torchvision", "numpy", "scikit-learn")
+_MIXABLE = (
+    "trainer code",
+    "device",
+    "device model",
+    "processor capability",
+    "python",
+    "torch",
+    "torchvision",
+    "numpy",
+    "scikit-learn",
+)
 
 WithResults = Callable[[Sequence[Run]], Sequence[Run]]
 
@@ -50,7 +60,8 @@ class Line:
         p_holm: of the difference, adjusted over the table.
         state: `done 3/3`, `partial 2/3`, `running 1/3`, `failed 0/3`, `stopped 0/3`, `waiting 0/3`
             or `absent`.
-        marks: what a reader must know: `confounded: …`, `diverged 1/3`, `mixed: …`.
+        marks: what a reader must know: `confounded: …`, `diverged 1/3`, `inexact 1/3`,
+            `mixed: …`.
         collapsed: (runs that collapsed, runs that could), None where nothing was trained.
         final: means over the runs of the signs of collapse.
         own: the row's companion keys and the values it ran with.
@@ -245,7 +256,12 @@ def _marks(runs: Sequence[Run]) -> list[str]:
     if diverged:
         marks.append(f"diverged {diverged}/{len(runs)}")
 
-    # Runs of several commits, machines or versions are compared, but a reader must know.
+    # A run that went on with another trainer or machine is not quite the run that was asked for.
+    inexact = sum(not run.exact for run in runs)
+    if inexact:
+        marks.append(f"inexact {inexact}/{len(runs)}")
+
+    # Runs of several trainers, machines or versions are compared, but a reader must know.
     origins = [run.origin for run in runs if run.origin]
     mixed: list[str] = []
     for name in _MIXABLE:

@@ -6,6 +6,7 @@
 * ``forecast`` estimates how long a sweep will take.
 * ``usage`` counts the hours that it has used.
 * ``show`` finds all that is known of one run.
+* ``provenance`` finds where a result comes from.
 * ``diff`` compares two runs.
 * ``logs`` prints what a run printed.
 * ``terminal`` prints what the others found, for people.

@@ -1,7 +1,8 @@
-"""Finds what two runs differ in, for `sweep diff`: settings and results, from their folders."""
+"""Finds what two runs differ in, for `sweep diff`: settings, results, and where these come from."""
 
 from typing import Any
 
+from orchestrator.status.provenance import provenance
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import RunFolder
 from orchestrator.store.standing import standing
@@ -10,7 +11,7 @@ from orchestrator.store.standing import standing
 def difference(run: RunFolder, other: RunFolder) -> dict[str, tuple[Any, Any]]:
     """Return what differs: key → (value of the run, value of the other).
 
-    Settings come first, then data, state and results.
+    Settings come first, then data, state, results, and where these come from.
     """
     facts = _facts(run)
     other_facts = _facts(other)
@@ -36,4 +37,4 @@ def _facts(run: RunFolder) -> dict[str, Any]:
         for network in ("online", "target"):
             for name, value in evaluation.get(network, {}).items():
                 facts[f"{evaluation['protocol']}.{network}.{name}"] = value
-    return facts
+    return facts | provenance(run)

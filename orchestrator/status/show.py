@@ -3,7 +3,7 @@
 from typing import Any
 
 from byol_core.config import PRESETS, canonical, resolve
-from byol_core.files import RecordReader, read_json
+from orchestrator.status.provenance import provenance
 from orchestrator.store.root import AttemptFolder, RunFolder
 from orchestrator.store.standing import Standing
 
@@ -11,7 +11,7 @@ from orchestrator.store.standing import Standing
 def run_details(run: RunFolder, standing: Standing) -> dict[str, Any]:
     """Return all that is known of a run, as `sweep show --json` prints it."""
     description = run.read_description()
-    done = read_json(run.attempt(standing.attempt).done) if standing.attempt else None
+    done = run.attempt(standing.attempt).read_done() if standing.attempt else None
     return {
         "run_id": run.run_id,
         "state": standing.state.value,
@@ -24,6 +24,7 @@ def run_details(run: RunFolder, standing: Standing) -> dict[str, Any]:
         "attempts": [_attempt(attempt) for attempt in run.attempts()],
         "result": done,
         "evaluations": list(run.evaluations()),
+        "provenance": provenance(run),
     }
 
 
@@ -44,12 +45,12 @@ def difference_from_preset(run: RunFolder) -> tuple[str, dict[str, Any]]:
 
 def _attempt(attempt: AttemptFolder) -> dict[str, Any]:
     """Return what an attempt wrote down of its start and its end."""
-    records = list(RecordReader(attempt.events))
+    records = list(attempt.read_events())
     start = next((record for record in records if record["type"] == "start"), {})
     end = next((record for record in records if record["type"] == "end"), {})
     return {
         "number": attempt.number,
-        "claim": read_json(attempt.claim),
+        "claim": attempt.read_claim(),
         "first_step": start.get("step"),
         "exact": start.get("exact"),
         "origin": start.get("origin"),

@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.status.provenance import lines as provenance_lines
+from orchestrator.status.provenance import shown
 from orchestrator.status.sweep_status import DONE, FAILED, PENDING, RUNNING, RunStatus, SweepStatus
 from orchestrator.status.verdict import Health, summary, verdict
 from orchestrator.store.root import PREFIX
@@ -231,7 +233,8 @@ def _run_details(run: dict[str, Any], preset: str, changed: dict[str, Any]) -> I
     yield f"seed     {run['config']['seed']}"
     yield f"config   {preset}: {changes or 'nothing changed'}"
 
-    # How it went.
+    # Where its result comes from, and how it went.
+    yield from provenance_lines(run["provenance"])
     yield from map(_attempt_line, run["attempts"])
     yield from map(_evaluation_line, run["evaluations"])
     result = run["result"] or {}
@@ -244,7 +247,8 @@ def _attempt_line(attempt: dict[str, Any]) -> str:
     place = "? on ?, ?"
     if attempt["claim"]:
         job = attempt["claim"]["job"]
-        place = f"{job['executor']} on {attempt['claim']['process']['host']}, {job['device']}"
+        device = ((attempt["origin"] or {}).get("compute") or job)["device"]
+        place = f"{job['executor']} on {attempt['claim']['process']['host']}, {device}"
     begun = "before its first step"
     if attempt["first_step"] is not None:
         begun = f"from step {attempt['first_step']}"
@@ -270,6 +274,5 @@ def show_difference(console: Console, differences: dict[str, tuple[Any, Any]]) -
         return
     table = Table("key", "one", "other", box=None, pad_edge=False)
     for key, values in differences.items():
-        shown = ["–" if value is None else str(value) for value in values]
-        table.add_row(escape(key), *(escape(plain(text)) for text in shown))
+        table.add_row(escape(key), *(escape(plain(shown(key, value))) for value in values))
     console.print(table)
