@@ -212,6 +212,7 @@ def test_everything_that_resources_name_reaches_the_script(go, spec_file, fake_s
         assert f"#SBATCH --{option}\n" in script, option
     setup = script.split("# setup\n")[1].splitlines()
     assert setup.pop(0).startswith("ln -sf sweep-")
+    setup = [line for line in setup if not line.startswith(("sweep_setup=", "echo 'setup line"))]
     assert setup[:5] == [
         *(
             "export PYTHONSAFEPATH=1",
@@ -291,7 +292,8 @@ def test_what_slurm_refuses_stays_planned_and_is_named_in_its_words(
     file = spec_file(text=of_seeds(6))
     first = go(file)
     assert (
-        first.refusal == "sbatch refused: Batch job submission failed: Invalid account"
+        "sbatch refused: Batch job submission failed: Invalid account; change resources.account"
+        in first.refusal
         and len(first.job_ids) == 2
     )
     assert len(go(file).job_ids) == 4
@@ -407,9 +409,9 @@ def test_the_command_says_what_went_out_and_what_did_not(sweep, spec_file, fake_
     )
     refused = sweep("launch", spec_file(), "--executor", "slurm", check=1)
     assert refused.stderr == (
-        "error: sbatch refused: Batch job submission failed: Invalid qos specification; what did "
-        "not go out stays planned: "
-        "run the same launch again\n"
+        "error: sbatch refused: Batch job submission failed: Invalid qos specification; change "
+        "resources.qos (not set); qos here: normal; then run the launch again: what did not go out "
+        "stays planned\n"
     )
 
 
@@ -418,6 +420,6 @@ def test_jobs_import_the_code_as_it_was_when_they_were_submitted(go, spec_file, 
     (snapshot,) = (entry for entry in (root.path / "code").iterdir() if entry.is_dir())
     for script in scripts(fake_slurm):
         assert (
-            f"export PYTHONPATH={snapshot}${{PYTHONPATH:+:$PYTHONPATH}} SWEEP_CODE={snapshot.name}"
-            in script
+            f"export PYTHONPATH={snapshot}\"$(" in script
+            and f"SWEEP_CODE={snapshot.name} PYTHONSAFEPATH=1" in script
         )

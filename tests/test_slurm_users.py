@@ -1,17 +1,25 @@
 """Faults that users of SLURM met: dead ends, jobs out of sight, refusals, variables of the shell."""
 
+import subprocess
+
 import pytest
 from test_orchestrator_submit import SILENT, one_job_each
 
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
+from orchestrator.doctor.examine import Subject, examine
+from orchestrator.errors import UsageError
 from orchestrator.launch.cancel import Choice, cancel_runs, find
 from orchestrator.launch.launch import Reporter, launch
 from orchestrator.launch.options import LaunchOptions
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.selection import Selection
+from orchestrator.slurm import commands
+from orchestrator.slurm.nodes import read_nodes, unfit
 from orchestrator.slurm.queue import look_at_queue
-from orchestrator.spec import load_sweep
+from orchestrator.slurm.refusals import advice
+from orchestrator.slurm.setup import checked
+from orchestrator.spec import Resources, load_sweep
 from orchestrator.status.sweep_status import sweep_statuses
 from orchestrator.status.terminal import _next_steps
 from orchestrator.store.jobs import Queue
@@ -112,7 +120,7 @@ def test_jobs_of_what_left_the_spec_are_seen_and_cancelled(
     collect(root, engine, look_at_queue(root))
     (status,) = sweep_statuses(engine, "tiny")
     assert status.left_jobs == 2 and len(status.runs) == (2 if fewer else 4)
-    assert "2 jobs of runs that left the spec" in list(_next_steps(status, False))[0]
+    assert "2 jobs of runs that left the spec" in next(iter(_next_steps(status, False)))
     assert cancel(root, "tiny") == len(fake_slurm.jobs("CANCELLED")) == (4 if fewer else 6)
 
 
@@ -141,3 +149,156 @@ def test_seeds_of_one_launch_alone_do_not_leave_the_spec(go, root, spec_file, fa
     go(file)
     assert make_plan(load_sweep(file), root, Selection(), Queue()).removed == []
     assert cancel(root, "tiny") == 6
+
+
+# Refusals that would come again
+
+
+REFUSED = "sbatch: error: Batch job submission failed: "
+
+
+def test_a_wrong_partition_is_named_with_those_that_are_there_and_holds_nothing_else_up(
+    go, root, spec_file, fake_slurm
+):
+    own = "timeout_min: 10, per_variant: {byol: {partition: nope}}"
+    sent = go(spec_file(("timeout_min: 10", own)))
+    assert "change resources.partition (nope); partition here: debug, high" in sent.refusal
+    assert sent.for_good and len(sent.job_ids) == 2 == len(fake_slurm.jobs("PENDING"))
+    assert "same launch again" not in sent.refusal
+
+
+@pytest.mark.parametrize(
+    ("words", "asked", "advised"),
+    [
+        ("Invalid account or account/partition combination specified", {}, "account here: lab"),
+        ("Invalid qos specification", {"qos": "gold"}, "resources.qos (gold); qos here: normal"),
+        ("Invalid feature specification", {"constraint": "x"}, "constraint here: avx, big"),
+        (
+            "Requested node configuration is not available",
+            {"cpus": 99, "gpus": 9},
+            "resources.cpus 99: a node of partition debug has at most 8; "
+            "resources.gpus 9: a node of partition debug has 4",
+        ),
+        ("Memory specification can not be satisfied", {"mem_gb": 900}, "has at most 62"),
+        ("Requested time limit is invalid", {}, "at most infinite in debug"),
+        ("Invalid generic resource (gres) specification", {"gpu_type": "b"}, "gpu_type b: nodes"),
+    ],
+)
+def test_a_refusal_says_what_to_change_and_what_is_allowed(fake_slurm, words, asked, advised):
+    fake_slurm.set(node={"f": "avx,big"})
+    assert advised in advice(f"sbatch refused: {words}", Resources(**asked))
+
+
+def test_a_refusal_that_may_pass_is_no_reason_to_change_anything():
+    assert advice("sbatch refused: AssocMaxSubmitJobLimit", Resources()) is None
+
+
+def test_what_nodes_cannot_give_is_told_and_what_they_can_is_not(fake_slurm):
+    fake_slurm.set(node={"G": "gpu:a100:4(S:0-1),gpu:2080ti:2", "D": "3", "f": "avx,ib"})
+    nodes = read_nodes()
+    fine = Resources(gpus=4, gpu_type="a100", cpus=8, mem_gb=62, nodes=3, constraint="avx&ib*2")
+    assert unfit(fine, nodes) == []
+    assert unfit(Resources(gpus=6), nodes) == [] and len(unfit(Resources(gpus=7), nodes)) == 1
+    wrong = Resources(gpus=3, gpu_type="2080ti", nodes=4, constraint="[avx|ssd]")
+    assert [text.partition(":")[0] for text in unfit(wrong, nodes)] == [
+        "resources.gpus 3",
+        "resources.nodes 4",
+        "resources.constraint ssd",
+    ]
+    assert unfit(Resources(cpus=1000, partition="elsewhere"), nodes) == []
+
+
+@pytest.mark.parametrize("text", ["Welcome to fake!\n\n1001\n", "1001;fake\nquota: 12 of 20 GB\n"])
+def test_a_banner_around_the_job_id_is_read_over(monkeypatch, text):
+    monkeypatch.setattr(commands, "ask", lambda *_, **__: text)
+    assert commands.sbatch("script") == "1001"
+
+
+# Variables of the shell, paths, setup lines
+
+
+def test_variables_of_an_enclosing_job_and_of_scancel_do_not_reach_slurm(
+    go, root, spec_file, fake_slurm, monkeypatch
+):
+    for name, value in {
+        "SLURM_MEM_PER_CPU": "100",
+        "SLURM_EXPORT_ENV": "NONE",
+        "SBATCH_ARRAY_INX": "0-2",
+        "SLURM_CLUSTERS": "",
+        "SLURM_CONF": "/etc/slurm.conf",
+        "SBATCH_ACCOUNT": "lab",
+        "SCANCEL_STATE": "RUNNING",
+        "SCANCEL_INTERACTIVE": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    go(spec_file())
+    (job, *_) = fake_slurm.jobs().values()
+    assert job["environment"] == {"SLURM_CONF": "/etc/slurm.conf", "SBATCH_ACCOUNT": "lab"}
+    kept = commands._environment("scancel")
+    assert not [name for name in kept if name.startswith("SCANCEL_")]
+    assert "SLURM_CLUSTERS" not in kept and "SLURM_CONF" in kept
+
+
+@pytest.mark.parametrize("name", ["50%", "back\\slash"])
+def test_a_root_that_slurm_reads_as_a_pattern_is_refused_at_once(
+    tmp_path, spec_file, fake_slurm, name
+):
+    options = LaunchOptions(load_sweep(spec_file()), Selection(), "slurm", dry_run=True)
+    with pytest.raises(UsageError, match="as a pattern"):
+        launch(options, Root(tmp_path / name), SILENT)
+
+
+def script(*lines):
+    text = "\n".join([*checked(lines), "echo the run"])
+    return subprocess.run(["bash", "-c", text], capture_output=True, text=True)
+
+
+def test_the_first_setup_line_that_fails_stops_the_job_and_is_named():
+    done = script("export X=1", "module load 'no such'", "echo later")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "setup line failed, so the run was not begun: module load 'no such'" in done.stderr
+    assert "(exit status 127)" in done.stderr
+
+
+def test_setup_lines_that_work_alone_or_together_are_left_as_they_are():
+    lines = [
+        "# all",
+        "if true; then",
+        "echo yes",
+        "fi",
+        "cat <<EOF",
+        "text",
+        "EOF",
+        "X=a \\",
+        "Y=b",
+    ]
+    done = script(*lines)
+    assert (done.returncode, done.stderr) == (0, "") and "the run" in done.stdout
+    assert script("if true; then", "false", "fi").returncode == 1
+
+
+# What the doctor says of a request
+
+
+def findings(root, file, tmp_path):
+    topics = examine(Subject(root, str(tmp_path / "results.db"), load_sweep(file)))
+    return [one for one in dict(topics)["SLURM"] if one.name == "resources"]
+
+
+def test_the_doctor_compares_a_request_with_what_nodes_have(root, spec_file, fake_slurm, tmp_path):
+    root.create()
+    (wrong,) = findings(root, spec_file(("gpus: 0, cpus: 1", "gpus: 9, cpus: 99")), tmp_path)
+    assert wrong.level == "fail"
+    assert "cpus 99: a node of partition debug has at most 8" in wrong.observed
+    assert "gpus 9: a node of partition debug has 4" in wrong.observed
+    (fine,) = findings(root, spec_file(("gpus: 0, cpus: 1", "gpus: 4, cpus: 8")), tmp_path)
+    assert fine.level == "ok"
+
+
+def test_the_doctor_warns_of_an_account_that_nobody_checks(root, spec_file, fake_slurm, tmp_path):
+    root.create()
+    file = spec_file(("timeout_min: 10", "timeout_min: 10, account: typo, qos: gold"))
+    assert [one.level for one in findings(root, file, tmp_path)] == ["ok"]
+    fake_slurm.set(config={"AccountingStorageEnforce": "none"})
+    _, warning = findings(root, file, tmp_path)
+    assert "account typo and qos gold: this cluster takes any name" in warning.observed

@@ -120,9 +120,7 @@ def launch(
         return show_plan_runs(console, done.plan)
     exit_status = _conclude(places, console, sweep.label, done, on_end)
     if done.sent.refusal is not None:
-        raise SchedulerError(
-            f"{done.sent.refusal}; what did not go out stays planned: run the same launch again"
-        )
+        raise SchedulerError(done.sent.refusal)
     raise typer.Exit(exit_status)
 
 
@@ -173,7 +171,9 @@ def _tell(
 
 def _send_controller(root: Root, sweep: "Sweep", executor: str, cluster: str | None) -> None:
     """Have this very command run as a job, waiting."""
-    from orchestrator.launch.options import choose_executor
+    from orchestrator.launch.options import check_path, choose_executor
+    from orchestrator.provenance.origin import record_code
+    from orchestrator.provenance.snapshot import take_snapshot
     from orchestrator.slurm.controller import submit_controller
     from orchestrator.slurm.limits import ask_controller
     from orchestrator.spec.clusters import cluster_defaults
@@ -184,6 +184,8 @@ def _send_controller(root: Root, sweep: "Sweep", executor: str, cluster: str | N
             "--controller is a SLURM job and needs --executor slurm; "
             "on this machine a launch waits by itself"
         )
+
+    check_path(root.path, "slurm")
 
     # It goes where the runs go.
     resources = sweep.spec.resources
@@ -200,7 +202,10 @@ def _send_controller(root: Root, sweep: "Sweep", executor: str, cluster: str | N
     root.create()
     with launcher_lock(root):
         folder = root.sweep(sweep.label).launches
-        job_id = submit_controller(folder, f"sweep-controller-{sweep.label}", command, placement)
+        record_code(root)
+        job_id = submit_controller(
+            folder, f"sweep-controller-{sweep.label}", command, placement, take_snapshot(root)
+        )
     print(
         f"controller is SLURM job {job_id}: it plans, submits and waits; scancel {job_id} ends it "
         "and leaves the runs alone"

@@ -12,6 +12,7 @@ Each check is one small function.
 * ``cluster`` asks which SLURM answers.
 * ``limits`` asks how many jobs it takes.
 * ``partitions`` asks which partitions fit a request.
+* ``accounts`` asks whether account and QOS of a request count here.
 * ``preemption`` asks what happens to a run that loses its node.
 * ``requests`` says what the jobs of a sweep would ask for.
 * ``send_probe`` sends one short job that looks around on a node.

@@ -1,9 +1,10 @@
 """Runs every check that applies here, topic by topic, and gives the findings as JSON too."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.doctor.accounts import check_accounts
 from orchestrator.doctor.cluster import check_cluster
 from orchestrator.doctor.database import check_database
 from orchestrator.doctor.files import check_files
@@ -23,6 +24,7 @@ from orchestrator.doctor.spec import check_spec
 from orchestrator.errors import SchedulerError, SpecError
 from orchestrator.slurm.commands import has_slurm
 from orchestrator.slurm.limits import read_config
+from orchestrator.slurm.nodes import read_nodes
 from orchestrator.spec import Sweep
 from orchestrator.store.root import Root
 
@@ -106,14 +108,20 @@ def _slurm(subject: Subject) -> Iterator[Finding]:
     yield from check_cluster(config)
     yield from check_limits(config)
     yield from check_preemption(config, settings)
-    yield from _requests(subject.sweep, config.get("ClusterName"), partitions)
+    yield from _requests(subject.sweep, config, partitions)
 
 
 def _requests(
-    sweep: Sweep | None, cluster: str | None, partitions: Sequence[Partition]
+    sweep: Sweep | None, config: Mapping[str, str], partitions: Sequence[Partition]
 ) -> Iterator[Finding]:
+    cluster = config.get("ClusterName")
     yield check_clusters(cluster)
     try:
-        yield from check_partitions(partitions, requests_of_sweep(sweep, cluster))
+        requests = requests_of_sweep(sweep, cluster)
+        nodes = read_nodes() if requests else []
+        yield from check_partitions(partitions, requests, nodes)
+        yield from check_accounts(config, requests)
     except SpecError as error:
         yield fail("resources", str(error), "change clusters.yaml or the spec")
+    except SchedulerError as error:
+        yield fail("resources", str(error), "try again: what nodes have could not be read")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from orchestrator.doctor.finding import Finding, fail, ok, warn
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.durations import seconds_of
+from orchestrator.slurm.nodes import Nodes, unfit
 from orchestrator.spec import Resources
 
 _FORMAT = "%P|%a|%l|%D|%G"
@@ -67,7 +68,7 @@ def read_settings() -> dict[str, dict[str, str]]:
 
 
 def check_partitions(
-    partitions: Sequence[Partition], wanted: Sequence[Resources]
+    partitions: Sequence[Partition], wanted: Sequence[Resources], nodes: Sequence[Nodes] = ()
 ) -> Iterator[Finding]:
     """Describe each partition, and check that each request of a spec fits where it would go."""
     if not partitions:
@@ -78,11 +79,13 @@ def check_partitions(
     for partition in partitions:
         yield _describe(partition)
     for request in wanted:
-        yield fits(partitions, request)
+        yield fits(partitions, request, nodes)
 
 
-def fits(partitions: Sequence[Partition], wanted: Resources) -> Finding:
-    """Check a spec's `resources` against its partition."""
+def fits(
+    partitions: Sequence[Partition], wanted: Resources, nodes: Sequence[Nodes] = ()
+) -> Finding:
+    """Check a spec's `resources` against its partition, and the nodes of that."""
     chosen = _chosen(partitions, wanted.partition)
     if chosen is None:
         text = "no default partition"
@@ -108,6 +111,13 @@ def fits(partitions: Sequence[Partition], wanted: Resources) -> Finding:
             "resources",
             text,
             "lower resources.timeout_min: runs go on from their checkpoint in the next job",
+        )
+    lacking = unfit(wanted, nodes)
+    if lacking:
+        return fail(
+            "resources",
+            "; ".join(lacking),
+            "change that: sbatch would refuse such a job, or it would wait for ever",
         )
     return ok(
         "resources",

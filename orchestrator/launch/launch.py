@@ -18,7 +18,7 @@ from orchestrator.launch.circuit_breaker import (
     failure_of_first_runs,
 )
 from orchestrator.launch.leftovers import settled_plan
-from orchestrator.launch.options import LaunchOptions, check_wait, choose_executor
+from orchestrator.launch.options import LaunchOptions, check_path, check_wait, choose_executor
 from orchestrator.launch.plan import Plan, make_plan
 from orchestrator.launch.plan_files import write_plan
 from orchestrator.launch.requests import ResourceRequests
@@ -87,6 +87,7 @@ def launch(options: LaunchOptions, root: Root, reporter: Reporter) -> LaunchResu
     # Options that contradict each other or this machine are refused before anything is read.
     executor = choose_executor(options.executor)
     check_wait(options, executor)
+    check_path(root.path, executor)
     requests = ResourceRequests(executor, options.cluster)
     selection = options.selection
     if options.rerun:

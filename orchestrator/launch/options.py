@@ -1,6 +1,7 @@
 """Holds what is asked of one launch, and chooses the executor that carries it out."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator.errors import SchedulerError, UsageError
 from orchestrator.launch.selection import Selection
@@ -8,6 +9,8 @@ from orchestrator.slurm.commands import has_slurm, inside_job
 from orchestrator.spec import Sweep
 from orchestrator.store.retry import RULES
 from orchestrator.store.state import State
+
+_NOT_IN_PATHS = ("%", "\\", "\n")
 
 EXECUTORS = ("auto", "slurm", "local", "inline")
 
@@ -77,6 +80,22 @@ def check_wait(options: LaunchOptions, executor: str) -> None:
         raise UsageError(
             "--wait does not go with --rerun: runs have a result all the time; "
             "follow them with `sweep status`"
+        )
+
+
+def check_path(root: Path, executor: str) -> None:
+    """Refuse a root whose path SLURM would not take as it is: its jobs could not write their output.
+
+    Raises:
+        UsageError: says which characters.
+    """
+    if executor != "slurm":
+        return
+    wrong = [repr(char) for char in _NOT_IN_PATHS if char in str(root)]
+    if wrong:
+        raise UsageError(
+            f"--root {root}: SLURM reads {' and '.join(wrong)} in the path of a job's output as a "
+            "pattern; choose a root whose whole path is without it"
         )
 
 

@@ -22,11 +22,14 @@ from orchestrator.slurm import submit
 from orchestrator.slurm.limits import Charge, Room, ask_controller, ask_room
 from orchestrator.slurm.listing import words
 from orchestrator.slurm.nodes import without
+from orchestrator.slurm.refusals import advice
 from orchestrator.slurm.submit import Array
 from orchestrator.spec import Resources, resources_of
 from orchestrator.spec.clusters import cluster_defaults
 from orchestrator.store import intents
 from orchestrator.store.root import Root
+
+_AGAIN = "what did not go out stays planned: run the same launch again"
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,9 @@ class Sent:
         run_count: how many runs these jobs make.
         held_back: runs that limits leave for a later launch.
         limit: which limit, in words.
-        refusal: why SLURM did not take the rest; None where it took all that it was given.
+        refusal: why SLURM did not take the rest, and what to do about it; None where it took all
+            that it was given.
+        for_good: the refusal would come again, so it is of no use to send the same once more.
     """
 
     job_ids: list[str] = field(default_factory=list)
@@ -63,6 +68,7 @@ class Sent:
     held_back: int = 0
     limit: str | None = None
     refusal: str | None = None
+    for_good: bool = False
 
     def and_then(self, later: "Sent") -> "Sent":
         """Return both together; what was held back or refused counts as it was in the later one."""
@@ -112,8 +118,15 @@ def send(plan: Plan, root: Root, options: SendOptions) -> Sent:
     arrays = _arrays(fitting, launcher, options.slots, controller.array_size, take_snapshot(root))
 
     sent = Sent()
+    refused: list[Sent] = []
     for sent_array in _send_arrays(arrays, folder, root, options):
         sent = sent.and_then(sent_array)
+        if sent_array.refusal is not None:
+            refused.append(sent_array)
+    if refused:
+        texts = dict.fromkeys(str(array.refusal) for array in refused)
+        for_good = all(array.for_good for array in refused)
+        sent = replace(sent, refusal="; ".join(texts), for_good=for_good)
     return replace(sent, held_back=held_back, limit=limit)
 
 
@@ -179,14 +192,22 @@ def _arrays(
 def _send_arrays(
     arrays: Iterable[Array], folder: Path, root: Root, options: SendOptions
 ) -> Iterator[Sent]:
-    """Submit arrays one by one; yield what came of each, up to the first that is refused."""
+    """Submit arrays one by one; yield what came of each.
+
+    After a refusal for good, arrays that ask for something else still go out; after any other, none.
+    """
     before: str | None = None
+    refused: list[Resources] = []
     for array in arrays:
+        if array.resources in refused:
+            continue
         sent = _send_array(replace(array, after=before), folder, root, options.rerun)
         yield sent
-        if sent.refusal is not None:
+        if sent.for_good:
+            refused.append(array.resources)
+        elif sent.refusal is not None:
             return
-        if options.slots:  # arrays that ran at once would each have as many
+        elif options.slots:  # arrays that ran at once would each have as many
             before = sent.job_ids[0].partition("_")[0]
 
 
@@ -211,25 +232,36 @@ def _send_array(array: Array, folder: Path, root: Root, rerun: bool) -> Sent:
     try:
         job_ids = intents.submit(log_file, array.key, bundles, submit_held, submit.cancel)
     except SchedulerError as error:
-        return Sent(refusal=str(error))
+        return _refused(error, resources)
 
     # From here on SLURM has the jobs, also where it does not let them start.
     sent = Sent(job_ids, sum(map(len, bundles)))
     try:
         intents.release(log_file, array.key, job_ids, submit.release)
     except SchedulerSilentError as error:
-        return replace(sent, refusal=str(error))
+        return replace(sent, refusal=f"{error}; {_AGAIN}")
     except SchedulerError as error:
-        return _taken_back(sent, error, log_file, array.key)
+        return _taken_back(sent, error, log_file, array)
     return sent
 
 
-def _taken_back(sent: Sent, error: SchedulerError, log_file: Path, key: str) -> Sent:
+def _refused(error: SchedulerError, resources: Resources) -> Sent:
+    """Return a refusal with what mends it."""
+    mend = None
+    if not isinstance(error, SchedulerSilentError):
+        mend = advice(str(error), resources)
+    next_step = _AGAIN
+    if mend is not None:
+        next_step = f"{mend}; then run the launch again: what did not go out stays planned"
+    return Sent(refusal=f"{error}; {next_step}", for_good=mend is not None)
+
+
+def _taken_back(sent: Sent, error: SchedulerError, log_file: Path, array: Array) -> Sent:
     """Return what is left of an array that SLURM took and refuses to let start."""
     try:
-        done = intents.give_up(log_file, key, submit.cancel, words)
+        done = intents.give_up(log_file, array.key, submit.cancel, words)
     except SchedulerError as silence:
-        return replace(sent, refusal=f"{error}; {silence}")
+        return replace(sent, refusal=f"{error}; {silence}; {_AGAIN}")
     if done is None:
-        return replace(sent, refusal=str(error))
-    return Sent(refusal=str(error))
+        return replace(sent, refusal=f"{error}; {_AGAIN}")
+    return _refused(error, array.resources)

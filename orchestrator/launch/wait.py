@@ -117,7 +117,9 @@ class _Sender:
         self._last_refusal = sent.refusal
 
         # A try counts where SLURM took all, and for runs that had a job before.
-        if sent.run_count == len(start):
+        if sent.for_good and not sent.run_count:
+            self._tries.update({_try(run): _TRIES for run in start})
+        elif sent.run_count == len(start):
             self._tries.update(_try(run) for run in start if run.standing.state != State.PLANNED)
         return sent
 

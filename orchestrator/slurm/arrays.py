@@ -6,7 +6,6 @@ makes a link to it by the name that submitit looks for. So a submission is two f
 tasks it has.
 """
 
-import os
 import pickle
 import shlex
 from collections.abc import Callable
@@ -16,14 +15,12 @@ import submitit
 from submitit.core.utils import DelayedSubmission
 
 from byol_core.files import write_atomic
-from orchestrator.slurm.commands import sbatch
+from orchestrator.slurm.commands import sbatch, sbatch_environment
 
 _SBATCH_S = 60.0
 _LINK = (
     'ln -sf {name}.pkl {folder}/"${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}_submitted.pkl"'
 )
-_USERS_DEFAULTS = ("account", "partition", "qos", "constraint")
-"""Options that the user's own variables set where neither spec nor clusters.yaml does."""
 
 
 class HeldArrays(submitit.SlurmExecutor):  # type: ignore[misc]  # submitit is not read by mypy
@@ -50,17 +47,6 @@ class HeldArrays(submitit.SlurmExecutor):  # type: ignore[misc]  # submitit is n
         write_atomic(script, text.encode())
         write_atomic(folder / f"{name}.pkl", pickle.dumps(DelayedSubmission(call, *arguments)))
 
-        array = sbatch(str(script), timeout_s=_SBATCH_S, environment=self._environment())
+        environment = sbatch_environment(self.parameters)
+        array = sbatch(str(script), timeout_s=_SBATCH_S, environment=environment)
         return [f"{array}_{task}" for task in range(tasks)]
-
-    def _environment(self) -> dict[str, str]:
-        """Return the user's environment for the job, less what would overrule the script.
-
-        Those are the variables of sbatch, except for options that the script does not set.
-        """
-        kept = {f"SBATCH_{name.upper()}" for name in _USERS_DEFAULTS if name not in self.parameters}
-        return {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("SBATCH_") or name in kept
-        }

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from orchestrator.errors import SchedulerError, SchedulerSilentError
 
@@ -25,8 +25,15 @@ _NO_ANSWER = (
 _FIXED = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
 """English words, and times in seconds since 1970."""
 
-_NARROWING = ("SQUEUE_", "SACCT_")
-"""A user's own filters and formats, which would hide jobs from us."""
+_NARROWING = ("SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
+"""A user's own filters and formats, which would hide jobs from us or spare them."""
+
+_OF_CLUSTER = ("SLURM_CLUSTERS", "SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT")
+"""What leads to a cluster. Any other SLURM_ variable describes the job that we are in, or options
+of sbatch and srun that would overrule the spec."""
+
+USERS_DEFAULTS = ("account", "partition", "qos", "constraint")
+"""Options that the user's own variables set where neither spec nor clusters.yaml does."""
 
 
 def has_slurm() -> bool:
@@ -47,7 +54,8 @@ def ask(
     Args:
         command: name and arguments.
         timeout_s: how long to wait for it.
-        environment: all of its variables; None for ours, with English words and plain times.
+        environment: all of its variables; None for ours, with English words and plain times, and
+            without what would overrule what is asked.
 
     Raises:
         SchedulerSilentError: there was no answer in time, or none at all.
@@ -92,13 +100,14 @@ def sbatch(
         SchedulerSilentError: the answer is no job id, or there was none.
         SchedulerError: see `ask`.
     """
-    answer = ask(
-        "sbatch", "--parsable", *arguments, timeout_s=timeout_s, environment=environment
-    ).strip()
-    job_id, _, _ = answer.partition(";")  # in a federation, ID;CLUSTER
-    if not job_id.isdecimal():
-        raise SchedulerSilentError(f"sbatch answered {answer[:80]!r}, which is no job id")
-    return job_id
+    answer = ask("sbatch", "--parsable", *arguments, timeout_s=timeout_s, environment=environment)
+
+    # A site may print a banner around the id; in a federation that is ID;CLUSTER.
+    words = [line.strip().partition(";")[0] for line in answer.splitlines()]
+    job_ids = {word for word in words if word.isdecimal()}
+    if len(job_ids) != 1:
+        raise SchedulerSilentError(f"sbatch answered {answer.strip()[:80]!r}, which is no job id")
+    return job_ids.pop()
 
 
 def _in_one_line(text: str) -> str:
@@ -108,9 +117,28 @@ def _in_one_line(text: str) -> str:
     )
 
 
-def _environment(command: str) -> dict[str, str] | None:
-    """Return the environment of a command; that of sbatch is untouched, as it becomes the job's."""
+def sbatch_environment(set_in_script: Collection[str] = ()) -> dict[str, str]:
+    """Return our environment for a job, without what would overrule its script.
+
+    Args:
+        set_in_script: options whose variables are left out too, as sbatch prefers these to the
+            script.
+    """
+    kept = {f"SBATCH_{name.upper()}" for name in USERS_DEFAULTS if name not in set_in_script}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SBATCH_", "SLURM_")) or (value and name in {*kept, *_OF_CLUSTER})
+    }
+
+
+def _environment(command: str) -> dict[str, str]:
+    """Return the environment of a command; that of sbatch becomes the job's."""
     if command == "sbatch":
-        return None
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_NARROWING)}
+        return sbatch_environment()
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_NARROWING) and (value or name not in _OF_CLUSTER)
+    }
     return kept | _FIXED

@@ -15,10 +15,16 @@ from pathlib import Path
 from byol_core.files import make_folder, umask_of
 from orchestrator.errors import SchedulerError
 from orchestrator.slurm.commands import ask
+from orchestrator.slurm.setup import checked
 from orchestrator.spec import Resources
 
 _LONGEST_LEAD_S = 90
 _IDS_PER_CALL = 500
+_ABSOLUTE = (
+    '"$(IFS=:; set -f; for entry in ${PYTHONPATH-}; do case $entry in "$PWD") ;; '
+    """/*) printf ':%s' "$entry" ;; esac; done)\""""
+)
+"""The folders of PYTHONPATH that do not depend on the working directory, each behind a colon."""
 
 
 @dataclass(frozen=True)
@@ -170,10 +176,11 @@ def gpus_of(resources: Resources) -> str | None:
 def code_line(code: Path) -> str:
     """Return the shell line that makes a job import a copy of the code.
 
-    It comes last, as a module may set PYTHONPATH too.
+    It comes last, as a module may set PYTHONPATH too. Of that, absolute folders are kept: an empty
+    entry, as `$PYTHONPATH:/opt/lib` leaves one, would be the working directory.
     """
-    path = f"{shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}"
-    return f"export PYTHONPATH={path} SWEEP_CODE={code.name}"
+    path = f"{shlex.quote(str(code))}{_ABSOLUTE}"
+    return f"export PYTHONPATH={path} SWEEP_CODE={code.name} PYTHONSAFEPATH=1"
 
 
 def _lead_s(timeout_min: int) -> int:
@@ -192,4 +199,4 @@ def setup_lines(resources: Resources) -> Iterator[str]:
         yield f"export SWEEP_DATA={shlex.quote(resources.data)}"
     if resources.data_copy is not None:
         yield f'export SWEEP_DATA_COPY="{resources.data_copy}"'  # its variables are the node's
-    yield from resources.setup
+    yield from checked(resources.setup)

@@ -5,6 +5,9 @@ import signal
 _WARNINGS = frozenset({signal.SIGUSR2, signal.SIGTERM})
 """Signals by which SLURM warns before a time limit or a preemption."""
 
+_NO_OUTPUT = 53
+"""What SLURM calls a job whose output files it cannot open (seen with 22.05)."""
+
 
 def in_words(code: str) -> str:
     """Put an exit code in words for the user."""
@@ -13,6 +16,8 @@ def in_words(code: str) -> str:
         return "killed, perhaps for its memory"
     if number in _WARNINGS:
         return "warned before it could listen"
+    if number == _NO_OUTPUT:
+        return "SLURM could not open its output files: is their folder there, and writable?"
     if number:
         return f"ended by signal {number}"
     return f"exit status {code.partition(':')[0]}"

@@ -23,8 +23,14 @@ SETTINGS = {
     "MaxArraySize": 1001,
     "MaxJobCount": 10000,
     "partitions": ["debug", "high"],
+    "node": {"c": "8", "m": "64000", "f": "(null)"},  # as sinfo prints it
     "accounting": "slurmdbd",  # or none, or down
-    "assoc": {"MaxSubmitJobs": None, "GrpSubmitJobs": None, "DefaultQOS": "normal"},
+    "assoc": {
+        "MaxSubmitJobs": None,
+        "GrpSubmitJobs": None,
+        "DefaultQOS": "normal",
+        "QOS": "normal",
+    },
     "qos": {"normal": {"MaxSubmitJobsPU": None, "GrpSubmitJobs": None}},
     "full_queue_s": 0,  # how long sbatch sleeps and retries where MaxJobCount is reached
     "config": {

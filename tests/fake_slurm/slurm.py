@@ -72,7 +72,9 @@ def sbatch(words, cluster):
         "user": user(),
         "asked": asked,
         "environment": {
-            name: value for name, value in os.environ.items() if name.startswith("SBATCH_")
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(("SBATCH_", "SLURM_"))
         },
     }
     times = {"submit": now(), "start": None, "end": None, "restarts": 0, "exit": "0:0", "node": ""}
@@ -394,6 +396,7 @@ def sinfo(words, cluster):
                 "G": "gpu:4",
                 "T": "idle",
                 "N": "fake1",
+                **cluster.settings["node"],
             }
             print(re.sub(r"%(\w)", lambda found, values=values: values[found[1]], form))
             continue
