@@ -348,6 +348,7 @@ def test_diff_names_what_two_runs_differ_in(root, spec_file):
     plan = plan_of(root, spec_file())
     byol, no_norm = (root.run(run.run_id) for run in plan.start[:2])
     assert difference(byol, no_norm) == {
+        "sweeps": (["tiny: byol"], ["tiny: no_norm"]),
         "projector.norm": ("bn", "none"),
         "predictor.norm": ("bn", "none"),
     }

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from byol_core.files import RecordLog, RecordReader, write_json
-from orchestrator.errors import UsageError
+from orchestrator.errors import SpecError, UsageError
 from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.selection import Selection
@@ -234,13 +234,13 @@ def test_a_pid_that_came_back_is_another_process():
 # Plans
 
 
-def test_variants_that_mean_the_same_share_one_run(tmp_path, spec_file):
+def test_variants_that_mean_the_same_are_refused(tmp_path, spec_file):
     text_ = (
         "no_norm: {projector.norm: none, predictor.norm: none}",
         "same: {projector.norm: bn, projector.gn_groups: 4}",
     )
-    plan = make_plan(load_sweep(spec_file(text_)), Root(tmp_path / "r"), Selection(), Queue())
-    assert len(plan.runs) == 4 and len(plan.start) == 2
+    with pytest.raises(SpecError, match="'byol' and 'same' mean the same in every run"):
+        make_plan(load_sweep(spec_file(text_)), Root(tmp_path / "r"), Selection(), Queue())
 
 
 def test_two_sweeps_share_runs(root, spec_file):
