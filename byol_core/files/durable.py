@@ -14,14 +14,22 @@ from typing import Any
 
 from byol_core.files.access import create_file, create_folders
 
+NOT_READABLE = (IsADirectoryError, NotADirectoryError, PermissionError)
+"""What stays so until somebody mends it; other errors of a disk may pass."""
+
 
 class DamagedFileError(ValueError):
     """Says that a file is there but does not hold what its writer put into it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, problem: str = "it is no JSON") -> None:
         super().__init__(
-            f"{path}: damaged, it is no JSON; move it away, and what it described is done again"
+            f"{path}: damaged, {problem}; move it away, and what it described is done again"
         )
+
+
+def unreadable(path: Path, error: OSError) -> DamagedFileError:
+    """Return the error for a file that cannot be read as it is: a folder, or another's."""
+    return DamagedFileError(path, f"it cannot be read ({error.strerror})")
 
 
 def make_folder(path: Path) -> None:
@@ -67,8 +75,11 @@ def write_atomic(path: Path, content: bytes) -> None:
         finally:
             os.close(descriptor)
         aside.replace(path)
-    except BaseException:
+    except BaseException as error:
         aside.unlink(missing_ok=True)
+        # What the system says of a descriptor, as of a full disk, names no file.
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
         raise
     sync_folder(path.parent)
 
@@ -101,14 +112,21 @@ def read_json(path: Path) -> Any | None:
     """Return the parsed file, or None where there is none.
 
     Raises:
-        DamagedFileError: it holds no JSON.
+        DamagedFileError: it holds no JSON, or is a folder, or may not be read.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
     except FileNotFoundError:
         return None
-    except ValueError:
+    except NOT_READABLE as error:
+        raise unreadable(path, error) from None
+    except (ValueError, RecursionError):
         raise DamagedFileError(path) from None
+
+
+def _refuse_constant(word: str) -> None:
+    """Refuse NaN and Infinity, which Python's JSON knows and ours never holds."""
+    raise ValueError(word)
 
 
 def publish_folder(aside: Path, path: Path) -> None:

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json, to_json  # three to six times as fast as json
 
 from byol_core.files.access import create_file
-from byol_core.files.durable import sync_folder, write_all
+from byol_core.files.durable import NOT_READABLE, sync_folder, unreadable, write_all
 
 _CRC_MARK = b',"crc":"'
 _TAIL_BYTES = len(_CRC_MARK) + len('00000000"}')
@@ -161,11 +161,22 @@ class RecordReader:
     """Reads the whole records of a log from `cursor` on.
 
     After iteration, `cursor` is where the next reader goes on and `damage` lists what was skipped.
+
+    Args:
+        path: of the log.
+        cursor: where to begin.
+        check: called with each record; a ValueError of it makes the line a damaged one.
     """
 
-    def __init__(self, path: Path, cursor: Cursor = Cursor()) -> None:  # noqa: B008 - immutable
+    def __init__(
+        self,
+        path: Path,
+        cursor: Cursor = Cursor(),  # noqa: B008 - immutable
+        check: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> None:
         self.path = path
         self.cursor = cursor
+        self._check = check
         self.damage: list[Damage] = []
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -197,9 +208,12 @@ class RecordReader:
             if not line:
                 continue
             try:
-                yield decode(line)
+                record = decode(line)
+                self._check(record)
             except ValueError as error:
                 self.damage.append(Damage(line_offset, str(error)))
+            else:
+                yield record
 
 
 def segment_path(path: Path, segment: int) -> Path:
@@ -233,6 +247,8 @@ def decode(line: bytes) -> dict[str, Any]:
     if tail != b'%s%08x"}' % (_CRC_MARK, zlib.crc32(body)):
         raise ValueError("checksum differs")
     record: dict[str, Any] = from_json(body + b"}", allow_inf_nan=False)
+    if type(record.get("seq")) is not int:
+        raise ValueError("no sequence number")
     if _NON_FINITE_MARK in body:
         record = _read_back(record)
     return record
@@ -254,8 +270,8 @@ def _writable(value: Any) -> Any:
 def _read_back(value: Any) -> Any:
     """Return `value` with the non-finite numbers that were put into words."""
     if isinstance(value, dict):
-        if value.keys() == {"non_finite"}:
-            return _NON_FINITE[value["non_finite"]]
+        if value.keys() == {"non_finite"} and str(value["non_finite"]) in _NON_FINITE:
+            return _NON_FINITE[str(value["non_finite"])]
         return {key: _read_back(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_read_back(item) for item in value]
@@ -276,6 +292,8 @@ def _read_from(path: Path, offset: int) -> bytes:
             return file.read()
     except FileNotFoundError:
         return b""
+    except NOT_READABLE as error:
+        raise unreadable(path, error) from None
 
 
 def _ends_torn(path: Path) -> bool:

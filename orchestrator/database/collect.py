@@ -11,22 +11,28 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, delete, select
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
-from byol_core.files import DamagedFileError, read_json
+from byol_core.files import DamagedFileError
 from orchestrator.database import schema
-from orchestrator.database.address import cause
+from orchestrator.database.address import cause, is_busy
 from orchestrator.database.connect import writing
-from orchestrator.database.read_run import DatabaseRow, RunRows, new_run, read_run
+from orchestrator.database.read_run import (
+    DatabaseRow,
+    RunRows,
+    damaged_run,
+    new_run,
+    read_run,
+)
+from orchestrator.database.roots import adopt, note_pass, recorded_name
 from orchestrator.database.write_rows import Writer
 from orchestrator.errors import StoreError
 from orchestrator.store.jobs import Queue
 from orchestrator.store.locks import open_lock
-from orchestrator.store.root import Root, RunFolder
+from orchestrator.store.root import Root, RunFolder, SweepFolder
 from orchestrator.store.state import ACTIVE, State
 
 _UNTOUCHED = "no attempt"
@@ -40,7 +46,9 @@ _POINTS_AT_ONCE = 20_000
 """What is held in memory before it is written."""
 
 
-def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> list[str] | None:
+def collect(
+    root: Root, engine: Engine, queue: Queue, wait: bool = False, patience_s: float = 2.0
+) -> list[str] | None:
     """Make one pass over a root.
 
     Args:
@@ -48,9 +56,11 @@ def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> lis
         engine: opened for writing.
         queue: what the scheduler says.
         wait: wait for another collector instead of leaving the work to it.
+        patience_s: how long to wait for another program that writes the database, unless `wait`.
 
     Returns:
-        What could not be read, a sentence each; None where another collector is at work.
+        What could not be read, a sentence each; None where another collector is at work, or another
+        program writes the database.
 
     Raises:
         StoreError: the database cannot be written; it is as it was.
@@ -65,12 +75,12 @@ def collect(root: Root, engine: Engine, queue: Queue, wait: bool = False) -> lis
         mode |= fcntl.LOCK_NB
     try:
         fcntl.flock(descriptor, mode)
-        with writing(engine) as connection:
+        with writing(engine, patience_s=None if wait else patience_s) as connection:
             return collect_into(root, connection, queue)
     except BlockingIOError:
         return None
     except OperationalError as error:
-        if _is_busy(error) and not wait:
+        if is_busy(error) and not wait:
             return None  # a rebuild, or the collector of another root
         raise _not_written(error) from None
     except DatabaseError as error:
@@ -84,11 +94,6 @@ def collect_into(root: Root, connection: Connection, queue: Queue) -> list[str]:
     one_pass = _Pass(root, connection, queue)
     one_pass.collect()
     return one_pass.damaged
-
-
-def _is_busy(error: OperationalError) -> bool:
-    """Tell whether somebody else writes the database."""
-    return getattr(error.orig, "sqlite_errorname", "") == "SQLITE_BUSY"
 
 
 def _not_written(error: DatabaseError) -> StoreError:
@@ -115,6 +120,7 @@ class _Pass:
 
     def __init__(self, root: Root, connection: Connection, queue: Queue) -> None:
         self.root = root
+        self.root_name = recorded_name(root)
         self.connection = connection
         self.queue = queue
         self.writer = Writer(connection)
@@ -122,6 +128,8 @@ class _Pass:
 
     def collect(self) -> None:
         """Make the pass."""
+        adopt(self.connection, self.root)
+        note_pass(self.connection, self.root)
         runs = self.root.runs()
         sweeps = self.root.sweeps()
 
@@ -131,14 +139,12 @@ class _Pass:
 
         # 2. Note when SLURM last answered: the states of waiting runs are as old as its answer.
         if self.queue.answered_at is not None:
-            root = {"path": str(self.root.path), "slurm_answered_at": self.queue.answered_at}
+            root = {"path": self.root_name, "slurm_answered_at": self.queue.answered_at}
             self.writer.upsert(schema.roots, [root])
 
         # 3. Take over what was planned: which variant and seed of a sweep wants which run.
         for sweep in sweeps:
-            plan = self._read(sweep.plan)
-            if plan is not None:
-                self._take_over(plan)
+            self._take_over(sweep)
 
         # 4. Give a row to every new run: the rows of its attempts and results hang on its number.
         known = self._known_runs()
@@ -161,21 +167,25 @@ class _Pass:
     def _forget_all_but(self, table: Table, name: str, present: set[str]) -> None:
         """Delete the rows of this root whose name is not among those present."""
         (key,) = table.primary_key
-        ours = select(key, table.c[name]).where(table.c.root == str(self.root.path))
+        ours = select(key, table.c[name]).where(table.c.root == self.root_name)
         for number, known in self.connection.execute(ours).all():
             if known not in present:
                 self.connection.execute(delete(table).where(key == number))
 
-    def _read(self, file: Path) -> Any | None:
-        """Return what a JSON file holds; None where it is missing or damaged."""
+    def _take_over(self, sweep: SweepFolder) -> None:
+        """Write a sweep as its last launch planned it; one that cannot be taken is set aside."""
         try:
-            return read_json(file)
+            plan = sweep.read_plan()
+            if plan is not None:
+                with self.connection.begin_nested():
+                    self._write_plan(plan)
         except DamagedFileError as error:
             self.damaged.append(str(error))
-            return None
+        except IntegrityError as error:
+            self.damaged.append(f"{sweep.plan}: the database cannot take it: {cause(error)}")
 
-    def _take_over(self, plan: dict[str, Any]) -> None:
-        """Write a sweep as its last launch planned it, in place of what an older launch planned."""
+    def _write_plan(self, plan: dict[str, Any]) -> None:
+        """Write a sweep in place of what an older launch planned."""
         table = schema.sweeps
         query = select(table.c.id, table.c.launched_at).where(table.c.label == plan["label"])
         known = self.connection.execute(query).first()
@@ -186,7 +196,7 @@ class _Pass:
 
         sweep = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at")}
         sweep |= {key: json.dumps(plan[key]) for key in ("baseline", "tables", "overrides")}
-        sweep["root"] = str(self.root.path)
+        sweep["root"] = self.root_name
         sweep_id = self.writer.insert_one(table, sweep)
 
         variants = [
@@ -213,11 +223,17 @@ class _Pass:
         rows = []
         for run in runs:
             stamp = _stamp(run, 0)  # taken before the folder is read
-            description = self._read(run.description)
-            if description is not None:
-                # An empty stamp makes a run with attempts get its results in the same pass.
-                known_stamp = stamp if stamp == _UNTOUCHED else ""
-                rows.append(new_run(description, str(self.root.path), known_stamp))
+            try:
+                description = run.read_description()
+            except DamagedFileError as error:
+                self.damaged.append(str(error))
+                continue
+            except StoreError:
+                continue  # its launcher has yet to write it
+
+            # An empty stamp makes a run with attempts get its results in the same pass.
+            known_stamp = stamp if stamp == _UNTOUCHED else ""
+            rows.append(new_run(description, self.root_name, known_stamp))
         self.writer.insert(schema.runs, rows)
 
     def _may_have_changed(self, run: RunFolder, known: _Known) -> bool:
@@ -245,14 +261,15 @@ class _Pass:
         known_attempts = self._known_attempts([run_number for _, run_number in runs])
         read: list[RunRows] = []
         for run, run_number in runs:
-            # The stamp is taken first: what comes in while we read is then found by the next pass.
-            last = run.last_attempt()
-            stamp = _stamp(run, last.number if last else 0)
             known = known_attempts.get(run_number, {})
             try:
+                # The stamp is taken first: what comes in while we read is found by the next pass.
+                last = run.last_attempt()
+                stamp = _stamp(run, last.number if last else 0)
                 rows = read_run(run, run_number, known, self.queue, self.writer.metrics)
             except DamagedFileError as error:  # the other runs are none the worse
                 self.damaged.append(str(error))
+                read.append(damaged_run(run_number, str(error)))
                 continue
 
             rows.run["stamp"] = stamp if _is_settled(rows, stamp) else ""
@@ -302,5 +319,7 @@ def _modified(path: str) -> int:
     """Return when a folder was last changed, in nanoseconds since 1970; 0 where there is none."""
     try:
         return os.stat(path).st_mtime_ns  # noqa: PTH116 - thousands of times
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
+    except PermissionError:
+        return 1  # something that cannot be looked at: the run is read, and says so

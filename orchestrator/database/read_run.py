@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from byol_core.files import Cursor, RecordReader, read_json
+from byol_core.files import Cursor
 from orchestrator.database import schema
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import AttemptFolder, RunFolder
@@ -14,6 +14,8 @@ from orchestrator.store.standing import standing
 from orchestrator.store.state import State
 
 DatabaseRow = dict[str, Any]
+
+_OF_JOB = ("job_id", "queue_reason", "node", "submitted_at")
 
 Point = tuple[int, int, int, int, float | None, str | None]
 """A row of `points`, in the order of its columns: a plain tuple, since there are millions."""
@@ -47,6 +49,19 @@ def new_run(description: Mapping[str, Any], root: str, stamp: str) -> DatabaseRo
     }
 
 
+def damaged_run(run_number: int, reason: str) -> RunRows:
+    """Return the rows of a run of which a file cannot be read: it is set aside until that is mended.
+
+    Args:
+        run_number: of the run's row.
+        reason: names the file.
+    """
+    columns = ("outcome", "step", "total_steps", "wall_s", "disk_bytes")
+    row: DatabaseRow = dict.fromkeys((*columns, *_OF_JOB))
+    row |= {"of_run": run_number, "state": State.FAILED.value, "reason": reason}
+    return RunRows(row | {"attempt": 0, "stamp": ""})
+
+
 def read_run(
     run: RunFolder,
     run_number: int,
@@ -65,7 +80,7 @@ def read_run(
         metric_number: has a number for every name.
 
     Raises:
-        DamagedFileError: a file of it holds no JSON.
+        DamagedFileError: a file of it holds something else than its writer put into it.
     """
     rows = RunRows()
     run_standing = standing(run, queue)
@@ -80,7 +95,7 @@ def read_run(
     # Its results, of the attempt that alone counts.
     done: Mapping[str, Any] = {}
     if run_standing.attempt:
-        done = read_json(run.attempt(run_standing.attempt).done) or {}
+        done = run.attempt(run_standing.attempt).read_done() or {}
     rows.summaries = list(_summaries(done, run_number))
     for evaluation in run.evaluations():
         rows.evaluations += _accuracies(evaluation, run_number)
@@ -88,7 +103,7 @@ def read_run(
     # Its own row: one that is done says itself where it ended.
     step = max((row["last_step"] or 0 for row in rows.attempts), default=None)
     if done:
-        step = done["step"]
+        step = done.get("step", step)
     rows.run = {
         "of_run": run_number,
         "state": run_standing.state.value,
@@ -108,7 +123,7 @@ def _job(queue: Queue, run_id: str) -> DatabaseRow:
     """Return what is known of the run's job; nulls where it has none that waits or runs."""
     facts = queue.live.get(run_id) or queue.unknown.get(run_id)
     if facts is None:
-        return dict.fromkeys(("job_id", "queue_reason", "node", "submitted_at"))
+        return dict.fromkeys(_OF_JOB)
     job = {
         "job_id": facts.job_id,
         "queue_reason": facts.reason,
@@ -127,10 +142,10 @@ def _read_attempt(
         The steps of the whole run, where a new record says them.
     """
     row |= _claim(attempt)
-    reader = RecordReader(attempt.events, Cursor(row["events_segment"], row["events_offset"]))
+    reader = attempt.read_events(Cursor(row["events_segment"], row["events_offset"]))
     total_steps = None
     for record in reader:
-        row["last_at"] = record["t"]
+        row["last_at"] = record.get("t")
         kind = record["type"]
         if kind == "metrics":
             row["last_step"] = record["step"]
@@ -145,7 +160,7 @@ def _read_attempt(
         elif kind == "end":
             row["state"] = record["state"]
             row["reason"] = record["reason"]
-            row["ended_at"] = record["t"]
+            row["ended_at"] = record.get("t")
 
     # The cursor is written with what was read up to it, so that no line counts twice or never.
     row["events_segment"], row["events_offset"] = reader.cursor
@@ -179,7 +194,7 @@ def _empty_attempt(run_number: int, number: int) -> DatabaseRow:
 
 def _claim(attempt: AttemptFolder) -> DatabaseRow:
     """Return who works at an attempt, and on what; nothing before it is claimed."""
-    claim = read_json(attempt.claim)
+    claim = attempt.read_claim()
     if claim is None:
         return {}
     job = claim["job"]

@@ -8,14 +8,15 @@ runs that are still to be submitted.
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from byol_core.config import nearest
-from byol_core.files import read_json, to_json, write_many
+from byol_core.files import DamagedFileError, to_json, write_many
 from orchestrator.errors import UsageError
 from orchestrator.slurm import submit
 from orchestrator.store import intents
 from orchestrator.store.jobs import Queue
-from orchestrator.store.root import Root
+from orchestrator.store.root import Root, SweepFolder
 from orchestrator.store.standing import CANCELLED_BY_HAND, standing
 from orchestrator.store.state import ACTIVE, State
 
@@ -143,8 +144,10 @@ def _is_active(root: Root, run_id: str, queue: Queue) -> bool:
 def _all_wanted(root: Root) -> list[_Wanted]:
     wanted = []
     for sweep in root.sweeps():
-        plan = read_json(sweep.plan) or {"label": "", "runs": []}
-        wanted += [_Wanted(plan["label"], run["variant"], run["run_id"]) for run in plan["runs"]]
+        plan = _plan_of(sweep)
+        if plan is not None:
+            runs = plan["runs"]
+            wanted += [_Wanted(plan["label"], run["variant"], run["run_id"]) for run in runs]
     return wanted
 
 
@@ -152,13 +155,21 @@ def _all_left(root: Root, wanted: Collection[_Wanted]) -> Iterator[_Wanted]:
     """Yield what sweeps asked for once: what left their spec, and what they ever submitted."""
     asked_now = {(run.sweep, run.run_id) for run in wanted}
     for sweep in root.sweeps():
-        plan = read_json(sweep.plan) or {"label": sweep.path.name}
-        label = plan["label"]
+        plan = _plan_of(sweep) or {}
+        label = sweep.path.name
         variants = {run["run_id"]: run["variant"] for run in plan.get("left", [])}
         submitted = dict.fromkeys(intents.runs_of(sweep), "")
         for run_id, variant in (submitted | variants).items():
             if (label, run_id) not in asked_now:
                 yield _Wanted(label, variant, run_id)
+
+
+def _plan_of(sweep: SweepFolder) -> dict[str, Any] | None:
+    """Return a sweep's plan; a damaged one is as good as none, and `sweep status` names it."""
+    try:
+        return sweep.read_plan()
+    except DamagedFileError:
+        return None
 
 
 def _check_names(what: str, names: Sequence[str], known: Collection[str]) -> None:

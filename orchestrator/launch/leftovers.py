@@ -6,11 +6,10 @@ They are just writing their checkpoints, which the new launch goes on from.
 import time
 from dataclasses import replace
 
-from byol_core.files import read_json
 from orchestrator.launch.plan import Plan, PlannedRun, make_plan
 from orchestrator.launch.requests import ResourceRequests
 from orchestrator.launch.selection import Selection
-from orchestrator.machine.processes import Process, is_alive
+from orchestrator.machine.processes import is_alive, named_process
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.spec import Sweep
 from orchestrator.store.root import Root
@@ -40,10 +39,10 @@ def _is_leaving(root: Root, run: PlannedRun) -> bool:
     attempt = root.run(run.run_id).last_attempt()
     if attempt is None:
         return False
-    claim = read_json(attempt.claim)
+    claim = attempt.read_claim()
     if claim is None or claim["job"]["executor"] == "slurm":
         return False
-    return is_alive(Process(**claim["process"])) is True
+    return is_alive(named_process(claim["process"])) is True
 
 
 def _overtake(plan: Plan, root: Root) -> Plan:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from byol_core.config import DataIdentity, run_id_of
-from byol_core.files import read_json
+from byol_core.files import DamagedFileError
 from orchestrator.launch.requests import ResourceRequests, has_more_memory
 from orchestrator.launch.selection import (
     Selection,
@@ -180,7 +180,7 @@ def _removed_runs(
     sweep: Sweep, root: Root, variants: Sequence[Variant], runs: Sequence[PlannedRun]
 ) -> list[dict[str, Any]]:
     """Return the runs that the spec dropped since the last --prune, or whose variant it changed."""
-    before = read_json(root.sweep(sweep.label).plan) or {"variants": [], "runs": [], "left": []}
+    before = root.sweep(sweep.label).read_plan() or {"variants": [], "runs": []}
     now = {variant.name: variant.canonical() for variant in variants}
     gone = {old["name"] for old in before["variants"] if now.get(old["name"]) != old["config"]}
 
@@ -190,7 +190,7 @@ def _removed_runs(
 
     # A variant may have come back, or another one may mean the same now.
     wanted = {run.run_id for run in runs}
-    return [run for run in before["left"] + newly_removed if run["run_id"] not in wanted]
+    return [run for run in before.get("left", []) + newly_removed if run["run_id"] not in wanted]
 
 
 def _wanted_by_no_sweep(
@@ -200,6 +200,9 @@ def _wanted_by_no_sweep(
     unwanted = {run["run_id"] for run in removed}
     for other in root.sweeps():
         if unwanted and other.path.name != sweep.label:
-            plan = read_json(other.plan) or {"runs": []}
+            try:
+                plan = other.read_plan() or {"runs": []}
+            except DamagedFileError:
+                return []  # it may ask for any of them
             unwanted -= {run["run_id"] for run in plan["runs"]}
     return sorted(unwanted)

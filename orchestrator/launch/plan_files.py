@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from byol_core.config import PROTOCOLS, SEMANTICS
-from byol_core.files import make_folder, read_json, to_json, write_atomic, write_json, write_many
+from byol_core.files import make_folder, to_json, write_atomic, write_json, write_many
 from orchestrator.launch.plan import Plan, PlannedRun
 from orchestrator.spec import Sweep
 from orchestrator.store.root import Root
@@ -31,7 +31,7 @@ def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:
 
     # The spec is kept byte by byte, with its comments.
     write_atomic(folder.path / "spec.yaml", plan.sweep.document.file.read_bytes())
-    record = _plan_record(plan, read_json(folder.plan) or {})
+    record = _plan_record(plan, folder.read_plan() or {})
     record["left"] = [] if pruned else plan.removed
     write_json(folder.plan, record)
 

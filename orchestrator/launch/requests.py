@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from byol_core.files import read_json
 from orchestrator.machine.gpus import gpu_count
 from orchestrator.slurm.limits import ask_controller
 from orchestrator.spec import Resources, Sweep, Variant, resources_of
@@ -86,7 +85,7 @@ def has_more_memory(now: Mapping[str, Any], run: RunFolder) -> bool:
     attempt = run.last_attempt()
     if attempt is None or "mem_gb" not in now:
         return False
-    claim = read_json(attempt.claim) or {}
+    claim = attempt.read_claim() or {}
     before = claim.get("job", {}).get("asked")
     if before is None:
         return False

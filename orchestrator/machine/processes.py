@@ -4,8 +4,10 @@ A pid alone comes back after a reboot or a wrap-around, so start time and boot g
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ def this_process() -> Process:
     """Return the calling process."""
     started = _started(os.getpid())
     return Process(os.uname().nodename, _boot_id(), os.getpid(), started or 0)
+
+
+def named_process(facts: Mapping[str, Any]) -> Process:
+    """Return a process as it was written down; what else was written is left out."""
+    return Process(facts["host"], facts["boot_id"], facts["pid"], facts["started"])
 
 
 def is_alive(process: Process) -> bool | None:

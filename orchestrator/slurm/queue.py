@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from byol_core.files import read_json
+from byol_core.files import DamagedFileError
 from orchestrator.slurm.commands import has_slurm
 from orchestrator.slurm.listing import Listing, account, queue
 from orchestrator.slurm.queue_memory import Memory, recall, remember
@@ -246,7 +246,10 @@ def _newest_jobs(root: Root) -> dict[str, RunJob]:
 
 
 def _is_done(run: RunFolder) -> bool:
-    attempt = run.last_attempt()
+    try:
+        attempt = run.last_attempt()
+    except DamagedFileError:
+        return True  # set aside; `standing` says why
     return attempt is not None and attempt.done.exists()
 
 
@@ -255,7 +258,10 @@ def _has_last_word(run: RunFolder, job_id: str) -> bool:
     attempt = run.last_attempt()
     if attempt is None:
         return False
-    claim = read_json(attempt.claim)
-    if claim is None or claim["job"]["job_id"] != job_id:
+    try:
+        claim = attempt.read_claim()
+        if claim is None or claim["job"]["job_id"] != job_id:
+            return False
+        return last_word(attempt) is not None
+    except DamagedFileError:
         return False
-    return last_word(attempt) is not None

@@ -6,14 +6,22 @@ is a memory and no evidence: without it the next look knows less, and nothing is
 
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from byol_core.files import DamagedFileError, read_json, write_json
 from orchestrator.store.jobs import JobFacts
+from orchestrator.store.shapes import checked, each
 
 _FILE = "slurm.json"
+_FACTS: dict[str, Any] = {f"{field.name}?": (str, float) for field in fields(JobFacts)}
+_SHAPE = {
+    "answered_at?": (float, type(None)),
+    "account_silent_at?": (float, type(None)),
+    "missing_since?": each(float),
+    "ended?": each(_FACTS),
+}
 
 
 @dataclass
@@ -43,7 +51,7 @@ class Memory:
 def recall(root: Path) -> Memory:
     """Return the memory of a root; an empty one where there is none that can be read."""
     try:
-        known: dict[str, Any] = read_json(root / _FILE) or {}
+        known: dict[str, Any] = checked(root / _FILE, read_json(root / _FILE) or {}, _SHAPE)
         ended = {name: JobFacts(**facts) for name, facts in known.pop("ended", {}).items()}
         return Memory(**known, ended=ended)
     except (DamagedFileError, OSError, TypeError):

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from byol_core.files import RecordReader
 from byol_core.points import metric_line
 from orchestrator.store.intents import submissions
 from orchestrator.store.jobs import Queue
@@ -83,7 +82,7 @@ class _Attempt:
 
     def __init__(self, attempt: AttemptFolder) -> None:
         self.path = attempt.path
-        self._events = RecordReader(attempt.events)
+        self._events = attempt.read_events()
         self._tails = [_Tail(attempt.stdout, "stdout"), _Tail(attempt.stderr, "stderr")]
 
     def lines(self) -> Iterator[str]:

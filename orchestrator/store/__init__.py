@@ -1,5 +1,6 @@
 """Holds the run folders, which are the truth: layout, states, intents, locks, rules of retrying.
 
+* ``shapes`` says which form the files have.
 * ``root`` knows where every file lies.
 * ``state`` lists the states of a run.
 * ``jobs`` holds what SLURM says of a run's job.

@@ -14,9 +14,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from byol_core.files import RecordLog, RecordReader, make_folder
+from byol_core.files import DamagedFileError, RecordLog, RecordReader, make_folder
 from orchestrator.errors import SchedulerError, SchedulerSilentError
 from orchestrator.store.root import Root, SweepFolder
+from orchestrator.store.shapes import check_launch
 from orchestrator.text import counted
 
 _LATE_S = 24 * 3600.0
@@ -149,8 +150,9 @@ def runs_of(sweep: SweepFolder) -> set[str]:
     """Return every run that a sweep has submitted, also those that left its spec."""
     runs: set[str] = set()
     for file in sweep.launches.glob("*.jsonl"):
-        for submission in _read(file):
-            runs.update(submission.run_ids)
+        with suppress(DamagedFileError):
+            for submission in _read(file):
+                runs.update(submission.run_ids)
     return runs
 
 
@@ -179,7 +181,7 @@ def recover(
     Returns:
         A sentence for each repair.
     """
-    repairs = []
+    repairs = [f"warning: {damaged}" for damaged in damaged_logs(root)]
     for submission in _all(root):
         if submission.withdrawn is None:
             if not submission.released:
@@ -251,14 +253,25 @@ def _all(root: Root) -> list[Submission]:
     all_submissions: list[Submission] = []
     for sweep in root.sweeps():
         for file in sorted(sweep.launches.glob("*.jsonl")):
-            all_submissions.extend(_read(file))
+            with suppress(DamagedFileError):  # `damaged_logs` names it
+                all_submissions.extend(_read(file))
     return all_submissions
+
+
+def damaged_logs(root: Root) -> Iterator[str]:
+    """Yield a sentence for each log that cannot be read."""
+    for sweep in root.sweeps():
+        for file in sorted(sweep.launches.glob("*.jsonl")):
+            try:
+                list(_read(file))
+            except DamagedFileError as error:
+                yield str(error)
 
 
 def _read(file: Path) -> Iterator[Submission]:
     """Yield the submissions of one log, each as its last record leaves it."""
     by_key: dict[str, Submission] = {}
-    for record in RecordReader(file):
+    for record in RecordReader(file, check=check_launch):
         key = record["key"]
         if record["type"] == "intent":
             by_key[key] = Submission(file, key, record["run_ids"], record["at"])

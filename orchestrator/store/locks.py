@@ -3,6 +3,7 @@
 The kernel frees the lock when its holder dies.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 from byol_core.files import create_file
 from orchestrator.errors import RootLockedError, StoreError
 from orchestrator.store.root import Root
+
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextmanager
@@ -49,12 +52,18 @@ def launcher_lock(root: Root) -> Iterator[None]:
 def open_lock(file: Path) -> int:
     """Open a lock file, and make it where it is missing.
 
-    A user who may only read the file can hold the lock just as well.
+    Where nothing can be written, one who may only read the file can hold the lock just as well;
+    where there is none, its folder is locked instead.
     """
     try:
         return create_file(file, os.O_RDWR)
-    except PermissionError:
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+    try:
         return os.open(file, os.O_RDONLY)
+    except FileNotFoundError:
+        return os.open(file.parent, os.O_RDONLY)
 
 
 def _holder() -> str:

@@ -6,10 +6,12 @@ from.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
-from byol_core.files import RecordReader
+from byol_core.files import DamagedFileError
 from orchestrator.store.root import AttemptFolder, RunFolder
 from orchestrator.store.standing import Standing
 from orchestrator.store.state import State
@@ -76,19 +78,26 @@ def idle_attempts(run: RunFolder) -> int:
 
 def took_a_step(run: RunFolder) -> bool:
     """Tell whether any attempt at a run has trained at all."""
-    return any(_has_stepped(attempt) for attempt in run.attempts())
+    try:
+        return any(_has_stepped(attempt) for attempt in run.attempts())
+    except DamagedFileError:
+        return False
 
 
 def _has_stepped(attempt: AttemptFolder) -> bool:
-    return any(
-        record["type"] in ("metrics", "checkpoint") for record in RecordReader(attempt.events)
-    )
+    return any(record["type"] in ("metrics", "checkpoint") for record in _records(attempt))
+
+
+def _records(attempt: AttemptFolder) -> Iterator[dict[str, Any]]:
+    """Yield what an attempt recorded; a log that cannot be read shows nothing."""
+    with suppress(DamagedFileError):
+        yield from attempt.read_events()
 
 
 def _got_on(attempt: AttemptFolder) -> bool:
     """Tell whether an attempt left a checkpoint beyond the step that it started from."""
     first_step = math.inf  # until it says that it has started
-    for record in RecordReader(attempt.events):
+    for record in _records(attempt):
         if record["type"] == "start":
             first_step = record["step"]
         elif record["type"] == "checkpoint" and record["step"] > first_step:

@@ -11,8 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from byol_core.files import make_folder, read_json
+from byol_core.files import Cursor, DamagedFileError, RecordReader, make_folder, read_json
+from byol_core.files.durable import NOT_READABLE, unreadable
 from orchestrator.errors import StoreError, UsageError
+from orchestrator.store.shapes import (
+    CLAIM,
+    DESCRIPTION,
+    DONE,
+    EVALUATION,
+    PLAN,
+    check_event,
+    checked,
+)
 
 if TYPE_CHECKING:
     from byol_core.config import TrainConfig
@@ -43,6 +53,18 @@ class AttemptFolder:
     def done(self) -> Path:
         """done.json holds the result; its presence ends the run."""
         return self.path / "done.json"
+
+    def read_claim(self) -> dict[str, Any] | None:
+        """Return claim.json, None where there is none; raises as `read_json`."""
+        return _read(self.claim, CLAIM)
+
+    def read_done(self) -> dict[str, Any] | None:
+        """Return done.json, None where there is none; raises as `read_json`."""
+        return _read(self.done, DONE)
+
+    def read_events(self, cursor: Cursor = Cursor()) -> RecordReader:  # noqa: B008 - immutable
+        """Return a reader of the event log; a record without what it needs is a damaged line."""
+        return RecordReader(self.events, cursor, check_event)
 
     @property
     def stdout(self) -> Path:
@@ -89,6 +111,8 @@ class RunFolder:
             names = [entry.name for entry in (self.path / "attempts").iterdir()]
         except FileNotFoundError:
             return []
+        except NOT_READABLE as error:
+            raise unreadable(self.path / "attempts", error) from None
         numbers = sorted(int(name) for name in names if name.isdecimal())
         return [self.attempt(number) for number in numbers]
 
@@ -102,23 +126,33 @@ class RunFolder:
 
         Raises:
             StoreError: there is none.
+            DamagedFileError: it is not that of this run.
         """
-        description: dict[str, Any] | None = read_json(self.description)
+        description = _read(self.description, DESCRIPTION)
         if description is None:
             raise StoreError(f"{self.description}: missing; launch the sweep again to write it")
+        if description["run_id"] != self.run_id:
+            raise DamagedFileError(self.description, "it is that of another run")
         return description
 
     def config(self) -> "TrainConfig":
-        """Return the run's config."""
+        """Return the run's config; raises what `read_description` does."""
         # Imported here, as what only looks at runs is not to wait for pydantic's models.
         from byol_core.config import TrainConfig
 
-        return TrainConfig.model_validate_json(json.dumps(self.read_description()["config"]))
+        text = json.dumps(self.read_description()["config"])
+        try:
+            return TrainConfig.model_validate_json(text)
+        except ValueError as error:
+            problem = f"its config is not valid: {str(error).splitlines()[0]}"
+            raise DamagedFileError(self.description, problem) from None
 
     def evaluations(self) -> Iterator[dict[str, Any]]:
-        """Yield the results of each protocol."""
+        """Yield the results of each protocol; raises as `read_json`."""
         for file in sorted((self.path / "evaluations").glob("*.json")):
-            yield read_json(file) or {}
+            evaluation = _read(file, EVALUATION)
+            if evaluation is not None:
+                yield evaluation
 
 
 @dataclass(frozen=True)
@@ -131,6 +165,27 @@ class SweepFolder:
     def plan(self) -> Path:
         """plan.json holds variants, seeds and run ids as of the last launch."""
         return self.path / "plan.json"
+
+    def read_plan(self) -> dict[str, Any] | None:
+        """Return plan.json; None before the first launch.
+
+        Raises:
+            DamagedFileError: it is not one that a launch writes, or names a row twice.
+        """
+        plan = _read(self.plan, PLAN)
+        if plan is None:
+            return None
+        if plan["label"] != self.path.name:
+            raise DamagedFileError(self.plan, "it is that of another sweep")
+
+        # An older version took two rows of one name; the database cannot hold both.
+        names = [variant["name"] for variant in plan["variants"]]
+        cells = [f"{run['variant']} seed {run['seed']}" for run in plan["runs"]]
+        for words in (names, cells):
+            if len(set(words)) < len(words):
+                double = next(word for word in words if words.count(word) > 1)
+                raise DamagedFileError(self.plan, f"it names {double!r} twice")
+        return plan
 
     @property
     def launches(self) -> Path:
@@ -209,6 +264,22 @@ class Root:
             raise StoreError(
                 f"{self.path}: cannot be written: {error.strerror}; choose another --root"
             ) from None
+
+
+def _read(file: Path, shape: object) -> dict[str, Any] | None:
+    """Return what a file holds, None where there is none.
+
+    Raises:
+        DamagedFileError: it holds something else.
+    """
+    content = read_json(file)
+    if content is None:
+        # It may hold `null`, or have come in just now.
+        if not file.exists():
+            return None
+        content = read_json(file)
+    values: dict[str, Any] = checked(file, content, shape)
+    return values
 
 
 def wait_until_visible(file: Path, patience_s: float) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from byol_core.files import DamagedFileError, RecordReader, read_json
-from orchestrator.machine.processes import Process, is_alive
+from byol_core.files import DamagedFileError, read_json
+from orchestrator.machine.processes import is_alive, named_process
 from orchestrator.store.exit_codes import in_words, is_warning
 from orchestrator.store.jobs import ENDED, WAITING, JobFacts, Queue
 from orchestrator.store.root import AttemptFolder, RunFolder
@@ -37,6 +37,8 @@ class Standing:
         outcome: of a COMPLETED run.
         attempt: the highest, 0 for none.
         failed_node: the node that took the run down with it; empty if none did.
+        trainer: digest of the trainer that made the result of a COMPLETED run; None where it was
+            not recorded.
     """
 
     state: State
@@ -44,11 +46,15 @@ class Standing:
     outcome: str | None = None
     attempt: int = 0
     failed_node: str = ""
+    trainer: str | None = None
 
 
 def standing(run: RunFolder, queue: Queue) -> Standing:
     """Tell the state of a run from its folder and what the scheduler says."""
-    evident = _evident(run, queue)
+    try:
+        evident = _evident(run, queue)
+    except DamagedFileError as error:
+        return Standing(State.FAILED, str(error))  # its own run's fault, and no other's
     if evident.state == State.COMPLETED or not run.cancelled.exists():
         return evident
     if evident.state in ACTIVE:
@@ -59,9 +65,11 @@ def standing(run: RunFolder, queue: Queue) -> Standing:
 def _why_cancelled(run: RunFolder) -> str:
     """Return what its note says; notes of older versions are those of `sweep cancel`."""
     try:
-        note = read_json(run.cancelled) or {}
+        note = read_json(run.cancelled)
     except DamagedFileError:
-        note = {}
+        note = None
+    if not isinstance(note, dict):
+        return CANCELLED_BY_HAND
     return str(note.get("because", CANCELLED_BY_HAND))
 
 
@@ -72,12 +80,17 @@ def _evident(run: RunFolder, queue: Queue) -> Standing:
         return _unclaimed(run.run_id, queue)
 
     # A result ends the run, whatever anybody else says.
-    done = read_json(last.done)
+    done = last.read_done()
     if done is not None:
-        return Standing(State.COMPLETED, outcome=done["outcome"], attempt=last.number)
+        return Standing(
+            State.COMPLETED,
+            outcome=done["outcome"],
+            attempt=last.number,
+            trainer=done.get("trainer"),
+        )
 
     # A claim comes with its attempt's folder in one rename; without it nobody can be at work.
-    claim = read_json(last.claim)
+    claim = last.read_claim()
     if claim is None:
         return Standing(State.LOST, "its claim was deleted", attempt=last.number)
     return replace(_claimed(run.run_id, last, claim, queue), attempt=last.number)
@@ -86,7 +99,7 @@ def _evident(run: RunFolder, queue: Queue) -> Standing:
 def last_word(attempt: AttemptFolder) -> dict[str, Any] | None:
     """Return the worker's `end` record, None while there is none."""
     last = None
-    for record in RecordReader(attempt.events):
+    for record in attempt.read_events():
         if record.get("type") == "end":
             last = record
     return last
@@ -150,7 +163,7 @@ def _claimed(
         return _by_itself(end, claim)
 
     # 7: SLURM counts a job as ended a moment before its process is gone.
-    if is_alive(Process(**claim["process"])):
+    if is_alive(named_process(claim["process"])):
         return Standing(State.RUNNING)
 
     # 8: Nobody but SLURM can say how it ended.
@@ -171,7 +184,7 @@ def _by_itself(end: Mapping[str, Any] | None, claim: Mapping[str, Any]) -> Stand
 
     # Without a last word: the process lives, cannot be seen, or is gone.
     host = claim["process"]["host"]
-    alive = is_alive(Process(**claim["process"]))
+    alive = is_alive(named_process(claim["process"]))
     if alive:
         return Standing(State.RUNNING)
     if alive is None:
