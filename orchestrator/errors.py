@@ -41,6 +41,10 @@ class StoreError(SweepError):
     """Says that run files or the database cannot be read or written."""
 
 
+class BusyError(StoreError):
+    """Says that another program holds the database."""
+
+
 class OldSchemaError(StoreError):
     """Says that an older version of this program made the database; the runs make it again."""
 

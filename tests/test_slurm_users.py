@@ -10,6 +10,7 @@ from orchestrator.database.connect import open_database
 from orchestrator.doctor.examine import Subject, examine
 from orchestrator.errors import UsageError
 from orchestrator.launch.cancel import Choice, cancel_runs, find
+from orchestrator.launch.circuit_breaker import FIRST_RUNS_FAILED
 from orchestrator.launch.launch import Reporter, launch
 from orchestrator.launch.options import LaunchOptions
 from orchestrator.launch.plan import make_plan
@@ -17,11 +18,13 @@ from orchestrator.launch.selection import Selection
 from orchestrator.slurm import commands
 from orchestrator.slurm.nodes import read_nodes, unfit
 from orchestrator.slurm.queue import look_at_queue
+from orchestrator.slurm.reasons import explain, is_stuck
 from orchestrator.slurm.refusals import advice
 from orchestrator.slurm.setup import checked
 from orchestrator.spec import Resources, load_sweep
-from orchestrator.status.sweep_status import sweep_statuses
-from orchestrator.status.terminal import _next_steps
+from orchestrator.status.sweep_status import RunStatus, SweepStatus, sweep_statuses
+from orchestrator.status.terminal import _next_steps, reason_lines
+from orchestrator.status.verdict import verdict
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
 from orchestrator.store.standing import standing
@@ -302,3 +305,63 @@ def test_the_doctor_warns_of_an_account_that_nobody_checks(root, spec_file, fake
     fake_slurm.set(config={"AccountingStorageEnforce": "none"})
     _, warning = findings(root, file, tmp_path)
     assert "account typo and qos gold: this cluster takes any name" in warning.observed
+
+
+# Reasons
+
+
+@pytest.mark.parametrize(
+    ("reason", "words", "stuck"),
+    [
+        ("QOSGrpCpuLimit", "your QOS's share of CPUs is in use", False),
+        ("QOSGrpCPULimit", "your QOS's share of CPUs is in use", False),
+        ("AssocGrpCpuLimit", "your account's share of CPUs is in use", False),
+        ("AssocGrpCPUMinutesLimit", "hours that your account has are used up", True),
+        ("QOSMaxGRESPerJob", "it asks for more GPUs than your QOS lets a job have", True),
+        ("QOSMaxGRESPerUser", "if no job of yours runs, it asks for too much", False),
+        ("MaxMemPerAccount", "your account lets you have no more memory at once", False),
+        ("QOSMaxWallDurationPerJobLimit", "lower resources.timeout_min", True),
+        ("QOSMinGRES", "raise resources.gpus", True),
+        ("AssocMaxSubmitJobLimit", "your account takes no more jobs at once", False),
+        ("(job_requeued_in_held_state)", "requeued and held", True),
+        ("Nodes_required_for_job_are_DOWN,_DRAINED_or_reserved", "down, drained or kept", False),
+        ("PartitionConfig", "does not allow what it asks for", True),
+        ("JobHoldMaxRequeue", "requeued too often", True),
+        ("AccountNotAllowed", "change resources.account", True),
+        ("DependencyNeverSatisfied", "cancel it and launch again", True),
+        ("ReservationDeleted", "its reservation is gone", True),
+        ("QOSNotAllowed", "change resources.qos", True),
+        ("JobHeldAdmin", "an administrator, who alone can release it", True),
+        ("JobHeldUser", "held by you", True),
+        ("BadConstraints", "no node can meet", True),
+        ("SomethingNew", "SomethingNew", False),
+    ],
+)
+def test_a_reason_says_what_it_means_and_whether_it_passes(reason, words, stuck):
+    assert words in explain(reason) and is_stuck(reason) is stuck
+
+
+def of_reason(state, reason=None, queue_reason=None):
+    return RunStatus("ab" * 32, "byol", 0, State(state), reason=reason, queue_reason=queue_reason)
+
+
+def test_a_sweep_whose_job_can_never_start_waits_for_you():
+    status = SweepStatus("tiny", 0.0, runs=[of_reason("SUBMITTED", queue_reason="BadConstraints")])
+    assert verdict(status) == "waits for you" and "cannot start" in "".join(
+        _next_steps(status, False)
+    )
+    queued = SweepStatus("tiny", 0.0, runs=[of_reason("SUBMITTED", queue_reason="Priority")])
+    assert verdict(queued) == "queued"
+
+
+def test_a_suspended_job_and_one_without_a_reason_have_words():
+    lines = list(reason_lines([of_reason("RUNNING", "suspended"), of_reason("RUNNING", "running")]))
+    assert len(lines) == 1 and "suspended: SLURM lends its node" in lines[0]
+    assert "not looked at it yet" in of_reason("SUBMITTED", "pending").why
+
+
+def test_runs_that_the_sweeps_first_failures_stopped_say_so(go, root, spec_file, fake_slurm):
+    go(spec_file())
+    run_ids = [run.run_id for run in root.runs()]
+    cancel_runs(root, run_ids, look_at_queue(root), FIRST_RUNS_FAILED)
+    assert {standing(run, Queue()).reason for run in root.runs()} == {FIRST_RUNS_FAILED}

@@ -3,17 +3,15 @@
 One block sees one state of the database, whatever the collector adds meanwhile.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, select
 from sqlalchemy.exc import DatabaseError
 
 from orchestrator.database import schema
-from orchestrator.database.address import AddressError, cause, named, parse
+from orchestrator.database.address import AddressError, cause, named, parse, read_only_url
 
 
 class NoDatabaseError(Exception):
@@ -79,11 +77,7 @@ def _open(address: str) -> Engine:
             "`sweep status` makes it from the runs, or name another"
         )
 
-    # Where SQLite can make no lock files, it reads only what it may take for unchanging.
-    options = {"mode": "ro", "uri": "true"}
-    if _is_at_rest(file):
-        options["immutable"] = "1"
-    return create_engine(URL.create("sqlite", database=f"file:{quote(str(file))}", query=options))
+    return create_engine(read_only_url(file))
 
 
 def _server(url: URL) -> Engine:
@@ -96,11 +90,3 @@ def _server(url: URL) -> Engine:
         raise NoDatabaseError(
             f"{url!r} needs the Python package {error.name!r}: pip install 'byol-sweeps[postgres]'"
         ) from None
-
-
-def _is_at_rest(file: Path) -> bool:
-    """Tell whether nobody writes a database in whose folder we could not make a file.
-
-    SQLite wants lock files there even of a reader, unless it is told that nothing will change.
-    """
-    return not os.access(file.parent, os.W_OK) and not file.with_name(f"{file.name}-wal").exists()

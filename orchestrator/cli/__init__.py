@@ -2,9 +2,11 @@
 
 One file holds a group of commands, and is named with a word that a user types.
 
+* ``start`` makes sure that all three packages are ours, then runs ``main``.
 * ``main`` is the `sweep` command and turns errors into text and exit statuses.
 * ``arguments`` reads options that may stand anywhere, and arguments of several values.
 * ``context`` opens the root and the database that the global options name.
+* ``display`` shows what a command prints, and lets it go on where that fails.
 * ``console`` decides how wide the output is.
 * ``launch`` holds `sweep launch`.
 * ``inspect`` holds `status`, `show`, `diff` and `logs`, which change nothing.

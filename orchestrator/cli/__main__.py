@@ -1,5 +1,5 @@
 """Makes ``python -m orchestrator.cli`` the `sweep` command."""
 
-from orchestrator.cli.main import main
+from orchestrator.cli.start import main
 
 main()

@@ -4,10 +4,13 @@
 130 interrupted
 """
 
+import codecs
 import gc
 import io
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,11 +20,14 @@ import typer
 from byol_core.files import DamagedFileError
 from orchestrator.cli import doctor, inspect, launch, maintenance, results
 from orchestrator.cli.arguments import split_globals
-from orchestrator.cli.context import Places
+from orchestrator.cli.context import Places, working_folder
+from orchestrator.cli.display import UnreadError, displayed
 from orchestrator.errors import SweepError, UsageError
 from orchestrator.store.root import Root
 
 INTERRUPTED = 130
+_WORKS = ("launch", "report", "export", "cancel", "clean", "rebuild", "data")
+"""Commands that do more than print, and go on where what they print cannot be shown."""
 _NEW_OBJECTS_BEFORE_GC = 100_000
 """With Python's own 700, the search among thousands of rows takes a tenth of `sweep status`."""
 
@@ -75,30 +81,65 @@ def _set_places(
 
 def main() -> None:
     """Run the command; turn errors into one line and an exit status."""
+    _use_utf8()
     gc.set_threshold(_NEW_OBJECTS_BEFORE_GC)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal of ASCII alone gets question marks
 
+    command = next((word for word in sys.argv[1:] if word in _WORKS), "")
+    with displayed(goes_on=bool(command)) as output:
+        exit_status = _run()
+
+        # The end of the output may be held back until now.
+        with suppress(UnreadError):
+            output.flush()
+        if output.failure is not None:
+            exit_status = _unread(output.failure, command, exit_status)
+    sys.exit(exit_status)
+
+
+def _use_utf8() -> None:
+    """Start anew in UTF-8 mode under a locale of ASCII alone, which cannot name every file."""
+    encoding = codecs.lookup(sys.getfilesystemencoding()).name
+    if encoding == "ascii" and not sys.flags.utf8_mode:
+        sys.stdout.flush()
+        words = [sys.executable, "-X", "utf8", *sys.orig_argv[1:]]
+        os.execve(sys.executable, words, {**os.environ, "PYTHONUTF8": "1"})
+
+
+def _run() -> int:
+    """Run the command that the words of the command line name; return the exit status."""
     debug = False
     try:
-        _check_text([*sys.argv[1:], str(Path.cwd())])
+        _check_text([*sys.argv[1:], str(working_folder())])
         options, command = split_globals(sys.argv[1:])
         debug = "--debug" in options
-        sys.exit(app(args=[*options, *command], prog_name="sweep", standalone_mode=False))
+        return app(args=[*options, *command], prog_name="sweep", standalone_mode=False) or 0
     except _ParserError as error:
         _explain(error)
-        sys.exit(2)
-    except BrokenPipeError:  # the reader of our output has gone, as in `sweep status | head`
-        sys.stderr.close()
-        sys.exit(0)
+        return 2
+    except UnreadError:
+        return 0
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
     except Exception as error:
         if debug:
             raise
         _complain(_text_of(error))
-        sys.exit(getattr(error, "exit_status", 1))
+        return int(getattr(error, "exit_status", 1))
+
+
+def _unread(failure: OSError, command: str, exit_status: int) -> int:
+    """Say that output was not shown; return the exit status that says so too."""
+    problem = f"standard output cannot be written: {failure.strerror}"
+    if command:
+        _complain(f"{problem}; `sweep {command}` went on all the same, see `sweep status`")
+        return exit_status or 1
+    if isinstance(failure, BrokenPipeError):  # the reader has all it wants: `sweep status | head`
+        return exit_status
+    _complain(f"{problem}; nothing was changed, send it elsewhere")
+    return exit_status or 1
 
 
 def _text_of(error: Exception) -> str:
@@ -106,8 +147,12 @@ def _text_of(error: Exception) -> str:
     if isinstance(error, SweepError | DamagedFileError):
         return str(error)
     if isinstance(error, OSError):
-        file = error.filename or "a file"
-        return f"{file}: {error.strerror or error}; nothing else was touched"
+        words = [word for word in sys.argv[1:] if not word.startswith("-")]
+        subject = error.filename or f"`sweep {' '.join(words)}` was stopped by the system"
+        return (
+            f"{subject}: {error.strerror or error}; "
+            "what was done before is kept: mend that, then run the same command again"
+        )
     return (
         f"{type(error).__name__}: {error}; this is a bug in sweep: "
         "run it again with `sweep --debug ...` and report it"

@@ -1,6 +1,5 @@
 """Holds the commands that print or write results: report and export."""
 
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,11 +67,10 @@ def report(
     if format_ == "text":
         try:
             print(f"figure: {near(_figure(places.root, built, out))}")
-        except PermissionError as error:  # the root of somebody who lets us read
+        except OSError as error:  # the root of somebody who lets us read
             print(
-                f"warning: no figure, {error.filename} cannot be written; "
-                "--out FILE puts both elsewhere",
-                file=sys.stderr,
+                f"figure: none, {error.filename} cannot be written: {error.strerror}; "
+                "--out FILE puts both elsewhere"
             )
 
 

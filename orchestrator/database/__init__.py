@@ -6,6 +6,8 @@
 * ``collect`` makes one pass over the files: what is new goes into the index.
 * ``read_run`` reads what is new of a run.
 * ``write_rows`` writes it.
+* ``roots`` gives a root one name, and notes when it was last collected.
+* ``roots`` gives a root one name, and notes when it was last collected.
 * ``digests`` tells which sweeps have changed.
 * ``rebuild`` makes the database again, or proves that it is right.
 """

@@ -3,8 +3,10 @@
 Shared by the two that open results.db: the orchestrator to write it, analysis to read it.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -38,6 +40,25 @@ def parse(address: str) -> "URL":
         raise AddressError(f"{address!r} is neither a path nor a URL") from None
 
 
+def read_only_url(file: Path) -> "URL":
+    """Return the URL by which SQLite opens a file and cannot change it."""
+    from sqlalchemy import URL
+
+    # Where SQLite can make no lock files, it reads only what it may take for unchanging.
+    options = {"mode": "ro", "uri": "true"}
+    if _is_at_rest(file):
+        options["immutable"] = "1"
+    return URL.create("sqlite", database=f"file:{quote(str(file))}", query=options)
+
+
+def _is_at_rest(file: Path) -> bool:
+    """Tell whether nobody writes a database in whose folder we could not make a file.
+
+    SQLite wants lock files there even of a reader, unless it is told that nothing will change.
+    """
+    return not os.access(file.parent, os.W_OK) and not file.with_name(f"{file.name}-wal").exists()
+
+
 def named(address: str) -> str:
     """Return an address as it may be shown: without the password."""
     if not is_url(address):
@@ -46,6 +67,11 @@ def named(address: str) -> str:
         return parse(address).render_as_string()
     except AddressError:
         return address
+
+
+def is_busy(error: "DatabaseError") -> bool:
+    """Tell whether another program holds the database."""
+    return getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
 def cause(error: "DatabaseError") -> str:

@@ -11,11 +11,20 @@ from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from byol_core.files import create_file
 from orchestrator.database import schema
-from orchestrator.database.address import AddressError, cause, is_url, named, parse
-from orchestrator.errors import OldSchemaError, StoreError, UsageError
+from orchestrator.database.address import (
+    AddressError,
+    cause,
+    is_busy,
+    is_url,
+    named,
+    parse,
+    read_only_url,
+)
+from orchestrator.errors import BusyError, OldSchemaError, StoreError, UsageError
 from orchestrator.machine.filesystem import filesystem_of
 
 _BUSY_TIMEOUT_S = 30
+_READ_TIMEOUT_S = 1
 _BACKENDS = ("sqlite", "postgresql")
 _REMEDY = {
     "sqlite": "`sweep rebuild` makes it again from the runs, or choose another --db",
@@ -31,20 +40,22 @@ _SHARED = ("journal_mode=DELETE", "synchronous=FULL", "foreign_keys=ON")
 """WAL needs memory that all readers share, which machines do not (sqlite.org/wal.html)."""
 
 
-def open_database(address: str) -> Engine:
+def open_database(address: str, patience_s: float = _BUSY_TIMEOUT_S) -> Engine:
     """Open a database for writing, and create its tables where it is new.
 
     Args:
         address: a path or a SQLAlchemy URL.
+        patience_s: how long to wait for another program that holds a SQLite database.
 
     Raises:
+        BusyError: another program holds it longer than that.
         OldSchemaError: an older version of this program made it; `rebuild` makes it again.
         UsageError: it is neither a path nor a URL of a database that this program can use.
         StoreError: it is no database of ours, of a newer version, or cannot be written.
     """
-    engine = connect_unchecked(address)
+    engine = connect_unchecked(address, patience_s)
     try:
-        if version_in(address) is None:
+        if version_in(address, patience_s) is None:
             with writing(engine) as connection:
                 # Another process may have been faster.
                 if schema_version(connection, address) is None:
@@ -52,14 +63,39 @@ def open_database(address: str) -> Engine:
         with engine.connect() as connection:
             _check_version(schema_version(connection, address), address)
     except DatabaseError as error:
+        if is_busy(error):
+            raise BusyError(
+                f"{named(address)}: another program holds it ({cause(error)}); try again when that "
+                "has ended, or choose another --db: it is made from the runs"
+            ) from None
         remedy = _REMEDY[engine.dialect.name]
         raise StoreError(f"{named(address)}: {cause(error)}; {remedy}") from None
     return engine
 
 
-def version_in(address: str) -> str | None:
+def open_to_read(address: str) -> Engine:
+    """Open a SQLite database that cannot be written.
+
+    Raises:
+        StoreError: it is missing, of another version, or cannot even be read.
+    """
+    file = Path(address).absolute()
+    if is_url(address) or not file.is_file():
+        raise StoreError(f"{named(address)}: there is no such database that can be read")
+    engine = create_engine(read_only_url(file), connect_args={"timeout": _READ_TIMEOUT_S})
+    try:
+        with engine.connect() as connection:
+            _check_version(schema_version(connection, address), address)
+    except DatabaseError as error:
+        raise StoreError(
+            f"{named(address)}: cannot be read: {cause(error)}; choose another --db"
+        ) from None
+    return engine
+
+
+def version_in(address: str, patience_s: float = _BUSY_TIMEOUT_S) -> str | None:
     """Return the `schema_version` of a database, and leave even its journal mode as it is."""
-    engine = _engine(address)
+    engine = _engine(address, patience_s)
     try:
         with engine.connect() as connection:
             return schema_version(connection, address)
@@ -67,20 +103,20 @@ def version_in(address: str) -> str | None:
         engine.dispose()
 
 
-def connect_unchecked(address: str) -> Engine:
+def connect_unchecked(address: str, patience_s: float = _BUSY_TIMEOUT_S) -> Engine:
     """Open a database for writing whatever it holds.
 
     Raises:
         UsageError: the address is neither a path nor a URL of a database that this program can use.
     """
-    engine = _engine(address)
+    engine = _engine(address, patience_s)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _pragmas(engine.url))
         event.listen(engine, "begin", _begin)
     return engine
 
 
-def _engine(address: str) -> Engine:
+def _engine(address: str, patience_s: float) -> Engine:
     """Return an engine that sets nothing yet; the file of a new SQLite database is made."""
     try:
         url = parse(address)
@@ -90,7 +126,7 @@ def _engine(address: str) -> Engine:
                 f"--db {named(address)!r}: no such database is supported; "
                 f"allowed: a path, {_ALLOWED}"
             )
-        connect_args = {"timeout": _BUSY_TIMEOUT_S} if backend == "sqlite" else {}
+        connect_args = {"timeout": patience_s} if backend == "sqlite" else {}
         engine = create_engine(url, connect_args=connect_args)
     except (AddressError, ArgumentError):
         raise UsageError(
@@ -140,8 +176,15 @@ def _columns(connection: Connection, table: str) -> set[str]:
 
 
 @contextmanager
-def writing(engine: Engine, foreign_keys: bool = True) -> Iterator[Connection]:
+def writing(
+    engine: Engine, foreign_keys: bool = True, patience_s: float | None = None
+) -> Iterator[Connection]:
     """Hold one transaction that writes from its first moment, so that what it reads cannot change.
+
+    Args:
+        engine: opened for writing.
+        foreign_keys: let SQLite check them.
+        patience_s: how long to wait for another writer; None for half a minute.
 
     Raises:
         OperationalError: somebody else writes, longer than the time limit.
@@ -149,6 +192,9 @@ def writing(engine: Engine, foreign_keys: bool = True) -> Iterator[Connection]:
     with engine.connect().execution_options(begins_with="BEGIN IMMEDIATE") as connection:
         if engine.dialect.name == "sqlite" and not foreign_keys:
             connection.connection.execute("PRAGMA foreign_keys=OFF")
+        if engine.dialect.name == "sqlite":
+            wait_ms = int(1000 * (_BUSY_TIMEOUT_S if patience_s is None else patience_s))
+            connection.connection.execute(f"PRAGMA busy_timeout={wait_ms}")
         with connection.begin():
             yield connection
 

@@ -89,7 +89,7 @@ def rebuild(address: str, root: Root, queue: Queue) -> Rebuilt:
         with writing(engine, foreign_keys=False) as connection:
             _drop_tables(connection)
             create_tables(connection)
-            for home in sorted({str(root.path), *known.values()}):
+            for home in _homes(root, known):
                 damaged += collect_into(Root(Path(home)), connection, queue)
             runs = connection.execute(text("SELECT count(*) FROM runs")).scalar_one()
     except DatabaseError as error:
@@ -154,8 +154,14 @@ def _differences(actual: dict[str, str], expected: dict[str, str]) -> list[Diffe
 def _roots(engine: Engine, root: Root) -> list[Root]:
     """Return this root and every other that the database knows."""
     with engine.connect() as connection:
-        homes = {str(root.path), *_known_runs(connection).values()}
-    return [Root(Path(home)) for home in sorted(homes)]
+        known = _known_runs(connection)
+    return [Root(Path(home)) for home in _homes(root, known)]
+
+
+def _homes(root: Root, known: dict[str, str]) -> list[str]:
+    """Return the paths of this root and of those that runs are known from, each once."""
+    paths = {root.path, *map(Path, known.values())}
+    return sorted({str(path.resolve()) for path in paths})
 
 
 def _exists(home: str, run_id: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.markup import escape
 
+from byol_core.config import SEMANTICS, trainer_digest
 from orchestrator.launch.cost import Cost
 from orchestrator.launch.launch import LaunchResult
 from orchestrator.launch.plan import Plan, PlannedRun
@@ -30,7 +31,7 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
     # How many runs there are, and what becomes of them.
     parts = [f"{len(plan.start)} to run"]
     if plan.reuse:
-        parts.append(f"{len(plan.reuse)} done already")
+        parts.append(f"{len(plan.reuse)} done already{_with_other_code(plan.reuse)}")
     if plan.active:
         parts.append(f"{len(plan.active)} running or queued")
     number_of_runs = len({run.run_id for run in plan.runs})
@@ -47,6 +48,9 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
         console.print(f"  {_cost_text(cost)}", highlight=False)
 
     # What this launch leaves alone, and the option that would change it.
+    other_code = [run for run in plan.reuse if _has_other_code(run)]
+    if other_code:
+        _show_other_code(console, other_code)
     if plan.held_back:
         _show_held_back(console, plan.held_back)
     if executor == "slurm" and any(run.standing.state == State.OOM for run in plan.held_back):
@@ -77,6 +81,28 @@ def _removed(plan: Plan) -> Iterator[str]:
 def _more(seeds: Sequence[int]) -> str:
     more = len(seeds) - _LISTED_SEEDS
     return f" and {more:,} more" if more > 0 else ""
+
+
+def _has_other_code(run: PlannedRun) -> bool:
+    """Tell whether a result was not made by the trainer that would make it now, as far as known."""
+    return run.standing.trainer != trainer_digest()
+
+
+def _with_other_code(reuse: Sequence[PlannedRun]) -> str:
+    """Return `, 3 of them with other trainer code (same SEMANTICS 1)`; nothing for none."""
+    count = sum(map(_has_other_code, reuse))
+    if not count:
+        return ""
+    return f", {count} of them with other trainer code (same SEMANTICS {SEMANTICS})"
+
+
+def _show_other_code(console: Console, runs: Sequence[PlannedRun]) -> None:
+    """Say how to look at reused runs of another trainer, and how to train them anew."""
+    first = runs[0]
+    text = f"`sweep show {first.run_id[:PREFIX]}` tells which code; --rerun trains anew"
+    if all(run.standing.trainer is None for run in runs):
+        text = f"an older version, which did not record its trainer, made them; {text}"
+    console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _show_held_back(console: Console, held_back: Sequence[PlannedRun]) -> None:

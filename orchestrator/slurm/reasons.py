@@ -1,55 +1,77 @@
 """Explains why SLURM lets a job wait: its short reasons, and what they mean to the user.
 
-squeue(1) lists them under "JOB REASON CODES".
+squeue(1) lists them under "JOB REASON CODES". SLURM writes some of them in several cases and with
+underscores for spaces, so neither counts.
 """
 
+import re
 from functools import cache
 
-# The longest key that a reason starts with counts: QOSMaxJobsPerUserLimit is found under
-# QOSMaxJobs. Order does not matter.
+# The longest key that a reason starts with counts: `ReqNodeNotAvail, UnavailableNodes:n1` is found
+# under ReqNodeNotAvail. Order does not matter.
 WORDS = {
     "Assoc": "a limit of your account is reached",
-    "AssocGrpCPU": "your account's share of CPUs is in use",
-    "AssocGrpGRES": "your account's share of GPUs is in use",
-    "AssocGrpMem": "your account's share of memory is in use",
-    "AssocMaxJobs": "your account lets no more jobs run at once",
-    "AssocMaxSubmit": "your account takes no more jobs at once",
-    "BadConstraints": "no node can meet its constraint: change resources",
     "BeginTime": "it starts at a set time; after a requeue that is two minutes",
+    "BurstBufferResources": "it waits for room in a burst buffer",
     "Cleaning": "it was requeued, and its old node is being cleaned up",
     "Dependency": "it waits for another job",
-    "InvalidAccount": "its account does not exist: change resources.account",
-    "InvalidQOS": "its QOS does not exist: change resources.qos",
     "JobArrayTaskLimit": "as many of the sweep's jobs as --slots allows are running",
-    "JobHeldAdmin": "held by an administrator: ask your site",
-    "JobHeldUser": "held: release it with scontrol release, or launch again",
     "JobLaunchFailure": "its node could not start it",
     "Licenses": "it waits for a licence",
     "MaxJobPerUser": "you may run no more jobs at once",
     "NodeDown": "the node that it needs is down",
+    "Nodes required for job are DOWN": "the nodes that could run it are down, drained or kept for "
+    "jobs of more priority",
     "None": "SLURM has not looked at it yet",
     "PartitionDown": "its partition is down",
     "PartitionInactive": "its partition takes no jobs now",
-    "PartitionNodeLimit": "it asks for more nodes than its partition allows: change resources",
-    "PartitionTimeLimit": "it asks for more time than its partition allows: "
-    "lower resources.timeout_min",
     "Priority": "other jobs come first",
     "Prolog": "its node is being prepared",
     "QOS": "a limit of your QOS is reached",
-    "QOSGrpCPU": "the CPUs of your QOS are in use",
-    "QOSGrpGRES": "the GPUs of your QOS are in use",
-    "QOSMaxCpu": "it asks for more CPUs than your QOS lets you have",
-    "QOSMaxGRES": "it asks for more GPUs than your QOS lets you have",
-    "QOSMaxJobs": "your QOS lets no more of your jobs run at once",
-    "QOSMaxSubmit": "your QOS takes no more jobs at once",
-    "QOSMaxWall": "it asks for more time than your QOS allows: lower resources.timeout_min",
-    "QOSMinGRES": "it asks for fewer GPUs than your QOS demands",
     "ReqNodeNotAvail": "the node that it needs is down or reserved",
     "Reservation": "it waits for its reservation to begin",
     "Resources": "first in line, waiting for a free node",
     "TimeLimit": "it used up its time",
+}
+"""Reasons that pass."""
+
+STUCK = {
+    "AccountNotAllowed": "its partition does not take its account: change resources.account or "
+    "partition",
+    "BadConstraints": "no node can meet its constraint: change resources",
+    "DependencyNeverSatisfied": "the job that it waits for has failed: cancel it and launch again",
+    "InvalidAccount": "its account does not exist: change resources.account",
+    "InvalidQOS": "its QOS does not exist: change resources.qos",
+    "JobHeldAdmin": "held by an administrator, who alone can release it: ask your site",
+    "JobHeldUser": "held by you: scontrol release lets it start",
+    "JobHoldMaxRequeue": "requeued too often, so SLURM holds it: see why its nodes fail, then "
+    "scontrol release",
+    "job requeued in held state": "requeued and held: scontrol release lets it start",
     "launch failed requeued held": "its node could not start it, and SLURM holds it: "
     "scontrol release",
+    "launch failure limit exceeded": "its nodes could not start it, and SLURM holds it: "
+    "scontrol release",
+    "PartitionConfig": "its partition does not allow what it asks for: change resources",
+    "PartitionNodeLimit": "it asks for more nodes than its partition allows: change resources",
+    "PartitionTimeLimit": "it asks for more time than its partition allows: "
+    "lower resources.timeout_min",
+    "QOSNotAllowed": "its partition or account does not take its QOS: change resources.qos",
+    "ReservationDeleted": "its reservation is gone: change resources.reservation",
+}
+"""Reasons that stay until somebody does what they say."""
+
+_LIMIT = re.compile(
+    r"(?P<owner>assoc|qos)?(?P<kind>grp|max|min)(?P<what>cpu|gres|mem|node|job|submit|wall|bill)"
+)
+"""Names of limits are put together: QOSMaxGRESPerUser, AssocGrpCPUMinutesLimit."""
+
+_NOUNS = {
+    "cpu": ("CPUs", "cpus"),
+    "gres": ("GPUs", "gpus"),
+    "mem": ("memory", "mem_gb"),
+    "node": ("nodes", "nodes"),
+    "bill": ("billing units", "gpus, cpus or mem_gb"),
+    "wall": ("time", "timeout_min"),
 }
 
 
@@ -62,8 +84,58 @@ def explain(reason: str) -> str:
             end.
     """
     plain = reason.strip().strip("()")
-    spaced = plain.replace("_", " ")
-    key = max((key for key in WORDS if spaced.startswith(key)), key=len, default=None)
-    if key is None:
+    words, _ = _meaning(plain)
+    if words is None:
         return plain
-    return f"{WORDS[key]} ({plain})"
+    return f"{words} ({plain})"
+
+
+@cache
+def is_stuck(reason: str) -> bool:
+    """Tell whether a job that waits for this reason never starts unless somebody does something."""
+    _, stuck = _meaning(reason.strip().strip("()"))
+    return stuck
+
+
+def _meaning(plain: str) -> tuple[str | None, bool]:
+    """Return what a reason means, None for an unknown one, and whether it stays."""
+    limit = _of_limit(plain.lower())
+    if limit is not None:
+        return limit
+    spaced = plain.replace("_", " ").lower()
+    known = WORDS | STUCK
+    fitting = [key for key in known if spaced.startswith(key.lower())]
+    if not fitting:
+        return None, False
+    key = max(fitting, key=len)
+    return known[key], key in STUCK
+
+
+def _of_limit(name: str) -> tuple[str, bool] | None:
+    """Put the name of a limit into words; None for another reason."""
+    parts = _LIMIT.match(name)
+    if parts is None:
+        return None
+    owner = "your QOS" if parts["owner"] == "qos" else "your account"
+    kind, what = parts["kind"], parts["what"]
+
+    # Limits of how many jobs there are, which pass.
+    if what == "submit":
+        return f"{owner} takes no more jobs at once", False
+    if what == "job":
+        return f"{owner} lets no more of your jobs run at once", False
+
+    # Limits of what jobs have: of this one, which stay, or of all that run.
+    noun, key = _NOUNS[what]
+    if kind == "min":
+        return f"it asks for fewer {noun} than {owner} demands: raise resources.{key}", True
+    if what == "wall" and kind == "max":
+        return f"it asks for more time than {owner} allows: lower resources.{key}", True
+    if "minutes" in name or what == "wall":
+        return f"the hours that {owner} has are used up: ask your site", True
+    if kind == "grp":
+        return f"{owner}'s share of {noun} is in use", False
+    if "perjob" in name or "pernode" in name:
+        return f"it asks for more {noun} than {owner} lets a job have: lower resources.{key}", True
+    more = f"{owner} lets you have no more {noun} at once"
+    return f"{more}; if no job of yours runs, it asks for too much: lower resources.{key}", False

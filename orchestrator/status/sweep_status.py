@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, RowMapping, func, select
 
 from orchestrator.database import schema
 from orchestrator.errors import UsageError
-from orchestrator.slurm.reasons import explain
+from orchestrator.slurm.reasons import explain, is_stuck
 from orchestrator.status.forecast import NO_FORECAST, Forecast, forecast
 from orchestrator.status.usage import NO_USAGE, Usage, usage
 from orchestrator.store.intents import runs_of
@@ -46,6 +46,8 @@ GROUPS = (DONE, RUNNING, PENDING, FAILED)
 
 Pending is all that will still be tried without being asked to, waiting in a queue or not.
 """
+
+_SUSPENDED = "suspended: SLURM lends its node to another job, and it goes on afterwards"
 
 _UNSENT = AUTOMATIC | {State.PLANNED}
 _LEFT = _UNSENT | ACTIVE
@@ -103,12 +105,25 @@ class RunStatus:
         return _GROUP_OF.get(self.state, FAILED)
 
     @property
+    def is_stuck(self) -> bool:
+        """Tell whether its job waits for somebody to do something."""
+        waits = self.state == State.SUBMITTED and self.queue_reason is not None
+        return waits and is_stuck(self.queue_reason or "")
+
+    def _why_it_waits(self) -> str | None:
+        if self.queue_reason:
+            return explain(self.queue_reason)
+        return explain("None") if self.reason == "pending" else self.reason
+
+    @property
     def why(self) -> str | None:
         """Return in words why it waits or how it ended; None where there is nothing to say."""
-        if self.state in (State.PLANNED, State.COMPLETED, State.RUNNING):
+        if self.state == State.RUNNING:
+            return _SUSPENDED if (self.reason or "").startswith("suspended") else None
+        if self.state in (State.PLANNED, State.COMPLETED):
             return None
         if self.state == State.SUBMITTED:
-            return explain(self.queue_reason) if self.queue_reason else self.reason
+            return self._why_it_waits()
 
         # It ended without a result: the first sentence of the reason, and how far it got.
         text = (self.reason or "no reason known").split(". ")[0]
@@ -155,6 +170,10 @@ class SweepStatus:
     def waiting(self) -> int:
         """Return how many runs only another launch will start."""
         return sum(run.state in _UNSENT for run in self.runs)
+
+    def stuck(self) -> int:
+        """Return how many runs have jobs that never start unless somebody does something."""
+        return sum(run.is_stuck for run in self.runs)
 
     def all_done(self) -> bool:
         """Tell whether every run has a result."""

@@ -125,6 +125,12 @@ def _next_steps(status: SweepStatus, launcher_at_work: bool) -> Iterator[str]:
     """Yield what somebody should know or do."""
     if status.skipped_lines:
         yield f"{status.skipped_lines} damaged lines of event logs were skipped"
+    if status.stuck():
+        runs = counted(status.stuck(), "run")
+        yield (
+            f"{runs} cannot start as they are: do what the reason says; for other resources, "
+            f"`sweep cancel {status.label}`, then launch with --retry cancelled"
+        )
     if status.left_jobs:
         jobs = counted(status.left_jobs, "job")
         yield (

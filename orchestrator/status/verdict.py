@@ -29,6 +29,8 @@ def verdict(status: SweepStatus, launcher_at_work: bool = False) -> Health:
         return Health.TROUBLE
     if status.all_done():
         return Health.DONE
+    if status.stuck():
+        return Health.WAITS
     if groups[RUNNING] or launcher_at_work:
         return Health.WELL
     if groups[PENDING] > status.waiting():
