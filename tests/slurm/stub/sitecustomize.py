@@ -59,3 +59,11 @@ def _keep(checkpoint, step, observer):
 stub = types.ModuleType("byol_core.train")
 stub.Options, stub.Result, stub.train = Options, Result, train
 sys.modules["byol_core.train"] = stub
+
+# What an attempt records of the machine that it runs on.
+checkpoint = types.ModuleType("byol_core.train.checkpoint")
+checkpoint.numerics = lambda device: {"device": device, "kind": "stub"}
+sys.modules["byol_core.train.checkpoint"] = checkpoint
+device = types.ModuleType("byol_core.train.device")
+device.pick_device = lambda name: "cpu"
+sys.modules["byol_core.train.device"] = device
