@@ -151,8 +151,8 @@ def test_a_root_made_at_commit_62391ec_goes_on(made, tmp_path):
 
     # Today's code sees what the old code sees; it makes the older database again by itself.
     assert by_new.schema() == OLD_SCHEMA
-    before = by_new.status()
-    assert before == by_old.status()
+    before = by_old.status()
+    assert as_far_as(before, by_new.status()) == before
     assert counts(before) == {"tiny": {"COMPLETED": 4}, "long": {"STOPPED": 1}} | {
         failing_sweep(before): {"FAILED": 1}
     }
@@ -167,24 +167,28 @@ def test_a_root_made_at_commit_62391ec_goes_on(made, tmp_path):
         first, second = place.root.run(resumed).attempts()
         start = records(second, "start")[0]
         assert start["step"] == records(first, "checkpoint")[-1]["step"]
-        assert 0 < start["step"] < start["total_steps"] and start["exact"] is True
+        assert 0 < start["step"] < start["total_steps"]
+
+        # What the old checkpoint does not say, as the trainer's digest, counts as different.
+        assert start["exact"] is (place is by_old)
     assert results(by_new.root) == results(by_old.root)
     assert points(by_new.root) == points(by_old.root)
 
     # Every command says the same of it, and the database holds what the files hold.
-    after = by_new.status()
-    assert after == by_old.status()
+    after = by_old.status()
+    assert as_far_as(after, by_new.status()) == after
     assert counts(after) == {**counts(before), "long": {"COMPLETED": 1}}
     for sweep in after:
-        assert by_new.report(sweep) == by_old.report(sweep)
+        expected = without_marks(by_old.report(sweep))
+        assert as_far_as(expected, without_marks(by_new.report(sweep))) == expected
     by_new.sweep("rebuild", "--verify")
 
 
 def go_on(place):
     """Launch everything again: the interrupted run alone has something left to do."""
-    assert "1 run, 1 to run" in place.launch("long")
-    assert "4 runs, 0 to run" in place.launch("tiny")
-    assert "1 run, 0 to run" in place.launch("failing", status=1)
+    assert ", 1 to run" in place.launch("long")
+    assert ", 0 to run" in place.launch("tiny")
+    assert ", 0 to run" in place.launch("failing", status=1)
 
 
 def results(root: Root) -> dict[str, dict | None]:
@@ -247,3 +251,18 @@ def without_times(value):
     if isinstance(value, list):
         return [without_times(item) for item in value]
     return value
+
+
+def as_far_as(known, value):
+    """Return JSON without the keys that `known` does not have: what later versions have added."""
+    if isinstance(value, dict) and isinstance(known, dict):
+        return {key: as_far_as(known[key], item) for key, item in value.items() if key in known}
+    if isinstance(value, list) and isinstance(known, list) and len(value) == len(known):
+        return [as_far_as(old, new) for old, new in zip(known, value, strict=True)]
+    return value
+
+
+def without_marks(report):
+    """Return a report without its marks: they say more of a resume than the old code knew."""
+    rows = [{key: value for key, value in row.items() if key != "marks"} for row in report["rows"]]
+    return {**report, "rows": rows}

@@ -420,6 +420,6 @@ def test_jobs_import_the_code_as_it_was_when_they_were_submitted(go, spec_file, 
     (snapshot,) = (entry for entry in (root.path / "code").iterdir() if entry.is_dir())
     for script in scripts(fake_slurm):
         assert (
-            f"export PYTHONPATH={snapshot}\"$(" in script
+            f'export PYTHONPATH={snapshot}"$(' in script
             and f"SWEEP_CODE={snapshot.name} PYTHONSAFEPATH=1" in script
         )
