@@ -35,7 +35,11 @@ def finish(run, steps=4, metrics=("loss", "std_sqrt_d")):
     job = {"executor": "local", "job_id": None, "device": "cpu"}
     write_json(
         attempt.claim,
-        {"process": {"host": "h", "pid": 1, "started": 1}, "job": job, "claimed_at": 1.0},
+        {
+            "process": {"host": "h", "boot_id": "b", "pid": 1, "started": 1},
+            "job": job,
+            "claimed_at": 1.0,
+        },
     )
     with RecordLog(attempt.events) as log:
         log.append(

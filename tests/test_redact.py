@@ -114,6 +114,7 @@ def test_a_secret_of_a_known_shape_goes_wherever_it_stands(kind, data, before, a
 @given(name=NAMES, secret=PLAIN)
 @example(name="password", secret="p@ss:w/rd")
 def test_what_is_given_to_a_secrets_name_goes_and_the_name_stays(form, name, secret):
+    assume(secret not in NAMED[form].format(name=name, secret=""))  # or it stands there anyway
     text = redact(NAMED[form].format(name=name, secret=secret))
     assert secret not in text.replace(REDACTED, "") and name in text and REDACTED in text
     assert redact(text) == text

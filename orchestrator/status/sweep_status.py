@@ -1,7 +1,7 @@
 """Reads from results.db what `sweep status` shows.
 
-Per sweep and variant that is how many runs are in which state and why, what they used, and when all
-will be done. Run `collect` first. Changes nothing.
+Per sweep and variant: how many runs are in which state and why, what they used, when all are
+done. Run `collect` first; changes nothing.
 """
 
 import json
