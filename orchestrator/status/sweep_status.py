@@ -1,7 +1,6 @@
 """Reads from results.db what `sweep status` shows.
 
-Per sweep and variant: how many runs are in which state and why, what they used, when all are
-done. Run `collect` first; changes nothing.
+Per sweep and variant: states and reasons, what was used, when all is done. Changes nothing.
 """
 
 import json
