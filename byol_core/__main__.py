@@ -13,6 +13,7 @@ from pathlib import Path
 
 from byol_core.config import PRESETS, ConfigError, resolve, run_id
 from byol_core.datasets.errors import DataError, DataMissingError
+from byol_core.datasets.facts import check_fit, data_facts
 from byol_core.datasets.locate import data_identity
 from byol_core.files import make_folder, read_json, write_json
 from byol_core.points import metric_line
@@ -74,6 +75,7 @@ def main() -> int:
     try:
         overrides = dict(_assignment(text) for text in arguments.set)
         config = resolve(arguments.preset, overrides)
+        check_fit(config, data_facts(config.dataset))
         _own(out, run_id(config, data_identity(config.dataset)))
         result = train(config, out, options, printer)
     except (ConfigError, DataMissingError, DataError, DeviceError, OtherRunError) as error:

@@ -3,19 +3,23 @@
 This package loads no torch.
 
 * ``train_config`` declares every setting with its range.
+* ``architectures`` holds the numbers of the encoders.
+* ``checks`` refuses settings that do not go together.
 * ``presets`` names base configs.
 * ``resolve`` lays overrides over a preset.
 * ``canonical`` gives settings that mean the same one form.
 * ``identity`` hashes that form together with the data.
 * ``protocols`` names the evaluations and their versions.
 * ``trainer_digest`` hashes the code that trains and evaluates.
+* ``errors`` says what can be wrong with settings.
 """
 
 from byol_core.config.canonical import canonical, flatten
+from byol_core.config.errors import ConfigError
 from byol_core.config.identity import SEMANTICS, DataIdentity, run_id, run_id_of
 from byol_core.config.presets import PRESETS
 from byol_core.config.protocols import PROTOCOLS
-from byol_core.config.resolve import ConfigError, nearest, resolve
+from byol_core.config.resolve import nearest, resolve
 from byol_core.config.train_config import (
     Augment,
     DatasetConfig,

@@ -10,20 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from byol_core.config.checks import check_config
+from byol_core.config.errors import ConfigError
 from byol_core.config.presets import PRESETS
 from byol_core.config.train_config import TrainConfig
-
-
-class ConfigError(ValueError):
-    """Says that a setting does not exist or is out of range.
-
-    Attributes:
-        key: the dotted key at fault, or "" where several are.
-    """
-
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(message)
-        self.key = key
 
 
 def resolve(preset: str, overrides: Mapping[str, Any]) -> TrainConfig:
@@ -42,9 +32,11 @@ def resolve(preset: str, overrides: Mapping[str, Any]) -> TrainConfig:
     for key, value in {**PRESETS[preset], **overrides}.items():
         _place(tree, key, value)
     try:
-        return TrainConfig.model_validate(tree)
+        config = TrainConfig.model_validate(tree)
     except ValidationError as error:
         raise _explain(error) from None
+    check_config(config)
+    return config
 
 
 @cache

@@ -12,9 +12,11 @@ from pathlib import Path
 _PACKAGE = Path(__file__).parents[1]
 _TRAINS = (
     "augment",
+    "config/architectures.py",
     "config/canonical.py",
     "config/protocols.py",
     "config/train_config.py",
+    "datasets/facts.py",
     "datasets/photo_folder.py",
     "evaluation",
     "images",

@@ -16,6 +16,9 @@ _PHOTOS = (
     f"files ending in {', '.join(SUFFIXES)}"
 )
 
+Files = list[Path] | PhotoFolder
+"""What a data set lies in: files that are held in memory, or listed photos."""
+
 
 def locate(dataset: DatasetConfig) -> list[Path]:
     """Return the files of a data set that is held in memory, in a fixed order.
@@ -47,22 +50,38 @@ def locate_photos(dataset: DatasetConfig) -> PhotoFolder:
     return listing
 
 
-def data_identity(dataset: DatasetConfig) -> DataIdentity:
+def find(dataset: DatasetConfig) -> Files:
+    """Return the files of any data set.
+
+    Raises:
+        DataMissingError: as `locate` and `locate_photos`.
+    """
+    if dataset.name == "folder":
+        return locate_photos(dataset)
+    return locate(dataset)
+
+
+def data_identity(dataset: DatasetConfig, files: Files | None = None) -> DataIdentity:
     """Return the content's identity; hashes are remembered by name, size and modification time.
+
+    Args:
+        dataset: which.
+        files: of it, where they were found already.
 
     Raises:
         DataMissingError: as `locate` and `locate_photos`.
         OSError: a file cannot be read.
     """
-    if dataset.name == "folder":
-        photos = fingerprint.of_photos(locate_photos(dataset))
+    files = find(dataset) if files is None else files
+    if isinstance(files, PhotoFolder):
+        photos = fingerprint.of_photos(files)
         return DataIdentity(photos, "train/test folders, in the order of the names' sha256")
     splits = {
         "digits": "1400/397 by sha256 of the index",
         "arrays": "as stored",
         "stl10": "train+unlabeled/test",
     }
-    return DataIdentity(fingerprint.of_files(locate(dataset)), splits[dataset.name])
+    return DataIdentity(fingerprint.of_files(files), splits[dataset.name])
 
 
 def data_root() -> Path:

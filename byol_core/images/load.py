@@ -17,13 +17,13 @@ from torch import Tensor
 
 from byol_core.config import DatasetConfig
 from byol_core.datasets.errors import DataError
+from byol_core.datasets.facts import ARRAYS, DIGITS_TRAIN, check_arrays, not_an_npz
 from byol_core.datasets.locate import locate, locate_photos
 from byol_core.datasets.node_copy import copy_photos_to_node, copy_to_node
 from byol_core.images.memory import Dataset, Split
 from byol_core.images.photos import in_stable_order
 from byol_core.streams import stream
 
-DIGITS_TRAIN = 1400
 DIGITS_SIDE_PX = 16
 
 
@@ -75,9 +75,6 @@ def _digits(_: list[Path]) -> tuple[Split, Split, Split]:
     return train, train, test
 
 
-_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-
-
 def _arrays(files: list[Path]) -> tuple[Split, Split, Split]:
     """Return the images of an .npz.
 
@@ -86,34 +83,18 @@ def _arrays(files: list[Path]) -> tuple[Split, Split, Split]:
     """
     file = files[0]
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            missing = [name for name in _ARRAYS if name not in arrays]
-            parts = {name: arrays[name] for name in _ARRAYS if name not in missing}
-    except (ValueError, OSError, zipfile.BadZipFile):
-        problem = f"{str(file)!r} is no .npz with {', '.join(_ARRAYS)}"
-        raise DataError(f"{problem}; make one with numpy.savez") from None
-    if missing:
-        raise DataError(
-            f"{str(file)!r} holds no {', '.join(missing)}; it must hold {', '.join(_ARRAYS)}"
-        )
-    train = _split_of(file, parts["x_train"], parts["y_train"])
-    test = _split_of(file, parts["x_test"], parts["y_test"])
+        with np.load(file, allow_pickle=False) as npz:
+            arrays = {name: npz[name] for name in npz.files if name in ARRAYS}
+    except (AttributeError, ValueError, OSError, EOFError, zipfile.BadZipFile):
+        raise not_an_npz(file) from None
+    check_arrays(file, {name: (array.dtype, array.shape) for name, array in arrays.items()})
+    train = _split_of(arrays["x_train"], arrays["y_train"])
+    test = _split_of(arrays["x_test"], arrays["y_test"])
     return train, train, test
 
 
-def _split_of(file: Path, x: np.ndarray, y: np.ndarray) -> Split:
-    """Check the images and labels of a split, and return them as tensors."""
-    # Only square images of one or three channels.
-    is_square = x.ndim in (3, 4) and x.shape[1] == x.shape[2]
-    has_channels = x.ndim == 3 or (x.ndim == 4 and x.shape[3] in (1, 3))
-    if x.dtype != np.uint8 or not is_square or not has_channels:
-        allowed = "uint8 (N, side, side) or (N, side, side, 1 or 3)"
-        raise DataError(f"{str(file)!r}: images are {x.dtype} {x.shape}; they must be {allowed}")
-    if y.shape != (len(x),) or not np.issubdtype(y.dtype, np.integer):
-        raise DataError(
-            f"{str(file)!r}: labels are {y.dtype} {y.shape}; they must be integers ({len(x)},)"
-        )
-
+def _split_of(x: np.ndarray, y: np.ndarray) -> Split:
+    """Return the images and labels of a split as tensors."""
     # Channels last → channels first; a grey image gets its one channel.
     if x.ndim == 3:
         x = x[..., None]

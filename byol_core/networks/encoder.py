@@ -4,12 +4,11 @@ A convolution that a norm follows has no bias, since the norm's offset does its 
 it has one.
 """
 
-from dataclasses import dataclass
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from byol_core.config import EncoderConfig
+from byol_core.config.architectures import ARCHS
 from byol_core.networks.norms import StandardizedConv2d, make_norm
 
 
@@ -51,29 +50,7 @@ class Bottleneck(nn.Module):
         return F.relu(self.norm3(self.conv3(y)) + self.shortcut(x))
 
 
-@dataclass(frozen=True)
-class Arch:
-    """Describes a ResNet; every stage after the first halves the resolution.
-
-    Attributes:
-        stem: its channels.
-        widths: the channels of each stage.
-        blocks: how many blocks each stage has.
-        block: which kind.
-    """
-
-    stem: int
-    widths: tuple[int, ...]
-    blocks: tuple[int, ...]
-    block: type[BasicBlock] | type[Bottleneck]
-
-
-ARCHS = {
-    "tiny": Arch(16, (16, 32, 64), (1, 1, 1), BasicBlock),
-    # These are of He et al. 2015, table 1.
-    "resnet18": Arch(64, (64, 128, 256, 512), (2, 2, 2, 2), BasicBlock),
-    "resnet50": Arch(64, (256, 512, 1024, 2048), (3, 4, 6, 3), Bottleneck),
-}
+_BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
 class Encoder(nn.Module):
@@ -82,6 +59,7 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig, channels_in: int) -> None:
         super().__init__()
         arch = ARCHS[config.arch]
+        block = _BLOCKS[arch.block]
         self.stem = _stem(config, channels_in, arch.stem)
 
         # The first block of a stage changes width and, but for the first stage, resolution.
@@ -90,7 +68,7 @@ class Encoder(nn.Module):
         for stage, (channels, count) in enumerate(zip(arch.widths, arch.blocks, strict=True)):
             for i in range(count):
                 stride = 2 if stage > 0 and i == 0 else 1
-                blocks.append(arch.block(width, channels, stride, config))
+                blocks.append(block(width, channels, stride, config))
                 width = channels
 
         self.blocks = nn.Sequential(*blocks)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from byol_core.config import PROTOCOLS, TrainConfig
-from byol_core.datasets.errors import DataError
+from byol_core.datasets.facts import DataFacts, check_fit
 from byol_core.evaluation.protocols import evaluate
 from byol_core.files import make_folder, read_json, write_json
 from byol_core.images.load import load
@@ -40,6 +40,7 @@ def train(
     Raises:
         DataMissingError: the images are not there.
         DataError: the files hold no images.
+        ConfigError: the settings do not fit the images.
         OSError: the disk is full or fails.
     """
     device = pick_device(options.device)
@@ -58,8 +59,7 @@ def _train(
     # Images, and the networks that are to see them.
     dataset = load(config.dataset, options.threads)
     n = len(dataset.pretrain)
-    if n < config.batch_size:
-        raise DataError(f"batch_size {config.batch_size} is larger than the {n} training images")
+    check_fit(config, DataFacts(n, dataset.channels))
     make_folder(folder)
     trainer = Trainer(config, dataset.channels, n // config.batch_size, device)
     if "affine" in (config.encoder.norm, config.projector.norm, config.predictor.norm):

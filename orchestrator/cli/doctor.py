@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.arguments import assignment
 from orchestrator.cli.console import make_console
 from orchestrator.cli.context import Places
+from orchestrator.errors import UsageError
 
 
 def doctor(
@@ -19,6 +21,10 @@ def doctor(
     ] = None,
     profile: Annotated[
         str | None, typer.Option(help="Named changes in the spec, e.g. quick.")
+    ] = None,
+    assign: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of all its runs."),
     ] = None,
     submit: Annotated[
         bool, typer.Option("--submit", help="Also send a short job that looks around on a node.")
@@ -38,7 +44,12 @@ def doctor(
     from orchestrator.spec import load_sweep
 
     places: Places = context.obj
-    subject = Subject(places.root, places.db, load_sweep(spec, profile) if spec else None)
+    sweep = None
+    if spec is not None:
+        sweep = load_sweep(spec, profile, dict(assignment(text) for text in assign or []))
+    elif profile or assign:
+        raise UsageError("--profile and --set change a spec: name it, as in `sweep doctor SPEC`")
+    subject = Subject(places.root, places.db, sweep)
     checks = examine(subject)
     if submit:
         checks = chain(checks, probed(subject, wait_min, _note))

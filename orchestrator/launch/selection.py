@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from byol_core.config import DataIdentity, DatasetConfig, nearest
-from byol_core.datasets.errors import DataMissingError
-from byol_core.datasets.locate import data_identity
+from byol_core.config import ConfigError, DataIdentity, DatasetConfig, nearest
+from byol_core.datasets.errors import DataError, DataMissingError
+from byol_core.datasets.facts import DataFacts, check_fit, data_facts
+from byol_core.datasets.locate import data_identity, find
 from orchestrator.errors import MissingDataError, SpecError, UsageError
-from orchestrator.spec import Sweep, Variant
+from orchestrator.spec import Sweep, Variant, blame
 from orchestrator.store.state import State
 
 
@@ -87,16 +88,23 @@ def data_identities(sweep: Sweep, variants: Sequence[Variant]) -> dict[str, Data
     Raises:
         MissingDataError: images are missing; the text says how to get them, and which profile needs
             none.
+        SpecError: the images are no images, or cannot serve a variant.
     """
-    known: dict[DatasetConfig, DataIdentity] = {}
-    try:
-        for variant in variants:
-            dataset = variant.config.dataset
+    known: dict[DatasetConfig, tuple[DataIdentity, DataFacts]] = {}
+    for variant in variants:
+        dataset = variant.config.dataset
+        try:
             if dataset not in known:
-                known[dataset] = data_identity(dataset)
-    except DataMissingError as error:
-        raise MissingDataError(f"{error}{_way_out(sweep)}") from None
-    return {variant.name: known[variant.config.dataset] for variant in variants}
+                files = find(dataset)
+                known[dataset] = (data_identity(dataset, files), data_facts(dataset, files))
+            check_fit(variant.config, known[dataset][1])
+        except DataMissingError as error:
+            raise MissingDataError(f"{error}{_way_out(sweep)}") from None
+        except DataError as error:
+            raise blame(sweep, variant.row, "dataset.path", variant.name, error) from None
+        except ConfigError as error:
+            raise blame(sweep, variant.row, error.key, variant.name, error) from None
+    return {variant.name: known[variant.config.dataset][0] for variant in variants}
 
 
 def _way_out(sweep: Sweep) -> str:

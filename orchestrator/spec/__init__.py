@@ -14,9 +14,18 @@ It is parsed strictly, and its profile and overrides are applied.
 * ``clusters`` reads the defaults of each cluster, clusters.yaml.
 """
 
-from orchestrator.spec.expand import Variant, expand, resources_of
+from orchestrator.spec.expand import Variant, blame, expand, resources_of
 from orchestrator.spec.load import Sweep, load_sweep
 from orchestrator.spec.model import Spec
 from orchestrator.spec.resources import Resources
 
-__all__ = ["Resources", "Spec", "Sweep", "Variant", "expand", "load_sweep", "resources_of"]
+__all__ = [
+    "Resources",
+    "Spec",
+    "Sweep",
+    "Variant",
+    "blame",
+    "expand",
+    "load_sweep",
+    "resources_of",
+]

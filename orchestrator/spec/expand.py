@@ -191,7 +191,7 @@ def _variant(sweep: Sweep, row: str | None, point: Overrides) -> Variant:
         derived = _derived(sweep, settings)
         config = resolve(spec.base["preset"], {**settings, **derived})
     except ConfigError as error:
-        raise SpecError(f"{_blame(sweep, row, error.key)}: variant {name!r}: {error}") from None
+        raise blame(sweep, row, error.key, name, error) from None
     return Variant(name, row, {**overrides, **derived}, config)
 
 
@@ -214,7 +214,20 @@ def _derived(sweep: Sweep, settings: Overrides) -> Overrides:
     return derived
 
 
-def _blame(sweep: Sweep, row: str | None, key: str) -> str:
+def blame(sweep: Sweep, row: str | None, key: str, name: str, error: Exception) -> SpecError:
+    """Return the error of a variant that cannot be trained, with the line that asks for it.
+
+    Args:
+        sweep: whose variant it is.
+        row: the variant's own row in the spec; None in a spec without variants.
+        key: the dotted key at fault.
+        name: of the variant.
+        error: what is wrong.
+    """
+    return SpecError(f"{_written_at(sweep, row, key)}: variant {name!r}: {error}")
+
+
+def _written_at(sweep: Sweep, row: str | None, key: str) -> str:
     """Return where the faulty key was written: --set, the variant, an axis or the base."""
     if key in sweep.overrides:
         return "--set"

@@ -1,0 +1,38 @@
+"""Describes the encoders that can be built: the numbers of a ResNet, as data."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Arch:
+    """Describes a ResNet; every stage after the first halves the resolution.
+
+    Attributes:
+        stem: its channels.
+        widths: the channels of each stage.
+        blocks: how many blocks each stage has.
+        block: which kind; a bottleneck computes with a quarter of its channels inside.
+    """
+
+    stem: int
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    block: Literal["basic", "bottleneck"]
+
+    def group_counts(self) -> list[int]:
+        """Return the numbers of groups that divide the channels of every norm."""
+        channels = {self.stem, *self.widths}
+        if self.block == "bottleneck":
+            channels |= {width // 4 for width in self.widths}
+        common = math.gcd(*channels)
+        return [count for count in range(1, common + 1) if common % count == 0]
+
+
+ARCHS = {
+    "tiny": Arch(16, (16, 32, 64), (1, 1, 1), "basic"),
+    # These are of He et al. 2015, table 1.
+    "resnet18": Arch(64, (64, 128, 256, 512), (2, 2, 2, 2), "basic"),
+    "resnet50": Arch(64, (256, 512, 1024, 2048), (3, 4, 6, 3), "bottleneck"),
+}

@@ -1,0 +1,113 @@
+"""Refuses settings that are each in range and together cannot train.
+
+It is asked when a run is planned, never when one is read: what was trained stays readable. A value
+that is merely odd, as a rate at which the loss diverges, is let through; a key without effect may
+hold anything.
+"""
+
+import math
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from byol_core.config.architectures import ARCHS
+from byol_core.config.canonical import canonical
+from byol_core.config.errors import ConfigError
+from byol_core.config.train_config import TrainConfig
+
+_SMALLEST_BLUR_PX = 0.01
+"""Below it the square of a blur's width vanishes beside a pixel's."""
+
+
+def check_config(config: TrainConfig) -> None:
+    """Refuse a config that cannot be trained, whatever the images.
+
+    Raises:
+        ConfigError: it names the key, the value and what is allowed.
+    """
+    in_effect = canonical(config)
+    for check in _CHECKS:
+        check(in_effect)
+
+
+def _numbers_exist_in_float32(in_effect: Mapping[str, Any]) -> None:
+    """Refuse numbers that the trainer's arithmetic turns into infinity or zero."""
+    for key, value in in_effect.items():
+        for number in _floats(value):
+            if not math.isfinite(_as_float32(number)):
+                raise ConfigError(key, f"{key}: {number} is too large; float32 ends at 3.4e+38")
+            if number != 0 and _as_float32(number) == 0:
+                raise ConfigError(key, f"{key}: {number} is zero in float32; use 0 or above 1e-37")
+
+
+def _floats(value: Any) -> Iterator[float]:
+    """Yield the numbers of a setting that are no integers."""
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(item, float):
+            yield item
+
+
+def _as_float32(number: float) -> float:
+    try:
+        (rounded,) = struct.unpack("f", struct.pack("f", number))
+    except OverflowError:
+        return math.inf
+    return float(rounded)
+
+
+def _groups_divide_the_channels(in_effect: Mapping[str, Any]) -> None:
+    """Refuse a group norm whose groups would not be equal, anywhere in the encoder."""
+    groups = in_effect["encoder.gn_groups"]
+    if groups is None:
+        return
+    arch = in_effect["encoder.arch"]
+    allowed = ARCHS[arch].group_counts()
+    if groups not in allowed:
+        raise ConfigError(
+            "encoder.gn_groups",
+            f"encoder.gn_groups: {groups} does not divide the channels of every layer of "
+            f"{arch!r}; allowed: {', '.join(map(str, allowed))}",
+        )
+
+
+def _warmup_ends_within_the_run(in_effect: Mapping[str, Any]) -> None:
+    """Refuse a warm-up after which nothing is left of the run: its rate is never reached."""
+    warmup = in_effect["optimizer.warmup_epochs"]
+    epochs = in_effect["epochs"]
+    if warmup is not None and epochs is not None and warmup > epochs:
+        raise ConfigError(
+            "optimizer.warmup_epochs",
+            f"optimizer.warmup_epochs: {warmup:g} is longer than the run's epochs: {epochs}; "
+            "set it to 0 or less than that, or train longer",
+        )
+
+
+def _crops_have_an_area(in_effect: Mapping[str, Any]) -> None:
+    """Refuse crops of nothing."""
+    area = in_effect["augment.crop_area"]
+    if area is not None and area[1] == 0:
+        raise ConfigError(
+            "augment.crop_area",
+            f"augment.crop_area: {list(area)} are crops without a pixel; "
+            "the upper end must be above 0, as in [0.2, 1.0]",
+        )
+
+
+def _blurs_have_a_width(in_effect: Mapping[str, Any]) -> None:
+    """Refuse a Gaussian so narrow that its weights are 0/0."""
+    sigma = in_effect["augment.blur_sigma"]
+    if sigma is not None and sigma[0] < _SMALLEST_BLUR_PX:
+        raise ConfigError(
+            "augment.blur_sigma",
+            f"augment.blur_sigma: {list(sigma)} begins below {_SMALLEST_BLUR_PX} pixels; "
+            "for no blur set augment.blur_p to 0",
+        )
+
+
+_CHECKS: tuple[Callable[[Mapping[str, Any]], None], ...] = (
+    _numbers_exist_in_float32,
+    _groups_divide_the_channels,
+    _warmup_ends_within_the_run,
+    _crops_have_an_area,
+    _blurs_have_a_width,
+)
