@@ -1,5 +1,6 @@
 # make demo   install, then the blog's seven rows on real handwritten digits, and the table (DEMO_OPTIONS: more for its launch)
 # make test   the tests      make slow-test   those of half a minute      make lint   ruff and mypy      make style   how dense the code is
+# make reference   docs/keys.md and the specs' JSON Schema, made from the program
 # make crash-test   every place to fail
 # make postgres-test   against a PostgreSQL server of its own
 # make slurm-test   against a real one-node SLURM, in three configurations (root)
@@ -18,7 +19,7 @@ done; \
 command -v git >/dev/null || { echo "missing: git (Debian, Ubuntu: apt-get install git)" >&2; exit 1; }
 endef
 
-.PHONY: demo install test slow-test crash-test lint style postgres-test slurm-test clean
+.PHONY: demo install test slow-test crash-test lint style reference postgres-test slurm-test clean
 
 demo: $(VENV)/installed
 	@$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --executor local $(DEMO_OPTIONS)
@@ -59,6 +60,9 @@ lint: $(VENV)/installed-dev
 
 style: $(VENV)/installed-dev
 	@$(BIN)/python tools/style.py
+
+reference: $(VENV)/installed-dev
+	@$(BIN)/python tools/reference.py
 
 postgres-test: $(VENV)/installed-dev
 	@ls -d /usr/lib/postgresql/*/bin >/dev/null || { echo "missing: PostgreSQL (Debian, Ubuntu: apt-get install postgresql)" >&2; exit 1; }

@@ -2,7 +2,8 @@
 
 This package loads no torch.
 
-* ``train_config`` declares every setting with its range.
+* ``train_config`` declares every setting with its range and meaning.
+* ``key_facts`` lists what it declares, key by key.
 * ``architectures`` holds the numbers of the encoders.
 * ``checks`` refuses settings that do not go together.
 * ``presets`` names base configs.

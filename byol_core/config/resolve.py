@@ -45,6 +45,13 @@ def keys() -> tuple[str, ...]:
     return tuple(_keys(TrainConfig, ""))
 
 
+def nearest_key(word: str) -> str | None:
+    """Return the key, or the last part of some, that a misspelt one may mean."""
+    parts = [key.rpartition(".")[2] for key in keys()]
+    close = difflib.get_close_matches(word, [*keys(), *parts], n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """Return a hint: the nearest match where there is one, otherwise all that is allowed."""
     options = list(allowed)

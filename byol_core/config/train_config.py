@@ -1,25 +1,41 @@
 """Declares every setting of a run, with its range.
 
-Unknown keys and wrong types are errors, nothing is guessed. The defaults are the `digits-tiny`
+Unknown keys and wrong types are errors, nothing is guessed. What `sweep keys`, docs/keys.md and an
+editor say of a key is its field's `description`. The defaults are the `digits-tiny`
 preset: a net that learns in seconds on one core. Lengths are in epochs, angles in radians, sizes in
 pixels, probabilities and fractions in [0, 1].
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
-Norm = Literal["bn", "ln", "gn", "gn_ws", "affine", "none"]
-"""How a part is normalized.
-
-`gn_ws`: group norm, and every weight of the part standardized; `affine`: a scale and offset per
-channel that start as batch norm would act on `init.affine_images` images and then train without
-statistics (the "modified init." of arXiv 2010.10241).
-"""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Norm = Annotated[
+    Literal["bn", "ln", "gn", "gn_ws", "affine", "none"],
+    Field(
+        description="normalization: batch, layer, group norm or none; gn_ws: group norm, and every "
+        "weight of the part standardized; affine: a scale and offset per channel that start as "
+        "batch norm would act on init.affine_images images and then train without statistics (the "
+        "modified init of arXiv 2010.10241)"
+    ),
+]
+Groups = Annotated[Count, Field(description="groups of the group norms gn and gn_ws")]
+
+
+_PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
+_PAIR = {"type": "array", "minItems": 2, "maxItems": 2}
 
 
 def _for_both(value: Any) -> Any:
@@ -41,6 +57,7 @@ PerView = Annotated[
     Field(strict=False),
     BeforeValidator(_for_both),
     PlainSerializer(_shortest, when_used="json"),
+    WithJsonSchema({"anyOf": [_PROBABILITY, {**_PAIR, "items": _PROBABILITY}]}),
 ]
 """A probability for view 1 and one for view 2, written `[1.0, 0.1]`.
 
@@ -55,18 +72,24 @@ class Section(BaseModel):
 
 
 class DatasetConfig(Section):
-    """Selects the images; where they lie (`path`) is no part of what a run is.
+    """Selects the images; where they lie (`path`) is no part of what a run is."""
 
-    `folder` is photos on the disk, `path`/train/<class>/*.jpeg and the same below val or test,
-    decoded as they are needed; its order, and so what `limit` keeps, is that of the sha256 of the
-    names, which mixes the classes.
-    """
-
-    name: Literal["digits", "arrays", "stl10", "folder"] = "digits"
-    path: str | None = None
-    limit: int = Field(0, ge=0, description="use the first N training images; 0 = all")
+    name: Literal["digits", "arrays", "stl10", "folder"] = Field(
+        "digits",
+        description="the images: digits of scikit-learn, STL-10, an .npz of arrays, or a folder of "
+        "photos, path/train/<class>/*.jpeg and the same below val or test",
+    )
+    path: str | None = Field(
+        None, description="where arrays (a file) or photos (a folder) lie; no part of the run's id"
+    )
+    limit: int = Field(
+        0,
+        ge=0,
+        description="use the first N training images; 0: all. A folder's order is that of the "
+        "sha256 of the names, which mixes the classes",
+    )
     side: Annotated[int, Field(ge=8, le=4096)] = Field(
-        224, description="of the views of `folder`, in pixels"
+        224, description="side of the views of a folder's photos, in pixels"
     )
 
 
@@ -76,73 +99,99 @@ class EncoderConfig(Section):
     It has BasicBlocks or, in `resnet50`, Bottlenecks, and then the global average.
     """
 
-    arch: Literal["tiny", "resnet18", "resnet50"] = "tiny"
-    stem: Literal["3x3", "3x3_stride2", "7x7_pool"] = "3x3_stride2"
+    arch: Literal["tiny", "resnet18", "resnet50"] = Field(
+        "tiny", description="the residual network; tiny has three stages of one block"
+    )
+    stem: Literal["3x3", "3x3_stride2", "7x7_pool"] = Field(
+        "3x3_stride2",
+        description="first convolution; 7x7_pool is ImageNet's, with stride 2 and max-pooling",
+    )
     norm: Norm = "bn"
-    gn_groups: Count = 8
+    gn_groups: Groups = 8
 
 
 class HeadConfig(Section):
     """Describes the projector or the predictor, an MLP: linear → norm → ReLU → linear."""
 
-    hidden: Count = 256
-    out: Count = 64
+    hidden: Count = Field(256, description="width of the hidden layer")
+    out: Count = Field(
+        64, description="width of the output; equal for projector and predictor, which are compared"
+    )
     norm: Norm = "bn"
-    gn_groups: Count = 16
-    out_bias: bool = True
+    gn_groups: Groups = 16
+    out_bias: bool = Field(True, description="whether the last linear layer has a bias")
 
 
 class InitConfig(Section):
-    """Says how weights and biases start.
+    """Says how weights and biases start."""
 
-    `he`: normal, variance 2/fan-in. `torch`: PyTorch's layers' own, uniform in ±1/√fan-in.
-    `torchvision`: its ResNets', He normal over fan-out in convolutions and PyTorch's own in linear
-    layers. `haiku`: normal truncated at two standard deviations of 1/√fan-in, what DeepMind's code
-    uses. `orthogonal`: rows orthonormal.
-    """
-
-    scheme: Literal["he", "torch", "torchvision", "haiku", "orthogonal"] = "he"
-    scale: Positive = Field(1.0, description="factor on all weights")
-    biases: Literal["zeros", "torch"] = "zeros"
-    affine_images: Annotated[int, Field(ge=2)] = 512
+    scheme: Literal["he", "torch", "torchvision", "haiku", "orthogonal"] = Field(
+        "he",
+        description="first weights. he: normal, variance 2/fan-in; torch: PyTorch's layers' own, "
+        "uniform in ±1/√fan-in; torchvision: its ResNets', He normal over fan-out in convolutions "
+        "and PyTorch's own in linear layers; haiku: normal truncated at two standard deviations of "
+        "1/√fan-in, as in DeepMind's code; orthogonal: orthonormal rows",
+    )
+    scale: Positive = Field(1.0, description="factor on all first weights")
+    biases: Literal["zeros", "torch"] = Field(
+        "zeros", description="first biases: zeros, or PyTorch's own, uniform in ±1/√fan-in"
+    )
+    affine_images: Annotated[int, Field(ge=2)] = Field(
+        512, description="training images that norm affine is fitted to before the first step"
+    )
 
 
 class TargetConfig(Section):
-    """Describes the target's moving average: ξ ← τ ξ + (1 − τ) θ after each step.
+    """Describes the target's moving average: ξ ← τ ξ + (1 − τ) θ after each step."""
 
-    `start`: as a copy of the online network, or as another draw, as in DeepMind's code; it matters
-    where τ = 1.
-    """
-
-    tau_base: Fraction = 0.99
-    schedule: Literal["constant", "cosine"] = "constant"
-    start: Literal["copy", "draw"] = "copy"
+    tau_base: Fraction = Field(
+        0.99,
+        description="τ of the moving average; 0: a copy each step, 1: a target that never moves",
+    )
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="τ over the run: constant, or a cosine from tau_base up to 1"
+    )
+    start: Literal["copy", "draw"] = Field(
+        "copy",
+        description="first target: a copy of the online network, or another draw, as in DeepMind's "
+        "code; it matters where τ is 1",
+    )
 
 
 class OptimizerConfig(Section):
-    """Describes SGD or LARS with linear warm-up and a constant or cosine learning rate.
+    """Describes SGD or LARS with linear warm-up and a constant or cosine learning rate."""
 
-    The peak of the rate is `lr`, not lr/256. λ and μ multiply the learning rate of the predictor's
-    and the projector's parameters, biases included.
-    """
-
-    name: Literal["sgd", "lars"] = "sgd"
-    lr: Positive = 1.5
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    weight_decay: NotNegative = 0.0
-    decay_bias_and_norm: bool = False
-    trust_coefficient: Positive = 1e-3
-    schedule: Literal["constant", "cosine"] = "constant"
-    warmup_epochs: NotNegative = 0.0
-    lambda_predictor: NotNegative = 1.0
-    mu_projector: NotNegative = 1.0
+    name: Literal["sgd", "lars"] = Field("sgd", description="the optimizer")
+    lr: Positive = Field(
+        1.5, description="peak of the learning rate, for the batch size as it is (not lr/256)"
+    )
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="momentum of SGD or LARS"
+    )
+    weight_decay: NotNegative = Field(0.0, description="L2 penalty on the weights; 0: none")
+    decay_bias_and_norm: bool = Field(
+        False, description="whether biases and the parameters of norms decay too"
+    )
+    trust_coefficient: Positive = Field(1e-3, description="η of LARS")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="learning rate after the warm-up: constant, or a cosine down to 0"
+    )
+    warmup_epochs: NotNegative = Field(
+        0.0, description="epochs over which the learning rate grows from 0"
+    )
+    lambda_predictor: NotNegative = Field(
+        1.0, description="λ: factor on the learning rate of the predictor, its biases included"
+    )
+    mu_projector: NotNegative = Field(
+        1.0, description="μ: factor on the learning rate of the projector, its biases included"
+    )
 
 
 class ContrastiveConfig(Section):
-    """Holds what contrastive methods need: the temperature, and the size of MoCo's queue."""
+    """Holds what contrastive methods need."""
 
-    queue_size: Count = 1024
-    temperature: Positive = 0.2
+    queue_size: Count = Field(1024, description="negatives in MoCo's queue")
+    temperature: Positive = Field(0.2, description="temperature of the contrastive loss")
 
 
 class Augment(Section):
@@ -153,26 +202,42 @@ class Augment(Section):
     and offset, noise, normalization. What is judged with augmentation is judged with view 1's.
     """
 
-    rotate_rad: NotNegative = 0.4
-    scale: tuple[Positive, Positive] = Field((0.6, 1.2), strict=False)
-    shift: NotNegative = Field(0.25, description="of half the image side")
-    crop_p: Fraction = 0.0
-    crop_area: tuple[Fraction, Fraction] = Field((0.2, 1.0), strict=False)
-    crop_ratio: tuple[Positive, Positive] = Field((0.75, 1.3333), strict=False)
-    flip_p: Fraction = 0.0
-    jitter_p: Fraction = 0.0
-    jitter_brightness: Fraction = 0.4
-    jitter_contrast: Fraction = 0.4
-    jitter_saturation: Fraction = 0.4
-    jitter_hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    grayscale_p: Fraction = 0.0
-    blur_p: PerView = (0.0, 0.0)
-    blur_sigma: tuple[Positive, Positive] = Field((0.1, 2.0), strict=False)
-    solarize_p: PerView = Field((0.0, 0.0), description="pixels ≥ 0.5 inverted")
+    rotate_rad: NotNegative = Field(0.4, description="rotation, drawn from ± this, in radians")
+    scale: tuple[Positive, Positive] = Field(
+        (0.6, 1.2),
+        strict=False,
+        description="range of the factor on the size of what is seen; [1, 1]: none",
+    )
+    shift: NotNegative = Field(0.25, description="shift, drawn from ± this part of half the side")
+    crop_p: Fraction = Field(0.0, description="probability of a crop, resized to the whole view")
+    crop_area: tuple[Fraction, Fraction] = Field(
+        (0.2, 1.0), strict=False, description="range of a crop's area, as a part of the image"
+    )
+    crop_ratio: tuple[Positive, Positive] = Field(
+        (0.75, 1.3333), strict=False, description="range of a crop's width by its height"
+    )
+    flip_p: Fraction = Field(0.0, description="probability of a flip, left to right")
+    jitter_p: Fraction = Field(0.0, description="probability of colour jitter")
+    jitter_brightness: Fraction = Field(0.4, description="brightness × U[1 − this, 1 + this]")
+    jitter_contrast: Fraction = Field(0.4, description="contrast × U[1 − this, 1 + this]")
+    jitter_saturation: Fraction = Field(0.4, description="saturation × U[1 − this, 1 + this]")
+    jitter_hue: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.1, description="hue turned by U[−this, this] of the colour circle"
+    )
+    grayscale_p: Fraction = Field(0.0, description="probability of grey instead of colour")
+    blur_p: PerView = Field((0.0, 0.0), description="probability of a Gaussian blur, per view")
+    blur_sigma: tuple[Positive, Positive] = Field(
+        (0.1, 2.0), strict=False, description="range of the blur's standard deviation, in pixels"
+    )
+    solarize_p: PerView = Field(
+        (0.0, 0.0), description="probability that pixels ≥ 0.5 are inverted, per view"
+    )
     gain: Fraction = Field(0.5, description="pixels × U[1 − gain, 1 + gain]")
     offset: NotNegative = Field(0.2, description="pixels + U[−offset, offset]")
-    noise_std: NotNegative = 0.05
-    normalize: Literal["none", "imagenet"] = "none"
+    noise_std: NotNegative = Field(0.05, description="standard deviation of noise on each pixel")
+    normalize: Literal["none", "imagenet"] = Field(
+        "none", description="whether ImageNet's mean and deviation of each channel are taken out"
+    )
 
     @property
     def turns(self) -> bool:
@@ -189,19 +254,30 @@ class Augment(Section):
 
 
 class TrainConfig(Section):
-    """Holds all settings of one run.
+    """Holds all settings of one run."""
 
-    `method`: `byol`; `moco`, the same networks under the contrastive loss with a queue; `simclr`,
-    encoder and projector under the contrastive loss within the batch; `random`, an encoder that is
-    never trained. `schedule_epochs` is the length that schedules are laid out for where a run stops
-    before it (the blog ran 10 epochs of schedules over 320); 0 means `epochs`.
-    """
-
-    method: Literal["byol", "moco", "simclr", "random"] = "byol"
-    seed: int = Field(0, ge=0, lt=2**31)
-    epochs: Count = 60
-    schedule_epochs: int = Field(0, ge=0)
-    batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 128
+    method: Literal["byol", "moco", "simclr", "random"] = Field(
+        "byol",
+        description="what is trained. moco: the same networks under the contrastive loss with a "
+        "queue; simclr: encoder and projector under the contrastive loss within the batch; random: "
+        "an encoder that is never trained",
+    )
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=2**31,
+        description="seed of all random numbers; in a spec it stands under seeds:",
+    )
+    epochs: Count = Field(60, description="how many times the training images are gone through")
+    schedule_epochs: int = Field(
+        0,
+        ge=0,
+        description="length that schedules are laid out for where a run stops before it (the blog "
+        "ran 10 epochs of schedules over 320); 0: epochs",
+    )
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = Field(
+        128, description="images of a step"
+    )
     loss_scale: Positive = Field(
         1.0, description="factor on the loss; the blog's loss is half of the paper's"
     )

@@ -6,6 +6,8 @@ One file holds a group of commands, and is named with a word that a user types.
 * ``main`` is the `sweep` command and turns errors into text and exit statuses.
 * ``arguments`` reads options that may stand anywhere, and arguments of several values.
 * ``context`` opens the root and the database that the global options name.
+* ``help`` keeps Python's types out of the help pages.
+* ``complete`` answers the shell that completes a word.
 * ``display`` shows what a command prints, and lets it go on where that fails.
 * ``console`` decides how wide the output is.
 * ``launch`` holds `sweep launch`.
@@ -13,4 +15,6 @@ One file holds a group of commands, and is named with a word that a user types.
 * ``results`` holds `report` and `export`.
 * ``maintenance`` holds `cancel`, `clean`, `rebuild` and `data fetch`.
 * ``doctor`` holds `sweep doctor`.
+* ``keys`` holds `keys` and `schema`, which say what a spec may set.
+* ``install`` holds `init` and `--version`.
 """

@@ -18,10 +18,11 @@ from typing import Annotated, Any
 import typer
 
 from byol_core.files import DamagedFileError
-from orchestrator.cli import doctor, inspect, launch, maintenance, results
+from orchestrator.cli import complete, doctor, inspect, install, keys, launch, maintenance, results
 from orchestrator.cli.arguments import split_globals
 from orchestrator.cli.context import Places, working_folder
 from orchestrator.cli.display import UnreadError, displayed
+from orchestrator.cli.help import Command, Group
 from orchestrator.errors import SweepError, UsageError
 from orchestrator.store.root import Root
 
@@ -46,22 +47,31 @@ COMMANDS = (
     maintenance.clean,
     doctor.doctor,
     maintenance.rebuild,
+    keys.keys,
+    keys.schema,
+    install.init,
 )
 
 app = typer.Typer(
     name="sweep",
+    cls=Group,
     help="Ablation sweeps for BYOL: from a spec to SLURM or local runs, to results.db, "
     "to the papers' tables.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
+data_app = typer.Typer(cls=Group, help="Data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 for command in COMMANDS:
-    app.command()(command)
-data_app.command("fetch")(maintenance.fetch)
+    app.command(cls=Command)(command)
+data_app.command("fetch", cls=Command)(maintenance.fetch)
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(install.version_text())
+        raise typer.Exit
 
 
 @app.callback()
@@ -74,6 +84,12 @@ def _set_places(
         str, typer.Option(envvar="SWEEP_DB", help="Database: a path or a URL.")
     ] = "results.db",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Say what is installed.", is_eager=True, callback=_show_version
+        ),
+    ] = False,
 ) -> None:
     # `main` reads --debug by itself, as it counts for errors of any kind.
     context.obj = Places(Root(root.absolute()), db)
@@ -87,6 +103,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal of ASCII alone gets question marks
 
+    if complete.is_asked():
+        sys.exit(complete.answer(lambda: app(args=[], prog_name="sweep")))
     command = next((word for word in sys.argv[1:] if word in _WORKS), "")
     with displayed(goes_on=bool(command)) as output:
         exit_status = _run()

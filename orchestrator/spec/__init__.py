@@ -6,6 +6,7 @@ It is parsed strictly, and its profile and overrides are applied.
 * ``model`` declares what a spec may say.
 * ``resources`` declares what jobs may ask for.
 * ``parts`` holds what the models have in common.
+* ``schema`` makes the JSON Schema of both, for editors.
 * ``load`` lays profile and overrides over a file.
 * ``derive`` computes settings from others.
 * ``expand`` makes variants.
