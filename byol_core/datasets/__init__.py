@@ -7,6 +7,7 @@ This package loads no torch.
 * ``fingerprint`` hashes content, and remembers it.
 * ``photo_folder`` lists photos in folders of classes.
 * ``fetch`` downloads a data set.
+* ``archives`` knows what is published of one, and puts into place what was carried here.
 * ``node_copy`` copies images to the disk of a node.
 * ``errors`` says what can be wrong with them.
 """

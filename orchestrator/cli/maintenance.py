@@ -1,10 +1,12 @@
 """Holds the commands that keep the root in order: cancel, clean, rebuild, data fetch."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.arguments import names
+from orchestrator.cli.complete import complete_runs, complete_sweeps
 from orchestrator.cli.context import Places, near, rebuilt
 from orchestrator.errors import StoreError, UsageError
 from orchestrator.text import counted
@@ -16,13 +18,20 @@ def cancel(
     context: typer.Context,
     sweeps: Annotated[
         list[str] | None,
-        typer.Argument(help="Which sweeps; runs that others ask for too are spared."),
+        typer.Argument(
+            help="Which sweeps; runs that others ask for too are spared.",
+            autocompletion=complete_sweeps,
+        ),
     ] = None,
     only: Annotated[
         str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")
     ] = None,
     run: Annotated[
-        list[str] | None, typer.Option(help="Only this run, by its first digits; repeat for more.")
+        list[str] | None,
+        typer.Option(
+            help="Only this run, by its first digits; repeat for more.",
+            autocompletion=complete_runs,
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be cancelled.")
@@ -110,13 +119,30 @@ def rebuild(
     print(f"{named(places.db)} and the files hold the same: {compared} runs and sweeps")
 
 
-def fetch(name: Annotated[str, typer.Argument(help="Which data set, e.g. stl10.")]) -> None:
-    """Download a data set to $SWEEP_DATA (default ./data)."""
+def fetch(
+    name: Annotated[str, typer.Argument(help="Which data set, e.g. stl10.")],
+    print_url: Annotated[
+        bool, typer.Option("--print-url", help="Print where it is, sizes and checksums; no more.")
+    ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="The archive, or a folder of its files, carried here."),
+    ] = None,
+) -> None:
+    """Bring a data set to $SWEEP_DATA (default ./data), from the network or from a file."""
+    from byol_core.datasets.archives import describe, put_in_place
     from byol_core.datasets.errors import DataError, UnknownDatasetError
+    from byol_core.datasets.fetch import check_name
     from byol_core.datasets.fetch import fetch as download
 
+    if print_url and source is not None:
+        raise UsageError("--print-url does not go with --from: print first, carry, then put there")
     try:
-        folder = download(name)
+        check_name(name)
+        if print_url:
+            print("\n".join(describe(name)))
+            return
+        folder = download(name) if source is None else put_in_place(name, source)
     except UnknownDatasetError as error:
         raise UsageError(str(error)) from None
     except DataError as error:
