@@ -77,6 +77,11 @@ def _put_globals_first(question: MutableMapping[str, str]) -> str:
     return last
 
 
+def _typed_words() -> list[str]:
+    """Return the words of the question, the program's name among them."""
+    return shlex.split(os.environ.get("COMP_WORDS") or os.environ["_TYPER_COMPLETE_ARGS"])
+
+
 def _joined(pieces: Iterable[str]) -> Iterator[str]:
     """Join words that bash has cut at "="; take quotes off."""
     word: str | None = None
@@ -97,19 +102,19 @@ def complete_specs(incomplete: str) -> list[str]:
     typed = incomplete.rpartition("/")[0]
     if typed:
         base = Path(typed)
-        folders = [f"{path}/" for path in base.iterdir() if path.is_dir()]
+        inside = [path for path in base.iterdir() if not path.name.startswith(".")]
+        folders = [f"{path}/" for path in inside if path.is_dir()]
         return sorted([*map(str, base.glob("*.y*ml")), *folders])
     return sorted([*map(str, Path("sweeps").glob("*.y*ml")), *map(str, Path().glob("*.y*ml"))])
 
 
-def complete_profiles(context: typer.Context) -> list[str]:
+def complete_profiles() -> list[str]:
     """Return the profiles of the spec that is typed already."""
     from orchestrator.spec.strict_yaml import read
 
-    spec = context.params.get("spec")
-    if spec is None:
-        return []
-    return [*read(Path(spec)).values.get("profiles", {})]
+    # The parser gives up at an option without its value, so it does not tell the spec.
+    specs = [Path(word) for word in _typed_words() if word.endswith((".yaml", ".yml"))]
+    return [*read(specs[0]).values.get("profiles", {})]
 
 
 def complete_sweeps(context: typer.Context) -> list[str]:
@@ -148,11 +153,17 @@ def complete_assignments(incomplete: str) -> list[str]:
     return [f"{key}={choice}" for choice in facts[key].choices]
 
 
-def complete_states() -> list[str]:
-    """Return the states of runs, as they are typed."""
+def complete_states(incomplete: str) -> list[str]:
+    """Return the states of runs, as they are typed, behind those that are typed already."""
     from orchestrator.store.state import State
 
-    return [state.value.lower() for state in State]
+    typed = "".join(incomplete.rpartition(",")[:2])
+    return [typed + state.value.lower() for state in State]
+
+
+def listed(*words: str) -> Callable[[], list[str]]:
+    """Return what completes an option of a few values."""
+    return lambda: [*words]
 
 
 def _root(context: typer.Context) -> Root:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.arguments import assignment
+from orchestrator.cli.complete import complete_profiles, complete_specs
 from orchestrator.cli.console import make_console
 from orchestrator.cli.context import Places
 from orchestrator.errors import UsageError
@@ -17,10 +18,16 @@ from orchestrator.errors import UsageError
 def doctor(
     context: typer.Context,
     spec: Annotated[
-        Path | None, typer.Argument(help="Also check this spec: its data, its resources.")
+        Path | None,
+        typer.Argument(
+            help="Also check this spec: its data, its resources.", autocompletion=complete_specs
+        ),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="Named changes in the spec, e.g. quick.")
+        str | None,
+        typer.Option(
+            help="Named changes in the spec, e.g. quick.", autocompletion=complete_profiles
+        ),
     ] = None,
     assign: Annotated[
         list[str] | None,

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from orchestrator.cli.arguments import names
+from orchestrator.cli.complete import complete_runs, complete_states, complete_sweeps
 from orchestrator.cli.console import make_console
 from orchestrator.cli.context import Places, collected, near, write_out
 from orchestrator.errors import UsageError
@@ -25,12 +26,18 @@ _WATCH_S = 2.0
 
 def status(
     context: typer.Context,
-    sweep: Annotated[str | None, typer.Argument(help="A sweep's name; all where left out.")] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Argument(help="A sweep's name; all where left out.", autocompletion=complete_sweeps),
+    ] = None,
     only: Annotated[
         str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")
     ] = None,
     state: Annotated[
-        str | None, typer.Option(help="List the runs in this state; any for all.")
+        str | None,
+        typer.Option(
+            help="List the runs in this state; any for all.", autocompletion=complete_states
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     watch: Annotated[
@@ -102,13 +109,18 @@ def _view(places: Places, statuses: "list[SweepStatus]") -> "RenderableType":
 
 def show(
     context: typer.Context,
-    runs: Annotated[list[str], typer.Argument(help="First digits of run ids.")],
+    runs: Annotated[
+        list[str], typer.Argument(help="First digits of run ids.", autocompletion=complete_runs)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[
         str | None,
         typer.Option(metavar="METRIC", help="Lay a metric of the runs over each other, as PNG."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The PNG.")] = Path("plot.png"),
+    reproduce: Annotated[
+        bool, typer.Option("--reproduce", help="Print the commands that make the run again.")
+    ] = False,
 ) -> None:
     """Show runs: settings, attempts, results; or plot a metric of them."""
     from orchestrator.slurm.queue import look_at_queue
@@ -118,6 +130,10 @@ def show(
 
     places: Places = context.obj
     folders = [places.root.find_run(run) for run in runs]
+    if reproduce:
+        if plot is not None:
+            raise UsageError("--reproduce does not go with --plot: call `sweep show` once for each")
+        return _reproduce(folders, as_json)
     if plot is not None:
         return _plot(places, folders, plot, out)
 
@@ -132,8 +148,12 @@ def show(
 
 def diff(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="one", help="First digits of a run id.")],
-    other: Annotated[str, typer.Argument(help="First digits of another.")],
+    run: Annotated[
+        str, typer.Argument(help="First digits of a run id.", autocompletion=complete_runs)
+    ],
+    other: Annotated[
+        str, typer.Argument(help="First digits of another.", autocompletion=complete_runs)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what two runs differ in: settings, data, results."""
@@ -150,7 +170,9 @@ def diff(
 
 def logs(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(help="First digits of a run id.")],
+    run: Annotated[
+        str, typer.Argument(help="First digits of a run id.", autocompletion=complete_runs)
+    ],
     follow: Annotated[
         bool, typer.Option("-f", "--follow", help="Go on until the run ends.")
     ] = False,
@@ -163,6 +185,19 @@ def logs(
     root = context.obj.root
     for line in log_lines(root, root.find_run(run), follow, lambda: look_at_queue(root)):
         print(plain(line), flush=True)
+
+
+def _reproduce(folders: Sequence[RunFolder], as_json: bool) -> None:
+    """Print the commands that make runs again, as a script or as JSON."""
+    from orchestrator.status import reproduce
+
+    recipes = [(folder, reproduce.recipe(folder)) for folder in folders]
+    if as_json:
+        objects = [reproduce.as_json(folder, steps) for folder, steps in recipes]
+        print(json.dumps(objects[0] if len(objects) == 1 else objects, indent=1))
+        return
+    for folder, steps in recipes:
+        print("\n".join(reproduce.lines(folder, steps)))
 
 
 def _plot(places: Places, folders: Sequence[RunFolder], metric: str, out: Path) -> None:

@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.arguments import assignment, names, seed_numbers
+from orchestrator.cli.complete import (
+    complete_assignments,
+    complete_profiles,
+    complete_specs,
+    complete_states,
+    complete_tables,
+    listed,
+)
 from orchestrator.cli.console import make_console
 from orchestrator.cli.context import Places, collected, database_for, near, open_to_group
 from orchestrator.errors import SchedulerError, UsageError
@@ -26,22 +34,43 @@ if TYPE_CHECKING:
 def launch(
     context: typer.Context,
     spec: Annotated[
-        Path, typer.Argument(help="The sweep's YAML file, e.g. sweeps/norm_ablation.yaml.")
+        Path,
+        typer.Argument(
+            help="The sweep's YAML file, e.g. sweeps/norm_ablation.yaml.",
+            autocompletion=complete_specs,
+        ),
     ],
     profile: Annotated[
-        str | None, typer.Option(help="Named changes in the spec, e.g. quick.")
+        str | None,
+        typer.Option(
+            help="Named changes in the spec, e.g. quick.", autocompletion=complete_profiles
+        ),
     ] = None,
     assign: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of all runs."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a key of all runs; `sweep keys` lists them.",
+            autocompletion=complete_assignments,
+        ),
     ] = None,
     table: Annotated[
-        str | None, typer.Option(help="Only the variants that are rows of this table.")
+        str | None,
+        typer.Option(
+            help="Only the variants that are rows of this table.", autocompletion=complete_tables
+        ),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(help="Seeds instead of the spec's, e.g. 0,1,2.")
     ] = None,
-    executor: Annotated[str, typer.Option(help="auto, slurm, local or inline.")] = "auto",
+    executor: Annotated[
+        str,
+        typer.Option(
+            help="auto, slurm, local or inline.",
+            autocompletion=listed("auto", "slurm", "local", "inline"),
+        ),
+    ] = "auto",
     slots: Annotated[
         int | None, typer.Option(min=1, help="How many runs at once; default: one per GPU or core.")
     ] = None,
@@ -49,7 +78,12 @@ def launch(
         str | None,
         typer.Option(help="Whose defaults in clusters.yaml count; default: SLURM's name."),
     ] = None,
-    retry: Annotated[str, typer.Option(help="Also try again what ended so, e.g. failed,oom.")] = "",
+    retry: Annotated[
+        str,
+        typer.Option(
+            help="Also try again what ended so, e.g. failed,oom.", autocompletion=complete_states
+        ),
+    ] = "",
     only: Annotated[
         str | None, typer.Option(help="Only these variants, e.g. byol,no_norm.")
     ] = None,

@@ -133,7 +133,12 @@ def _run() -> int:
         _check_text([*sys.argv[1:], str(working_folder())])
         options, command = split_globals(sys.argv[1:])
         debug = "--debug" in options
-        return app(args=[*options, *command], prog_name="sweep", standalone_mode=False) or 0
+        exit_status = app(args=[*options, *command], prog_name="sweep", standalone_mode=False) or 0
+        if exit_status and {"--install-completion", "--show-completion"}.intersection(command):
+            _complain(
+                "run it in bash, zsh, fish or PowerShell: it is made for the shell it is run in"
+            )
+        return exit_status
     except _ParserError as error:
         _explain(error)
         return 2

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.cli.complete import complete_sweeps, complete_tables, listed
 from orchestrator.cli.context import Places, collected, near, write_out
 from orchestrator.errors import UsageError
 from orchestrator.store.root import Root
@@ -17,9 +18,16 @@ if TYPE_CHECKING:
 def report(
     context: typer.Context,
     sweeps: Annotated[
-        list[str] | None, typer.Argument(help="Use only runs of these sweeps; all where left out.")
+        list[str] | None,
+        typer.Argument(
+            help="Use only runs of these sweeps; all where left out.",
+            autocompletion=complete_sweeps,
+        ),
     ] = None,
-    table: Annotated[str, typer.Option(help="Which table, e.g. mlp_norm or norm.")] = "",
+    table: Annotated[
+        str,
+        typer.Option(help="Which table, e.g. mlp_norm or norm.", autocompletion=complete_tables),
+    ] = "",
     setting: Annotated[
         str | None,
         typer.Option(help="Which setting; else that of the newest sweep which feeds the table."),
@@ -97,7 +105,14 @@ def _figure(root: Root, built: "Table", out: Path | None) -> Path:
 def export(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
-    format_: Annotated[str, typer.Option("--format", help="csv, json or parquet.")] = "csv",
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="csv, json or parquet.",
+            autocompletion=listed("csv", "json", "parquet"),
+        ),
+    ] = "csv",
 ) -> None:
     """Write results.db as files: runs, sweeps, attempts, evaluations, and the whole series."""
     from analysis.export.files import FORMATS, ExportError
