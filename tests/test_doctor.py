@@ -29,6 +29,7 @@ from orchestrator.doctor.finding import Level
 from orchestrator.errors import SchedulerError
 from orchestrator.machine.filesystem import FileSystem
 from orchestrator.slurm import limits as slurm_limits
+from orchestrator.slurm import partitions as slurm_partitions
 from orchestrator.slurm.durations import seconds_of
 from orchestrator.spec import Resources, load_sweep
 from orchestrator.store.root import Root
@@ -252,8 +253,8 @@ def test_own_limits_are_those_of_association_and_qos(monkeypatch):
 
 
 def test_preemption_is_described(config, monkeypatch):
-    answers(monkeypatch, partitions, scontrol=PARTITION)
-    settings = partitions.read_settings()
+    answers(monkeypatch, slurm_partitions, scontrol=PARTITION)
+    settings = slurm_partitions.read_settings()
     found = {one.name: one for one in preemption.check_preemption(config, settings)}
     assert "REQUEUE" in found["preemption"].observed and "SIGUSR2" in found["signal"].observed
     assert (
@@ -308,14 +309,16 @@ def test_partitions_are_read_with_gpus_and_limits(known):
         ("long", 4, 2880, True),
         ("cpu", 2, 30, False),
     ]
-    assert [one.level for one in partitions.check_partitions(known, [])] == [
+    assert [one.level for one in partitions.check_partitions(known, [], OFFERS)] == [
         Level.OK,
         Level.OK,
         Level.WARN,
     ]
-    assert [one.level for one in partitions.check_partitions([], [])] == [Level.FAIL]
+    assert [one.level for one in partitions.check_partitions([], [], OFFERS)] == [Level.FAIL]
 
 
+CPU = {"PartitionName": "cpu", "MaxTime": "30:00"}
+OFFERS = partitions.Offers(settings={"cpu": CPU})
 FITS = {
     "the default partition": (Resources(gpus=1), Level.OK, "debug"),
     "a partition that is none": (Resources(partition="lon"), Level.FAIL, "debug, long, cpu"),
@@ -336,7 +339,7 @@ FITS = {
 @pytest.mark.parametrize("name", FITS)
 def test_a_request_fits_its_partition_or_is_told_why_not(known, name):
     wanted, level, text = FITS[name]
-    found = partitions.fits(known, wanted)
+    found = partitions.fits(known, wanted, OFFERS)
     assert found.level == level and text in found.observed + found.fix
 
 

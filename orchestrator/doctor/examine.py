@@ -12,10 +12,10 @@ from orchestrator.doctor.finding import Finding, Level, fail, ok
 from orchestrator.doctor.limits import check_limits
 from orchestrator.doctor.machine import check_machine
 from orchestrator.doctor.partitions import (
+    Offers,
     Partition,
     check_partitions,
     read_partitions,
-    read_settings,
 )
 from orchestrator.doctor.preemption import check_preemption
 from orchestrator.doctor.requests import check_clusters, requests_of_sweep
@@ -25,6 +25,7 @@ from orchestrator.errors import SchedulerError, SpecError
 from orchestrator.slurm.commands import has_slurm
 from orchestrator.slurm.limits import read_config
 from orchestrator.slurm.nodes import read_nodes
+from orchestrator.slurm.partitions import Settings, read_settings
 from orchestrator.spec import Sweep
 from orchestrator.store.root import Root
 
@@ -108,18 +109,21 @@ def _slurm(subject: Subject) -> Iterator[Finding]:
     yield from check_cluster(config)
     yield from check_limits(config)
     yield from check_preemption(config, settings)
-    yield from _requests(subject.sweep, config, partitions)
+    yield from _requests(subject.sweep, config, partitions, settings)
 
 
 def _requests(
-    sweep: Sweep | None, config: Mapping[str, str], partitions: Sequence[Partition]
+    sweep: Sweep | None,
+    config: Mapping[str, str],
+    partitions: Sequence[Partition],
+    settings: Mapping[str, Settings],
 ) -> Iterator[Finding]:
     cluster = config.get("ClusterName")
     yield check_clusters(cluster)
     try:
         requests = requests_of_sweep(sweep, cluster)
         nodes = read_nodes() if requests else []
-        yield from check_partitions(partitions, requests, nodes)
+        yield from check_partitions(partitions, requests, Offers(nodes, settings))
         yield from check_accounts(config, requests)
     except SpecError as error:
         yield fail("resources", str(error), "change clusters.yaml or the spec")

@@ -1,16 +1,25 @@
 """Checks the partitions: which are up or have GPUs, their limits, and whether a request fits."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from orchestrator.doctor.finding import Finding, fail, ok, warn
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.durations import seconds_of
-from orchestrator.slurm.nodes import Nodes, unfit
+from orchestrator.slurm.nodes import Node, out_of_service, unfit
+from orchestrator.slurm.partitions import Settings
 from orchestrator.spec import Resources
 
 _FORMAT = "%P|%a|%l|%D|%G"
+
+
+class Offers(NamedTuple):
+    """Holds what the cluster offers: its nodes, and the settings of each partition by name."""
+
+    nodes: Sequence[Node] = ()
+    settings: Mapping[str, Settings] = {}
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,7 @@ class Partition:
     Attributes:
         name: as jobs ask for it.
         is_default: whether jobs that ask for none go there.
-        is_up: whether it takes jobs.
+        availability: `up`, or why it starts no new jobs: `down`, `drain`, `inactive`.
         limit_min: how long a job may run; None for no limit.
         nodes: how many it has.
         gres: what each kind of node offers, e.g. `gpu:4`.
@@ -28,7 +37,7 @@ class Partition:
 
     name: str
     is_default: bool
-    is_up: bool
+    availability: str
     limit_min: float | None
     nodes: int
     gres: tuple[str, ...]
@@ -53,22 +62,8 @@ def read_partitions() -> list[Partition]:
     return [_partition(name, lines) for name, lines in rows.items()]
 
 
-def read_settings() -> dict[str, dict[str, str]]:
-    """Return name → settings of `scontrol show partition`.
-
-    Raises:
-        SchedulerError: SLURM did not answer.
-    """
-    by_name = {}
-    for line in ask("scontrol", "--oneliner", "show", "partition").splitlines():
-        settings = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        if "PartitionName" in settings:
-            by_name[settings["PartitionName"]] = settings
-    return by_name
-
-
 def check_partitions(
-    partitions: Sequence[Partition], wanted: Sequence[Resources], nodes: Sequence[Nodes] = ()
+    partitions: Sequence[Partition], wanted: Sequence[Resources], cluster: Offers
 ) -> Iterator[Finding]:
     """Describe each partition, and check that each request of a spec fits where it would go."""
     if not partitions:
@@ -79,61 +74,65 @@ def check_partitions(
     for partition in partitions:
         yield _describe(partition)
     for request in wanted:
-        yield fits(partitions, request, nodes)
+        yield fits(partitions, request, cluster)
 
 
-def fits(
-    partitions: Sequence[Partition], wanted: Resources, nodes: Sequence[Nodes] = ()
-) -> Finding:
+def fits(partitions: Sequence[Partition], wanted: Resources, cluster: Offers) -> Finding:
     """Check a spec's `resources` against its partition, and the nodes of that."""
     chosen = _chosen(partitions, wanted.partition)
-    if chosen is None:
-        text = "no default partition"
-        if wanted.partition:
-            text = f"partition {wanted.partition!r} does not exist"
-        names = ", ".join(partition.name for partition in partitions)
-        return fail("resources", text, f"set resources.partition to one of: {names}")
+    if not chosen:
+        return _no_partition(partitions, wanted)
 
-    # It exists; it must also have what is asked for.
-    if wanted.gpus and not chosen.has_gpus:
+    # It exists; it must also have what is asked for, and take jobs.
+    if wanted.gpus and not any(partition.has_gpus for partition in chosen):
         others = ", ".join(partition.name for partition in partitions if partition.has_gpus)
         return fail(
             "resources",
-            f"{wanted.gpus} GPUs asked for, {chosen.name} has none",
+            f"{wanted.gpus} GPUs asked for, {_names(chosen)} has none",
             f"partitions with GPUs: {others or 'none has'}",
         )
-    if chosen.limit_min is not None and wanted.timeout_min > chosen.limit_min:
-        text = (
-            f"timeout_min {wanted.timeout_min} is above {chosen.name}'s limit "
-            f"of {chosen.limit_min:g} min"
-        )
-        return fail(
-            "resources",
-            text,
-            "lower resources.timeout_min: runs go on from their checkpoint in the next job",
-        )
-    lacking = unfit(wanted, nodes)
+    lacking = unfit(wanted, cluster.nodes, cluster.settings)
     if lacking:
-        return fail(
-            "resources",
-            "; ".join(lacking),
-            "change that: sbatch would refuse such a job, or it would wait for ever",
-        )
+        return fail("resources", "; ".join(lacking), _way_out(partitions, wanted, cluster))
+    reason = out_of_service(wanted, cluster.nodes, cluster.settings)
+    if reason is not None:
+        fix = "jobs would wait until that ends: ask your site, or use another resources.partition"
+        return warn("resources", reason, fix)
     return ok(
         "resources",
-        f"{wanted.gpus} GPUs, {wanted.cpus} CPUs, {wanted.timeout_min} min fit {chosen.name}",
+        f"{wanted.gpus} GPUs, {wanted.cpus} CPUs, {wanted.timeout_min} min fit {_names(chosen)}",
     )
 
 
-def _chosen(partitions: Sequence[Partition], asked_for: str | None) -> Partition | None:
-    """Return the partition that a job would go to; None where there is none."""
-    # Of several names, SLURM takes the first partition that is free.
-    if asked_for:
-        names = asked_for.split(",")
-        candidates = [partition for partition in partitions if partition.name in names]
-    else:
-        candidates = [partition for partition in partitions if partition.is_default]
-    return candidates[0] if candidates else None
+def _no_partition(partitions: Sequence[Partition], wanted: Resources) -> Finding:
+    text = "no default partition"
+    if wanted.partition:
+        text = f"partition {wanted.partition!r} does not exist"
+    return fail("resources", text, f"set resources.partition to one of: {_names(partitions)}")
+
+
+def _way_out(partitions: Sequence[Partition], wanted: Resources, cluster: Offers) -> str:
+    """Return what to change, and which other partitions would take the request as it is."""
+    fix = "change that in the spec: sbatch would refuse such a job, or it would wait for ever"
+    others = []
+    for partition in partitions:
+        elsewhere = wanted.model_copy(update={"partition": partition.name})
+        if not unfit(elsewhere, cluster.nodes, cluster.settings):
+            others.append(partition.name)
+    if others:
+        fix += f"; it would fit partition {' or '.join(others)}"
+    return fix
+
+
+def _chosen(partitions: Sequence[Partition], names: str | None) -> list[Partition]:
+    """Return the partitions that a job could go to."""
+    if names:
+        return [partition for partition in partitions if partition.name in names.split(",")]
+    return [partition for partition in partitions if partition.is_default]
+
+
+def _names(partitions: Sequence[Partition]) -> str:
+    return ", ".join(partition.name for partition in partitions)
 
 
 def _describe(partition: Partition) -> Finding:
@@ -146,9 +145,9 @@ def _describe(partition: Partition) -> Finding:
         text += ", default"
 
     name = f"partition {partition.name}"
-    if partition.is_up:
+    if partition.availability == "up":
         return ok(name, text)
-    return warn(name, f"{text}, down", "choose another resources.partition")
+    return warn(name, f"{text}, {partition.availability}", "choose another resources.partition")
 
 
 def _partition(name: str, rows: list[list[str]]) -> Partition:
@@ -157,7 +156,7 @@ def _partition(name: str, rows: list[list[str]]) -> Partition:
     return Partition(
         name=name.rstrip("*"),
         is_default=name.endswith("*"),
-        is_up=any(row[1] == "up" for row in rows),
+        availability=rows[0][1],
         limit_min=None if limit_s is None else limit_s / 60,
         nodes=sum(int(row[3]) for row in rows),
         gres=tuple(dict.fromkeys(row[4] for row in rows)),

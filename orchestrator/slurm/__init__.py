@@ -10,7 +10,9 @@
 * ``reasons`` explains why a job waits.
 * ``limits`` asks how much a cluster takes at once.
 * ``durations`` reads the durations that SLURM prints.
+* ``partitions`` says which settings of its partition a request breaks.
 * ``nodes`` tells what nodes have, and which to avoid.
+* ``features`` tells whether a node meets a constraint.
 * ``refusals`` says what mends a refusal of `sbatch`.
 * ``requeue`` has a job queue itself again.
 * ``distributed`` says where the tasks of a job meet.

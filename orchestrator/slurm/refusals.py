@@ -8,6 +8,7 @@ from orchestrator.errors import SchedulerError
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.limits import accounting_table
 from orchestrator.slurm.nodes import read_nodes, unfit
+from orchestrator.slurm.partitions import read_settings
 from orchestrator.spec import Resources
 
 
@@ -62,7 +63,7 @@ def _advice(cause: _Cause, wanted: Resources) -> str:
 
 def _too_much(wanted: Resources) -> list[str]:
     try:
-        return unfit(wanted, read_nodes())
+        return unfit(wanted, read_nodes(), read_settings())
     except SchedulerError:
         return []
 

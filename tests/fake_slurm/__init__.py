@@ -24,6 +24,8 @@ SETTINGS = {
     "MaxJobCount": 10000,
     "partitions": ["debug", "high"],
     "node": {"c": "8", "m": "64000", "f": "(null)"},  # as sinfo prints it
+    "nodes_of": {},  # partition → what its nodes have instead
+    "partition": {},  # partition → settings as scontrol prints them
     "accounting": "slurmdbd",  # or none, or down
     "assoc": {
         "MaxSubmitJobs": None,

@@ -353,11 +353,18 @@ def show_config(cluster):
 
 
 def show_partitions(cluster):
-    for name in cluster.settings["partitions"]:
-        print(
-            f"PartitionName={name} AllowGroups=ALL GraceTime=10 MaxTime=UNLIMITED "
-            f"PreemptMode=REQUEUE State=UP TotalNodes=1"
-        )
+    for i, name in enumerate(cluster.settings["partitions"]):
+        values = {
+            "AllowGroups": "ALL",
+            "Default": "NO" if i else "YES",
+            "GraceTime": "10",
+            "MaxTime": "UNLIMITED",
+            "PreemptMode": "REQUEUE",
+            "State": "UP",
+            "TotalNodes": "1",
+            **cluster.settings["partition"].get(name, {}),
+        }
+        print(f"PartitionName={name}", *(f"{key}={value}" for key, value in values.items()))
 
 
 def scancel(words, cluster):
@@ -387,20 +394,22 @@ def sinfo(words, cluster):
     if "-h" not in words and "--noheader" not in words:
         print("PARTITION AVAIL TIMELIMIT NODES STATE NODELIST")
     for i, name in enumerate(cluster.settings["partitions"]):
-        if form:
-            values = {
-                "P": name + "*" * (i == 0),
-                "a": "up",
-                "l": "infinite",
-                "D": "1",
-                "G": "gpu:4",
-                "T": "idle",
-                "N": "fake1",
-                **cluster.settings["node"],
-            }
-            print(re.sub(r"%(\w)", lambda found, values=values: values[found[1]], form))
+        if not form:
+            print("idle" if "%T" in words else f"{name} up infinite 1 idle fake1")
             continue
-        print("idle" if "%T" in words else f"{name} up infinite 1 idle fake1")
+        values = {
+            "P": name + "*" * (i == 0),
+            "a": "up",
+            "l": "infinite",
+            "D": "1",
+            "G": "gpu:4",
+            "T": "idle",
+            **cluster.settings["node"],
+            **cluster.settings["nodes_of"].get(name, {}),
+        }
+        for number in range(int(values["D"]) if "--Node" in words else 1):
+            line = {"N": f"fake{number + 1}", **values}
+            print(re.sub(r"%(\w)", lambda found, line=line: line[found[1]], form))
 
 
 def sacctmgr(words, cluster):

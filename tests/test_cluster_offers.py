@@ -1,0 +1,168 @@
+"""What a cluster cannot give a job is told before it waits for ever: by doctor, by launch, and in
+what a refusal says; and each limit on the number of jobs counts under its own name.
+"""
+
+import pytest
+
+from orchestrator.doctor.examine import Subject, examine
+from orchestrator.slurm import features
+from orchestrator.slurm.nodes import host_names, out_of_service, read_nodes, unfit
+from orchestrator.slurm.partitions import read_settings
+from orchestrator.spec import Resources, load_sweep
+
+
+def told(**wanted):
+    """Return what the cluster cannot give."""
+    return unfit(Resources(**wanted), read_nodes(), read_settings())
+
+
+def findings(root, file, tmp_path):
+    root.create()
+    topics = examine(Subject(root, str(tmp_path / "results.db"), load_sweep(file)))
+    return [one for one in dict(topics)["SLURM"] if one.name == "resources"]
+
+
+def asking(spec_file, text):
+    """Return a spec whose jobs ask for this too."""
+    return spec_file(("timeout_min: 10", f"timeout_min: 10, {text}"))
+
+
+# Each wish alone, all together, and in several partitions
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ({"gpus": 9}, "gpus 9: a node of partition debug has 4"),
+        ({"cpus": 99}, "cpus 99: a node of partition debug has at most 8"),
+        ({"cpus": 3, "tasks": 3}, "cpus 3 x tasks 3: a node of partition debug has at most 8"),
+        ({"mem_gb": 900}, "mem_gb 900: a node of partition debug has at most 62"),
+        ({"nodes": 3}, "nodes 3: partition debug has 1"),
+        ({"gpu_type": "a100"}, "gpu_type a100: nodes of partition debug have none"),
+        ({"constraint": "ssd"}, "constraint ssd: nodes of partition debug have avx, ib"),
+        ({"constraint": "avx&!ib"}, "constraint avx&!ib: nodes of partition debug have avx, ib"),
+        ({"exclude": "fake[1-3]"}, "exclude fake[1-3]: leaves no node of partition debug"),
+        ({"nodelist": "other"}, "nodelist other: leaves no node of partition debug"),
+    ],
+)
+def test_what_no_node_has_is_named_with_what_it_has(fake_slurm, wanted, text):
+    fake_slurm.set(node={"f": "avx,ib"})
+    (found,) = told(**wanted)
+    assert found.startswith(f"resources.{text}")
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"gpus": 4, "cpus": 8, "mem_gb": 62, "nodes": 2},
+        {"constraint": "avx&ib"},
+        {"constraint": "ib|rare"},  # which only the other partition has
+        {"constraint": "[rack1*1&ib*2]"},
+        {"exclude": "fake1", "nodelist": "fake2"},
+        {"nodelist": "fake2", "nodes": 2},
+        {"gpus": 8, "partition": "debug,high"},
+        {"partition": "unheard"},  # of which nobody knows
+    ],
+)
+def test_what_fits_is_let_pass(fake_slurm, wanted):
+    high = {"f": "rare,rack1", "G": "gpu:8"}
+    fake_slurm.set(node={"f": "avx,ib", "D": "2"}, nodes_of={"high": high})
+    assert told(**wanted) == []
+
+
+def test_nodes_that_have_each_wish_but_not_all_are_seen(fake_slurm, monkeypatch):
+    lines = "mix*|big|idle|64|64000|(null)|(null)\nmix*|gpu|idle|8|64000|gpu:4|(null)\n"
+    monkeypatch.setattr("orchestrator.slurm.nodes.ask", lambda *_: lines)
+    nodes = read_nodes()
+    assert unfit(Resources(gpus=4), nodes) == unfit(Resources(gpus=0, cpus=64), nodes) == []
+    (found,) = unfit(Resources(gpus=1, cpus=64), nodes)
+    assert "cpus 64, mem_gb 16, gpus 1: no node of partition mix has all of these" in found
+    (found,) = unfit(Resources(gpus=1, nodes=2), nodes)
+    assert "nodes 2: partition mix has 1 that can take the job" in found
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted", "text"),
+    [
+        ({"MaxTime": "1-00:00:00"}, {"timeout_min": 1441}, "timeout_min 1441: partition debug"),
+        ({"MaxNodes": "1"}, {"nodes": 2}, "nodes 2: partition debug allows at most 1 (MaxNodes)"),
+        ({"MinNodes": "2"}, {}, "nodes 1: partition debug wants at least 2 (MinNodes)"),
+        ({"MaxMemPerNode": "2048"}, {"mem_gb": 3}, "mem_gb 3: partition debug allows at most 2 ("),
+        ({"MaxCPUsPerNode": "2"}, {"cpus": 3}, "cpus 3: partition debug allows at most 2 (Max"),
+        ({"AllowAccounts": "a,b"}, {"account": "lab"}, "account lab: partition debug takes a, b"),
+        ({"DenyAccounts": "lab"}, {"account": "lab"}, "account lab: partition debug does not"),
+        ({"AllowQos": "gold"}, {"qos": "normal"}, "qos normal: partition debug takes gold"),
+        ({"AllowGroups": "no_such"}, {}, "partition: partition debug is for groups no_such alone"),
+        ({"ReqResv": "YES"}, {}, "reservation not set: partition debug wants one"),
+        ({"Nodes": "(null)"}, {}, "partition: partition debug has no nodes"),
+    ],
+)
+def test_what_a_partition_does_not_allow_is_named(fake_slurm, settings, wanted, text):
+    fake_slurm.set(node={"D": "3"}, partition={"debug": settings})
+    wanted = {"mem_gb": 1, "cpus": 1, **wanted}
+    (found,) = told(**wanted)
+    assert found.startswith(f"resources.{text}")
+    assert told(**wanted, partition="high") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"node": {"T": "drained*", "D": "2"}}, "of 2 nodes of partition debug that fit, 0 take"),
+        ({"partition": {"debug": {"State": "DOWN"}}}, "partition debug is down: it takes jobs"),
+        ({"partition": {"debug": {"State": "INACTIVE"}}}, "partition debug takes no jobs now"),
+    ],
+)
+def test_a_cluster_that_starts_nothing_now_is_a_warning(
+    root, spec_file, fake_slurm, tmp_path, change, text
+):
+    fake_slurm.set(**change)
+    (found,) = findings(root, spec_file(), tmp_path)
+    assert found.level == "warn" and text in found.observed and "ask your site" in found.fix
+
+
+def test_one_node_or_partition_that_works_is_enough(fake_slurm):
+    fake_slurm.set(partition={"debug": {"State": "DRAIN"}})
+    nodes, settings = read_nodes(), read_settings()
+    assert out_of_service(Resources(partition="debug,high"), nodes, settings) is None
+    assert "takes no more jobs" in out_of_service(Resources(), nodes, settings)
+
+
+def test_the_doctor_names_the_partition_that_would_take_the_request(
+    root, spec_file, fake_slurm, tmp_path
+):
+    fake_slurm.set(nodes_of={"high": {"G": "gpu:16"}})
+    (found,) = findings(root, spec_file(("gpus: 0", "gpus: 9")), tmp_path)
+    assert found.level == "fail" and "a node of partition debug has 4" in found.observed
+    assert "it would fit partition high" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("constraint", "met"),
+    [
+        ("a", True),
+        ("c", False),
+        ("a&b", True),
+        ("a&c", False),
+        ("c|a", True),
+        ("c|d", False),
+        ("(c|a)&b", True),
+        ("(c|d)&b", False),
+        ("c&d|a", True),
+        ("!c", True),
+        ("a&!b", False),
+        ("[c*2&a*4]", True),
+        ("", True),
+        ("a&(", True),
+    ],
+)
+def test_a_constraint_is_read_as_slurm_reads_it(constraint, met):
+    assert features.is_met(constraint, {"a", "b"}) is met
+
+
+def test_a_list_of_hosts_is_read_with_its_ranges():
+    assert host_names("n[01-03,7],login,r[1-2]c[1,3]x") == {
+        *("n01", "n02", "n03", "n7", "login"),
+        *("r1c1x", "r1c3x", "r2c1x", "r2c3x"),
+    }
+    assert host_names("") == set()
