@@ -18,6 +18,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def percent(fraction: float, digits: int = 1) -> str:
+    """Return `91.2%`: people read accuracy in percent, JSON and CSV hold fractions."""
+    return f"{fraction:.{digits}%}"
+
+
 def duration(seconds: float) -> str:
     """Return `45 s`, `2 min 05 s`, `3 h 10 min` or `4 d 2 h`."""
     whole = round(seconds)

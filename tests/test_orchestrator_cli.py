@@ -93,7 +93,7 @@ def test_launch_status_report_and_launch_again(sweep, spec_file):
 
 
 def test_json_report_is_whole_and_in_fractions(sweep, spec_file):
-    sweep("launch", spec_file(), "--executor", "local", check=0)
+    sweep("launch", spec_file(), "--executor", "inline", check=0)
     report = json.loads(sweep("report", "--table", "mlp_norm", "--format", "json", check=0).stdout)
     assert [row["label"] for row in report["rows"]][:2] == ["Contrastive loss", "BYOL"] and len(
         report["rows"]
@@ -240,20 +240,19 @@ def test_a_second_launcher_is_told_who_holds_the_root(sweep, spec_file, tmp_path
     assert first.wait(60) == 0
 
 
-def test_a_failed_run_is_named_and_waits_for_retry(sweep, spec_file):
-    file = spec_file(("batch_size: 64", "batch_size: 512"))
+def test_a_failed_run_is_named_and_waits_for_retry(sweep, spec_file, damaged_npz):
+    base = f"{{preset: digits-tiny, dataset.name: arrays, dataset.path: {damaged_npz}}}"
+    file = spec_file(("{preset: digits-tiny, epochs: 2, dataset.limit: 256, batch_size: 64}", base))
     done = sweep("launch", file, "--executor", "local", check=1)
     assert (
-        "failed before their first step, byol seed 0 with: DataError: batch_size 512 is larger"
-        in done.stdout
+        "failed before their first step, byol seed 0 with: "
+        f"DataError: {str(damaged_npz)!r} is no .npz with x_train" in done.stdout
     )
     again = sweep("launch", file, "--executor", "local", check=1)
     assert "0 to run" in again.stdout and "--retry failed tries them again" in again.stdout
     assert "byol seeds 0, 1" in sweep("status", check=0).stdout
-    assert (
-        "4 to run"
-        in sweep("launch", file, "--executor", "local", "--retry", "failed", check=1).stdout
-    )
+    retried = sweep("launch", file, "--executor", "local", "--retry", "failed", check=1)
+    assert "4 to run" in retried.stdout
 
 
 def test_real_cifar_pixels_run_through_the_quick_profile(sweep, cifar_npz):
@@ -266,7 +265,7 @@ def test_real_cifar_pixels_run_through_the_quick_profile(sweep, cifar_npz):
         "--set",
         "epochs=1",
     ]
-    quick = ["--profile", "quick", "--table", "mlp_norm", "--seeds", "0", "--executor", "local"]
+    quick = ["--profile", "quick", "--table", "mlp_norm", "--seeds", "0", "--executor", "inline"]
     sweep("launch", file, *quick, *arrays, check=0)
     report = json.loads(sweep("report", "--table", "mlp_norm", "--format", "json", check=0).stdout)
     assert {row["state"] for row in report["rows"]} == {"done 1/1"}
@@ -296,7 +295,7 @@ def test_dry_run_writes_nothing(sweep, spec_file, tmp_path):
 
 
 def test_show_logs_and_export_tell_of_a_run(sweep, spec_file, tmp_path):
-    sweep("launch", spec_file(), "--executor", "local", "--seeds", "0", check=0)
+    sweep("launch", spec_file(), "--executor", "inline", "--seeds", "0", check=0)
     listed = sweep("status", "--state", "completed", check=0).stdout
     (run,) = [line.split()[0] for line in listed.splitlines() if "no_norm" in line]
     shown = sweep("show", run, check=0).stdout
@@ -415,6 +414,9 @@ GOOD_USAGE = [
     "launch SPEC --dry-run --executor local --rerun --slots 1",
     "status",
     "status --state any",
+    "status --state FAILED",
+    "status --state Any",
+    "launch SPEC --dry-run --executor local --retry FAILED,Oom",
     "status --json",
     "report --table norm",
     "report --table norm --layout matrix",

@@ -165,7 +165,7 @@ def test_a_done_sweep_shows_no_empty_columns():
     assert lines[2].split() == ["variant", "done", "probe", "collapsed"] and lines[3].split() == [
         "byol",
         "2/2",
-        "0.500",
+        "50.0%",
         "2/2",
     ]
 
@@ -308,3 +308,16 @@ def test_a_job_that_waits_for_something_else_or_starts_is_seen_at_the_next_look(
     assert told("PENDING", "Resources", "8_0") == ("pending (Resources)", "8_0", None)
     assert told("RUNNING", "", "8_0", "n1") == ("running", "8_0", "n1")
     assert told("PENDING", "Resources", "8_0") == ("pending (Resources)", "8_0", None)
+
+
+def test_people_read_accuracy_in_percent_and_programs_as_a_fraction():
+    from orchestrator.status.terminal import _evaluation_line, _in_words
+    from orchestrator.text import percent
+
+    assert (percent(0.9123), percent(0.9123, 2), percent(1.0)) == ("91.2%", "91.23%", "100.0%")
+    sweep = sweep_of("COMPLETED", "COMPLETED", probe=0.875)
+    assert "87.5%" in text_of(sweep) and sweep.runs[0].as_json()["probe"] == 0.875
+    evaluation = {"protocol": "knn", "version": 1, "online": {"accuracy": 0.25}}
+    assert _evaluation_line(evaluation) == "knn      25.00% online (version 1)"
+    assert _in_words("probe.online.accuracy", 0.25) == "25.00%"
+    assert _in_words("optimizer.lr", 0.25) == "0.25"

@@ -52,6 +52,7 @@ def status(
     from orchestrator.status.terminal import run_lines
     from orchestrator.store.state import State
 
+    state = state and state.lower()
     allowed = ["any", *(known.value.lower() for known in State)]
     if state is not None and state not in allowed:
         raise UsageError(f"--state {state!r}; allowed: {', '.join(allowed)}")

@@ -35,7 +35,9 @@ def _version(distribution: str) -> str:
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to; made where it is missing.")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to; made where it is missing.")
+    ] = Path(),
 ) -> None:
     """Copy the specs that come with the program into DIR/sweeps; what is there already stays.
 

@@ -16,7 +16,7 @@ from orchestrator.status.provenance import shown
 from orchestrator.status.sweep_status import DONE, FAILED, PENDING, RUNNING, RunStatus, SweepStatus
 from orchestrator.status.verdict import Health, summary, verdict
 from orchestrator.store.root import PREFIX
-from orchestrator.text import assignments, counted, duration, plain
+from orchestrator.text import assignments, counted, duration, percent, plain
 
 _SHOWN_VARIANTS = 60
 _SHOWN_REASONS = 8
@@ -205,7 +205,7 @@ def _mean_probe(runs: Sequence[RunStatus]) -> str:
     probes = [run.probe for run in runs if run.probe is not None]
     if not probes:
         return "–"
-    return f"{sum(probes) / len(probes):.3f}"
+    return percent(sum(probes) / len(probes))
 
 
 def _collapsed(runs: Sequence[RunStatus], collapsed_below: float) -> str:
@@ -266,7 +266,7 @@ def _attempt_line(attempt: dict[str, Any]) -> str:
 
 def _evaluation_line(evaluation: dict[str, Any]) -> str:
     accuracies = ", ".join(
-        f"{evaluation[network]['accuracy']:.4f} {network}"
+        f"{percent(evaluation[network]['accuracy'], 2)} {network}"
         for network in ("online", "target")
         if network in evaluation
     )
@@ -280,5 +280,12 @@ def show_difference(console: Console, differences: dict[str, tuple[Any, Any]]) -
         return
     table = Table("key", "one", "other", box=None, pad_edge=False)
     for key, values in differences.items():
-        table.add_row(escape(key), *(escape(plain(shown(key, value))) for value in values))
+        table.add_row(escape(key), *(escape(plain(_in_words(key, value))) for value in values))
     console.print(table)
+
+
+def _in_words(key: str, value: Any) -> str:
+    """Return a value of `sweep diff` as people read it."""
+    if key.endswith(".accuracy") and value is not None:
+        return percent(value, 2)
+    return shown(key, value)
