@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fake_slurm import FakeSlurm
+from forked import Forked
 
 REPO = Path(__file__).parent.parent
 REAL_IMAGES = REPO.parent / "shared" / "data"
@@ -39,6 +41,19 @@ def cifar_npz(tmp_path):
         [sys.executable, unpack, source, out, "--as", "arrays", "--limit", "300"], check=True
     )
     return out
+
+
+@pytest.fixture
+def damaged_npz(tmp_path):
+    """An .npz whose headers are right, which is all that a plan reads, and whose images are not."""
+    file = tmp_path / "damaged.npz"
+    images = np.random.default_rng(0).integers(0, 256, (150, 8, 8), dtype=np.uint8)
+    labels = np.arange(150) % 3
+    np.savez(file, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    content = bytearray(file.read_bytes())
+    content[5000] ^= 255
+    file.write_bytes(content)
+    return file
 
 
 @pytest.fixture(scope="session")
@@ -120,22 +135,21 @@ def spec_file(tmp_path):
     return write
 
 
+@pytest.fixture(scope="session")
+def forked():
+    server = Forked()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def sweep(tmp_path):
+def sweep(tmp_path, forked):
     """Run the `sweep` command as a user does, in a process of its own, with root and database in
     the test's folder.
     """
 
-    def run(*arguments, check=None, timeout=120, **kwargs):
-        done = subprocess.run(
-            command(*arguments),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-            **kwargs,
-        )
+    def run(*arguments, check=None, timeout=120, env=None, umask=None):
+        done = forked.run(arguments, tmp_path, timeout, env, umask)
         assert check is None or done.returncode == check, (
             f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
         )

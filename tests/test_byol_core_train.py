@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from byol_core.datasets.errors import DataError
+from byol_core.config import ConfigError
 from byol_core.images.load import batches, load
 from byol_core.images.source import Whole
 from byol_core.train import Options, train
@@ -235,7 +235,7 @@ def test_an_epoch_visits_each_image_at_most_once_in_an_order_of_its_own():
 
 
 def test_a_batch_larger_than_the_data_is_an_error(tmp_path, tiny, silent):
-    with pytest.raises(DataError, match="batch_size 512 is larger than the 256 training images"):
+    with pytest.raises(ConfigError, match="batch_size: 512 is larger than the 256 training images"):
         train(tiny(batch_size=512), tmp_path, OPTIONS, silent())
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -458,12 +457,10 @@ def test_a_read_only_or_full_disk_is_one_error_and_loses_nothing(done, sweep, tm
     assert standing(done, Queue()).state == State.COMPLETED
 
 
-def test_a_folder_of_another_run_is_refused(tmp_path):
+def test_a_folder_of_another_run_is_refused(tmp_path, forked):
     def train(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "byol_core", "--out", "run", "--set", "dataset.limit=128", "--set", "epochs=1", *arguments],
-            cwd=tmp_path, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+        tiny = ["--out", "run", "--set", "dataset.limit=128", "--set", "epochs=1"]
+        return forked.run([*tiny, *arguments], tmp_path, program="byol_core")
 
     assert train().returncode == 0
     refused = train("--set", "seed=7")

@@ -126,7 +126,7 @@ def test_an_exception_is_a_failure_with_its_reason_and_keeps_the_trace(root, run
     write_json(run.description, description)
     assert run_attempt(root.path, run.run_id, replace(INLINE, capture=False), go_on) == State.FAILED
     where = standing(run, Queue())
-    assert where.state == State.FAILED and "batch_size 512 is larger than the 256" in where.reason
+    assert where.state == State.FAILED and "batch_size: 512 is larger than the 256" in where.reason
     assert "Traceback" in capfd.readouterr().err
 
 

@@ -172,13 +172,13 @@ def launch_one(sweep, spec_file, seed, mask, *options):
         "inline",
         *options,
     )
-    return sweep(*run, check=0, preexec_fn=lambda: os.umask(mask))
+    return sweep(*run, check=0, umask=mask)
 
 
 def test_the_copy_that_a_rebuild_keeps_is_private(sweep, spec_file, tmp_path):
     launch_one(sweep, spec_file, 0, 0)
     shutil.rmtree(next((tmp_path / "sweep-runs" / "runs").iterdir()))
-    sweep("rebuild", check=0, preexec_fn=lambda: os.umask(0))
+    sweep("rebuild", check=0, umask=0)
     (kept,) = tmp_path.glob("results.db.before-rebuild-*")
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600 and kept.stat().st_size > 0
 
@@ -193,7 +193,7 @@ def test_everything_below_the_root_and_the_database_are_private_under_any_umask(
         ["report", "--table", "mlp_norm"],
         ["report", "--table", "mlp_norm", "--out", "asked.txt"],
     ):
-        sweep(*asked, check=0, preexec_fn=lambda: os.umask(mask))
+        sweep(*asked, check=0, umask=mask)
     files, folders = modes(tmp_path / "sweep-runs")
     assert files == {"0o600"} and folders == {"0o700"}
     assert (tmp_path / "sweep-runs" / "reports" / "mlp_norm.png").exists()
