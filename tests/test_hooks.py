@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.launch import on_end
 from orchestrator.launch.on_end import VARIABLE, fire, outcome
+from orchestrator.launch.on_fail import FailureHook
 from orchestrator.status.sweep_status import RunStatus, SweepStatus
 from orchestrator.store.state import State
 
@@ -127,3 +128,45 @@ def test_a_launch_that_does_not_wait_says_that_nobody_will_call(
         check=0,
     )
     assert "add --wait or --controller" in done.stderr and not (tmp_path / "called").exists()
+
+
+def test_on_fail_is_told_once_of_each_kind_of_failure_that_is_new(tmp_path):
+    def failed(number, state, reason):
+        return RunStatus(str(number) * 64, "byol", number, state, reason=reason)
+
+    runs = [
+        failed(0, State.FAILED, "an error of the launch before"),
+        failed(1, State.FAILED, "ValueError: image 17 is damaged"),
+        failed(2, State.FAILED, "ValueError: image 170 is damaged"),
+        failed(3, State.OOM, "job 12_3 ended (out_of_memory)"),
+        RunStatus("4" * 64, "byol", 4, State.RUNNING),
+    ]
+    hook = FailureHook(f"cat >> {tmp_path / 'told'}; echo >> {tmp_path / 'told'}", {"0" * 64})
+    hook.look(SweepStatus("demo", 0.0, runs=runs[:2]))
+    hook.look(SweepStatus("demo", 0.0, runs=runs))
+    assert list(hook.close()) == []
+    lines = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    assert [(line["seed"], line["state"]) for line in lines] == [(1, "FAILED"), (3, "OOM")]
+    assert lines[0]["text"] == "demo: byol seed 1 FAILED: ValueError: image 17 is damaged"
+
+
+def test_an_on_fail_that_fails_is_a_warning():
+    hook = FailureHook("exit 4")
+    hook.look(DONE)
+    (warning,) = hook.close()
+    assert "--on-fail: 'exit 4' failed with exit status 4" in warning and "not affected" in warning
+
+
+def test_a_launch_tells_of_a_run_that_fails_at_its_very_end(
+    sweep, spec_file, damaged_npz, tmp_path
+):
+    base = f"{{preset: digits-tiny, dataset.name: arrays, dataset.path: {damaged_npz}}}"
+    file = spec_file(("{preset: digits-tiny, epochs: 2, dataset.limit: 256, batch_size: 64}", base))
+    told = tmp_path / "told"
+    arguments = ["launch", file, "--executor", "inline", "--on-fail", f"cat >> {told}"]
+    sweep(*arguments, check=1)
+    assert json.loads(told.read_text())["reason"].startswith("DataError: ")
+
+    told.unlink()
+    sweep(*arguments, check=1)  # it is known: nothing failed in this launch
+    assert not told.exists()

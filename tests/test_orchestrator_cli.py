@@ -15,6 +15,7 @@ from conftest import REPO, SPEC, command
 
 from byol_core.files import RecordReader
 from orchestrator.machine.processes import Process, is_alive
+from orchestrator.machine.user import user_name
 from orchestrator.store.root import Root
 
 
@@ -224,20 +225,21 @@ def test_an_interrupt_checkpoints_and_the_next_launch_goes_on(
     assert results(root) == expected and points(root) == series
 
 
-def test_a_second_launcher_is_told_who_holds_the_root(sweep, spec_file, tmp_path):
+def test_a_second_launcher_is_told_who_holds_the_root_or_waits_for_it(sweep, spec_file, tmp_path):
     file = spec_file(LONGER)
     first = subprocess.Popen(
         command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.DEVNULL
     )
     until(lambda: len(points(Root(tmp_path / "sweep-runs"))) >= 1)
     second = sweep("launch", file, "--executor", "local")
-    assert (
-        second.returncode == 75
-        and f"pid {first.pid}" in second.stderr
-        and "another launcher" in second.stderr
-    )
+    holder = f"{user_name()}, pid {first.pid} on {os.uname().nodename}, since 20"
+    assert second.returncode == 75 and "another launcher" in second.stderr
+    assert holder in second.stderr and "--queue" in second.stderr
     assert status(sweep)["counts"]["RUNNING"] >= 1  # looking is always allowed
-    assert first.wait(60) == 0
+
+    waits = sweep("launch", file, "--executor", "local", "--queue", check=0)
+    assert f"waits for the launcher of this root: {holder}" in waits.stdout
+    assert "0 to run, 4 done already" in waits.stdout and first.wait(60) == 0
 
 
 def test_a_failed_run_is_named_and_waits_for_retry(sweep, spec_file, damaged_npz):

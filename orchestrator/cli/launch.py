@@ -110,6 +110,16 @@ def launch(
     controller: Annotated[
         bool, typer.Option("--controller", help="On SLURM: a job of one CPU does the waiting.")
     ] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Wait while another launcher works on this root.")
+    ] = False,
+    on_fail: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Run this at the first failure of each kind, with it as JSON on stdin.",
+        ),
+    ] = None,
     on_end: Annotated[
         str | None,
         typer.Option(
@@ -146,12 +156,17 @@ def launch(
     # The group comes before the first file that it is to read.
     if group is not None and not dry_run:
         open_to_group(places.root, group)
-    options = LaunchOptions(sweep, selection, executor, slots, cluster, rerun, prune, dry_run, wait)
-    with LaunchView(console, sweep.label, places.root, database_for(places, dry_run)) as view:
+    options = LaunchOptions(
+        sweep, selection, executor, slots, cluster, rerun, prune, dry_run, wait, queue
+    )
+    database = database_for(places, dry_run)
+    with LaunchView(console, sweep.label, places.root, database, on_fail) as view:
         done = _start(places.root, options, view)
 
     if dry_run:
         return show_plan_runs(console, done.plan)
+    for hook in {"--on-fail": on_fail, "--on-end": on_end}.items():
+        _warn_of_idle_hook(*hook, done)
     exit_status = _conclude(places, console, sweep.label, done, on_end)
     if done.sent.refusal is not None:
         raise SchedulerError(done.sent.refusal)
@@ -179,17 +194,21 @@ def _conclude(
 
     if not done.waited:
         show_sent(console, done.sent)
-        if on_end:
-            print(
-                "warning: --on-end is called by a launch that waits: add --wait or --controller",
-                file=sys.stderr,
-            )
         return 0
 
     status = next(iter(sweep_statuses(collected(places, wait=True), label)))
     exit_status = show_outcome(console, status, done)
     _tell(status, done, exit_status, on_end)
     return exit_status
+
+
+def _warn_of_idle_hook(option: str, command: str | None, done: "LaunchResult") -> None:
+    """Say that nobody will be there to call a hook."""
+    if command and not done.waited:
+        print(
+            f"warning: {option} is called by a launch that waits: add --wait or --controller",
+            file=sys.stderr,
+        )
 
 
 def _tell(

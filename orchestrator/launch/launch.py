@@ -17,6 +17,7 @@ from orchestrator.launch.circuit_breaker import (
     CircuitBreaker,
     failure_of_first_runs,
 )
+from orchestrator.launch.doubtful_logs import refuse_doubles
 from orchestrator.launch.leftovers import settled_plan
 from orchestrator.launch.options import LaunchOptions, check_path, check_wait, choose_executor
 from orchestrator.launch.plan import Plan, make_plan
@@ -100,7 +101,8 @@ def launch(options: LaunchOptions, root: Root, reporter: Reporter) -> LaunchResu
         return LaunchResult(plan, executor, Sent())
 
     root.create()
-    with launcher_lock(root):
+    queue_note = _waits_for(reporter) if options.queue else None
+    with launcher_lock(root, queue_note):
         # What an earlier launcher left half done is mended first: the plan depends on it.
         for repair in intents.recover(root, submit.cancel, submit.release, words):
             reporter.note(repair)
@@ -112,11 +114,17 @@ def launch(options: LaunchOptions, root: Root, reporter: Reporter) -> LaunchResu
             reporter.note(_prune(plan, root))
         write_plan(plan, root, options.prune)
         _refuse_if_broken(plan, root, selection)
+        refuse_doubles(plan, root, executor)
         record_code(root)
 
         if executor != "slurm":
             return _run_here(plan, root, executor, options, reporter)
         return _run_on_slurm(plan, root, options, reporter, requests)
+
+
+def _waits_for(reporter: Reporter) -> Callable[[str], None]:
+    """Return what says that a launch waits for another one."""
+    return lambda holder: reporter.note(f"waits for the launcher of this root: {holder}")
 
 
 def _prune(plan: Plan, root: Root) -> str:

@@ -63,7 +63,7 @@ def fire(
     """
     body = json.dumps(facts).encode()
     failures = {
-        "--on-end": _run(command, body),
+        "--on-end": run_command(command, body),
         f"${VARIABLE}": _post(environment.get(VARIABLE), body),
     }
     for hook, failure in failures.items():
@@ -71,8 +71,8 @@ def fire(
             yield f"{hook}: {failure}; the sweep itself is not affected"
 
 
-def _run(command: str | None, body: bytes) -> str | None:
-    """Run the command; return what went wrong."""
+def run_command(command: str | None, body: bytes) -> str | None:
+    """Run a command of the user's with `body` on its standard input; return what went wrong."""
     if not command:
         return None
     try:

@@ -30,6 +30,7 @@ class LaunchOptions:
         dry_run: plan only.
         wait: follow the sweep to its end; None for the executor's way: slurm returns, the others
             wait.
+        queue: wait for another launcher of the root to end, instead of being refused.
     """
 
     sweep: Sweep
@@ -41,6 +42,7 @@ class LaunchOptions:
     prune: bool = False
     dry_run: bool = False
     wait: bool | None = None
+    queue: bool = False
 
 
 def choose_executor(name: str) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 from byol_core.config import PROTOCOLS, SEMANTICS
 from byol_core.files import make_folder, to_json, write_atomic, write_json, write_many
 from orchestrator.launch.plan import Plan, PlannedRun
+from orchestrator.machine.user import user_name
 from orchestrator.spec import Sweep
-from orchestrator.store.root import Root
+from orchestrator.store.root import Root, RunFolder
 from orchestrator.store.state import State
 
 
@@ -38,11 +39,19 @@ def write_plan(plan: Plan, root: Root, pruned: bool = False) -> None:
 
 def _write_descriptions(plan: Plan, root: Root) -> None:
     """Write run.json of every run that has none, even of one that is done; it never changes."""
-    described = {run.run_id for run in root.runs() if run.description.exists()}
+    described = {run.run_id for run in root.runs() if _is_described(run)}
     new = [run for run in plan.runs if run.run_id not in described]
     write_many(
         {root.run(run.run_id).description: to_json(_description(run, plan.sweep)) for run in new}
     )
+
+
+def _is_described(run: RunFolder) -> bool:
+    """Tell whether a run has its run.json, or a folder that nothing can be written into."""
+    try:
+        return run.description.exists()
+    except OSError:
+        return True
 
 
 def _description(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
@@ -99,4 +108,5 @@ def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
         "variants": variants,
         "runs": [*runs.values()],
         "launched_at": time.time(),
+        "launched_by": user_name(),
     }

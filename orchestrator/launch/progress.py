@@ -11,6 +11,7 @@ from orchestrator.errors import StoreError
 from orchestrator.launch import terminal
 from orchestrator.launch.cost import estimate
 from orchestrator.launch.launch import Reporter
+from orchestrator.launch.on_fail import FailureHook
 from orchestrator.launch.plan import Plan
 from orchestrator.launch.requests import ResourceRequests
 from orchestrator.machine.gpus import visible_gpus
@@ -33,16 +34,27 @@ class LaunchView:
         root: its files.
         engine: the database, opened before anything starts; None where there is none yet and
             nothing is to start.
+        on_fail: a command for the first failure of each kind; None for none.
     """
 
-    def __init__(self, console: Console, label: str, root: Root, engine: Engine | None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        label: str,
+        root: Root,
+        engine: Engine | None,
+        on_fail: str | None = None,
+    ) -> None:
         self._console = console
         self._label = label
         self._root = root
         self._engine = engine
         self._live = ProgressBar(console)
         self._next_s = 0.0
+        self._queue = Queue()
         self._complained = False
+        self._on_fail = on_fail
+        self._failures: FailureHook | None = None
 
     def reporter(self) -> Reporter:
         """Return what a launch reports to."""
@@ -52,6 +64,10 @@ class LaunchView:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._failures is not None:
+            self._follow()  # the last run may have failed since the last tick
+            for problem in self._failures.close():
+                self._note(f"warning: {problem}")
         self._live.stop()
 
     def _plan(self, plan: Plan, requests: ResourceRequests) -> None:
@@ -59,6 +75,10 @@ class LaunchView:
         if self._engine is not None and plan.start:
             cost = estimate(self._engine, plan, requests)
         terminal.show_plan(self._console, plan, requests.executor, cost)
+
+        if self._on_fail:
+            known = [run.run_id for run in plan.held_back]
+            self._failures = FailureHook(self._on_fail, known)
 
         # Before anything starts: a variable of another machine hides GPUs, or names none.
         problem = None
@@ -71,18 +91,30 @@ class LaunchView:
         self._console.print(f"  {text}", highlight=False, markup=False)
 
     def _tick(self, queue: Queue) -> None:
-        if time.monotonic() < self._next_s or self._engine is None:
+        if time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + _PROGRESS_EVERY_S
+            self._queue = queue
+            self._follow()
+
+    def _follow(self) -> None:
+        """Move what is new into the database, and show it."""
+        if self._engine is None:
             return
-        self._next_s = time.monotonic() + _PROGRESS_EVERY_S
 
         # Runs go on without the database, which is only their index: one complaint is enough.
         try:
-            if collect(self._root, self._engine, queue) is not None:
-                self._live.update(sweep_statuses(self._engine, self._label)[0])
+            if collect(self._root, self._engine, self._queue) is None:
+                return
+            status = sweep_statuses(self._engine, self._label)[0]
         except StoreError as error:
             if not self._complained:
                 self._note(str(error))
             self._complained = True
+            return
+
+        self._live.update(status)
+        if self._failures is not None:
+            self._failures.look(status)
 
 
 class ProgressBar:
