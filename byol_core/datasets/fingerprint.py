@@ -8,6 +8,7 @@ a whole folder of photos. It may be deleted at any time.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,9 +16,10 @@ from itertools import chain
 from pathlib import Path
 
 from byol_core.datasets.photo_folder import PhotoFolder, PhotoSplit
-from byol_core.files import make_folder, read_json, write_atomic
+from byol_core.files import DamagedFileError, make_folder, read_bytes, read_json, write_atomic
 
 _BLOCK_BYTES = 1 << 20
+_DIGEST = re.compile("[0-9a-f]{64}")
 _READERS = 16  # many, since on a network disk the time goes into waiting
 _FILES_A_TASK = 256
 
@@ -87,8 +89,8 @@ def _path(key: bytes) -> str:
 def _read_index(file: Path) -> dict[bytes, bytes]:
     """Return key → hex digest; records end in NUL, which no file name holds."""
     try:
-        content = file.read_bytes()
-    except OSError:
+        content = read_bytes(file)
+    except (DamagedFileError, OSError):
         return {}
     pairs = (record.partition(b" ") for record in content.split(b"\0")[:-1])
     return {key: digest for digest, _, key in pairs}
@@ -114,11 +116,22 @@ def _file_hash(file: Path) -> str:
     stat = file.stat()
     key = json.dumps([str(file), stat.st_size, stat.st_mtime_ns])
     note = _cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    cached = read_json(note)
-    if cached is None:
-        cached = {"sha256": _sha256(file)}
-        _remember(note, json.dumps(cached).encode())
-    return str(cached["sha256"])
+    digest = _noted(note)
+    if digest is None:
+        digest = _sha256(file)
+        _remember(note, json.dumps({"sha256": digest}).encode())
+    return digest
+
+
+def _noted(note: Path) -> str | None:
+    """Return the digest in a note; None where there is none that can be read."""
+    try:
+        content = read_json(note)
+    except (DamagedFileError, OSError):
+        return None
+    digest = content.get("sha256") if isinstance(content, dict) else None
+    is_digest = isinstance(digest, str) and _DIGEST.fullmatch(digest)
+    return digest if is_digest else None
 
 
 def _remember(file: Path, content: bytes) -> None:

@@ -8,7 +8,10 @@ import errno
 import json
 import os
 import shutil
+import stat
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +19,21 @@ from byol_core.files.access import create_file, create_folders
 
 NOT_READABLE = (IsADirectoryError, NotADirectoryError, PermissionError)
 """What stays so until somebody mends it; other errors of a disk may pass."""
+_STAYS = (errno.ELOOP, errno.ENAMETOOLONG, errno.EIO)
+"""More of it, for which Python has no name: a link in a circle, a bad place of a disk."""
 
 
 class DamagedFileError(ValueError):
-    """Says that a file is there but does not hold what its writer put into it."""
+    """Says that a file is there but does not hold what its writer put into it.
+
+    Attributes:
+        path: of the file.
+        problem: what is wrong with it.
+    """
 
     def __init__(self, path: Path, problem: str = "it is no JSON") -> None:
+        self.path = path
+        self.problem = problem
         super().__init__(
             f"{path}: damaged, {problem}; move it away, and what it described is done again"
         )
@@ -115,13 +127,66 @@ def read_json(path: Path) -> Any | None:
         DamagedFileError: it holds no JSON, or is a folder, or may not be read.
     """
     try:
-        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        return json.loads(read_bytes(path), parse_constant=_refuse_constant)
     except FileNotFoundError:
         return None
-    except NOT_READABLE as error:
-        raise unreadable(path, error) from None
+    except DamagedFileError:
+        raise
     except (ValueError, RecursionError):
         raise DamagedFileError(path) from None
+
+
+def read_bytes(path: Path, offset: int = 0) -> bytes:
+    """Return what a file holds from a byte on.
+
+    Raises:
+        FileNotFoundError: there is none.
+        DamagedFileError: it is no plain file, leads nowhere, or may not be read.
+    """
+    with _read_or_named(path):
+        # A pipe in its place would keep us waiting for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise DamagedFileError(path, "it is no plain file")
+            file.seek(offset)
+            return file.read()
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether a path can be seen; False too where a folder above it lets nobody look."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a folder, sorted; none where there is no such folder.
+
+    Raises:
+        DamagedFileError: it is no folder, or may not be read.
+    """
+    try:
+        with _read_or_named(folder):
+            return sorted(path.name for path in folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+@contextmanager
+def _read_or_named(path: Path) -> Iterator[None]:
+    """Turn an error that stays so until somebody mends it into one that names the file."""
+    try:
+        yield
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise DamagedFileError(path, "it is a link that leads nowhere") from None
+        raise
+    except OSError as error:
+        if isinstance(error, NOT_READABLE) or error.errno in _STAYS:
+            raise unreadable(path, error) from None
+        raise
 
 
 def _refuse_constant(word: str) -> None:

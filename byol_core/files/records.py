@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json, to_json  # three to six times as fast as json
 
 from byol_core.files.access import create_file
-from byol_core.files.durable import NOT_READABLE, sync_folder, unreadable, write_all
+from byol_core.files.durable import is_there, read_bytes, sync_folder, write_all
 
 _CRC_MARK = b',"crc":"'
 _TAIL_BYTES = len(_CRC_MARK) + len('00000000"}')
@@ -182,7 +182,7 @@ class RecordReader:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         while True:
             # Looked up before reading: where a later segment exists, this one grows no more.
-            is_last = not segment_path(self.path, self.cursor.segment + 1).exists()
+            is_last = not is_there(segment_path(self.path, self.cursor.segment + 1))
             yield from self._read_segment()
             if is_last:
                 return
@@ -287,13 +287,9 @@ def _last_segment(path: Path) -> int:
 
 def _read_from(path: Path, offset: int) -> bytes:
     try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            return file.read()
+        return read_bytes(path, offset)
     except FileNotFoundError:
         return b""
-    except NOT_READABLE as error:
-        raise unreadable(path, error) from None
 
 
 def _ends_torn(path: Path) -> bool:

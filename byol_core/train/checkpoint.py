@@ -21,6 +21,7 @@ from byol_core.config import trainer_digest
 from byol_core.files import (
     make_folder,
     publish_folder,
+    read_bytes,
     read_json,
     remove_tree,
     write_atomic,
@@ -76,7 +77,10 @@ class Checkpoints:
             loaded = load_state(path)
             if loaded is not None:
                 state, manifest = loaded
-                yield Checkpoint(manifest["step"], state, manifest["numerics"])
+                step = manifest.get("step")
+                numerics_of_it = manifest.get("numerics")
+                if isinstance(step, int) and isinstance(numerics_of_it, dict):
+                    yield Checkpoint(step, state, numerics_of_it)
 
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob("step-*"), reverse=True)
@@ -109,14 +113,14 @@ def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return (state, manifest) of a folder, or None where it is missing or damaged."""
     try:
         manifest = read_json(path / _MANIFEST)
-        content = (path / _STATE).read_bytes()
+        content = read_bytes(path / _STATE)
         if manifest is None or hashlib.sha256(content).hexdigest() != manifest["sha256"][_STATE]:
             return None
 
         # Only tensors and plain values, whoever has written the file.
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return state, manifest
-    except (OSError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError):
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError):
         return None
 
 

@@ -1,5 +1,6 @@
 """Holds the commands that keep the root in order: cancel, clean, rebuild, data fetch."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from orchestrator.cli.arguments import names
 from orchestrator.cli.complete import complete_runs, complete_sweeps
 from orchestrator.cli.context import Places, near, rebuilt
 from orchestrator.errors import StoreError, UsageError
-from orchestrator.text import counted
+from orchestrator.text import counted, plain
 
 _SHOWN = 20
 
@@ -82,12 +83,16 @@ def clean(
     root.create()
     freed_bytes = 0
     with launcher_lock(root):
-        for item in list(find(root, look_at_queue(root), encoders)):
+        for item in list(find(root, look_at_queue(root), encoders, _warn)):
             print(f"{item.size_bytes / 1e6:9.2f} MB  {item.why}  {near(item.path)}")
             freed_bytes += item.size_bytes
             if not dry_run:
                 remove(item)
     print(f"{freed_bytes / 1e6:9.2f} MB  {'would be freed' if dry_run else 'freed'}")
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {plain(text)}", file=sys.stderr)
 
 
 def rebuild(

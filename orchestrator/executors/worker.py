@@ -18,11 +18,11 @@ from typing import Any
 
 from byol_core.config import trainer_digest
 from byol_core.files import (
+    DamagedFileError,
     RecordLog,
     claim_folder,
     create_file,
     make_folder,
-    read_json,
     remove_tree,
     write_json,
 )
@@ -132,7 +132,10 @@ def _claim(run: RunFolder, context: AttemptContext) -> AttemptFolder:
 
 def _is_mine(attempt: AttemptFolder, context: AttemptContext) -> bool:
     """Tell whether this job, requeued by SLURM, has made the attempt itself."""
-    claim = read_json(attempt.claim)
+    try:
+        claim = attempt.read_claim()
+    except DamagedFileError:
+        return False
     if claim is None or context.job_id is None:
         return False
     return bool(claim["job"]["job_id"] == context.job_id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from byol_core.config import nearest
-from byol_core.files import DamagedFileError, to_json, write_many
+from byol_core.files import DamagedFileError, is_there, to_json, write_many
 from orchestrator.errors import UsageError
 from orchestrator.slurm import submit
 from orchestrator.store import intents
@@ -130,7 +130,7 @@ def cancel_runs(
 
 
 def _is_wanted(root: Root, run_id: str, queue: Queue) -> bool:
-    return not root.run(run_id).cancelled.exists() and not _is_over(root, run_id, queue)
+    return not is_there(root.run(run_id).cancelled) and not _is_over(root, run_id, queue)
 
 
 def _is_over(root: Root, run_id: str, queue: Queue) -> bool:

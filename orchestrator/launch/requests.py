@@ -70,6 +70,7 @@ def request_of(resources: Resources) -> dict[str, Any]:
         "gpus": resources.gpus * resources.nodes / resources.side_by_side,
         "mem_gb": resources.mem_gb / resources.side_by_side,
     }
+    share["timeout_min"] = resources.timeout_min
     return share | {key: getattr(resources, key) for key in _KINDS}
 
 
@@ -91,6 +92,10 @@ def has_more_memory(now: Mapping[str, Any], run: RunFolder) -> bool:
         return False
 
     # A run may lack a GPU's memory or the node's, so neither may shrink.
-    if now["mem_gb"] != before["mem_gb"] or now["gpus"] != before["gpus"]:
-        return bool(now["mem_gb"] >= before["mem_gb"] and now["gpus"] >= before["gpus"])
-    return any(now[key] != before[key] for key in _KINDS)
+    mem_gb = before.get("mem_gb")
+    gpus = before.get("gpus")
+    if mem_gb is None or gpus is None:
+        return False
+    if now["mem_gb"] != mem_gb or now["gpus"] != gpus:
+        return bool(now["mem_gb"] >= mem_gb and now["gpus"] >= gpus)
+    return any(now[key] != before.get(key) for key in _KINDS)

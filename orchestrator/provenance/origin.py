@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from byol_core.config import trainer_digest
-from byol_core.files import make_folder, read_json, write_atomic, write_json
+from byol_core.files import DamagedFileError, make_folder, read_json, write_atomic, write_json
 from orchestrator.provenance.checkout import Checkout
 from orchestrator.provenance.packages import record_packages
 from orchestrator.provenance.redact import is_secret_name, redact, redact_arguments, without_user
 from orchestrator.provenance.snapshot import running_code
 from orchestrator.store.root import Root
+from orchestrator.store.shapes import mismatch
 
 _DISTRIBUTIONS = ("byol-sweeps", "torch", "torchvision", "numpy", "scikit-learn", "submitit")
 _RECORDED = frozenset(
@@ -41,6 +42,12 @@ _RECORDED = frozenset(
 """Variables that change how a run trains or where it finds its images; beside them, SLURM's own."""
 _CHECKOUT = Path(__file__).parents[2]
 _TIMEOUT_S = 5
+_FACTS = {
+    "commit": (str, type(None)),
+    "dirty": (bool, type(None)),
+    "remote": (str, type(None)),
+}
+"""What is known of a copy of the code."""
 
 
 @cache
@@ -70,7 +77,7 @@ def record_code(root: Root) -> dict[str, Any]:
 
     # A copy of the code that launches, as a controller does, knows less than its checkout knew.
     file = root.code_facts(running_code())
-    known: dict[str, Any] | None = read_json(file)
+    known = _known_facts(file)
     if known is not None and facts["commit"] is None:
         return known
 
@@ -79,6 +86,18 @@ def record_code(root: Root) -> dict[str, Any]:
     _keep_diff(file.with_suffix(".diff"), checkout.diff(status) if status else None, status)
     write_json(file, facts)
     return facts
+
+
+def _known_facts(file: Path) -> dict[str, Any] | None:
+    """Return what is known of a copy of the code; what is damaged is not known, and made again."""
+    try:
+        facts = read_json(file)
+    except DamagedFileError:
+        return None
+    if not isinstance(facts, dict):
+        return None
+    known = {key: facts.get(key) for key in _FACTS}
+    return known if mismatch(known, _FACTS) is None else None
 
 
 def _keep_diff(file: Path, diff: bytes | None, status: list[str] | None) -> None:
@@ -132,7 +151,7 @@ def environment() -> dict[str, str]:
 
 def gather_origin(root: Root) -> dict[str, Any]:
     """Return where a result comes from, as an attempt on that root records it when it starts."""
-    code = read_json(root.code_facts(running_code())) or record_code(root)
+    code = _known_facts(root.code_facts(running_code())) or record_code(root)
     return {
         **code,
         "code": running_code(),

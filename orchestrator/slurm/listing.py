@@ -36,6 +36,15 @@ def words(name: str) -> set[str] | None:
     return {facts.word for facts in listing.values()}
 
 
+def names_beginning(start: str) -> set[str] | None:
+    """Return the names of all jobs that wait or run and begin so; None for no answer."""
+    try:
+        printed = ask("squeue", "--noheader", "--format=%j", timeout_s=_TIMEOUT_S)
+    except SchedulerError:
+        return None
+    return {name for name in map(str.strip, printed.splitlines()) if name.startswith(start)}
+
+
 def account(names: Collection[str], since: float) -> Listing | None:
     """List the jobs of these names that the accounting database has.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from byol_core.files import DamagedFileError
+from byol_core.files import DamagedFileError, is_there
 from orchestrator.slurm.commands import has_slurm
 from orchestrator.slurm.listing import Listing, account, queue
 from orchestrator.slurm.queue_memory import Memory, recall, remember
@@ -229,7 +229,7 @@ class QueueReader:
         """
         job = self.jobs[run_id]
         since = self.memory.missing_since.setdefault(job.label, self.now)
-        if self.now - since >= _BELIEVED_AFTER_S or self.root.run(run_id).cancelled.exists():
+        if self.now - since >= _BELIEVED_AFTER_S or is_there(self.root.run(run_id).cancelled):
             self.ended[run_id] = facts
         else:
             self.unknown[run_id] = job.without_word(meanwhile)
@@ -250,7 +250,7 @@ def _is_done(run: RunFolder) -> bool:
         attempt = run.last_attempt()
     except DamagedFileError:
         return True  # set aside; `standing` says why
-    return attempt is not None and attempt.done.exists()
+    return attempt is not None and is_there(attempt.done)
 
 
 def _has_last_word(run: RunFolder, job_id: str) -> bool:

@@ -193,9 +193,9 @@ def _run_left(row: RowMapping, config: dict[str, Any]) -> _RunLeft:
 
     own_left_s = None
     if running and total_steps and row["images_per_s"]:
-        own_left_s = (total_steps - step) * config["batch_size"] / row["images_per_s"]
+        own_left_s = (total_steps - step) * config.get("batch_size", 0) / row["images_per_s"]
     kind = kind_of(config, row["data_fingerprint"])
-    return _RunLeft(running, kind, config["epochs"] or 0, share, own_left_s)
+    return _RunLeft(running, kind, config.get("epochs") or 0, share, own_left_s)
 
 
 def _quick(values: Sequence[float]) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from byol_core.files import DamagedFileError, read_bytes
 from byol_core.points import metric_line
 from orchestrator.store.intents import submissions
 from orchestrator.store.jobs import Queue
@@ -83,11 +84,17 @@ class _Attempt:
     def __init__(self, attempt: AttemptFolder) -> None:
         self.path = attempt.path
         self._events = attempt.read_events()
+        self._is_damaged = False
         self._tails = [_Tail(attempt.stdout, "stdout"), _Tail(attempt.stderr, "stderr")]
 
     def lines(self) -> Iterator[str]:
         """Yield what is new."""
-        yield from map(_event, self._events)
+        try:
+            yield from map(_event, self._events)
+        except DamagedFileError as error:
+            if not self._is_damaged:
+                yield f"({error})"
+            self._is_damaged = True
         for tail in self._tails:
             yield from tail.lines()
         for damage in self._events.damage:
@@ -128,14 +135,18 @@ class _Tail:
         self._file = file
         self._name = name
         self._offset = 0
+        self._is_damaged = False
 
     def lines(self) -> Iterator[str]:
         """Yield the lines that are new."""
         try:
-            with self._file.open("rb") as handle:
-                handle.seek(self._offset)
-                text = handle.read()
+            text = read_bytes(self._file, self._offset)
         except FileNotFoundError:
+            return
+        except DamagedFileError as error:
+            if not self._is_damaged:
+                yield f"({error})"
+            self._is_damaged = True
             return
         self._offset += len(text)
         yield from (f"{self._name}: {line}" for line in text.decode(errors="replace").splitlines())
@@ -158,10 +169,10 @@ def _newest_job(root: Root, run: RunFolder) -> tuple[Path, str]:
 
 def _event(record: dict[str, Any]) -> str:
     """Return a record of an event log as a line for people."""
-    when = time.strftime("%H:%M:%S", time.localtime(record["t"]))
+    when = time.strftime("%H:%M:%S", time.localtime(record.get("t", 0.0)))
     if record["type"] == "metrics":
         line = metric_line(record["metrics"], record["images_per_s"])
-        return f"{when}  step {record['step']}  epoch {record['epoch']}  {line}"
+        return f"{when}  step {record['step']}  epoch {record.get('epoch', '?')}  {line}"
     hidden = ("t", "seq", "type", "origin")
     rest = {key: value for key, value in record.items() if key not in hidden}
     return f"{when}  {record['type']}  {json.dumps(rest, ensure_ascii=False)}"

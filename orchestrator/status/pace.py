@@ -41,7 +41,7 @@ class Measured:
 
 def kind_of(config: Mapping[str, Any], fingerprint: str) -> Kind:
     """Return what the pace of a run depends on, from its canonical config and its data."""
-    return (*(config.get(key) for key in _KIND), fingerprint)
+    return (*(str(config.get(key)) for key in _KIND), fingerprint)
 
 
 def measured_kinds(connection: Connection) -> dict[Kind, Measured]:
@@ -70,9 +70,9 @@ def measured_kinds(connection: Connection) -> dict[Kind, Measured]:
         config = json.loads(row.config)
         steps_s = 0.0
         if row.images_per_s:
-            steps_s = row.total_steps * config["batch_size"] / row.images_per_s
+            steps_s = (row.total_steps or 0) * config.get("batch_size", 0) / row.images_per_s
         measured = kinds.setdefault(kind_of(config, row.data_fingerprint), Measured())
-        measured.epoch_s.append(steps_s / (config["epochs"] or 1))
+        measured.epoch_s.append(steps_s / (config.get("epochs") or 1))
         measured.rest_s.append(max(0.0, row.wall_s - steps_s))
         measured.disk_bytes.append(row.disk_bytes)
     return kinds

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Any
 
-from byol_core.files import RecordReader, read_json
+from byol_core.files import DamagedFileError
 from orchestrator.store.root import PREFIX, AttemptFolder, Root, RunFolder
 from orchestrator.text import counted, duration
 
@@ -26,8 +26,8 @@ _COMPUTE = {
 def provenance(run: RunFolder) -> dict[str, Any]:
     """Return where the result of the last attempt comes from, as flat keys; null is not known."""
     attempt = run.last_attempt()
-    start = _start(attempt) if attempt is not None else {}
-    done = (read_json(attempt.done) if attempt is not None else None) or {}
+    start = start_event(attempt) if attempt is not None else {}
+    done = (attempt.read_done() if attempt is not None else None) or {}
     origin = start.get("origin") or {}
     compute = origin.get("compute") or {}
 
@@ -51,7 +51,10 @@ def wanted_by(run: RunFolder) -> list[str]:
     """Return `sweep: variant` for each sweep of the root that asks for the run."""
     wanted = []
     for sweep in Root(run.path.parents[1]).sweeps():
-        plan = read_json(sweep.plan) or {"runs": []}
+        try:
+            plan = sweep.read_plan() or {"runs": []}
+        except DamagedFileError:
+            continue  # `sweep status` names it
         names = {entry["variant"] for entry in plan["runs"] if entry["run_id"] == run.run_id}
         wanted += [f"{sweep.path.name}: {name}" for name in sorted(names)]
     return wanted
@@ -93,14 +96,14 @@ def shown(key: str, value: Any) -> str:
     return _short(text) if is_hash else text
 
 
+def start_event(attempt: AttemptFolder) -> dict[str, Any]:
+    """Return the event that says what an attempt started with; nothing before it has."""
+    return next((event for event in attempt.read_events() if event["type"] == "start"), {})
+
+
 def _moment(seconds: float) -> str:
     """Return `2026-11-25 22:50`, in the time of this machine."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
-
-
-def _start(attempt: AttemptFolder) -> dict[str, Any]:
-    """Return the event that says what an attempt started with; nothing before it has."""
-    return next((event for event in RecordReader(attempt.events) if event["type"] == "start"), {})
 
 
 def _short(text: str | None) -> str:

@@ -3,11 +3,12 @@
 It never touches the small files: results, events, evaluations, plans.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from byol_core.files import remove_tree
+from byol_core.files import DamagedFileError, remove_tree
+from orchestrator.errors import StoreError
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root, RunFolder
 from orchestrator.store.standing import standing
@@ -23,14 +24,22 @@ class Freed:
     why: str
 
 
-def find(root: Root, queue: Queue, encoders: bool) -> Iterator[Freed]:
+def find(
+    root: Root, queue: Queue, encoders: bool, note: Callable[[str], None] = lambda _: None
+) -> Iterator[Freed]:
     """Yield what can be deleted; with `encoders`, kept encoders of completed runs too.
 
-    Runs that are active, or could still go on from a checkpoint, keep everything.
+    Runs that are active, or could still go on from a checkpoint, keep everything; so does a run of
+    which a file cannot be read, and `note` is called with a sentence that names it.
     """
     for run in root.runs():
-        if standing(run, queue).state == State.COMPLETED:
-            yield from _of_completed(run, encoders)
+        try:
+            if standing(run, queue).state == State.COMPLETED:
+                yield from list(_of_completed(run, encoders))
+        except (DamagedFileError, StoreError) as error:
+            note(f"{error}; all of this run is kept")
+        except OSError as error:
+            note(f"{error.filename}: cannot be read: {error.strerror}; all of this run is kept")
 
 
 def remove(freed: Freed) -> None:

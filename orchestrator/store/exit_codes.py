@@ -1,4 +1,4 @@
-"""Reads SLURM's exit codes: STATUS:SIGNAL, as in "1:0" or "0:9"."""
+"""Reads exit codes: SLURM's STATUS:SIGNAL, as in "1:0" or "0:9", and those of processes here."""
 
 import signal
 
@@ -21,6 +21,16 @@ def in_words(code: str) -> str:
     if number:
         return f"ended by signal {number}"
     return f"exit status {code.partition(':')[0]}"
+
+
+def of_process(status: int) -> str:
+    """Tell how a process of this machine ended: a signal is a negative status, as in Python."""
+    if status == -signal.SIGKILL:
+        return "was killed (SIGKILL), perhaps for its memory"
+    if status < 0:
+        names = {int(number): number.name for number in signal.Signals}
+        return f"died of {names.get(-status, f'signal {-status}')}"
+    return f"ended with exit status {status} and without a word"
 
 
 def is_warning(code: str) -> bool:

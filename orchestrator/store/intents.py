@@ -149,10 +149,8 @@ def submissions(root: Root) -> list[Submission]:
 def runs_of(sweep: SweepFolder) -> set[str]:
     """Return every run that a sweep has submitted, also those that left its spec."""
     runs: set[str] = set()
-    for file in sweep.launches.glob("*.jsonl"):
-        with suppress(DamagedFileError):
-            for submission in _read(file):
-                runs.update(submission.run_ids)
+    for submission in _of_sweep(sweep):
+        runs.update(submission.run_ids)
     return runs
 
 
@@ -181,8 +179,13 @@ def recover(
     Returns:
         A sentence for each repair.
     """
-    repairs = [f"warning: {damaged}" for damaged in damaged_logs(root)]
+    damaged = list(damaged_logs(root))
+    repairs = [f"warning: {log.problem}" for log in damaged]
+    doubtful = {log.file for log in damaged}
     for submission in _all(root):
+        # A lost line may have said that its jobs are there and run.
+        if submission.log in doubtful:
+            continue
         if submission.withdrawn is None:
             if not submission.released:
                 repairs.append(_repair(submission, cancel, let_start, words_of))
@@ -250,31 +253,68 @@ def _withdraw(log: RecordLog, key: str, cancel: Callable[[str], None], may_come_
 
 def _all(root: Root) -> list[Submission]:
     """Return every submission ever made on this root, also those that were withdrawn."""
-    all_submissions: list[Submission] = []
+    return list(chain.from_iterable(_of_sweep(sweep) for sweep in root.sweeps()))
+
+
+def _of_sweep(sweep: SweepFolder) -> Iterator[Submission]:
+    """Yield the submissions of a sweep; `damaged_logs` names what cannot be read."""
+    with suppress(DamagedFileError):
+        for file in sweep.intent_logs():
+            with suppress(DamagedFileError):
+                yield from _read(RecordReader(file, check=check_launch))
+
+
+@dataclass(frozen=True)
+class DamagedLog:
+    """Names a log of which a part cannot be read, so that jobs may be there that it does not tell.
+
+    Attributes:
+        sweep: whose.
+        file: the log, or the folder of all logs.
+        job_names: what the names of its jobs begin with.
+        problem: a sentence that names the file.
+    """
+
+    sweep: SweepFolder
+    file: Path
+    job_names: str
+    problem: str
+
+
+def damaged_logs(root: Root) -> Iterator[DamagedLog]:
+    """Yield each log that cannot be read as a whole."""
     for sweep in root.sweeps():
-        for file in sorted(sweep.launches.glob("*.jsonl")):
-            with suppress(DamagedFileError):  # `damaged_logs` names it
-                all_submissions.extend(_read(file))
-    return all_submissions
+        try:
+            files = sweep.intent_logs()
+        except DamagedFileError as error:
+            yield DamagedLog(sweep, sweep.launches, "sweep-", str(error))
+            continue
+        for file in files:
+            problem = _problem_of(file)
+            if problem is not None:
+                yield DamagedLog(sweep, file, f"sweep-{file.stem}-", problem)
 
 
-def damaged_logs(root: Root) -> Iterator[str]:
-    """Yield a sentence for each log that cannot be read."""
-    for sweep in root.sweeps():
-        for file in sorted(sweep.launches.glob("*.jsonl")):
-            try:
-                list(_read(file))
-            except DamagedFileError as error:
-                yield str(error)
+def _problem_of(file: Path) -> str | None:
+    """Say what is wrong with a log; None where all of it can be read."""
+    reader = RecordReader(file, check=check_launch)
+    try:
+        list(_read(reader))
+    except DamagedFileError as error:
+        return str(error)
+    if not reader.damage:
+        return None
+    lines = counted(len(reader.damage), "line")
+    return f"{file}: damaged, {lines} cannot be read ({reader.damage[0].reason})"
 
 
-def _read(file: Path) -> Iterator[Submission]:
+def _read(reader: RecordReader) -> Iterator[Submission]:
     """Yield the submissions of one log, each as its last record leaves it."""
     by_key: dict[str, Submission] = {}
-    for record in RecordReader(file, check=check_launch):
+    for record in reader:
         key = record["key"]
         if record["type"] == "intent":
-            by_key[key] = Submission(file, key, record["run_ids"], record["at"])
+            by_key[key] = Submission(reader.path, key, record["run_ids"], record["at"])
         elif key in by_key:  # not so where the line of the intent is damaged
             _follow(by_key[key], record)
     yield from by_key.values()

@@ -11,14 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from byol_core.files import Cursor, DamagedFileError, RecordReader, make_folder, read_json
-from byol_core.files.durable import NOT_READABLE, unreadable
+from byol_core.files import (
+    Cursor,
+    DamagedFileError,
+    RecordReader,
+    make_folder,
+    names_in,
+    read_json,
+)
 from orchestrator.errors import StoreError, UsageError
 from orchestrator.store.shapes import (
     CLAIM,
     DESCRIPTION,
     DONE,
     EVALUATION,
+    LOST,
     PLAN,
     check_event,
     checked,
@@ -54,6 +61,11 @@ class AttemptFolder:
         """done.json holds the result; its presence ends the run."""
         return self.path / "done.json"
 
+    @property
+    def lost(self) -> Path:
+        """lost.json says that a launcher saw its worker die without a last word, and lived on."""
+        return self.path / "lost.json"
+
     def read_claim(self) -> dict[str, Any] | None:
         """Return claim.json, None where there is none; raises as `read_json`."""
         return _read(self.claim, CLAIM)
@@ -61,6 +73,10 @@ class AttemptFolder:
     def read_done(self) -> dict[str, Any] | None:
         """Return done.json, None where there is none; raises as `read_json`."""
         return _read(self.done, DONE)
+
+    def read_lost(self) -> dict[str, Any] | None:
+        """Return lost.json, None where there is none; raises as `read_json`."""
+        return _read(self.lost, LOST)
 
     def read_events(self, cursor: Cursor = Cursor()) -> RecordReader:  # noqa: B008 - immutable
         """Return a reader of the event log; a record without what it needs is a damaged line."""
@@ -107,12 +123,7 @@ class RunFolder:
 
     def attempts(self) -> list[AttemptFolder]:
         """Return the attempts that exist, first to last."""
-        try:
-            names = [entry.name for entry in (self.path / "attempts").iterdir()]
-        except FileNotFoundError:
-            return []
-        except NOT_READABLE as error:
-            raise unreadable(self.path / "attempts", error) from None
+        names = names_in(self.path / "attempts")
         numbers = sorted(int(name) for name in names if name.isdecimal())
         return [self.attempt(number) for number in numbers]
 
@@ -149,8 +160,11 @@ class RunFolder:
 
     def evaluations(self) -> Iterator[dict[str, Any]]:
         """Yield the results of each protocol; raises as `read_json`."""
-        for file in sorted((self.path / "evaluations").glob("*.json")):
-            evaluation = _read(file, EVALUATION)
+        folder = self.path / "evaluations"
+        for name in names_in(folder):
+            if not name.endswith(".json") or name.startswith("."):
+                continue
+            evaluation = _read(folder / name, EVALUATION)
             if evaluation is not None:
                 yield evaluation
 
@@ -191,6 +205,11 @@ class SweepFolder:
     def launches(self) -> Path:
         """The folder launches/ holds the intent logs, one for each launcher."""
         return self.path / "launches"
+
+    def intent_logs(self) -> list[Path]:
+        """Return the intent logs that exist; raises as `names_in`."""
+        names = names_in(self.launches)
+        return [self.launches / name for name in names if name.endswith(".jsonl")]
 
 
 @dataclass(frozen=True)

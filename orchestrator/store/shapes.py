@@ -4,6 +4,7 @@ A file that has another form sets its own run or sweep aside; it must not stop t
 are not named here may be there: another version of this program may know more.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ Shape = Any
 
 _MAX_INT = 2**63
 """What the database can hold."""
+_YEAR_9000_S = 2.2e11
+_PLAIN = (str, int, float, list, type(None))
 
 
 def checked(path: Path, value: Any, shape: Shape) -> Any:
@@ -105,13 +108,39 @@ def _state(value: Any) -> tuple[str, str] | None:
     return None if value in set(State) else ("", _shown(value))
 
 
+def _settings(value: Any) -> tuple[str, str] | None:
+    """Check settings by their dotted keys: each is a plain value or a list. There are many."""
+    if not isinstance(value, dict):
+        return "", _shown(value)
+    wrong = [key for key in value if not isinstance(value[key], _PLAIN)]
+    return (wrong[0], _shown(value[wrong[0]])) if wrong else None
+
+
+def _canonical(value: Any) -> tuple[str, str] | None:
+    """Check the settings of a run, among them those that paces are told from."""
+    named = {"method": str, "seed": int, "batch_size?": int, "epochs?": _maybe(_finite)}
+    return mismatch(value, named) or _settings(value)
+
+
 def _non_finite(value: Any) -> tuple[str, str] | None:
     return None if value in ("nan", "inf", "-inf") else ("", _shown(value))
 
 
+def _moment(value: Any) -> tuple[str, str] | None:
+    """Check a time in seconds since 1970, which a calendar must be able to name."""
+    fits = _is_of(value, float) and abs(value) < _YEAR_9000_S
+    return None if fits else ("", _shown(value))
+
+
+def _finite(value: Any) -> tuple[str, str] | None:
+    fits = _is_of(value, float) and math.isfinite(value)
+    return None if fits else ("", _shown(value))
+
+
 _NUMBERS = each((float, _non_finite))
+_ACCURACIES = each(_maybe(_finite))
 _RUN_OF_PLAN = {"run_id": str, "variant": str, "seed": int}
-_VARIANT = {"name": str, "overrides": dict, "config": dict}
+_VARIANT = {"name": str, "overrides": _settings, "config": _settings}
 
 PLAN = {
     "label": str,
@@ -124,17 +153,17 @@ PLAN = {
     "variants": each(_VARIANT),
     "runs": each(_RUN_OF_PLAN),
     "left?": each(_RUN_OF_PLAN),
-    "launched_at": float,
+    "launched_at": _moment,
 }
 DESCRIPTION = {
     "run_id": str,
     "config": {"seed": int},
-    "canonical": {"method": str, "seed": int},
+    "canonical": _canonical,
     "data": {"fingerprint": str, "split": str},
     "semantics": int,
     "protocols": each(str),
     "keep": str,
-    "planned_at": float,
+    "planned_at": _moment,
 }
 _PROCESS = {"host": str, "boot_id": str, "pid": int, "started": int}
 CLAIM = {
@@ -143,23 +172,28 @@ CLAIM = {
         "executor": str,
         "job_id": _maybe(str),
         "device": str,
-        "asked?": _maybe({"gpus?": _maybe(float), "mem_gb?": _maybe(float)}),
+        "asked?": _maybe(
+            {"gpus?": _maybe(float), "mem_gb?": _maybe(float), "timeout_min?": _maybe(float)}
+        ),
     },
-    "claimed_at": float,
+    "claimed_at": _moment,
 }
+LOST = {"exit_status": int, "seen_at": float}
 DONE = {
     "outcome": str,
     "step?": int,
     "initial?": _NUMBERS,
     "final?": _NUMBERS,
-    "wall_s?": _maybe(float),
+    "wall_s?": _maybe(_finite),
     "disk_bytes?": _maybe(int),
+    "trainer?": _maybe(str),
+    "ended_at?": _maybe(_moment),
 }
 EVALUATION = {
     "protocol": str,
     "version": int,
-    "online?": each(_maybe(float)),
-    "target?": each(_maybe(float)),
+    "online?": _ACCURACIES,
+    "target?": _ACCURACIES,
 }
 
 _EVENTS: Mapping[str, Shape] = {
@@ -169,9 +203,9 @@ _EVENTS: Mapping[str, Shape] = {
     "end": {"state": _state, "reason": _maybe(str)},
 }
 _LAUNCHES: Mapping[str, Shape] = {
-    "intent": {"run_ids": each(str), "at": float},
+    "intent": {"run_ids": each(str), "at": _moment},
     "acknowledged": {"job_ids": each(str)},
-    "withdrawn": {"at": float, "may_come_late": bool},
+    "withdrawn": {"at": _moment, "may_come_late": bool},
 }
 
 
@@ -181,7 +215,7 @@ def check_event(record: Mapping[str, Any]) -> None:
     Raises:
         ValueError: it lacks what its type needs.
     """
-    _check_record(record, {"type": str, "t?": float}, _EVENTS)
+    _check_record(record, {"type": str, "t?": _moment}, _EVENTS)
 
 
 def check_launch(record: Mapping[str, Any]) -> None:

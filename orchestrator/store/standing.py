@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from byol_core.files import DamagedFileError, read_json
+from byol_core.files import DamagedFileError, is_there, read_json
 from orchestrator.machine.processes import is_alive, named_process
-from orchestrator.store.exit_codes import in_words, is_warning
+from orchestrator.store.exit_codes import in_words, is_warning, of_process
 from orchestrator.store.jobs import ENDED, WAITING, JobFacts, Queue
 from orchestrator.store.root import AttemptFolder, RunFolder
 from orchestrator.store.state import ACTIVE, COMES_BACK, State
@@ -55,7 +55,7 @@ def standing(run: RunFolder, queue: Queue) -> Standing:
         evident = _evident(run, queue)
     except DamagedFileError as error:
         return Standing(State.FAILED, str(error))  # its own run's fault, and no other's
-    if evident.state == State.COMPLETED or not run.cancelled.exists():
+    if evident.state == State.COMPLETED or not is_there(run.cancelled):
         return evident
     if evident.state in ACTIVE:
         return replace(evident, reason="is being cancelled")
@@ -138,7 +138,7 @@ def _claimed(
 
     # 1: Without a job, or after it, the attempt was made on this machine.
     if job is None or _is_older(job, claim):
-        return _by_itself(end, claim)
+        return _by_itself(attempt, end, claim)
 
     # 2: The newest job is not the one that made the attempt, so it is still to make its own.
     if job.job_id != claim["job"]["job_id"]:
@@ -146,7 +146,7 @@ def _claimed(
 
     # 3: The worker's own word ranks above SLURM's, which may be late.
     if end is not None and State(end["state"]) not in COMES_BACK:
-        return _by_itself(end, claim)
+        return _by_itself(attempt, end, claim)
 
     # 4: A job that was requeued keeps its id: it waits for its next attempt, or makes the first.
     if run_id in queue.live:
@@ -160,7 +160,7 @@ def _claimed(
 
     # 6: The job did not come back as its worker wanted; a cancelled one was not to.
     if end is not None and ENDED[job.word] != State.CANCELLED:
-        return _by_itself(end, claim)
+        return _by_itself(attempt, end, claim)
 
     # 7: SLURM counts a job as ended a moment before its process is gone.
     if is_alive(named_process(claim["process"])):
@@ -175,7 +175,9 @@ def _is_older(job: JobFacts, claim: Mapping[str, Any]) -> bool:
     return claim["job"]["executor"] != "slurm" and float(claim["claimed_at"]) > job.submitted_at
 
 
-def _by_itself(end: Mapping[str, Any] | None, claim: Mapping[str, Any]) -> Standing:
+def _by_itself(
+    attempt: AttemptFolder, end: Mapping[str, Any] | None, claim: Mapping[str, Any]
+) -> Standing:
     """Tell without the scheduler: by the last word, or else by the process."""
     if end is not None and end["state"] == State.COMPLETED:
         return _without_result(end)
@@ -189,6 +191,11 @@ def _by_itself(end: Mapping[str, Any] | None, claim: Mapping[str, Any]) -> Stand
         return Standing(State.RUNNING)
     if alive is None:
         return Standing(State.RUNNING, f"on {host}, which cannot be seen from here")
+
+    # Only a launcher that lived on can say how it died.
+    lost = attempt.read_lost()
+    if lost is not None:
+        return Standing(State.LOST, f"its process on {host} {of_process(lost['exit_status'])}")
     return Standing(State.LOST, f"its process on {host} is gone without a word")
 
 
