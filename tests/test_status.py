@@ -3,6 +3,7 @@ and that it stays short.
 """
 
 import io
+import json
 import time
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from orchestrator.launch.plan_files import write_plan
 from orchestrator.launch.selection import Selection
 from orchestrator.slurm.reasons import WORDS, explain
 from orchestrator.spec import load_sweep
+from orchestrator.status.folding import Family, families, fold_lines
 from orchestrator.status.forecast import Forecast, makespan
 from orchestrator.status.sweep_status import RunStatus, SweepStatus, narrowed, sweep_statuses
 from orchestrator.status.terminal import reason_lines, run_lines, status_view
@@ -42,7 +44,7 @@ def sweep_of(*states, **values):
 
 def text_of(status, width=80):
     console = Console(file=io.StringIO(), width=width)
-    console.print(status_view([status], 0.1))
+    console.print(status_view([Family(status.label, [status])], 0.1))
     return console.file.getvalue()
 
 
@@ -321,3 +323,50 @@ def test_people_read_accuracy_in_percent_and_programs_as_a_fraction():
     assert _evaluation_line(evaluation) == "knn      25.00% online (version 1)"
     assert _in_words("probe.online.accuracy", 0.25) == "25.00%"
     assert _in_words("optimizer.lr", 0.25) == "0.25"
+
+
+def sweep_of_day(day, label, state=State.COMPLETED, **overrides):
+    runs = [RunStatus(f"{day}" * 64, "byol", 0, state)]
+    return SweepStatus(label, day * 86_400.0, overrides=overrides, runs=runs)
+
+
+def test_sweeps_with_set_fold_under_their_spec_and_leave_a_week_after_they_are_over():
+    statuses = [
+        sweep_of_day(99, "norm+ffffff", epochs=9),
+        sweep_of_day(98, "norm"),
+        sweep_of_day(97, "norm+eeeeee", epochs=8),
+        sweep_of_day(50, "norm+dddddd", State.RUNNING, epochs=7),
+        sweep_of_day(49, "norm+cccccc", epochs=6),
+        sweep_of_day(48, "tau"),
+    ]
+    norm, tau = families(statuses, now=100 * 86_400.0)
+    assert [status.label for status in norm.whole] == ["norm+ffffff", "norm"]
+    assert list(fold_lines(norm)) == [
+        "norm+eeeeee: 1/1 done; with epochs=8",
+        "norm+dddddd: 0/1 done, 1 running; with epochs=7",
+        "… and 1 sweep of norm more with --set: --all",
+    ]
+    assert [status.label for status in tau.whole] == ["tau"] and list(fold_lines(tau)) == []
+
+
+def test_many_sweeps_with_set_stay_a_few_lines():
+    statuses = [sweep_of_day(200 - day, f"norm+{day:06}", epochs=day) for day in range(1, 101)]
+    (family,) = families(statuses, now=200 * 86_400.0)
+    lines = list(fold_lines(family))
+    assert len(lines) < 10 and lines[-1] == "… and 93 sweeps of norm more with --set: --all"
+    assert [status.label for status in family.whole] == ["norm+000001"]
+
+
+def test_status_folds_unless_a_sweep_is_named_or_all_are_asked_for(fake_slurm, sweep, spec_file):
+    file = spec_file()
+    for epochs in (1, 2, 3):
+        sweep("launch", file, "--set", f"epochs={epochs}", check=0)
+    labels = [one["sweep"] for one in json.loads(sweep("status", "--json").stdout)["sweeps"]]
+    assert len(labels) == 3
+
+    def whole(*arguments):
+        text = sweep("status", *arguments, check=0).stdout
+        assert all(label in text for label in labels) or arguments == (labels[1],)
+        return text.count("launched 20")
+
+    assert whole() == whole("tiny") == whole(labels[1]) == 1 and whole("--all") == 3

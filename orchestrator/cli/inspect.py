@@ -13,6 +13,7 @@ from orchestrator.cli.arguments import names
 from orchestrator.cli.complete import complete_runs, complete_states, complete_sweeps
 from orchestrator.cli.console import make_console
 from orchestrator.cli.context import Places, collected, near, write_out
+from orchestrator.cli.output import format_for
 from orchestrator.errors import UsageError
 from orchestrator.store.root import PREFIX, RunFolder
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.status.sweep_status import SweepStatus
 
 _WATCH_S = 2.0
+_NAMED_RUNS = 5
 
 
 def status(
@@ -40,6 +42,10 @@ def status(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    unfold: Annotated[
+        bool,
+        typer.Option("--all", help="Also show all sweeps with --set whole, old ones too."),
+    ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on showing it, every two seconds, until Ctrl-C.")
     ] = False,
@@ -63,7 +69,7 @@ def status(
     places: Places = context.obj
     console = make_console()
     if watch and console.is_terminal and state is None:
-        _watch(console, places, sweep, only)
+        _watch(console, places, sweep, only, unfold)
 
     # Elsewhere each look is printed below the one before.
     while True:
@@ -73,19 +79,22 @@ def status(
         elif state is not None:
             print("\n".join(run_lines(statuses, state)))
         else:
-            console.print(_view(places, statuses))
+            console.print(_view(places, statuses, sweep, unfold))
         if not watch:
             return
         time.sleep(_WATCH_S)
 
 
-def _watch(console: Console, places: Places, sweep: str | None, only: str | None) -> NoReturn:
+def _watch(
+    console: Console, places: Places, sweep: str | None, only: str | None, unfold: bool
+) -> NoReturn:
     """Refresh the status where it stands, until Ctrl-C."""
     from rich.live import Live
 
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            live.update(_view(places, _statuses(places, sweep, only)), refresh=True)
+            statuses = _statuses(places, sweep, only)
+            live.update(_view(places, statuses, sweep, unfold), refresh=True)
             time.sleep(_WATCH_S)
 
 
@@ -98,14 +107,22 @@ def _statuses(places: Places, sweep: str | None, only: str | None) -> "list[Swee
     return narrowed(statuses, names(only))
 
 
-def _view(places: Places, statuses: "list[SweepStatus]") -> "RenderableType":
+def _view(
+    places: Places, statuses: "list[SweepStatus]", sweep: str | None, unfold: bool
+) -> "RenderableType":
+    """Return what people are shown; a sweep that they name is shown whole."""
     from analysis.tables.collapse import COLLAPSED_BELOW
+    from orchestrator.status.folding import Family, families
     from orchestrator.status.terminal import status_view
     from orchestrator.store.locks import is_held
 
     if not statuses:
         return "no sweeps yet; start one with: sweep launch sweeps/smoke.yaml"
-    return status_view(statuses, COLLAPSED_BELOW, is_held(places.root))
+    if unfold or sweep in {status.label for status in statuses if status.overrides}:
+        shown = [Family(status.label, [status]) for status in statuses]
+    else:
+        shown = families(statuses, time.time())
+    return status_view(shown, COLLAPSED_BELOW, is_held(places.root))
 
 
 def show(
@@ -116,9 +133,14 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[
         str | None,
-        typer.Option(metavar="METRIC", help="Lay a metric of the runs over each other, as PNG."),
+        typer.Option(metavar="METRIC", help="Lay a metric of the runs over each other."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The PNG.")] = Path("plot.png"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The picture of --plot, ending in png, svg or pdf; else named by itself."
+        ),
+    ] = None,
     reproduce: Annotated[
         bool, typer.Option("--reproduce", help="Print the commands that make the run again.")
     ] = False,
@@ -201,12 +223,14 @@ def _reproduce(folders: Sequence[RunFolder], as_json: bool) -> None:
         print("\n".join(reproduce.lines(folder, steps)))
 
 
-def _plot(places: Places, folders: Sequence[RunFolder], metric: str, out: Path) -> None:
+def _plot(places: Places, folders: Sequence[RunFolder], metric: str, out: Path | None) -> None:
     """Draw a metric of some runs; each is labelled with what sets it apart from its preset."""
     from analysis.figures.curves import draw
+    from analysis.figures.files import FIGURE_FORMATS
     from analysis.load import UnknownMetricError, UnknownRunError, series
     from orchestrator.status.show import difference_from_preset
 
+    format_ = format_for(out, None, FIGURE_FORMATS, "png")
     collected(places)
     labels = {}
     for folder in folders:
@@ -215,7 +239,15 @@ def _plot(places: Places, folders: Sequence[RunFolder], metric: str, out: Path) 
         labels[folder.run_id] = f"{folder.run_id[:PREFIX]} {preset}: {changes}"
 
     try:
-        write_out(out, draw(series(metric, [*labels], db=places.db), labels, metric))
+        picture = draw(series(metric, [*labels], db=places.db), labels, metric, format_)
     except (UnknownMetricError, UnknownRunError) as error:
         raise UsageError(str(error)) from None
+
+    # Its name carries the runs, so that two plots have two files.
+    if out is None:
+        shown = [folder.run_id[:PREFIX] for folder in folders[:_NAMED_RUNS]]
+        if len(folders) > _NAMED_RUNS:
+            shown.append(f"and-{len(folders) - _NAMED_RUNS}-more")
+        out = Path(f"{metric}-{'-'.join(shown)}.png")
+    write_out(out, picture)
     print(f"figure: {near(out)}")

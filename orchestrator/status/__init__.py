@@ -7,7 +7,9 @@
 * ``usage`` counts the hours that it has used.
 * ``show`` finds all that is known of one run.
 * ``provenance`` finds where a result comes from.
+* ``reproduce`` writes down the commands that make a run again.
 * ``diff`` compares two runs.
 * ``logs`` prints what a run printed.
+* ``folding`` keeps status short where a spec was launched with many changes.
 * ``terminal`` prints what the others found, for people.
 """

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.status.folding import Family, fold_lines
 from orchestrator.status.provenance import lines as provenance_lines
 from orchestrator.status.provenance import shown
 from orchestrator.status.sweep_status import DONE, FAILED, PENDING, RUNNING, RunStatus, SweepStatus
@@ -33,12 +34,14 @@ _GROUPS = {RUNNING: "cyan", PENDING: "yellow", FAILED: "red"}
 
 
 def status_view(
-    statuses: Sequence[SweepStatus], collapsed_below: float, launcher_at_work: bool = False
+    families: Sequence[Family], collapsed_below: float, launcher_at_work: bool = False
 ) -> Group:
     """Return what `sweep status` shows; nothing is printed."""
     parts: list[RenderableType] = []
-    for status in statuses:
-        parts += _sweep(status, collapsed_below, launcher_at_work)
+    for family in families:
+        for status in family.whole:
+            parts += _sweep(status, collapsed_below, launcher_at_work)
+        parts += map(_indented, fold_lines(family))
     return Group(*parts)
 
 
