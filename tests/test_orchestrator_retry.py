@@ -40,14 +40,14 @@ from orchestrator.store.state import State
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 
 
-def attempt(run, *records, job_id=None, executor="local"):
+def attempt(run, *records, job_id=None, executor="local", asked=None):
     """Leave what a worker leaves, and as a worker does it: the folder appears with its claim, since
     others look on.
     """
     made = run.attempt(len(run.attempts()) + 1)
     claim = {
         "process": asdict(this_process()),
-        "job": asdict(AttemptContext(executor, job_id)),
+        "job": asdict(AttemptContext(executor, job_id, asked=asked)),
         "claimed_at": time.time(),
     }
     assert claim_folder(made.path, made.claim.name, claim)
@@ -72,15 +72,21 @@ def end(state, reason="x"):
 # Rules
 
 
+def seen_lost(attempt_folder):
+    """Leave what a launcher leaves that lived on."""
+    write_json(attempt_folder.lost, {"exit_status": -11, "seen_at": time.time()})
+
+
 def test_attempts_that_got_nowhere_are_counted_back_from_the_last(run):
-    assert idle_attempts(run) == 0
-    attempt(run, start(0), checkpoint(10))
-    assert idle_attempts(run) == 0
-    attempt(run, start(10), checkpoint(10))
-    attempt(run)
-    assert idle_attempts(run) == 2
-    attempt(run, start(10), checkpoint(11))
-    assert idle_attempts(run) == 0
+    lost = State.LOST
+    assert idle_attempts(run, lost) == 0
+    seen_lost(attempt(run, start(0), checkpoint(10)))
+    assert idle_attempts(run, lost) == 0
+    seen_lost(attempt(run, start(10), checkpoint(10)))
+    seen_lost(attempt(run))
+    assert idle_attempts(run, lost) == 2
+    seen_lost(attempt(run, start(10), checkpoint(11)))
+    assert idle_attempts(run, lost) == 0
 
 
 @pytest.mark.parametrize(
@@ -100,7 +106,41 @@ def test_each_class_is_tried_again_so_often_without_progress(run, state, tries):
         assert (held_back(run, State(state)) is None) == (
             done < tries or (done == 0 and tries > 0)
         ), done
-        attempt(run, start(7), checkpoint(7))
+        if state == "LOST":
+            seen_lost(attempt(run, start(7), checkpoint(7)))
+        else:
+            attempt(run, start(7), checkpoint(7), end(state))
+
+
+@pytest.mark.parametrize("executor", ["local", "inline"])
+def test_a_loss_together_with_the_launcher_is_no_sign_against_the_run(run, executor):
+    for _ in range(9):
+        attempt(run, start(0), executor=executor)
+    assert idle_attempts(run, State.LOST) == 0 and held_back(run, State.LOST) is None
+
+
+def test_what_people_or_other_errors_ended_does_not_count_as_lost(run):
+    seen_lost(attempt(run, start(0)))
+    for state in ("STOPPED", "FAILED", "PREEMPTED", "STOPPED", "COMPLETED"):
+        attempt(run, start(0), end(state))
+    assert idle_attempts(run, State.LOST) == 1 and idle_attempts(run, State.PREEMPTED) == 1
+
+
+def test_in_jobs_each_attempt_without_a_last_word_counts(run):
+    for job_id in ("7", "8", "9"):
+        assert held_back(run, State.LOST) is None
+        attempt(run, start(0), job_id=job_id, executor="slurm")
+    assert held_back(run, State.LOST) == "lost three times before it left a checkpoint"
+
+
+@pytest.mark.parametrize(("had_min", "again"), [(1, True), (4, True), (6, False), (10, False)])
+def test_a_time_limit_is_too_short_only_for_a_run_that_had_half_of_it(run, had_min, again):
+    """In a job of several runs the last may begin a minute before its end; forgiven once."""
+    late = {**end("TIMEOUT"), "t": time.time() + had_min * 60}
+    attempt(run, start(0), late, executor="slurm", asked={"timeout_min": 10})
+    assert (held_back(run, State.TIMEOUT) is None) == again
+    attempt(run, start(0), late, executor="slurm", asked={"timeout_min": 10})
+    assert held_back(run, State.TIMEOUT) is not None
 
 
 def test_whoever_makes_progress_is_tried_again_for_ever(run):

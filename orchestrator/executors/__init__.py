@@ -3,6 +3,7 @@
 * ``worker`` makes one attempt at one run.
 * ``inline`` makes attempts in this process.
 * ``local`` makes them in processes of this machine.
+* ``losses`` writes down which of these died.
 * ``imports`` decides from where these processes import our packages.
 * ``warm`` loads torch once for all of these.
 * ``slurm_job`` is what runs in a SLURM job.

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from orchestrator.executors.imports import imports_from
 from orchestrator.executors.interrupts import Interrupts
+from orchestrator.executors.losses import Losses
 from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.machine.gpus import gpu_count
 from orchestrator.provenance.snapshot import HOME
@@ -43,6 +44,7 @@ class Slot:
 
 @dataclass
 class _Worker:
+    run_id: str
     slot: Slot
     process: ForkServerProcess
     to_worker: Connection
@@ -87,6 +89,7 @@ def run_local(
     waiting = deque(run_ids)
     free = deque(slots)
     active: list[_Worker] = []
+    losses = Losses(root)
     fork_server = _fork_server(code)
     try:
         while active or (waiting and interrupts.reason() is None):
@@ -102,10 +105,12 @@ def run_local(
             ended = [worker for worker in active if not worker.process.is_alive()]
             for worker in ended:
                 active.remove(worker)
-                free.append(_reap(worker))
+                free.append(_reap(worker, losses))
             if interrupts.reason() is not None:
                 _ask_to_stop(active, interrupts.reason() or "")
+            losses.write()
             tick()
+        losses.settle(lambda: interrupts.reason() is not None)
     except KeyboardInterrupt:  # the second Ctrl-C: do not wait for checkpoints
         for worker in active:
             worker.process.kill()
@@ -162,7 +167,7 @@ def _start(
     )
     process.start()
     from_launcher.close()
-    return _Worker(slot, process, to_worker)
+    return _Worker(run_id, slot, process, to_worker)
 
 
 def _work(root: Path, run_id: str, context: AttemptContext, from_launcher: Connection) -> None:
@@ -193,8 +198,9 @@ def _ask_to_stop(workers: Iterable[_Worker], reason: str) -> None:
             worker.to_worker.close()
 
 
-def _reap(worker: _Worker) -> Slot:
+def _reap(worker: _Worker, losses: Losses) -> Slot:
     """Clear away an ended process; return the slot that it frees."""
     worker.process.join()
     worker.to_worker.close()
+    losses.note(worker.run_id, worker.process.pid or 0, worker.process.exitcode or 0)
     return worker.slot

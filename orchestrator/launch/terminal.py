@@ -16,6 +16,7 @@ from orchestrator.launch.send import Sent
 from orchestrator.status.sweep_status import SweepStatus
 from orchestrator.status.terminal import reason_lines
 from orchestrator.status.verdict import summary
+from orchestrator.store.retry import AUTOMATIC, RULES
 from orchestrator.store.root import PREFIX
 from orchestrator.store.state import State
 from orchestrator.text import assignments, counted
@@ -106,13 +107,19 @@ def _show_other_code(console: Console, runs: Sequence[PlannedRun]) -> None:
 
 
 def _show_held_back(console: Console, held_back: Sequence[PlannedRun]) -> None:
+    """Say which runs are not tried again by themselves, why, and what to type."""
     states = sorted({run.standing.state.value.lower() for run in held_back})
     console.print(
         f"  {len(held_back)} ended without a result; --retry {','.join(states)} tries them again"
     )
     for run in held_back[:_LISTED_REASONS]:
         name = f"{run.variant.name} seed {run.seed} ({run.run_id[:PREFIX]})"
-        console.print(f"  {name}: {escape(run.standing.reason or '')}", highlight=False)
+        text = f"  {name}: {run.standing.reason or 'no reason known'}"
+
+        # Of states that are tried again as a rule, also why this run is not.
+        if run.standing.state in AUTOMATIC:
+            text += f"; held back: {RULES[run.standing.state].because}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def show_plan_runs(console: Console, plan: Plan) -> None:

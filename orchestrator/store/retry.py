@@ -2,7 +2,13 @@
 
 What is not the run's fault costs it nothing; what would happen again is not repeated unless
 somebody asks. An attempt got somewhere if it left a checkpoint beyond the step that it started
-from.
+from. One that did not, and ended in the state that the rule is for, speaks against the run:
+
+* Its last word is that state. A time limit of which the run had less than half, as the last of
+  several in a job may, is forgiven once.
+* It left no last word, in a job: then it was the job that ended, and no launcher with it.
+* It left no last word, on this machine, and its launcher lived on to write that down
+  (``lost.json``). What took the launcher too, as a power cut, is no sign against the run.
 """
 
 import math
@@ -13,7 +19,7 @@ from typing import Any
 
 from byol_core.files import DamagedFileError
 from orchestrator.store.root import AttemptFolder, RunFolder
-from orchestrator.store.standing import Standing
+from orchestrator.store.standing import Standing, last_word
 from orchestrator.store.state import State
 
 
@@ -22,8 +28,8 @@ class Rule:
     """A rule says when runs of one state are tried again without being asked for.
 
     Attributes:
-        idle: fewer attempts in a row than this may have got nowhere; 0 for never again, None for no
-            limit.
+        idle: fewer attempts than this, since the last that got somewhere, may speak against the
+            run; 0 for never again, None for no limit.
         because: why a run is held back, in words for the user.
     """
 
@@ -33,9 +39,9 @@ class Rule:
 
 RULES: Mapping[State, Rule] = {
     State.STOPPED: Rule(idle=None),
-    State.PREEMPTED: Rule(3, "it was preempted again and again before it got anywhere"),
-    State.LOST: Rule(3, "it was lost again and again before it got anywhere"),
-    State.TIMEOUT: Rule(1, "its time limit is too short for it to get anywhere"),
+    State.PREEMPTED: Rule(3, "preempted three times before it left a checkpoint"),
+    State.LOST: Rule(3, "lost three times before it left a checkpoint"),
+    State.TIMEOUT: Rule(1, "its time limit is too short for a checkpoint"),
     State.OOM: Rule(0, "the same memory would be as short again"),
     State.FAILED: Rule(0, "the same error would come again"),
     State.CANCELLED: Rule(0, "somebody wanted it so"),
@@ -48,7 +54,9 @@ AUTOMATIC = frozenset(state for state, rule in RULES.items() if rule.idle != 0)
 def held_back(run: RunFolder, state: State) -> str | None:
     """Return why a run that ended so is not tried again by itself; None if it is."""
     rule = RULES[state]
-    if rule.idle is None or (rule.idle and idle_attempts(run) < rule.idle):
+    if rule.idle is None:
+        return None
+    if rule.idle and idle_attempts(run, state) < rule.idle + _had_too_little_time(run, state):
         return None
     return rule.because
 
@@ -66,14 +74,51 @@ def is_due(run: RunFolder, standing: Standing, retry: frozenset[State]) -> bool:
     return standing.state in RULES and held_back(run, standing.state) is None
 
 
-def idle_attempts(run: RunFolder) -> int:
-    """Count the attempts, back from the last, that got nowhere."""
+def idle_attempts(run: RunFolder, state: State) -> int:
+    """Count the attempts since the last that got somewhere which speak against a run.
+
+    Args:
+        run: its folder.
+        state: that it ended in; attempts that ended otherwise do not count.
+    """
     count = 0
     for attempt in reversed(run.attempts()):
         if _got_on(attempt):
             break
-        count += 1
+        count += _speaks_against_its_run(attempt, state)
     return count
+
+
+def _speaks_against_its_run(attempt: AttemptFolder, state: State) -> bool:
+    """Tell whether an attempt that got nowhere counts, of a run that ended in `state`."""
+    try:
+        claim = attempt.read_claim()
+        was_seen = attempt.read_lost() is not None
+        end = last_word(attempt)
+    except DamagedFileError:
+        return False
+    if claim is None:
+        return False
+
+    # Without a last word: a job ends without its launcher; a process here may have ended with it.
+    if end is None:
+        if claim["job"]["executor"] == "slurm":
+            return True
+        return was_seen and state == State.LOST
+    return bool(end["state"] == state)
+
+
+def _had_too_little_time(run: RunFolder, state: State) -> bool:
+    """Tell whether the last attempt met its job's time limit when it had less than half of it."""
+    attempt = run.last_attempt()
+    if state != State.TIMEOUT or attempt is None:
+        return False
+    end = last_word(attempt)
+    claim = attempt.read_claim()
+    if end is None or claim is None or "t" not in end:
+        return False
+    limit_min = (claim["job"].get("asked") or {}).get("timeout_min")
+    return limit_min is not None and end["t"] - claim["claimed_at"] < limit_min * 60 / 2
 
 
 def took_a_step(run: RunFolder) -> bool:
