@@ -84,7 +84,7 @@ def test_launch_status_report_and_launch_again(sweep, spec_file):
     assert (
         "done 2/2" in table
         and "absent" in table
-        and "figure: sweep-runs/reports/mlp_norm.png" in table
+        and "figure: sweep-runs/reports/mlp_norm-" in table
     )
     started = time.monotonic()
     again = sweep("launch", file, "--executor", "local", check=0)
@@ -334,7 +334,17 @@ BAD_USAGE = {
     "no such spec": (["launch", "nothing.yaml"], "no such file"),
     "no such sweep": (["status", "nothing"], "no sweep is called 'nothing'"),
     "no such state": (["status", "--state", "asleep"], "allowed: any"),
-    "no table": (["report"], "--table is missing; tables: init, lambda, mlp_norm, norm"),
+    "a setting of no table": (["report", "--setting", "ab"], "--setting needs --table NAME"),
+    "a file of no table": (["report", "--out", "a.md"], "--out needs --table NAME"),
+    "the list in a format of tables": (["report", "--format", "csv"], "text or json"),
+    "a picture on the screen": (
+        ["report", "--table", "norm", "--format", "svg"],
+        "--out norm.svg",
+    ),
+    "a matrix in CSV": (
+        ["report", "--table", "norm", "--layout", "matrix", "--format", "csv"],
+        "leave it out for csv",
+    ),
     "no such table": (["report", "--table", "norms"], "did you mean 'norm'"),
     "no such setting": (["report", "--table", "norm", "--setting", "abc"], "has no setting 'abc'"),
     "no such format": (
@@ -420,6 +430,8 @@ GOOD_USAGE = [
     "status --state Any",
     "launch SPEC --dry-run --executor local --retry FAILED,Oom",
     "status --json",
+    "report",
+    "report --format json",
     "report --table norm",
     "report --table norm --layout matrix",
     "report --table norm --format csv",

@@ -1,18 +1,22 @@
 """Draws a metric of several runs into one picture: `sweep show RUN RUN --plot loss`."""
 
-import io
 from collections.abc import Mapping
 
 import pandas as pd
 
+from analysis.figures.files import file_of
 
-def draw(series: pd.DataFrame, labels: Mapping[str, str], metric: str) -> bytes:
-    """Return a PNG with a line per run.
+
+def draw(
+    series: pd.DataFrame, labels: Mapping[str, str], metric: str, format_: str = "png"
+) -> bytes:
+    """Return a picture with a line per run.
 
     Args:
         series: as `analysis.load.series` gives it.
         labels: run id → label, in the order of the legend.
         metric: label of the axis.
+        format_: one of `FIGURE_FORMATS`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -31,7 +35,4 @@ def draw(series: pd.DataFrame, labels: Mapping[str, str], metric: str) -> bytes:
     axes.grid(color="#e5e5e5")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower left", frameon=False, fontsize=8, ncols=2)
-
-    picture = io.BytesIO()
-    figure.savefig(picture, dpi=150)
-    return picture.getvalue()
+    return file_of(figure, format_)

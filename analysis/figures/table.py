@@ -1,8 +1,8 @@
 """Draws a table: each row's mean with its interval and its seeds, beside the published value."""
 
-import io
 from collections.abc import Sequence
 
+from analysis.figures.files import file_of
 from analysis.tables.build import Line, Table
 
 _OURS = "#1f5f8b"
@@ -10,8 +10,8 @@ _PUBLISHED = "#b8541a"
 _COLLAPSED = "#999999"
 
 
-def draw(table: Table) -> bytes:
-    """Return a PNG of a table, with or without runs; the best published row is at the top."""
+def draw(table: Table, format_: str = "png") -> bytes:
+    """Return a picture of a table, with or without runs; the best published row is at the top."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -36,9 +36,7 @@ def draw(table: Table) -> bytes:
         axes.set_title(table.rows.title, loc="left", fontweight="bold")
         _legend(figure, table)
 
-        picture = io.BytesIO()
-        figure.savefig(picture, dpi=150)
-    return picture.getvalue()
+        return file_of(figure, format_)
 
 
 def _draw_line(axes, height: int, line: Line) -> None:  # type: ignore[no-untyped-def]

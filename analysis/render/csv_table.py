@@ -1,6 +1,6 @@
 """Renders a table as CSV, for a spreadsheet or another program.
 
-There is a line per row; all numbers are fractions.
+There is a line per row; accuracies are fractions in [0, 1], as the names of their columns say.
 """
 
 from typing import Any
@@ -12,17 +12,17 @@ _COLUMNS = (
     "table",
     "setting",
     "label",
-    "published",
-    "published_pm",
+    "published_fraction",
+    "published_pm_fraction",
     "n",
-    "mean",
-    "std",
-    "half_range",
-    "ci95_low",
-    "ci95_high",
-    "delta",
-    "delta_low",
-    "delta_high",
+    "mean_fraction",
+    "std_fraction",
+    "half_range_fraction",
+    "ci95_low_fraction",
+    "ci95_high_fraction",
+    "delta_fraction",
+    "delta_low_fraction",
+    "delta_high_fraction",
     "p_holm",
     "collapsed",
     "trained",

@@ -126,7 +126,7 @@ def build(
         UnknownSweepError: a sweep has no runs.
     """
     if sweeps:
-        runs = _runs_of(sweeps, runs)
+        runs = runs_of(sweeps, runs)
     settings = find_settings(rows, runs)
     if not settings and setting is None:
         return Table(rows, None, [], [Line(row) for row in rows.rows.values()])
@@ -141,7 +141,7 @@ def build(
     return Table(rows, chosen, others, _compare(rows, lines))
 
 
-def _runs_of(sweeps: Sequence[str], runs: Sequence[Run]) -> list[Run]:
+def runs_of(sweeps: Sequence[str], runs: Sequence[Run]) -> list[Run]:
     """Return the runs of these sweeps; a name stands for all its profiles and overrides too."""
     labels = sorted(set[str]().union(*[run.sweeps for run in runs]))
     wanted: set[str] = set()

@@ -9,6 +9,7 @@ One file holds a group of commands, and is named with a word that a user types.
 * ``help`` keeps Python's types out of the help pages.
 * ``complete`` answers the shell that completes a word.
 * ``display`` shows what a command prints, and lets it go on where that fails.
+* ``output`` decides in which format a file is written.
 * ``console`` decides how wide the output is.
 * ``launch`` holds `sweep launch`.
 * ``inspect`` holds `status`, `show`, `diff` and `logs`, which change nothing.

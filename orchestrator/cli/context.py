@@ -198,7 +198,6 @@ def write_out(file: Path, content: bytes) -> None:
     from byol_core.files import output
 
     try:
-        file.absolute().parent.mkdir(parents=True, exist_ok=True)
         with output(file) as out:
             out.write(content)
     except OSError as error:

@@ -1,6 +1,6 @@
 """Holds the commands that print or write results: report and export."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +8,7 @@ import typer
 
 from orchestrator.cli.complete import complete_sweeps, complete_tables, listed
 from orchestrator.cli.context import Places, collected, near, write_out
+from orchestrator.cli.output import format_for
 from orchestrator.errors import UsageError
 from orchestrator.store.root import Root
 
@@ -32,33 +33,60 @@ def report(
         str | None,
         typer.Option(help="Which setting; else that of the newest sweep which feeds the table."),
     ] = None,
-    format_: Annotated[str, typer.Option("--format", help="text, md, csv or json.")] = "text",
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="text, md, csv, json, png, svg or pdf; else as --out ends, else text.",
+            autocompletion=listed("text", "md", "csv", "json", "png", "svg", "pdf"),
+        ),
+    ] = None,
     layout: Annotated[
-        str, typer.Option(help="rows, or matrix: as the paper prints table norm (text).")
+        str,
+        typer.Option(
+            help="rows, or matrix: as the paper prints table norm (text).",
+            autocompletion=listed("rows", "matrix"),
+        ),
     ] = "rows",
-    out: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write there instead of printing, as its ending says.")
+    ] = None,
 ) -> None:
-    """Rebuild a paper's table beside the published numbers; text also draws its figure."""
-    from analysis.papers.rows import UnknownTableError, load_table, table_ids
+    """Rebuild a paper's table beside the published numbers; text also draws its figure.
+
+    Without --table: which tables there are, at which settings, and how complete.
+
+    Example: sweep report --table mlp_norm --out mlp_norm.pdf
+    """
+    from analysis.figures.files import FIGURE_FORMATS
+    from analysis.papers.rows import UnknownTableError, load_table
     from analysis.render.matrix import NoMatrixError
     from analysis.report import FORMATS, LAYOUTS
     from analysis.report import report as rebuild
     from analysis.results.connect import NoDatabaseError
     from analysis.tables.build import UnknownSettingError, UnknownSweepError
 
-    if not table:
-        raise UsageError(f"--table is missing; tables: {', '.join(table_ids())}")
-    _check_choice("--format", format_, FORMATS)
-    _check_choice("--layout", layout, LAYOUTS)
-
-    # A misspelt table is refused before anything is read.
+    # What is misspelt is refused before anything is read.
     places: Places = context.obj
-    render = LAYOUTS[layout] if format_ == "text" else FORMATS[format_]
+    if not table:
+        given = {"--setting": setting, "--out": out, "--layout": layout != "rows"}
+        return _list_tables(places, sweeps or [], format_, [*filter(given.get, given)])
+    chosen = format_for(out, format_, [*FORMATS, *FIGURE_FORMATS], "text")
+    _check_choice("--layout", layout, LAYOUTS)
+    if layout != "rows" and chosen != "text":
+        raise UsageError(f"--layout {layout} is for text; leave it out for {chosen}")
+    if chosen in FIGURE_FORMATS and out is None:
+        raise UsageError(f"--format {chosen} is a picture; name its file: --out {table}.{chosen}")
+
     try:
         load_table(table)
         collected(places)
         built = rebuild(places.db, table, setting, sweeps or ())
-        text = render(built)
+        if chosen in FIGURE_FORMATS:
+            content = _draw(built, chosen)
+        else:
+            render = LAYOUTS[layout] if chosen == "text" else FORMATS[chosen]
+            content = f"{render(built)}\n".encode()
     except (
         UnknownTableError,
         UnknownSettingError,
@@ -68,18 +96,52 @@ def report(
     ) as error:
         raise UsageError(str(error)) from None
 
-    if out is not None:
-        write_out(out, f"{text}\n".encode())
+    if out is None:
+        print(content.decode(), end="")
     else:
-        print(text)
-    if format_ == "text":
-        try:
-            print(f"figure: {near(_figure(places.root, built, out))}")
-        except OSError as error:  # the root of somebody who lets us read
-            print(
-                f"figure: none, {error.filename} cannot be written: {error.strerror}; "
-                "--out FILE puts both elsewhere"
-            )
+        write_out(out, content)
+        print(f"wrote {near(out)}")
+    if chosen == "text":
+        _add_figure(places.root, built, out)
+
+
+def _list_tables(
+    places: Places, sweeps: Sequence[str], format_: str | None, given: Sequence[str]
+) -> None:
+    """Print which tables there are, at which settings, and how complete they are."""
+    from analysis.render.overview import overview_json, overview_text
+    from analysis.report import overview
+    from analysis.tables.build import UnknownSweepError
+
+    if given:
+        raise UsageError(f"{given[0]} needs --table NAME; `sweep report` alone lists the tables")
+    renderers = {"text": overview_text, "json": overview_json}
+    format_ = format_ or "text"
+    if format_ not in renderers:
+        raise UsageError(
+            f"--format {format_} needs --table NAME; the list of tables is text or json"
+        )
+
+    # Before the first launch there are tables, but no runs to read.
+    db = None
+    if places.root.path.exists() or places.has_database():
+        collected(places)
+        db = places.db
+    try:
+        print(renderers[format_](overview(db, sweeps)))
+    except UnknownSweepError as error:
+        raise UsageError(str(error)) from None
+
+
+def _add_figure(root: Root, built: "Table", out: Path | None) -> None:
+    """Draw the figure of a table that was printed, and say where it is."""
+    try:
+        print(f"figure: {near(_figure(root, built, out))}")
+    except OSError as error:  # the root of somebody who lets us read
+        print(
+            f"figure: none, {error.filename} cannot be written: {error.strerror}; "
+            "--out FILE puts both elsewhere"
+        )
 
 
 def _check_choice(option: str, value: str, allowed: Collection[str]) -> None:
@@ -88,18 +150,31 @@ def _check_choice(option: str, value: str, allowed: Collection[str]) -> None:
 
 
 def _figure(root: Root, built: "Table", out: Path | None) -> Path:
-    """Draw a table beside `out`, or among the root's reports, which are as open as the root."""
-    from analysis.figures.table import draw
+    """Draw a table beside `out`, or among the root's reports, which are as open as the root.
+
+    Its name carries the setting, so that two settings have two figures.
+    """
     from byol_core.files import make_folder, write_atomic
 
+    words = [built.rows.id]
+    if built.setting is not None:
+        words.append(built.setting.id)
+    name = f"{'-'.join(words)}.png"
     if out is not None:
-        file = out.with_name(f"{built.rows.id}.png")
-        write_out(file, draw(built))
+        file = out.with_name(name)
+        write_out(file, _draw(built))
         return file
-    file = root.path / "reports" / f"{built.rows.id}.png"
+    file = root.path / "reports" / name
     make_folder(file.parent)
-    write_atomic(file, draw(built))
+    write_atomic(file, _draw(built))
     return file
+
+
+def _draw(built: "Table", format_: str = "png") -> bytes:
+    """Return a table's figure as the content of a file; loads matplotlib."""
+    from analysis.figures.table import draw
+
+    return draw(built, format_)
 
 
 def export(

@@ -1,0 +1,84 @@
+"""Renders the list of tables that `sweep report` prints where it is told none."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from analysis.tables.completeness import Completeness, TableOverview
+
+_SHOWN_SETTINGS = 5
+_SHOWN_KEYS = 3
+
+
+def overview_text(tables: Sequence[TableOverview]) -> str:
+    """Return the tables, below each its settings, and in the end the next command."""
+    lines: list[str] = []
+    for table in tables:
+        lines += _table_lines(table)
+    fullest = max(tables, key=_fullness)
+    lines.append(f"\nnext: sweep report --table {fullest.rows.id} [--setting ID]")
+    return "\n".join(lines)
+
+
+def overview_json(tables: Sequence[TableOverview]) -> str:
+    """Return the same as JSON."""
+    document = {"tables": [_document(table) for table in tables]}
+    return json.dumps(document, indent=1, ensure_ascii=False)
+
+
+def _table_lines(table: TableOverview) -> Iterator[str]:
+    yield f"{table.rows.id}: {table.rows.title}"
+    if not table.settings:
+        yield "  no runs yet"
+    for each in table.settings[:_SHOWN_SETTINGS]:
+        rows = f"{each.rows_done}/{len(table.rows.rows)} rows"
+        runs = f"{each.runs_done}/{each.runs} runs done"
+        yield f"  {each.setting.id}  {rows}, {runs}  {each.setting.sweep}, {_day(each)}"
+        yield f"    {each.setting.summary_text()}"
+        yield from _difference_lines(each, table.settings[0])
+    hidden = len(table.settings) - _SHOWN_SETTINGS
+    if hidden > 0:
+        yield f"  … and {hidden} settings more: sweep report --format json"
+
+
+def _difference_lines(completeness: Completeness, first: Completeness) -> Iterator[str]:
+    """Say what tells a setting from the first of its table, as far as people read it."""
+    unlike = completeness.setting.unlike(first.setting)
+    pairs = [f"{key} {own} for {other}" for key, (own, other) in unlike.items()]
+    if pairs:
+        more = f", and {len(pairs) - _SHOWN_KEYS} keys more" if len(pairs) > _SHOWN_KEYS else ""
+        yield f"    unlike {first.setting.id}: {', '.join(pairs[:_SHOWN_KEYS])}{more}"
+
+
+def _fullness(table: TableOverview) -> tuple[bool, float]:
+    """Order tables by how much there is of them; those that a sweep is for come first."""
+    if not table.settings:
+        return False, 0.0
+    shown = table.settings[0]
+    return shown.setting.feeds, shown.rows_done / len(table.rows.rows)
+
+
+def _day(completeness: Completeness) -> str:
+    launched_at = completeness.setting.launched_at
+    return datetime.fromtimestamp(launched_at).strftime("%Y-%m-%d")
+
+
+def _document(table: TableOverview) -> dict[str, Any]:
+    return {
+        "table": table.rows.id,
+        "title": table.rows.title,
+        "rows": len(table.rows.rows),
+        "settings": [
+            {
+                "id": each.setting.id,
+                "sweep": each.setting.sweep,
+                "launched_at": each.setting.launched_at,
+                "description": each.setting.summary_text(),
+                "rows_done": each.rows_done,
+                "runs": each.runs,
+                "runs_done": each.runs_done,
+            }
+            for each in table.settings
+        ],
+    }

@@ -1,0 +1,153 @@
+"""How `sweep report` writes: files by their endings, two settings in two files, one unit a reader."""
+
+import json
+from pathlib import Path
+
+import pytest
+from test_analysis import run
+from typer.testing import CliRunner
+
+from analysis.figures.files import FIGURE_FORMATS
+from analysis.papers.rows import load_table, table_ids
+from analysis.render.csv_table import as_csv
+from analysis.render.overview import overview_json, overview_text
+from analysis.report import FORMATS
+from analysis.tables.build import build
+from analysis.tables.completeness import table_overview
+from orchestrator.cli.main import app
+from orchestrator.cli.output import format_for
+from orchestrator.errors import UsageError
+
+
+@pytest.fixture
+def report(root, tmp_path, monkeypatch):
+    """Run `sweep report` beside a planned sweep; return its exit status and all that it says."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        done = CliRunner().invoke(app, ["--root", str(root.path), "report", *words])
+        if isinstance(done.exception, UsageError):
+            return 2, str(done.exception)
+        return done.exit_code, done.output
+
+    return call
+
+
+STARTS = {
+    "png": b"\x89PNG",
+    "svg": b"<?xml",
+    "pdf": b"%PDF",
+    "md": b"**",
+    "csv": b"table,setting,",
+    "json": b"{",
+    "txt": b"mlp_norm:",
+}
+
+
+@pytest.mark.parametrize("ending", STARTS)
+def test_a_file_is_what_its_ending_says(report, tmp_path, ending):
+    status, text = report("--table", "mlp_norm", "--out", f"a.{ending}")
+    assert status == 0 and f"wrote a.{ending}" in text
+    content = (tmp_path / f"a.{ending}").read_bytes()
+    assert content.startswith(STARTS[ending]) or ending == "md"
+
+
+ALLOWED = [*FORMATS, *FIGURE_FORMATS]
+
+
+@pytest.mark.parametrize(
+    ("out", "chosen", "says"),
+    [
+        ("a.tex", None, "no format ends in .tex; allowed: .txt, .md, .csv, .json, .png"),
+        ("a.tex", "csv", "no format ends in .tex"),
+        ("a.md", "csv", "but --format says csv; leave --format out, or write --out a.csv"),
+        ("a.csv", "text", "or write --out a.txt"),
+        ("gone/a.png", None, "the folder gone does not exist; make it: mkdir -p gone"),
+        (".", None, "is a folder; name a file in it"),
+        (None, "tex", "--format 'tex' does not exist; allowed: text, md, csv, json, png"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_anything_is_computed(
+    tmp_path, monkeypatch, out, chosen, says
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as refusal:
+        format_for(out and Path(out), chosen, ALLOWED, "text")
+    assert says in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("out", "chosen", "format_"),
+    [
+        ("a.PDF", None, "pdf"),
+        ("a.b.json", "json", "json"),
+        ("a", None, "text"),
+        ("a", "csv", "csv"),
+        (None, "md", "md"),
+        (None, None, "text"),
+    ],
+)
+def test_the_format_is_that_of_the_ending_or_the_option(
+    tmp_path, monkeypatch, out, chosen, format_
+):
+    monkeypatch.chdir(tmp_path)
+    assert format_for(out and Path(out), chosen, ALLOWED, "text") == format_
+
+
+def test_two_settings_have_two_figures(report, root):
+    first = report("--table", "mlp_norm")[1].splitlines()[-1]
+    setting = json.loads(report("--table", "mlp_norm", "--format", "json")[1])["setting"]["id"]
+    assert first.endswith(f"mlp_norm-{setting}.png")
+    assert [file.name for file in (root.path / "reports").iterdir()] == [f"mlp_norm-{setting}.png"]
+
+
+def test_equal_tables_give_equal_files():
+    from analysis.figures.table import draw
+
+    built = build(load_table("tau"), [], lambda runs: runs)
+    for format_ in FIGURE_FORMATS:
+        assert draw(built, format_) == draw(built, format_)
+
+
+def test_the_header_of_a_csv_says_that_it_holds_fractions():
+    built = build(load_table("mlp_norm"), [run("byol", 0, 0.5)], lambda runs: runs)
+    header, *lines = [line.split(",") for line in as_csv(built).splitlines()]
+    assert {"published_fraction", "mean_fraction", "delta_low_fraction"} <= set(header)
+    (byol,) = [dict(zip(header, line, strict=True)) for line in lines if "BYOL" in line]
+    assert byol["mean_fraction"] == "0.5" and byol["published_fraction"] == "0.577"
+
+
+def test_without_a_table_the_tables_are_listed_with_their_settings(report):
+    status, text = report()
+    assert status == 0 and all(f"{name}: " in text for name in table_ids())
+    assert "0/7 rows, 0/4 runs done  tiny, " in text
+    assert text.splitlines()[-1] == "next: sweep report --table mlp_norm [--setting ID]"
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_without_any_runs_the_tables_are_listed_too_and_nothing_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["report"])
+    assert done.exit_code == 0 and done.stdout.count("no runs yet") == len(table_ids())
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_list_counts_rows_and_runs_of_each_setting_and_says_what_differs():
+    rows = load_table("mlp_norm")
+    runs = [run("byol", seed, 0.7) for seed in (0, 1)]
+    runs += [run("no_norm", 0, 0.3), run("no_norm", 1, None, state="RUNNING")]
+    runs += [run("byol", 0, 0.5, overrides={"epochs": 99}, fed={})]
+    overview = table_overview(rows, runs)
+    counts = {(each.rows_done, each.runs_done, each.runs) for each in overview.settings}
+    assert counts == {(1, 3, 4), (1, 1, 1)}
+    first = overview.settings[0].setting
+    assert f"unlike {first.id}: epochs" in overview_text([overview])
+    (table,) = json.loads(overview_json([overview]))["tables"]
+    assert set(table) == {"table", "title", "rows", "settings"} and table["rows"] == 7
+    assert set(table["settings"][0]) == {
+        *("id", "sweep", "launched_at", "description", "rows_done", "runs", "runs_done"),
+    }
+
+
+def test_a_sweep_that_is_not_there_is_named(report):
+    assert "no sweep is called 'nope'; sweeps: tiny" in report("nope")[1]
