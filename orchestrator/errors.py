@@ -49,6 +49,10 @@ class OldSchemaError(StoreError):
     """Says that an older version of this program made the database; the runs make it again."""
 
 
+class NewSchemaError(StoreError):
+    """Says that a newer version of this program made the database; this one leaves it alone."""
+
+
 class SchedulerError(SweepError):
     """Says that SLURM refused, is missing or did not answer."""
 

@@ -13,7 +13,7 @@ from torch import nn
 from byol_core.config import PROTOCOLS, TrainConfig
 from byol_core.datasets.facts import DataFacts, check_fit
 from byol_core.evaluation.protocols import evaluate
-from byol_core.files import make_folder, read_json, write_json
+from byol_core.files import DamagedFileError, make_folder, read_json, write_json
 from byol_core.images.load import load
 from byol_core.images.memory import Dataset
 from byol_core.networks.encoder import Encoder
@@ -102,7 +102,16 @@ def _evaluate_once(
     protocol: str, encoders: dict[str, Encoder], dataset: Dataset, config: TrainConfig, folder: Path
 ) -> None:
     file = folder / f"{protocol}-v{PROTOCOLS[protocol]}.json"
-    if read_json(file) is None:
+    if not _is_result_of(protocol, file):
         modules: dict[str, nn.Module] = dict(encoders)
         make_folder(folder)
         write_json(file, evaluate(protocol, modules, dataset, config.augment))
+
+
+def _is_result_of(protocol: str, file: Path) -> bool:
+    """Tell whether a file holds the result of a protocol; a damaged one is made again."""
+    try:
+        result = read_json(file)
+    except DamagedFileError:
+        return False
+    return isinstance(result, dict) and result.get("protocol") == protocol

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from byol_core.files import DamagedFileError
 from orchestrator.database import schema
 from orchestrator.database.address import cause, is_busy
-from orchestrator.database.connect import writing
+from orchestrator.database.connect import check_still_ours, writing
 from orchestrator.database.read_run import (
     DatabaseRow,
     RunRows,
@@ -63,7 +63,8 @@ def collect(
         program writes the database.
 
     Raises:
-        StoreError: the database cannot be written; it is as it was.
+        StoreError: the database cannot be written, or another version has made it anew; it is as
+            it was.
     """
     try:
         descriptor = open_lock(root.path / "collector.lock")
@@ -76,6 +77,7 @@ def collect(
     try:
         fcntl.flock(descriptor, mode)
         with writing(engine, patience_s=None if wait else patience_s) as connection:
+            check_still_ours(connection)
             return collect_into(root, connection, queue)
     except BlockingIOError:
         return None

@@ -20,7 +20,13 @@ from orchestrator.database.address import (
     parse,
     read_only_url,
 )
-from orchestrator.errors import BusyError, OldSchemaError, StoreError, UsageError
+from orchestrator.errors import (
+    BusyError,
+    NewSchemaError,
+    OldSchemaError,
+    StoreError,
+    UsageError,
+)
 from orchestrator.machine.filesystem import filesystem_of
 
 _BUSY_TIMEOUT_S = 30
@@ -199,6 +205,20 @@ def writing(
             yield connection
 
 
+def check_still_ours(connection: Connection) -> None:
+    """Refuse a database that another version has made anew since it was opened.
+
+    Raises:
+        StoreError: which version.
+    """
+    query = select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
+    url = connection.engine.url
+    address = url.database or ""
+    if connection.dialect.name != "sqlite":
+        address = url.render_as_string()
+    _check_version(connection.scalar(query), address)
+
+
 def create_tables(connection: Connection) -> None:
     """Create all tables and note the schema's version."""
     schema.metadata.create_all(connection)
@@ -262,7 +282,7 @@ def _check_version(version: str | None, address: str) -> None:
     versions = f"schema version {version}, this program writes version {schema.VERSION}"
     if version is not None and version.isdecimal() and int(version) < schema.VERSION:
         raise OldSchemaError(f"{named(address)}: {versions}; run: sweep rebuild")
-    raise StoreError(
+    raise NewSchemaError(
         f"{named(address)}: {versions}; use the version of the program that made it, or choose "
         "another --db: it can be made again from the runs"
     )

@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from sqlalchemy import Engine
 
 from orchestrator.database.collect import collect
-from orchestrator.errors import StoreError
+from orchestrator.errors import NewSchemaError, StoreError
 from orchestrator.launch import terminal
 from orchestrator.launch.cost import estimate
 from orchestrator.launch.launch import Reporter
@@ -106,6 +106,10 @@ class LaunchView:
             if collect(self._root, self._engine, self._queue) is None:
                 return
             status = sweep_statuses(self._engine, self._label)[0]
+        except NewSchemaError as error:
+            self._note(f"{error}; the runs go on, and are not shown here any more")
+            self._engine = None
+            return
         except StoreError as error:
             if not self._complained:
                 self._note(str(error))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from orchestrator.errors import SchedulerError, SchedulerSilentError
 from orchestrator.executors.slurm_job import work
+from orchestrator.launch.doubtful_logs import refuse_doubles
 from orchestrator.launch.plan import Plan
 from orchestrator.launch.requests import request_of
 from orchestrator.provenance.snapshot import take_snapshot
@@ -101,9 +102,13 @@ def send(plan: Plan, root: Root, options: SendOptions) -> Sent:
         SpecError: clusters.yaml is not valid, or contradicts the spec.
         UsageError: the cluster that is asked for is not described.
         SchedulerError: SLURM does not tell its limits.
+        StoreError: see `refuse_doubles`.
     """
     if not plan.start:
         return Sent()
+
+    # A log may have been damaged while this launch waits.
+    refuse_doubles(plan, root, "slurm")
 
     # Runs become jobs, and limits of the cluster or the account hold back the last of them.
     controller = ask_controller()

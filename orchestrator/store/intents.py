@@ -287,12 +287,17 @@ def damaged_logs(root: Root) -> Iterator[DamagedLog]:
         try:
             files = sweep.intent_logs()
         except DamagedFileError as error:
-            yield DamagedLog(sweep, sweep.launches, "sweep-", str(error))
+            yield DamagedLog(sweep, sweep.launches, "sweep-", _named(error))
             continue
         for file in files:
             problem = _problem_of(file)
             if problem is not None:
                 yield DamagedLog(sweep, file, f"sweep-{file.stem}-", problem)
+
+
+def _named(error: DamagedFileError) -> str:
+    """Name a file without the advice to move it away: its jobs would go out twice."""
+    return f"{error.path}: damaged, {error.problem}"
 
 
 def _problem_of(file: Path) -> str | None:
@@ -301,7 +306,7 @@ def _problem_of(file: Path) -> str | None:
     try:
         list(_read(reader))
     except DamagedFileError as error:
-        return str(error)
+        return _named(error)
     if not reader.damage:
         return None
     lines = counted(len(reader.damage), "line")
