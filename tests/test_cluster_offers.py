@@ -6,6 +6,8 @@ import pytest
 
 from orchestrator.doctor.examine import Subject, examine
 from orchestrator.slurm import features
+from orchestrator.slurm.commands import ask
+from orchestrator.slurm.limits import Charge, ask_controller, ask_room
 from orchestrator.slurm.nodes import host_names, out_of_service, read_nodes, unfit
 from orchestrator.slurm.partitions import read_settings
 from orchestrator.spec import Resources, load_sweep
@@ -166,3 +168,88 @@ def test_a_list_of_hosts_is_read_with_its_ranges():
         *("r1c1x", "r1c3x", "r2c1x", "r2c3x"),
     }
     assert host_names("") == set()
+
+
+# How many jobs go out at once
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit"),
+    [
+        ({"assoc": {"MaxSubmitJobs": 3}}, "MaxSubmitJobs of account lab is 3"),
+        ({"assoc": {"GrpSubmitJobs": 3}}, "your GrpSubmitJobs of account lab is 3"),
+        ({"accounts": {"lab": {"GrpSubmitJobs": 3}}}, "GrpSubmitJobs of account lab is 3"),
+        (
+            {"accounts": {"root": {"GrpSubmitJobs": 3}, "lab": {"ParentName": "root"}}},
+            "GrpSubmitJobs of account root is 3",
+        ),
+        (
+            {"qos": {"normal": {"MaxSubmitJobsPU": 3}}},
+            "MaxSubmitJobsPerUser of QOS normal is 3",
+        ),
+        (
+            {"qos": {"normal": {"MaxSubmitJobsPA": 3}}},
+            "MaxSubmitJobsPerAccount of QOS normal is 3",
+        ),
+        ({"qos": {"normal": {"GrpSubmitJobs": 3}}}, "GrpSubmitJobs of QOS normal is 3"),
+        (
+            {
+                "qos": {"normal": {"MaxSubmitJobsPU": 2}, "part": {"MaxSubmitJobsPU": 3}},
+                "partition": {"debug": {"QoS": "part"}},
+            },
+            "MaxSubmitJobsPerUser of QOS part, that of partition debug is 3",
+        ),
+        (
+            {
+                "qos": {
+                    "normal": {"MaxSubmitJobsPU": 3, "Flags": "OverPartQOS"},
+                    "part": {"MaxSubmitJobsPU": 2},
+                },
+                "partition": {"debug": {"QoS": "part"}},
+            },
+            "MaxSubmitJobsPerUser of QOS normal is 3",
+        ),
+        (
+            {"assoc": {"MaxSubmitJobs": 2}, "qos": {"normal": {"MaxSubmitJobsPU": 3}}},
+            "MaxSubmitJobsPerUser of QOS normal is 3",  # which goes before the association's
+        ),
+        ({"MaxJobCount": 3}, "MaxJobCount of the cluster is 3"),
+    ],
+)
+def test_each_limit_holds_jobs_back_under_its_own_name(fake_slurm, settings, limit):
+    fake_slurm.set(**settings)
+    room = ask_room(ask_controller(), None)
+    assert [room.take(Charge(None, None)) for _ in range(4)] == [None, None, None, limit]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"assoc": {"MaxJobs": 1, "GrpJobs": 1}},  # of what runs
+        {"accounts": {"other": {"GrpSubmitJobs": 1}, "lab": {"ParentName": "root"}}},
+        {"qos": {"normal": {}, "gold": {"MaxSubmitJobsPU": 1}}},
+        {"qos": {"part": {"GrpSubmitJobs": 1}}, "partition": {"high": {"QoS": "part"}}},
+        {"assoc": {"MaxSubmitJobs": 1}, "config": {"AccountingStorageEnforce": "associations,qos"}},
+    ],
+)
+def test_a_limit_of_something_else_holds_nothing_back(fake_slurm, settings):
+    fake_slurm.set(**settings)
+    room = ask_room(ask_controller(), None)
+    assert {room.take(Charge(None, None)) for _ in range(9)} == {None}
+
+
+def test_jobs_of_others_count_where_a_group_shares_the_limit(fake_slurm, monkeypatch):
+    fake_slurm.set(accounts={"lab": {"GrpSubmitJobs": 3}})
+    monkeypatch.setenv("USER", "somebody_else")
+    ask("sbatch", "--array=0-1", "--account=lab", "--wrap", "true")
+    monkeypatch.setenv("USER", "me")
+    room = ask_room(ask_controller(), None)
+    assert room.take(Charge("lab", None)) is None
+    assert room.take(Charge("lab", None)) == "GrpSubmitJobs of account lab is 3"
+
+
+def test_a_launch_fills_a_group_limit_and_says_whose_it_is(fake_slurm, sweep, spec_file):
+    fake_slurm.set(accounts={"lab": {"GrpSubmitJobs": 3}})
+    done = sweep("launch", spec_file(), "--executor", "slurm", check=0)
+    assert "submitted 3 jobs" in done.stdout
+    assert "1 run not submitted yet (GrpSubmitJobs of account lab is 3)" in done.stdout

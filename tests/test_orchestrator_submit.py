@@ -109,7 +109,7 @@ def test_cruijff_kit_451_a_submit_limit_is_filled_and_the_rest_goes_out_later(
     assert (len(first.job_ids), first.held_back, first.limit) == (
         25,
         35,
-        "MaxSubmitJobs of QOS normal is 25",
+        "MaxSubmitJobsPerUser of QOS normal is 25",
     )
     assert first.refusal is None and len(fake_slurm.calls("sbatch")) == 1
     assert go(file).job_ids == [] and len(fake_slurm.calls("sbatch")) == 1
@@ -119,7 +119,7 @@ def test_cruijff_kit_451_a_submit_limit_is_filled_and_the_rest_goes_out_later(
 
 
 def test_neuroai_79_the_limit_of_the_association_counts_too(go, spec_file, fake_slurm):
-    fake_slurm.set(assoc={"MaxSubmitJobs": 3}, qos={"normal": {"MaxSubmitJobsPU": 5}})
+    fake_slurm.set(assoc={"MaxSubmitJobs": 3})
     assert len(go(spec_file(text=of_seeds(8))).job_ids) == 3
 
 

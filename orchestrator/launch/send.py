@@ -168,7 +168,8 @@ def _away_from(nodes: Sequence[str], resources: Resources) -> Resources:
 def _fitting(bundles: Sequence[_Bundle], room: Room) -> tuple[Sequence[_Bundle], str | None]:
     """Return the first jobs, as many as there is room for, and what limits them."""
     for count, bundle in enumerate(bundles):
-        limit = room.take(Charge(bundle.resources.account, bundle.resources.qos))
+        resources = bundle.resources
+        limit = room.take(Charge(resources.account, resources.qos, resources.partition))
         if limit is not None:
             return bundles[:count], limit
     return bundles, None

@@ -34,6 +34,7 @@ SETTINGS = {
         "QOS": "normal",
     },
     "qos": {"normal": {"MaxSubmitJobsPU": None, "GrpSubmitJobs": None}},
+    "accounts": {"lab": {"ParentName": "root"}, "root": {}},
     "full_queue_s": 0,  # how long sbatch sleeps and retries where MaxJobCount is reached
     "config": {
         "AccountingStorageEnforce": "associations,limits,qos",

@@ -120,7 +120,8 @@ def check(asked, cluster):
     qos = settings["qos"].get(asked.get("qos", "normal"))
     if qos is None:
         raise StopError(f"{failed}Invalid qos specification")
-    if active + len(wanted) > min([int(value or 10**9) for value in qos.values()]):
+    limits = [qos.get(name) for name in ("MaxSubmitJobsPU", "MaxSubmitJobsPA", "GrpSubmitJobs")]
+    if active + len(wanted) > min([int(value or 10**9) for value in limits]):
         raise StopError(f"sbatch: error: QOSMaxSubmitJobPerUserLimit\n{failed}{SUBMIT_REFUSED}")
 
 
@@ -422,7 +423,11 @@ def sacctmgr(words, cluster):
         raise StopError(SILENT_DATABASE.replace("sacct:", "sacctmgr:"))
     words = [word for word in words if not word.startswith("-")]
     wanted = next(word.partition("=")[2] for word in words if word.startswith("format="))
-    if words[1].startswith("assoc"):
+    if words[1].startswith("assoc") and "user=" in words:
+        rows = [
+            {"Account": name, **values} for name, values in cluster.settings["accounts"].items()
+        ]
+    elif words[1].startswith("assoc"):
         rows = [
             {
                 "Account": "lab",
