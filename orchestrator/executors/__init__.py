@@ -6,6 +6,7 @@
 * ``losses`` writes down which of these died.
 * ``imports`` decides from where these processes import our packages.
 * ``warm`` loads torch once for all of these.
+* ``sockets`` finds a folder for the socket that they come by.
 * ``slurm_job`` is what runs in a SLURM job.
 * ``bundle`` makes the attempts of a job that has several runs.
 * ``interrupts`` turns signals into a flag.

@@ -21,6 +21,7 @@ from pathlib import Path
 from orchestrator.executors.imports import imports_from
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.losses import Losses
+from orchestrator.executors.sockets import make_socket_folder
 from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.machine.gpus import gpu_count
 from orchestrator.provenance.snapshot import HOME
@@ -124,6 +125,7 @@ def run_local(
 def _fork_server(code: Path) -> mp.context.ForkServerContext:
     """Start the server that each run's process is forked from, with torch and our code loaded."""
     context = mp.get_context("forkserver")
+    make_socket_folder()
     _stop_server_of_other(code)
     context.set_forkserver_preload(["orchestrator.executors.warm"])
 
