@@ -7,9 +7,11 @@ import pytest
 from rich.console import Console
 from test_orchestrator_rebuild import finish
 
+from byol_core.files import read_json, write_json
 from orchestrator.database import schema
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
+from orchestrator.database.rebuild import rebuild
 from orchestrator.errors import NewSchemaError
 from orchestrator.launch.progress import LaunchView
 from orchestrator.status.sweep_status import sweep_statuses
@@ -70,6 +72,28 @@ def test_the_newer_version_collects_what_the_older_launcher_left_behind(root, db
         collect(root, engine, Queue())
 
     monkeypatch.setattr(schema, "VERSION", newer)
+    engine = open_database(db)
+    assert collect(root, engine, Queue()) == []
+    assert sweep_statuses(engine, "tiny")[0].all_done()
+
+
+def test_going_back_is_another_database_or_a_rebuild_by_the_older_version(root, db):
+    for run in root.runs():
+        finish(run)
+    collect(root, open_database(db), Queue())
+    upgrade(db)
+    assert rebuild(db, root, Queue()).runs == len(root.runs())
+    assert sweep_statuses(open_database(db), "tiny")[0].all_done()
+
+
+def test_files_of_a_newer_version_may_hold_more_than_this_one_knows(root, db):
+    for run in root.runs():
+        finish(run)
+        attempt = run.attempt(1)
+        for file in (run.description, attempt.claim, attempt.done):
+            write_json(file, {**read_json(file), "of_a_newer_version": {"a": [1]}})
+    plan = root.sweep("tiny").plan
+    write_json(plan, {**read_json(plan), "of_a_newer_version": None})
     engine = open_database(db)
     assert collect(root, engine, Queue()) == []
     assert sweep_statuses(engine, "tiny")[0].all_done()

@@ -27,6 +27,7 @@ from byol_core.files import (
     write_json,
 )
 from orchestrator.machine.processes import this_process
+from orchestrator.machine.user import user_name
 from orchestrator.provenance.origin import gather_origin
 from orchestrator.provenance.redact import redact
 from orchestrator.provenance.snapshot import check_code
@@ -101,7 +102,7 @@ def run_attempt(
 
     # What is done stays done, unless it is to be trained again.
     last = run.last_attempt()
-    if last is not None and last.done.exists():
+    if last is not None and _has_result(last):
         if not context.rerun or _is_mine(last, context):
             return None
         _set_aside(run, last)
@@ -122,12 +123,25 @@ def _claim(run: RunFolder, context: AttemptContext) -> AttemptFolder:
     Where others claim too, each gets a number of its own and the highest counts.
     """
     make_folder(run.path / "attempts")
-    claim = {"process": asdict(this_process()), "job": asdict(context), "claimed_at": time.time()}
+    claim = {
+        "process": asdict(this_process()),
+        "user": user_name(),
+        "job": asdict(context),
+        "claimed_at": time.time(),
+    }
     while True:
         last = run.last_attempt()
         mine = run.attempt(1 if last is None else last.number + 1)
         if claim_folder(mine.path, mine.claim.name, claim):
             return mine
+
+
+def _has_result(attempt: AttemptFolder) -> bool:
+    """Tell whether an attempt left a result; one that cannot be read is none, and stays there."""
+    try:
+        return attempt.read_done() is not None
+    except DamagedFileError:
+        return False
 
 
 def _is_mine(attempt: AttemptFolder, context: AttemptContext) -> bool:
