@@ -250,3 +250,14 @@ def test_evaluation_leaves_the_encoder_untouched(tmp_path, tiny):
         torch.equal(value, before[name])
         for name, value in trainer.online.encoder.state_dict().items()
     )
+
+
+def test_a_damaged_evaluation_is_made_again_where_the_run_goes_on(tmp_path):
+    from byol_core.train.run import _is_result_of
+
+    file = tmp_path / "knn-v1.json"
+    for content in (b"", b"{}", b'{"protocol": "probe"}', b"[1]"):
+        file.write_bytes(content)
+        assert not _is_result_of("knn", file)
+    file.write_bytes(b'{"protocol": "knn", "version": 1}')
+    assert _is_result_of("knn", file)
