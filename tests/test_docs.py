@@ -115,7 +115,8 @@ def test_the_readme_shows_the_two_commands_on_top():
 
 
 def test_the_manual_names_every_key_of_status_json():
-    from orchestrator.status.sweep_status import RunStatus, SweepStatus
+    from orchestrator.status.run_status import RunStatus
+    from orchestrator.status.sweep_status import SweepStatus
 
     keys = (
         set(SweepStatus("x", 0.0).as_json())

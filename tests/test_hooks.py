@@ -13,7 +13,8 @@ import pytest
 from orchestrator.launch import on_end
 from orchestrator.launch.on_end import VARIABLE, fire, outcome
 from orchestrator.launch.on_fail import FailureHook
-from orchestrator.status.sweep_status import RunStatus, SweepStatus
+from orchestrator.status.run_status import RunStatus
+from orchestrator.status.sweep_status import SweepStatus
 from orchestrator.store.state import State
 
 DONE = SweepStatus(

@@ -22,7 +22,8 @@ from orchestrator.slurm.reasons import explain, is_stuck
 from orchestrator.slurm.refusals import advice
 from orchestrator.slurm.setup import checked
 from orchestrator.spec import Resources, load_sweep
-from orchestrator.status.sweep_status import RunStatus, SweepStatus, sweep_statuses
+from orchestrator.status.run_status import RunStatus
+from orchestrator.status.sweep_status import SweepStatus, sweep_statuses
 from orchestrator.status.terminal import _next_steps, reason_lines
 from orchestrator.status.verdict import verdict
 from orchestrator.store.jobs import Queue

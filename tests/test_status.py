@@ -21,7 +21,8 @@ from orchestrator.slurm.reasons import WORDS, explain
 from orchestrator.spec import load_sweep
 from orchestrator.status.folding import Family, families, fold_lines
 from orchestrator.status.forecast import Forecast, makespan
-from orchestrator.status.sweep_status import RunStatus, SweepStatus, narrowed, sweep_statuses
+from orchestrator.status.run_status import RunStatus
+from orchestrator.status.sweep_status import SweepStatus, narrowed, sweep_statuses
 from orchestrator.status.terminal import reason_lines, run_lines, status_view
 from orchestrator.status.usage import Usage
 from orchestrator.status.verdict import Health, summary, verdict

@@ -5,6 +5,7 @@
 * ``connect`` opens a database, or makes one.
 * ``collect`` makes one pass over the files: what is new goes into the index.
 * ``read_run`` reads what is new of a run.
+* ``annotation_rows`` reads what people say of runs and sweeps.
 * ``write_rows`` writes it.
 * ``roots`` gives a root one name, and notes when it was last collected.
 * ``roots`` gives a root one name, and notes when it was last collected.

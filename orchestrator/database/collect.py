@@ -19,6 +19,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from byol_core.files import DamagedFileError
 from orchestrator.database import schema
 from orchestrator.database.address import cause, is_busy
+from orchestrator.database.annotation_rows import add_annotations, write_annotations
 from orchestrator.database.connect import check_still_ours, writing
 from orchestrator.database.read_run import (
     DatabaseRow,
@@ -36,7 +37,7 @@ from orchestrator.store.root import Root, RunFolder, SweepFolder
 from orchestrator.store.state import ACTIVE, State
 
 _UNTOUCHED = "no attempt"
-"""The stamp of a run folder without attempts."""
+"""The stamp of a run folder without attempts and annotations."""
 
 _COARSEST_NS = 2_000_000_000
 """The coarsest clock of a file system that we know of."""
@@ -181,6 +182,7 @@ class _Pass:
             if plan is not None:
                 with self.connection.begin_nested():
                     self._write_plan(plan)
+                    self.damaged += write_annotations(self.writer, self.root_name, sweep.path)
         except DamagedFileError as error:
             self.damaged.append(str(error))
         except IntegrityError as error:
@@ -189,7 +191,9 @@ class _Pass:
     def _write_plan(self, plan: dict[str, Any]) -> None:
         """Write a sweep in place of what an older launch planned."""
         table = schema.sweeps
-        query = select(table.c.id, table.c.launched_at).where(table.c.label == plan["label"])
+        query = select(table.c.id, table.c.launched_at).where(
+            table.c.root == self.root_name, table.c.label == plan["label"]
+        )
         known = self.connection.execute(query).first()
         if known is not None:
             if known.launched_at == plan["launched_at"]:
@@ -198,6 +202,7 @@ class _Pass:
 
         sweep = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at")}
         sweep |= {key: json.dumps(plan[key]) for key in ("baseline", "tables", "overrides")}
+        sweep["launched_by"] = plan.get("launched_by")
         sweep["root"] = self.root_name
         sweep_id = self.writer.insert_one(table, sweep)
 
@@ -269,12 +274,16 @@ class _Pass:
                 last = run.last_attempt()
                 stamp = _stamp(run, last.number if last else 0)
                 rows = read_run(run, run_number, known, self.queue, self.writer.metrics)
+                rows.run["stamp"] = stamp if _is_settled(rows, stamp) else ""
             except DamagedFileError as error:  # the other runs are none the worse
                 self.damaged.append(str(error))
-                read.append(damaged_run(run_number, str(error)))
-                continue
+                rows = damaged_run(run_number, str(error))
 
-            rows.run["stamp"] = stamp if _is_settled(rows, stamp) else ""
+            # What is damaged is named by every pass, until it is mended.
+            damaged = add_annotations(rows, run.path)
+            if damaged:
+                self.damaged += damaged
+                rows.run["stamp"] = ""
             read.append(rows)
             if sum(len(rows.points) for rows in read) > _POINTS_AT_ONCE:
                 self.writer.write(read)
@@ -301,7 +310,7 @@ def _is_settled(rows: RunRows, stamp: str) -> bool:
 
 
 def _stamp(run: RunFolder, newest: int) -> str:
-    """Return a text that changes when an attempt, its end or an evaluation comes in.
+    """Return a text that changes when an attempt, its end, an evaluation or a remark comes in.
 
     Args:
         run: its folder.
@@ -310,11 +319,12 @@ def _stamp(run: RunFolder, newest: int) -> str:
     """
     folder = os.fspath(run.path)
     attempts = _modified(f"{folder}/attempts")
-    if not attempts:
+    annotations = _modified(f"{folder}/annotations")
+    if not (attempts or annotations):
         return _UNTOUCHED
     attempt = _modified(f"{folder}/attempts/{newest:04d}")
     evaluations = _modified(f"{folder}/evaluations")
-    return f"{attempts} {attempt} {evaluations}"
+    return f"{attempts} {attempt} {evaluations} {annotations}"
 
 
 def _modified(path: str) -> int:

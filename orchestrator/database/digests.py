@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from orchestrator.database.schema import (
+    annotations,
     attempts,
     evaluations,
     metrics,
@@ -31,8 +32,9 @@ def digests(connection: Connection) -> dict[str, str]:
     by_name = {}
     for run_number, run_id in connection.execute(select(runs.c.run_number, runs.c.run_id)).all():
         by_name[f"run {run_id}"] = _digest(_run_rows(connection, run_number, metric_names))
-    for sweep_id, label in connection.execute(select(sweeps.c.id, sweeps.c.label)).all():
-        by_name[f"sweep {label}"] = _digest(_sweep_rows(connection, sweep_id))
+    of_sweeps = select(sweeps.c.id, sweeps.c.label, sweeps.c.root)
+    for sweep_id, label, root in connection.execute(of_sweeps).all():
+        by_name[f"sweep {label} in {root}"] = _digest(_sweep_rows(connection, sweep_id))
     return by_name
 
 
@@ -40,7 +42,7 @@ def _run_rows(
     connection: Connection, run_number: int, metric_names: dict[int, str]
 ) -> Iterator[Any]:
     yield from _rows(connection, runs, runs.c.run_number == run_number)
-    for table in (attempts, summaries, evaluations):
+    for table in (attempts, summaries, evaluations, annotations):
         yield from _rows(connection, table, table.c.run_number == run_number)
 
     # Metrics in the order of their names, since that of their numbers is an accident.
@@ -56,7 +58,7 @@ def _run_rows(
 
 def _sweep_rows(connection: Connection, sweep_id: int) -> Iterator[Any]:
     yield from _rows(connection, sweeps, sweeps.c.id == sweep_id)
-    for table in (variants, sweep_runs):
+    for table in (variants, sweep_runs, annotations):
         yield from _rows(connection, table, table.c.sweep_id == sweep_id)
 
 

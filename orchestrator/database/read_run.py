@@ -30,6 +30,7 @@ class RunRows:
     points: list[Point] = field(default_factory=list)
     summaries: list[DatabaseRow] = field(default_factory=list)
     evaluations: list[DatabaseRow] = field(default_factory=list)
+    annotations: list[DatabaseRow] = field(default_factory=list)
 
 
 def new_run(description: Mapping[str, Any], root: str, stamp: str) -> DatabaseRow:
@@ -204,6 +205,7 @@ def _claim(attempt: AttemptFolder) -> DatabaseRow:
         "device": job["device"],
         "gpus": (job.get("asked") or {}).get("gpus"),
         "host": claim["process"]["host"],
+        "user": claim.get("user"),
         "claimed_at": claim["claimed_at"],
     }
 

@@ -5,11 +5,22 @@ The database is an index of the run folders and can be made again from them. Tim
 with its name in `non_finite`. The columns called `state` hold the words of `State`.
 """
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from orchestrator.store.state import State as State  # handed on to all that read the tables
 
-VERSION = 4
+VERSION = 5
 
 metadata = MetaData()
 
@@ -28,7 +39,7 @@ sweeps = Table(
     "sweeps",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("label", Text, unique=True, nullable=False),
+    Column("label", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("root", Text, nullable=False),
     Column("profile", Text),
@@ -37,6 +48,10 @@ sweeps = Table(
     Column("baseline", Text, nullable=False, comment="JSON: a variant's name, or overrides"),
     Column("tables", Text, nullable=False, comment="JSON list"),
     Column("launched_at", Float, nullable=False),
+    Column("launched_by", Text, comment="a user's name; null: not recorded"),
+    Column("tags", Text, nullable=False, default="[]", comment="JSON list"),
+    Column("forgotten_at", Float, comment="null: it shows, and asks for its runs"),
+    UniqueConstraint("root", "label"),
 )
 
 variants = Table(
@@ -72,6 +87,8 @@ runs = Table(
     Column("wall_s", Float),
     Column("disk_bytes", Integer, comment="kept by a COMPLETED run"),
     Column("planned_at", Float, nullable=False),
+    Column("tags", Text, nullable=False, default="[]", comment="JSON list"),
+    Column("excluded", Text, comment="why people left it out of tables; null: they did not"),
     Column("stamp", Text, nullable=False, comment="of the folder, when last collected"),
     Index("runs_by_state", "state"),
 )
@@ -98,6 +115,7 @@ attempts = Table(
     Column("executor", Text),
     Column("job_id", Text),
     Column("host", Text),
+    Column("user", Text, comment="a user's name; null: not recorded"),
     Column("device", Text),
     Column(
         "gpus", Float, comment="held; a share where several runs have one GPU; null: no job told"
@@ -161,4 +179,24 @@ evaluations = Table(
     Column("network", Text, primary_key=True, comment="online or target"),
     Column("name", Text, primary_key=True),
     Column("value", Float),
+)
+
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_number", ForeignKey("runs.run_number", ondelete="CASCADE")),
+    Column("sweep_id", ForeignKey("sweeps.id", ondelete="CASCADE")),
+    Column("file", Text, nullable=False, comment="its name, which begins with its time"),
+    Column(
+        "kind",
+        Text,
+        nullable=False,
+        comment="note, tag, untag, exclude, include, forget, remember",
+    ),
+    Column("text", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("by", Text, nullable=False, comment="a user's name"),
+    Index("annotations_by_run", "run_number"),
+    Index("annotations_by_sweep", "sweep_id"),
 )

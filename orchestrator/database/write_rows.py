@@ -37,7 +37,7 @@ class Writer:
         self.metrics = _MetricNumbers(self)
 
     def write(self, runs: Sequence[RunRows]) -> None:
-        """Write what was read of some runs; their summaries and evaluations are replaced."""
+        """Write what was read of some runs; what is not counted up is replaced."""
         if not runs:
             return
         self.connection.execute(_UPDATE_RUN, [rows.run for rows in runs])
@@ -45,13 +45,15 @@ class Writer:
 
         # An evaluation made anew may have fewer values, so the old ones go first.
         numbers = [{"of_run": rows.run["of_run"]} for rows in runs]
-        for table in (schema.summaries, schema.evaluations):
+        for table in (schema.summaries, schema.evaluations, schema.annotations):
             of_run = table.c.run_number == bindparam("of_run")
             self.connection.execute(delete(table).where(of_run), numbers)
         summaries = chain.from_iterable(rows.summaries for rows in runs)
         evaluations = chain.from_iterable(rows.evaluations for rows in runs)
+        annotations = chain.from_iterable(rows.annotations for rows in runs)
         self.insert(schema.summaries, list(summaries))
         self.insert(schema.evaluations, list(evaluations))
+        self.insert(schema.annotations, list(annotations))
 
         self._insert_points(list(chain.from_iterable(rows.points for rows in runs)))
 
@@ -116,6 +118,8 @@ _CHANGING = (
     "step",
     "wall_s",
     "disk_bytes",
+    "tags",
+    "excluded",
     "stamp",
     *_OF_JOB,
 )

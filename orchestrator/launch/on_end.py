@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from orchestrator.status.sweep_status import GROUPS, SweepStatus
+from orchestrator.status.run_status import GROUPS
+from orchestrator.status.sweep_status import SweepStatus
 from orchestrator.status.verdict import summary
 
 VARIABLE = "SWEEP_WEBHOOK"

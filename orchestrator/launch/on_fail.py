@@ -11,7 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from orchestrator.launch.on_end import run_command
-from orchestrator.status.sweep_status import FAILED, RunStatus, SweepStatus
+from orchestrator.status.run_status import FAILED, RunStatus
+from orchestrator.status.sweep_status import SweepStatus
 
 _NUMBERS = re.compile(r"\d+")
 

@@ -1,5 +1,6 @@
 """Looks at sweeps, at one run and at two, and changes nothing.
 
+* ``run_status`` says of one run how it stands.
 * ``sweep_status`` reads from the database how sweeps stand.
 * ``verdict`` puts that into one word and one line.
 * ``pace`` measures how fast runs are.

@@ -8,7 +8,8 @@ over for a week is counted alone.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.status.sweep_status import PENDING, RUNNING, SweepStatus
+from orchestrator.status.run_status import PENDING, RUNNING
+from orchestrator.status.sweep_status import SweepStatus
 from orchestrator.status.verdict import summary
 from orchestrator.text import assignments, counted, plain
 

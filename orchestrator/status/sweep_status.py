@@ -15,11 +15,15 @@ from sqlalchemy import Connection, Engine, RowMapping, func, select
 
 from orchestrator.database import schema
 from orchestrator.errors import UsageError
-from orchestrator.slurm.reasons import explain, is_stuck
 from orchestrator.status.forecast import NO_FORECAST, Forecast, forecast
+from orchestrator.status.run_status import (
+    GROUPS,
+    LEFT,
+    UNSENT,
+    RunStatus,
+)
 from orchestrator.status.usage import NO_USAGE, Usage, usage
 from orchestrator.store.intents import runs_of
-from orchestrator.store.retry import AUTOMATIC
 from orchestrator.store.root import Root
 from orchestrator.store.state import ACTIVE, State
 
@@ -36,113 +40,20 @@ _COLUMNS = (
     "submitted_at",
 )
 
-DONE = "done"
-RUNNING = "running"
-PENDING = "pending"
-FAILED = "failed"
-GROUPS = (DONE, RUNNING, PENDING, FAILED)
-"""What people count runs by.
-
-Pending is all that will still be tried without being asked to, waiting in a queue or not.
-"""
-
-_SUSPENDED = "suspended: SLURM lends its node to another job, and it goes on afterwards"
-
-_UNSENT = AUTOMATIC | {State.PLANNED}
-_LEFT = _UNSENT | ACTIVE
-_GROUP_OF = dict.fromkeys(_LEFT, PENDING) | {State.COMPLETED: DONE, State.RUNNING: RUNNING}
-
-
-@dataclass(frozen=True)
-class RunStatus:
-    """Says of one run what status shows.
-
-    Attributes:
-        std_sqrt_d: the mean of std·√d over the last epoch.
-        queue_reason: SLURM's own word for why its job waits; None without a job.
-        node: where its job runs; None without a job.
-        submitted_at: seconds since 1970.
-    """
-
-    run_id: str
-    variant: str
-    seed: int
-    state: State
-    outcome: str | None = None
-    reason: str | None = None
-    step: int | None = None
-    total_steps: int | None = None
-    wall_s: float | None = None
-    probe: float | None = None
-    std_sqrt_d: float | None = None
-    job_id: str | None = None
-    queue_reason: str | None = None
-    node: str | None = None
-    submitted_at: float | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the run as `status --json` prints it."""
-        fields = dict(vars(self))
-        fields["spread"] = fields.pop("std_sqrt_d")  # so called there from the first
-        fields["progress"] = self.progress
-        fields["group"] = self.group
-        fields["why"] = self.why
-        return fields
-
-    @property
-    def progress(self) -> float:
-        """Return the share of steps taken, in [0, 1]."""
-        if self.state == State.COMPLETED:
-            return 1.0
-        if not self.total_steps:
-            return 0.0
-        return (self.step or 0) / self.total_steps
-
-    @property
-    def group(self) -> str:
-        """Return which of `GROUPS` it counts to."""
-        return _GROUP_OF.get(self.state, FAILED)
-
-    @property
-    def is_stuck(self) -> bool:
-        """Tell whether its job waits for somebody to do something."""
-        waits = self.state == State.SUBMITTED and self.queue_reason is not None
-        return waits and is_stuck(self.queue_reason or "")
-
-    def _why_it_waits(self) -> str | None:
-        if self.queue_reason:
-            return explain(self.queue_reason)
-        return explain("None") if self.reason == "pending" else self.reason
-
-    @property
-    def why(self) -> str | None:
-        """Return in words why it waits or how it ended; None where there is nothing to say."""
-        if self.state == State.RUNNING:
-            return _SUSPENDED if (self.reason or "").startswith("suspended") else None
-        if self.state in (State.PLANNED, State.COMPLETED):
-            return None
-        if self.state == State.SUBMITTED:
-            return self._why_it_waits()
-
-        # It ended without a result: the first sentence of the reason, and how far it got.
-        text = (self.reason or "no reason known").split(". ")[0]
-        if self.state == State.OOM:
-            text = text.removeprefix("OutOfMemoryError: ")
-        if self.step and self.state in (State.FAILED, State.OOM):
-            return f"{text} at step {self.step}"
-        return text
-
 
 @dataclass(frozen=True)
 class SweepStatus:
     """Says how the runs of one sweep stand, and what is left of it.
 
     Attributes:
+        launched_by: whose launch was the last; None where it was not recorded.
         left_jobs: jobs that wait or run for runs which left its spec and no other sweep wants.
     """
 
     label: str
     launched_at: float
+    launched_by: str | None = None
+    root: str = ""
     overrides: dict[str, Any] = field(default_factory=dict)
     skipped_lines: int = 0
     runs: list[RunStatus] = field(default_factory=list)
@@ -168,7 +79,7 @@ class SweepStatus:
 
     def waiting(self) -> int:
         """Return how many runs only another launch will start."""
-        return sum(run.state in _UNSENT for run in self.runs)
+        return sum(run.state in UNSENT for run in self.runs)
 
     def stuck(self) -> int:
         """Return how many runs have jobs that never start unless somebody does something."""
@@ -184,6 +95,8 @@ class SweepStatus:
         return {
             "sweep": self.label,
             "launched_at": self.launched_at,
+            "launched_by": self.launched_by,
+            "root": self.root,
             "overrides": self.overrides,
             "skipped_lines": self.skipped_lines,
             "counts": dict(self.counts()),
@@ -267,13 +180,15 @@ def _status(connection: Connection, sweep: RowMapping) -> SweepStatus:
         _run_status(row, probe, std_sqrt_d) for row in connection.execute(query).mappings()
     ]
 
-    left = {run.run_id for run in run_statuses if run.state in _LEFT}
+    left = {run.run_id for run in run_statuses if run.state in LEFT}
     answered_at = select(schema.roots.c.slurm_answered_at).where(
         schema.roots.c.path == sweep["root"]
     )
     return SweepStatus(
         label=sweep["label"],
         launched_at=sweep["launched_at"],
+        launched_by=sweep["launched_by"],
+        root=sweep["root"],
         overrides=json.loads(sweep["overrides"]),
         skipped_lines=_skipped_lines(connection, sweep["id"]),
         runs=run_statuses,

@@ -11,10 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.machine.user import user_name
 from orchestrator.status.folding import Family, fold_lines
 from orchestrator.status.provenance import lines as provenance_lines
 from orchestrator.status.provenance import shown
-from orchestrator.status.sweep_status import DONE, FAILED, PENDING, RUNNING, RunStatus, SweepStatus
+from orchestrator.status.run_status import DONE, FAILED, PENDING, RUNNING, RunStatus
+from orchestrator.status.sweep_status import SweepStatus
 from orchestrator.status.verdict import Health, summary, verdict
 from orchestrator.store.root import PREFIX
 from orchestrator.text import assignments, counted, duration, percent, plain
@@ -38,9 +40,12 @@ def status_view(
 ) -> Group:
     """Return what `sweep status` shows; nothing is printed."""
     parts: list[RenderableType] = []
+    roots = {status.root for family in families for status in family.whole}
     for family in families:
         for status in family.whole:
             parts += _sweep(status, collapsed_below, launcher_at_work)
+            if len(roots) > 1:
+                parts.append(_indented(f"in {status.root}"))
         parts += map(_indented, fold_lines(family))
     return Group(*parts)
 
@@ -101,7 +106,10 @@ def _facts(status: SweepStatus) -> Iterator[str]:
     """Yield how and when a sweep was launched, what it used, and whether SLURM answers."""
     if status.overrides:
         yield f"with {assignments(status.overrides)}"
-    parts = [f"launched {time.strftime('%Y-%m-%d %H:%M', time.localtime(status.launched_at))}"]
+    launched = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.launched_at))
+    parts = [f"launched {launched}"]
+    if status.launched_by not in (None, user_name()):
+        parts = [f"launched {launched} by {status.launched_by}"]
     if status.usage.hours:
         parts.append(_used(status))
 
@@ -258,6 +266,8 @@ def _attempt_line(attempt: dict[str, Any]) -> str:
         job = attempt["claim"]["job"]
         device = ((attempt["origin"] or {}).get("compute") or job)["device"]
         place = f"{job['executor']} on {attempt['claim']['process']['host']}, {device}"
+        if attempt["claim"].get("user"):
+            place += f", by {attempt['claim']['user']}"
     begun = "before its first step"
     if attempt["first_step"] is not None:
         begun = f"from step {attempt['first_step']}"

@@ -3,7 +3,8 @@
 from collections import Counter
 from enum import StrEnum
 
-from orchestrator.status.sweep_status import DONE, FAILED, GROUPS, PENDING, RUNNING, SweepStatus
+from orchestrator.status.run_status import DONE, FAILED, GROUPS, PENDING, RUNNING
+from orchestrator.status.sweep_status import SweepStatus
 from orchestrator.text import duration
 
 

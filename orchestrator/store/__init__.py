@@ -7,6 +7,7 @@
 * ``exit_codes`` puts SLURM's exit codes in words.
 * ``standing`` tells the state of a run from its folder and its job.
 * ``retry`` says which runs are due again.
+* ``annotations`` keeps what people say of runs and sweeps.
 * ``intents`` logs a submission before SLURM hears of it.
 * ``locks`` lets one launcher at a time write.
 * ``clean`` frees space that no result needs.

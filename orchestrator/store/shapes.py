@@ -154,6 +154,7 @@ PLAN = {
     "runs": each(_RUN_OF_PLAN),
     "left?": each(_RUN_OF_PLAN),
     "launched_at": _moment,
+    "launched_by?": str,
 }
 DESCRIPTION = {
     "run_id": str,
@@ -168,6 +169,7 @@ DESCRIPTION = {
 _PROCESS = {"host": str, "boot_id": str, "pid": int, "started": int}
 CLAIM = {
     "process": _PROCESS,
+    "user?": str,
     "job": {
         "executor": str,
         "job_id": _maybe(str),

@@ -1,0 +1,298 @@
+"""Writes down the commands that make a run again, for `sweep show RUN --reproduce`.
+
+They come from what the last attempt recorded when it started. What it did not record is named as
+not known; nothing is filled in for it.
+"""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+from byol_core.config import PRESETS, ConfigError, canonical, flatten, resolve
+from byol_core.config.identity import DataIdentity, run_id_of
+from orchestrator.provenance.redact import REDACTED, redact
+from orchestrator.status.provenance import start_event
+from orchestrator.store.root import PREFIX, Root, RunFolder
+from orchestrator.text import plain
+
+_WIDTH = 80
+_PROGRAM = "byol-sweeps"
+_TRAIN = "python -m byol_core"
+_NUMERIC_VARIABLES = (
+    "CUBLAS_WORKSPACE_CONFIG",
+    "MKL_NUM_THREADS",
+    "NVIDIA_TF32_OVERRIDE",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "PYTORCH_CUDA_ALLOC_CONF",
+)
+"""Of the recorded variables, those that change numbers."""
+_LACKS = (b"# [cut here", REDACTED.encode(), b": could not be read")
+"""What a kept diff says of a part that it does not hold."""
+
+
+@dataclass
+class Step:
+    """Holds one step of making a run again.
+
+    Attributes:
+        title: what the step brings.
+        remarks: what is to be known, and what was not recorded.
+        commands: for a shell; each goes on where the one before has ended.
+    """
+
+    title: str
+    remarks: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+
+
+def recipe(run: RunFolder) -> list[Step]:
+    """Return the steps that make a run again: code, environment, images, training."""
+    attempt = run.last_attempt()
+    start = start_event(attempt) if attempt is not None else {}
+    origin = start.get("origin") or {}
+    root = Root(run.path.parents[1])
+    return [
+        _code(root, origin),
+        _environment(root, origin),
+        _images(run),
+        _training(run, start),
+    ]
+
+
+def as_json(run: RunFolder, steps: list[Step]) -> dict[str, Any]:
+    """Return the steps as `--json` prints them."""
+    return {"run_id": run.run_id, "steps": [asdict(step) for step in steps]}
+
+
+def lines(run: RunFolder, steps: list[Step]) -> Iterator[str]:
+    """Yield the steps as a script: commands as they are, the rest as comments."""
+    yield f"# makes run {run.run_id[:PREFIX]} again"
+    for number, step in enumerate(steps, start=1):
+        yield ""
+        yield f"# {number}. {step.title}"
+        for remark in step.remarks:
+            marks = {"initial_indent": "#    ", "subsequent_indent": "#    "}
+            yield from wrap(plain(remark), _WIDTH, break_long_words=False, **marks)
+        for command in step.commands:
+            yield from _folded(plain(command))
+
+
+def closest_preset(config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the preset that needs the fewest overrides to give all of a flat config, and these."""
+    overrides = {}
+    for name in PRESETS:
+        preset = flatten(resolve(name, {}).model_dump(mode="json"))
+        overrides[name] = {key: value for key, value in config.items() if value != preset[key]}
+    closest = min(overrides, key=lambda name: len(overrides[name]))
+    return closest, overrides[closest]
+
+
+def _code(root: Root, origin: Mapping[str, Any]) -> Step:
+    """Return how to get the code: the commit with its kept diff, else the copy that ran."""
+    step = Step("the code")
+    commit = origin.get("commit")
+    is_whole = commit is not None
+    if commit is None:
+        step.remarks.append("commit: not known")
+    else:
+        step.commands = _checkout(origin, commit)
+        if origin.get("remote") is None:
+            step.remarks.append("where it is cloned from: not known; work in a checkout of it")
+
+    # What differed from the commit.
+    code = origin.get("code")
+    if commit is not None and origin.get("dirty") is None:
+        step.remarks.append("whether the tree had uncommitted changes: not known")
+        is_whole = False
+    elif commit is not None and origin["dirty"]:
+        is_whole = _apply_diff(step, root.code_facts(code).with_suffix(".diff"))
+
+    # The copy that the run imported needs no git.
+    copy = root.path / "code" / code if code else None
+    if copy is None or not copy.is_dir():
+        step.remarks.append("the copy of the code that ran: not kept")
+    elif is_whole:
+        step.remarks.append(f"without git, the very code that ran: PYTHONPATH={_quoted(copy)}")
+    else:
+        step.remarks.append("below, the very code that ran, instead of a commit")
+        step.commands = [f"export PYTHONPATH={_quoted(copy)}"]
+    return step
+
+
+def _checkout(origin: Mapping[str, Any], commit: str) -> list[str]:
+    commands = [f"git checkout {_quoted(commit)}"]
+    if origin.get("remote") is not None:
+        commands = [
+            f"git clone {_quoted(origin['remote'])} {_PROGRAM}",
+            f"cd {_PROGRAM}",
+            *commands,
+        ]
+    return commands
+
+
+def _apply_diff(step: Step, diff: Path) -> bool:
+    """Add how the uncommitted changes come back; tell whether all of them do."""
+    if not diff.exists():
+        step.remarks.append("the tree had uncommitted changes; their diff was not kept")
+        return False
+    step.remarks.append("the tree had uncommitted changes; that diff holds them and the new files")
+    step.commands.append(f"git apply {_quoted(diff)}")
+    content = diff.read_bytes()
+    if any(mark in content for mark in _LACKS):
+        step.remarks.append("the diff lacks what was too long or held a secret; it says so itself")
+        return False
+    return True
+
+
+def _environment(root: Root, origin: Mapping[str, Any]) -> Step:
+    """Return how to get Python, the packages and the variables that change numbers."""
+    step = Step("the environment")
+    versions: dict[str, str] = origin.get("versions") or {}
+    python = versions.get("python")
+    if python is None:
+        step.remarks.append("Python and versions of packages: not known")
+    else:
+        step.remarks.append(f"Python {python}")
+        step.commands = [
+            f"python{'.'.join(python.split('.')[:2])} -m venv again",
+            ". again/bin/activate",
+            *_installation(step, root, origin.get("packages"), versions),
+        ]
+    recorded = origin.get("environment") or {}
+    step.commands += [
+        f"export {name}={_quoted(recorded[name])}"
+        for name in _NUMERIC_VARIABLES
+        if name in recorded
+    ]
+    return step
+
+
+def _installation(
+    step: Step, root: Root, packages: str | None, versions: Mapping[str, str]
+) -> list[str]:
+    """Return the calls of pip; a wheel for one kind of GPU comes from PyTorch's own index."""
+    index = ""
+    kind = versions.get("torch", "").partition("+")[2]
+    if kind:
+        index = f" --extra-index-url https://download.pytorch.org/whl/{_quoted(kind)}"
+
+    # The whole list, where it was kept; the program itself comes from the code above.
+    listed = root.packages(packages) if packages else None
+    if listed is not None and listed.exists():
+        return [
+            f"grep -v '^{_PROGRAM}==' {_quoted(listed)} > again/packages.txt",
+            f"pip install -r again/packages.txt{index}",
+        ]
+    step.remarks.append("packages beyond these: not known")
+    pins = [
+        _quoted(f"{name}=={version}")
+        for name, version in versions.items()
+        if name not in ("python", _PROGRAM) and version != "not installed"
+    ]
+    return [f"pip install {' '.join(pins)}{index}"] if pins else []
+
+
+def _images(run: RunFolder) -> Step:
+    """Return which images the run needs."""
+    description = run.read_description()
+    dataset = description["config"]["dataset"]
+    step = Step("the images")
+    step.remarks.append(f"{dataset['name']}, content sha256 {description['data']['fingerprint']}")
+    if dataset["name"] == "stl10" and not dataset.get("path"):
+        step.commands.append("python -m orchestrator.cli data fetch stl10")
+    elif dataset.get("path"):
+        step.remarks.append("where they lie elsewhere now: change dataset.path below")
+    return step
+
+
+def _training(run: RunFolder, start: Mapping[str, Any]) -> Step:
+    """Return the call that trains the run, proved to give its id."""
+    step = Step("the run")
+    description = run.read_description()
+    preset, overrides = closest_preset(flatten(description["config"]))
+    if _id_of(preset, overrides, description["data"]) != run.run_id:
+        step.remarks.append(
+            "this version of the program reads these settings otherwise, or refuses them: "
+            "the code above gives the run its id"
+        )
+
+    command = f"{_TRAIN} --preset {preset}"
+    for key, value in overrides.items():
+        command += f" --set {_quoted(f'{key}={_value_text(value)}')}"
+    command += _placement(step, (start.get("origin") or {}).get("compute") or {})
+    out = f"again-{run.run_id[:PREFIX]}"
+    step.commands.append(f"{command} --out {out}")
+    if REDACTED in command:
+        step.remarks.append(f"a secret was taken out below: put it where {REDACTED} stands")
+    step.remarks += _attempts(run, start)
+    step.remarks.append(f"then {out}/run.json names run {run.run_id}")
+    return step
+
+
+def _id_of(preset: str, overrides: Mapping[str, Any], data: Mapping[str, str]) -> str | None:
+    """Return the run id that these settings have in this version; None where it refuses them."""
+    try:
+        return run_id_of(canonical(resolve(preset, overrides)), DataIdentity(**data))
+    except ConfigError:
+        return None
+
+
+def _placement(step: Step, compute: Mapping[str, Any]) -> str:
+    """Return the options for device and threads; what was not recorded is no option."""
+    options = ""
+    for name in ("device", "threads"):
+        if compute.get(name) is None:
+            step.remarks.append(f"{name}: not known; left to this machine")
+        else:
+            options += f" --{name} {_quoted(str(compute[name]))}"
+    model = [compute[name] for name in ("kind", "capability") if compute.get(name)]
+    if model:
+        step.remarks.append(f"it ran on {', '.join(model)}; on another the last bits may differ")
+    return options
+
+
+def _attempts(run: RunFolder, start: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what sets a run in several attempts apart from one in one go."""
+    attempt = run.last_attempt()
+    if attempt is None:
+        yield "it has not begun, so nothing of code and environment is recorded"
+    elif not start:
+        yield f"attempt {attempt.number} recorded no start, so nothing of code and environment"
+    elif start["step"] > 0:
+        way = "exactly" if start.get("exact") else "inexactly, under other code or another machine"
+        yield f"attempt {attempt.number} went on from step {start['step']}, {way}; here in one go"
+
+
+def _value_text(value: Any) -> str:
+    """Return a value as `--set` takes it: JSON, and text that is no JSON as it is."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    try:
+        json.loads(value)
+    except ValueError:
+        return value
+    return json.dumps(value)
+
+
+def _quoted(word: str | Path) -> str:
+    """Return a word for a shell, without secrets."""
+    return shlex.quote(redact(str(word)))
+
+
+def _folded(command: str) -> Iterator[str]:
+    """Yield a command; that of the training with an option a line where it is too wide."""
+    if len(command) <= _WIDTH or not command.startswith(_TRAIN):
+        yield command
+        return
+    line = _TRAIN
+    for word in shlex.split(command.removeprefix(_TRAIN)):
+        if word.startswith("--"):
+            yield f"{line} \\"
+            line = "   "
+        line += f" {shlex.quote(word)}"
+    yield line
