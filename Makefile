@@ -34,7 +34,7 @@ demo: $(VENV)/installed
 
 install: $(VENV)/installed
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml setup.py
 	@$(FIND_PYTHON); "$$python" -m venv $(VENV)
 	@echo "installing into $(VENV) (torch is large: a few minutes)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .

@@ -221,7 +221,15 @@ def test_light_leaves_load_nothing_heavy(module):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["status"], ["launch", "SPEC", "--dry-run", "--table", "mlp_norm"]]
+    "arguments",
+    [
+        ["--help"],
+        ["status"],
+        ["launch", "SPEC", "--dry-run", "--table", "mlp_norm"],
+        ["keys"],
+        ["schema"],
+        ["--version"],
+    ],
 )
 def test_quick_commands_load_nothing_heavy(tmp_path, spec_file, arguments):
     words = [str(spec_file()) if word == "SPEC" else word for word in arguments]

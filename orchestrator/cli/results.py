@@ -58,35 +58,24 @@ def report(
 
     Example: sweep report --table mlp_norm --out mlp_norm.pdf
     """
-    from analysis.figures.files import FIGURE_FORMATS
     from analysis.papers.rows import UnknownTableError, load_table
     from analysis.render.matrix import NoMatrixError
-    from analysis.report import FORMATS, LAYOUTS
     from analysis.report import report as rebuild
     from analysis.results.connect import NoDatabaseError
     from analysis.tables.build import UnknownSettingError, UnknownSweepError
 
-    # What is misspelt is refused before anything is read.
     places: Places = context.obj
     if not table:
         given = {"--setting": setting, "--out": out, "--layout": layout != "rows"}
         return _list_tables(places, sweeps or [], format_, [*filter(given.get, given)])
-    chosen = format_for(out, format_, [*FORMATS, *FIGURE_FORMATS], "text")
-    _check_choice("--layout", layout, LAYOUTS)
-    if layout != "rows" and chosen != "text":
-        raise UsageError(f"--layout {layout} is for text; leave it out for {chosen}")
-    if chosen in FIGURE_FORMATS and out is None:
-        raise UsageError(f"--format {chosen} is a picture; name its file: --out {table}.{chosen}")
 
+    # What is misspelt is refused before anything is read.
+    chosen = _chosen_format(table, out, format_, layout)
     try:
         load_table(table)
         collected(places)
         built = rebuild(places.db, table, setting, sweeps or ())
-        if chosen in FIGURE_FORMATS:
-            content = _draw(built, chosen)
-        else:
-            render = LAYOUTS[layout] if chosen == "text" else FORMATS[chosen]
-            content = f"{render(built)}\n".encode()
+        content = _content(built, chosen, layout)
     except (
         UnknownTableError,
         UnknownSettingError,
@@ -103,6 +92,31 @@ def report(
         print(f"wrote {near(out)}")
     if chosen == "text":
         _add_figure(places.root, built, out)
+
+
+def _chosen_format(table: str, out: Path | None, format_: str | None, layout: str) -> str:
+    """Return the format of a table; refuse options that do not go together."""
+    from analysis.figures.files import FIGURE_FORMATS
+    from analysis.report import FORMATS, LAYOUTS
+
+    chosen = format_for(out, format_, [*FORMATS, *FIGURE_FORMATS], "text")
+    _check_choice("--layout", layout, LAYOUTS)
+    if layout != "rows" and chosen != "text":
+        raise UsageError(f"--layout {layout} is for text; leave it out for {chosen}")
+    if chosen in FIGURE_FORMATS and out is None:
+        raise UsageError(f"--format {chosen} is a picture; name its file: --out {table}.{chosen}")
+    return chosen
+
+
+def _content(built: "Table", format_: str, layout: str) -> bytes:
+    """Return a table as the content of a file."""
+    from analysis.report import FORMATS, LAYOUTS
+
+    if format_ == "text":
+        return f"{LAYOUTS[layout](built)}\n".encode()
+    if format_ in FORMATS:
+        return f"{FORMATS[format_](built)}\n".encode()
+    return _draw(built, format_)
 
 
 def _list_tables(
