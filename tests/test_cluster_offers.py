@@ -10,6 +10,7 @@ from orchestrator.slurm.commands import ask
 from orchestrator.slurm.limits import Charge, ask_controller, ask_room
 from orchestrator.slurm.nodes import host_names, out_of_service, read_nodes, unfit
 from orchestrator.slurm.partitions import read_settings
+from orchestrator.slurm.refusals import advice
 from orchestrator.spec import Resources, load_sweep
 
 
@@ -253,3 +254,44 @@ def test_a_launch_fills_a_group_limit_and_says_whose_it_is(fake_slurm, sweep, sp
     done = sweep("launch", spec_file(), "--executor", "slurm", check=0)
     assert "submitted 3 jobs" in done.stdout
     assert "1 run not submitted yet (GrpSubmitJobs of account lab is 3)" in done.stdout
+
+
+# Refusals, in the words of SLURM 22.05
+
+
+LIMIT = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+
+
+@pytest.mark.parametrize(
+    ("words", "asked", "advised"),
+    [
+        (
+            "Required partition not available (inactive or drain)",
+            {"partition": "high"},
+            "resources.partition (high); partition here: debug",
+        ),
+        ("Access/permission denied", {}, "resources.partition (not set) or account (not set)"),
+        ("Memory required by task is not available", {"mem_gb": 99}, "resources.mem_gb (99)"),
+        ("Requested reservation is invalid", {"reservation": "x"}, "reservation here: spring"),
+        ("Access denied to requested reservation", {"reservation": "x"}, "reservation (x)"),
+        ("Invalid license specification", {"sbatch": {"licenses": "a"}}, "sbatch (licenses: a)"),
+        ("Invalid --mail-type specification", {"sbatch": {"mail-type": "X"}}, "(mail-type: X)"),
+        ("Invalid preferred feature specification", {}, "resources.sbatch"),
+        ("Invalid node name specified", {"nodelist": "x"}, "nodelist here: fake1"),
+        ("Invalid generic resource (gres) specification", {"gpu_type": "b"}, "gpu_type here: a100"),
+        ("More processors requested than permitted", {"cpus": 99}, "cpus 99: a node of partition"),
+        ("Invalid job array specification", {}, "takes no job arrays (MaxArraySize"),
+        (f"QOSMaxWallDurationPerJobLimit; {LIMIT}", {}, "lower resources.timeout_min"),
+        (f"QOSMaxGRESPerJob; {LIMIT}", {}, "lower resources.gpus"),
+    ],
+)
+def test_a_refusal_that_comes_again_says_what_to_change(fake_slurm, words, asked, advised):
+    reservation = "ReservationName=spring StartTime=0 Duration=02:00:00 State=ACTIVE"
+    fake_slurm.set(node={"G": "gpu:a100:4", "a": "up"}, reservations=[reservation])
+    fake_slurm.set(nodes_of={"high": {"a": "drain"}})
+    assert advised in advice(f"sbatch refused: {words}", Resources(**asked))
+
+
+@pytest.mark.parametrize("word", ["AssocGrpSubmitJobsLimit", "QOSMaxSubmitJobPerUserLimit"])
+def test_a_refusal_that_passes_asks_for_no_change(word):
+    assert advice(f"sbatch refused: {word}; {LIMIT}", Resources()) is None

@@ -35,6 +35,7 @@ SETTINGS = {
     },
     "qos": {"normal": {"MaxSubmitJobsPU": None, "GrpSubmitJobs": None}},
     "accounts": {"lab": {"ParentName": "root"}, "root": {}},
+    "reservations": [],  # lines as scontrol prints them
     "full_queue_s": 0,  # how long sbatch sleeps and retries where MaxJobCount is reached
     "config": {
         "AccountingStorageEnforce": "associations,limits,qos",

@@ -279,6 +279,8 @@ def scontrol(words, cluster):
         return print("\n".join(rest[1].split(",")))
     if action == "show" and rest[0].lower().startswith("part"):
         return show_partitions(cluster)
+    if action == "show" and rest[0].lower().startswith("res"):
+        return print(*cluster.settings["reservations"], sep="\n")
     if action == "ping":
         return print("Slurmctld(primary) at fake is UP")
     ids = [word for text in rest for word in text.split(",") if word.lower() != "job"]
