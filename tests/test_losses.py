@@ -7,9 +7,11 @@ import sys
 import time
 
 import pytest
+from conftest import REPO
 from typer.testing import CliRunner
 
 from orchestrator.cli.main import app
+from orchestrator.errors import StoreError
 from orchestrator.executors import losses
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.local import Slot, run_local
@@ -20,7 +22,7 @@ from orchestrator.spec import load_sweep
 from orchestrator.store.exit_codes import of_process
 from orchestrator.store.jobs import Queue
 from orchestrator.store.retry import idle_attempts
-from orchestrator.store.standing import standing
+from orchestrator.store.standing import last_word, standing
 from orchestrator.store.state import State
 
 LAUNCHER = """\
@@ -127,3 +129,29 @@ def test_a_process_that_ended_is_put_in_words():
     assert of_process(-9) == "was killed (SIGKILL), perhaps for its memory"
     assert of_process(-11) == "died of SIGSEGV" and of_process(-99) == "died of signal 99"
     assert of_process(3) == "ended with exit status 3 and without a word"
+
+
+def test_runs_go_on_when_the_working_folder_is_deleted(root, run, tmp_path):
+    """With absolute paths, each attempt is made all the same."""
+    script = tmp_path / "launcher.py"
+    gone = "    os.rmdir(os.getcwd())\n    root, *run_ids"
+    script.write_text("import os\n" + LAUNCHER.replace("    root, *run_ids", gone))
+    folder = tmp_path / "deleted"
+    folder.mkdir()
+    run.description.write_text("{}")  # it ends at once, with its last word
+    environment = os.environ | {"PYTHONPATH": str(REPO)}
+    command = [sys.executable, script, root.path, run.run_id]
+    subprocess.run(command, cwd=folder, env=environment, check=True, timeout=60)
+    assert not folder.exists() and len(run.attempts()) == 1
+    assert last_word(run.last_attempt())["state"] == State.FAILED
+
+
+def test_a_fork_server_that_died_is_one_clear_error(root, run, monkeypatch):
+    def die(_):
+        raise EOFError
+
+    monkeypatch.setattr("multiprocessing.context.ForkServerProcess.start", die)
+    context = AttemptContext("local", device="cpu")
+    with Interrupts() as interrupts, pytest.raises(StoreError, match="run the same command again"):
+        slots = [Slot("cpu", 1)]
+        run_local(root.path, [run.run_id], context, slots, interrupts, lambda: None)

@@ -45,9 +45,17 @@ def imports_from(code: Path) -> Iterator[None]:
 
 def _elsewhere(path: list[str]) -> list[str]:
     """Return a path without the working directory and without what depends on it."""
-    here = Path.cwd()
+    here = working_folder()
     absolute = [entry for entry in path if Path(entry).is_absolute()]
     return [entry for entry in absolute if Path(entry).resolve() != here]
+
+
+def working_folder() -> Path | None:
+    """Return the folder that this process works in; None once it was deleted."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
 
 
 def _set(name: str, value: str | None) -> None:

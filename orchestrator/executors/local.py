@@ -10,15 +10,16 @@ import multiprocessing as mp
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from orchestrator.executors.imports import imports_from
+from orchestrator.errors import StoreError
+from orchestrator.executors.imports import imports_from, working_folder
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.losses import Losses
 from orchestrator.executors.sockets import make_socket_folder
@@ -91,7 +92,7 @@ def run_local(
     free = deque(slots)
     active: list[_Worker] = []
     losses = Losses(root)
-    fork_server = _fork_server(code)
+    fork_server = _fork_server(code, root)
     try:
         while active or (waiting and interrupts.reason() is None):
             # Fill the free slots, then sleep until a run ends or it is time for a tick.
@@ -122,8 +123,11 @@ def run_local(
             worker.process.join(_LEAVE_S)
 
 
-def _fork_server(code: Path) -> mp.context.ForkServerContext:
-    """Start the server that each run's process is forked from, with torch and our code loaded."""
+def _fork_server(code: Path, root: Path) -> mp.context.ForkServerContext:
+    """Start the server that each run's process is forked from, with torch and our code loaded.
+
+    It works in the root, which stays: libraries fail in a folder that was deleted.
+    """
     context = mp.get_context("forkserver")
     make_socket_folder()
     _stop_server_of_other(code)
@@ -137,11 +141,24 @@ def _fork_server(code: Path) -> mp.context.ForkServerContext:
     try:
         for start in (resource_tracker.ensure_running, forkserver.ensure_running):
             signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_GROUP | _WARNINGS)
-            with imports_from(code):
+            with imports_from(code), _working_in(root):
                 start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
+
+
+@contextmanager
+def _working_in(folder: Path) -> Iterator[None]:
+    """Work in a folder, and go back where that is still there."""
+    before = working_folder()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        if before is not None:
+            with suppress(FileNotFoundError):
+                os.chdir(before)
 
 
 def _stop_server_of_other(code: Path) -> None:
@@ -164,16 +181,32 @@ def _start(
     context = replace(context, device=slot.device, threads=slot.threads)
     process = fork_server.Process(
         target=_work,
-        args=(root, run_id, context, from_launcher),
+        args=(root.absolute(), run_id, context, from_launcher, working_folder()),
         name=f"run-{run_id[:PREFIX]}",
     )
-    process.start()
+    try:
+        with _working_in(root):
+            process.start()
+    except (EOFError, ConnectionError):
+        raise StoreError(
+            "the process that local runs are started from has died, perhaps for its memory; "
+            "what was done before is kept: run the same command again"
+        ) from None
     from_launcher.close()
     return _Worker(run_id, slot, process, to_worker)
 
 
-def _work(root: Path, run_id: str, context: AttemptContext, from_launcher: Connection) -> None:
-    """Make the attempt, in the process of one run."""
+def _work(
+    root: Path,
+    run_id: str,
+    context: AttemptContext,
+    from_launcher: Connection,
+    folder: Path | None,
+) -> None:
+    """Make the attempt, in the process of one run, in the folder that relative paths mean."""
+    if folder is not None:
+        with suppress(FileNotFoundError):  # deleted a moment ago
+            os.chdir(folder)
     with Interrupts(*_WARNINGS) as interrupts:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WARNINGS)
 
