@@ -1,9 +1,10 @@
-"""10,000 runs sent to a scripted SLURM (tests/fake_slurm) and asked for: ``python
-benchmarks/submit.py [--hydra PYTHON]``.
+"""20,000 runs sent to a scripted SLURM (tests/fake_slurm), asked for and cancelled: ``python
+benchmarks/submit.py [--runs N] [--hydra PYTHON]``.
 
-Prints machine, versions, seconds, calls of sbatch, files and peak memory, and the time of a poll;
-nothing is trained and no real SLURM is asked. With --hydra, an interpreter that has hydra-core and
-hydra-submitit-launcher, a thousand jobs go through Hydra's launcher.
+Prints machine, versions, seconds, calls of sbatch, files and peak memory of each command, the time
+of a poll, and the inodes of a run that waits and of one that has ended. No real SLURM is asked, and
+one run trains. With --hydra, an interpreter that has hydra-core and hydra-submitit-launcher, a
+thousand jobs go through Hydra's launcher.
 """
 
 import argparse
@@ -25,14 +26,14 @@ from orchestrator.provenance.origin import versions  # noqa: E402
 from orchestrator.slurm.queue import look_at_queue  # noqa: E402
 from orchestrator.store.root import Root  # noqa: E402
 
-RUNS = 10_000
+RUNS = 20_000  # the most that a spec may have
 HYDRA_JOBS = 1_000
 POLLS = 5
 SQUEUE = ("--array", "--states=all", "--noheader", "--format=%i|%j|%T|%V|%N|%r")
 SPEC = """\
 version: 1
 name: big
-base: {{preset: digits-tiny}}
+base: {{preset: digits-tiny, epochs: 1}}
 seeds: {seeds}
 baseline: {{optimizer.lr: 0.1}}
 grid:
@@ -49,50 +50,64 @@ main()
 
 
 def main() -> None:
-    """Time `sweep launch`, and Hydra's launcher where it is given."""
+    """Time each command on a large sweep, and Hydra's launcher where it is given."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=RUNS, help="a multiple of 100")
     parser.add_argument(
         "--hydra", metavar="PYTHON", help="interpreter with hydra-submitit-launcher"
     )
-    hydra = parser.parse_args().hydra
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.platform()}, {versions()}"
-    )
+    options = parser.parse_args()
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, {os.cpu_count()} cores, {platform.platform()}, {versions()}")
     with tempfile.TemporaryDirectory() as name:
-        fake = FakeSlurm(Path(name) / "slurm", MaxJobCount=20_000)
-        rates = [0.1 + i / 100 for i in range(100)]
-        (Path(name) / "big.yaml").write_text(
-            SPEC.format(seeds=list(range(RUNS // 100)), rates=rates)
-        )
-        launch = [
-            sys.executable,
-            "-m",
-            "orchestrator.cli",
-            "launch",
-            "big.yaml",
-            "--executor",
-            "slurm",
-        ]
-        report("sweep launch, 10,000 runs", fake, launch)
-        report("the same again: nothing to submit", fake, launch)
-        poll(fake)
-    if hydra is not None:
+        time_sweep(Path(name), options.runs)
+    if options.hydra is not None:
         with tempfile.TemporaryDirectory() as name:
-            fake = FakeSlurm(Path(name) / "slurm")
-            (Path(name) / "app.py").write_text(HYDRA_APP)
-            multirun = [
-                hydra,
-                "app.py",
-                "--multirun",
-                "hydra/launcher=submitit_slurm",
-                f"+seed=range({HYDRA_JOBS})",
-            ]
-            report(
-                "Hydra's submitit launcher, 1,000 jobs: it sends one array, so more are refused",
-                fake,
-                multirun,
-                HYDRA_JOBS,
-            )
+            time_hydra(Path(name), options.hydra)
+
+
+def time_sweep(place: Path, runs: int) -> None:
+    """Launch, look at and cancel a sweep of so many runs in an empty folder."""
+    fake = FakeSlurm(place / "slurm", MaxJobCount=2 * runs)
+    rates = [0.1 + i / 100 for i in range(100)]
+    (place / "big.yaml").write_text(SPEC.format(seeds=list(range(runs // 100)), rates=rates))
+
+    def sweep(what: str, *words: str) -> None:
+        report(what, fake, [sys.executable, "-m", "orchestrator.cli", *words])
+
+    launch = ("launch", "big.yaml", "--executor", "slurm")
+    sweep(f"launch --dry-run, {runs:,} runs", *launch, "--dry-run")
+    sweep("launch", *launch)
+    sweep("launch again: nothing to submit", *launch)
+    sweep("status: makes the database", "status")
+    sweep("status", "status")
+    poll(fake)
+
+    # One job runs, so that both kinds of folders can be counted.
+    root = place / "sweep-runs"
+    before = inodes(root / "runs")
+    elsewhere = inodes(root) - before
+    fake.execute(next(iter(fake.jobs("PENDING"))))
+    print(f"{before / runs:7.2f} inodes of a run that waits, {elsewhere} of the sweep besides")
+    print(f"{before / runs + inodes(root / 'runs') - before:7.2f} inodes of a run that has ended")
+
+    sweep("cancel", "cancel", "big")
+    sweep("status of what was cancelled", "status")
+
+
+def time_hydra(place: Path, python: str) -> None:
+    """Send jobs through Hydra's launcher."""
+    fake = FakeSlurm(place / "slurm")
+    (place / "app.py").write_text(HYDRA_APP)
+    multirun = ["app.py", "--multirun", "hydra/launcher=submitit_slurm"]
+    seeds = f"+seed=range({HYDRA_JOBS})"
+    what = "Hydra's submitit launcher, 1,000 jobs: it sends one array, so more are refused"
+    report(what, fake, [python, *multirun, seeds], HYDRA_JOBS)
+
+
+def inodes(folder: Path) -> int:
+    """Return how many files and folders lie in a folder."""
+    return sum(1 for _ in folder.rglob("*"))
 
 
 def poll(fake: FakeSlurm) -> None:
