@@ -255,10 +255,18 @@ def _pragmas(url: URL) -> Callable[[Any, Any], None]:
 
 
 def _make_file(url: URL) -> None:
-    """Make a new database's file before SQLite does, which would leave its mode to the umask."""
-    if url.database and not Path(url.database).exists():
-        with suppress(OSError):  # SQLite will meet the same, and say so
-            os.close(create_file(Path(url.database).resolve(), os.O_RDWR))
+    """Make a new database's file before SQLite does, which would leave its mode to the umask.
+
+    Raises:
+        StoreError: it cannot be made; of why, SQLite would say nothing.
+    """
+    if not url.database or Path(url.database).is_file():
+        return
+    try:
+        os.close(create_file(Path(url.database).resolve(), os.O_RDWR))
+    except OSError as error:
+        problem = f"{url.database}: no database can be made there: {error.strerror}"
+        raise StoreError(f"{problem}; choose another --db, in a folder that is there") from None
 
 
 def _hand_down_group(file: Path) -> None:
