@@ -56,11 +56,11 @@ def test_grey_arrays_get_a_channel(tmp_path):
 @pytest.mark.parametrize(
     ("x", "y", "text"),
     [
-        (np.zeros((4, 8, 8, 3), np.float32), None, "images are float32"),
+        (np.zeros((4, 8, 8, 3), np.float32), None, "x_train is float32"),
         (np.zeros((4, 8, 9, 3), np.uint8), None, "must be uint8"),
         (np.zeros((4, 8, 8, 5), np.uint8), None, "must be uint8"),
-        (np.zeros((4, 8, 8, 3), np.uint8), np.arange(3), "labels are int64"),
-        (np.zeros((4, 8, 8, 3), np.uint8), np.zeros(4), "labels are float64"),
+        (np.zeros((4, 8, 8, 3), np.uint8), np.arange(3), "y_train is int64"),
+        (np.zeros((4, 8, 8, 3), np.uint8), np.zeros(4), "y_train is float64"),
     ],
 )
 def test_arrays_of_another_kind_are_refused_by_name(tmp_path, x, y, text):

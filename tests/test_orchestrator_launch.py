@@ -149,7 +149,7 @@ MORE_REFUSED = {
     "exclude of an unknown key": (
         "exclude: [{when: {projector.nrm: bn}, because: x}]",
         "did you mean 'projector.norm'",
-        "exclude: [{when: {projector.norm: bn}, because: x}]",
+        "exclude: [{when: {projector.norm: none}, because: x}]",
     ),
     "exclude that matches nothing": (
         "exclude: [{when: {projector.norm: ln}, because: x}]",

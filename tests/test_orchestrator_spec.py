@@ -227,7 +227,7 @@ version: 1
 name: tiny
 base: {preset: digits-tiny}
 seeds: [0]
-baseline: {optimizer.lr: 0.001}
+baseline: {optimizer.lr: 1.5}
 """
 
 

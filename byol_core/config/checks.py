@@ -17,6 +17,10 @@ from byol_core.config.train_config import TrainConfig
 
 _SMALLEST_BLUR_PX = 0.01
 """Below it the square of a blur's width vanishes beside a pixel's."""
+_LARGEST_COUNT = 10_000_000  # as of epochs, steps and widths
+_LARGEST_WEIGHTS = 2**38  # a terabyte in float32, which no device holds
+_HEADS = ("projector", "predictor")
+_FACTORS = ("optimizer.lambda_predictor", "optimizer.mu_projector")
 
 
 def check_config(config: TrainConfig) -> None:
@@ -53,6 +57,62 @@ def _as_float32(number: float) -> float:
     except OverflowError:
         return math.inf
     return float(rounded)
+
+
+def _rates_exist_in_float32(in_effect: Mapping[str, Any]) -> None:
+    """Refuse a head's learning rate that is infinite, though both its factors are not."""
+    for key in _FACTORS:
+        factor = in_effect[key]
+        if factor is not None and math.isinf(_as_float32(factor * in_effect["optimizer.lr"])):
+            raise ConfigError(
+                key,
+                f"{key}: {factor:g} times optimizer.lr {in_effect['optimizer.lr']:g} is too "
+                "large; float32 ends at 3.4e+38",
+            )
+
+
+def _counts_are_counts(in_effect: Mapping[str, Any]) -> None:
+    """Refuse whole numbers that nothing can be counted up to."""
+    for key in ("dataset.limit", "schedule_epochs", "init.affine_images"):
+        value = in_effect[key]
+        if value is not None and value > _LARGEST_COUNT:
+            raise ConfigError(key, f"{key}: {value} is above {_LARGEST_COUNT}; make it smaller")
+
+
+def _weights_fit_a_device(in_effect: Mapping[str, Any]) -> None:
+    """Refuse matrices of which one alone is larger than any memory."""
+    features = ARCHS[in_effect["encoder.arch"]].widths[-1]
+    sides = {
+        "projector.hidden": (features, in_effect["projector.out"]),
+        "predictor.hidden": (in_effect["projector.out"], in_effect["predictor.out"]),
+        "contrastive.queue_size": (in_effect["projector.out"],),
+    }
+    for key, others in sides.items():
+        for other in others:
+            if in_effect[key] and other and in_effect[key] * other > _LARGEST_WEIGHTS:
+                raise ConfigError(
+                    key,
+                    f"{key}: {in_effect[key]} x {other} numbers are over a terabyte; "
+                    "make one of the two smaller",
+                )
+
+
+def _groups_hold_two_values(in_effect: Mapping[str, Any]) -> None:
+    """Refuse a head's norm over single values, each of which becomes 0: nothing gets through."""
+    for part in _HEADS:
+        hidden = in_effect[f"{part}.hidden"]
+        groups = in_effect[f"{part}.gn_groups"]
+        if groups is not None and groups == hidden:
+            raise ConfigError(
+                f"{part}.gn_groups",
+                f"{part}.gn_groups: {groups} groups of {part}.hidden {hidden} hold one value "
+                "each, which becomes 0; use fewer groups",
+            )
+        if in_effect[f"{part}.norm"] == "ln" and hidden == 1:
+            raise ConfigError(
+                f"{part}.hidden",
+                f"{part}.hidden: 1 value becomes 0 under {part}.norm 'ln'; use 2 or more",
+            )
 
 
 def _groups_divide_the_channels(in_effect: Mapping[str, Any]) -> None:
@@ -105,7 +165,11 @@ def _blurs_have_a_width(in_effect: Mapping[str, Any]) -> None:
 
 
 _CHECKS: tuple[Callable[[Mapping[str, Any]], None], ...] = (
+    _counts_are_counts,
     _numbers_exist_in_float32,
+    _rates_exist_in_float32,
+    _weights_fit_a_device,
+    _groups_hold_two_values,
     _groups_divide_the_channels,
     _warmup_ends_within_the_run,
     _crops_have_an_area,

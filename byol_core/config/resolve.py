@@ -15,6 +15,9 @@ from byol_core.config.errors import ConfigError
 from byol_core.config.presets import PRESETS
 from byol_core.config.train_config import TrainConfig
 
+_SHOWN_CHARACTERS = 80
+"""A value that is refused is cut behind them."""
+
 
 def resolve(preset: str, overrides: Mapping[str, Any]) -> TrainConfig:
     """Lay dotted overrides over a preset.
@@ -114,4 +117,7 @@ def _explain(error: ValidationError) -> ConfigError:
     expected = first["msg"].removeprefix("Input should be ")
     if first["type"] in ("missing", "too_long"):
         expected = "a pair"
-    return ConfigError(key, f"{key}: {first['input']!r} is not allowed; it must be {expected}")
+    shown = repr(first["input"])
+    if len(shown) > _SHOWN_CHARACTERS:
+        shown = f"{shown[:_SHOWN_CHARACTERS]}…"
+    return ConfigError(key, f"{key}: {shown} is not allowed; it must be {expected}")

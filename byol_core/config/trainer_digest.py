@@ -17,6 +17,7 @@ _TRAINS = (
     "config/protocols.py",
     "config/train_config.py",
     "datasets/facts.py",
+    "datasets/npz.py",
     "datasets/photo_folder.py",
     "evaluation",
     "images",

@@ -4,6 +4,7 @@ This package loads no torch.
 
 * ``locate`` finds the files of a data set and names their content.
 * ``facts`` tells how many images there are, and of which kind, and what they cannot serve.
+* ``npz`` knows what an .npz of images must hold, and reads its headers.
 * ``fingerprint`` hashes content, and remembers it.
 * ``photo_folder`` lists photos in folders of classes.
 * ``fetch`` downloads a data set.

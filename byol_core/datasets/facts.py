@@ -1,28 +1,22 @@
-"""Tells what a data set holds without reading its images: how many, how large, of which channels.
+"""Tells what a data set holds without reading its images: how many, of which channels and classes.
 
 A plan asks for it, so that settings that do not fit the images are refused before any run starts.
-Of an .npz the headers are read, of photos the listing.
+Of an .npz the headers and the labels are read, of photos the listing.
 """
 
-import zipfile
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from byol_core.config.errors import ConfigError
 from byol_core.config.train_config import DatasetConfig, TrainConfig
 from byol_core.datasets.errors import DataError
 from byol_core.datasets.locate import Files, find
-from byol_core.datasets.photo_folder import PhotoFolder
-
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-"""What an .npz of images holds."""
+from byol_core.datasets.npz import channels_of, kinds_in, labels_in
+from byol_core.datasets.photo_folder import PhotoFolder, class_of, classes_of, mixed
 
 DIGITS_TRAIN = 1400
-_FIXED = {"digits": (DIGITS_TRAIN, 1), "stl10": (105_000, 3)}
-"""Data sets whose files never change: training images, channels."""
-
-_HEADER_READERS = {(1, 0): "read_array_header_1_0", (2, 0): "read_array_header_2_0"}
+_STL10_TRAIN = 105_000
+_STL10_LABELS = 1  # the place of train_y.bin among its files
 
 
 @dataclass(frozen=True)
@@ -48,18 +42,27 @@ def data_facts(dataset: DatasetConfig, files: Files | None = None) -> DataFacts:
     Raises:
         DataMissingError: its files are not there.
         DataError: they hold something else than images and labels.
+        ConfigError: the limit leaves too few images to judge an encoder by.
         OSError: a file cannot be read.
     """
     files = find(dataset) if files is None else files
     if isinstance(files, PhotoFolder):
-        images, channels = len(files.train.photos), 3
+        images, channels, labels = _of_photos(files, dataset.limit)
     elif dataset.name == "arrays":
-        images, channels = _count_arrays(files[0])
+        _, shape = kinds_in(files[0])["x_train"]
+        images, channels = shape[0], channels_of(shape)
+        labels = labels_in(files[0])["train"].tolist()
+    elif dataset.name == "stl10":
+        images, channels = _STL10_TRAIN, 3
+        labels = files[_STL10_LABELS].read_bytes()
     else:
-        images, channels = _FIXED[dataset.name]
-    if dataset.limit:
-        images = min(images, dataset.limit)
-    return DataFacts(images, channels)
+        images, channels = DIGITS_TRAIN, 1
+        labels = range(10)  # its first images are of different classes
+
+    # Of unlabelled images a limit may leave more than of labelled ones.
+    limit = dataset.limit or images
+    _check_classes(dataset, labels[:limit])
+    return DataFacts(min(images, limit), channels)
 
 
 def check_fit(config: TrainConfig, facts: DataFacts) -> None:
@@ -80,80 +83,45 @@ def check_fit(config: TrainConfig, facts: DataFacts) -> None:
             "augment.normalize: 'imagenet' holds means of three colours and these images are grey; "
             "use none",
         )
+    if _trains_at_rate_0(config, facts.images // config.batch_size):
+        raise ConfigError(
+            "optimizer.warmup_epochs",
+            f"optimizer.warmup_epochs: {config.optimizer.warmup_epochs:g}: the run's only step "
+            "would be the first of the warm-up, whose learning rate is 0; "
+            "set it to 0, train longer, or make batch_size smaller",
+        )
 
 
-def check_arrays(file: Path, shapes: dict[str, tuple[Any, tuple[int, ...]]]) -> None:
-    """Refuse an .npz whose arrays are no images with labels.
+def _of_photos(listing: PhotoFolder, limit: int) -> tuple[int, int, Sequence[Hashable]]:
+    """Return how many training photos there are, their channels, and their classes in order."""
+    classes_of(listing)
+    photos = listing.train.photos
+    if limit:
+        photos = tuple(mixed(photos))
+    return len(photos), 3, [class_of(photo) for photo in photos]
 
-    Args:
-        file: the .npz, for the text.
-        shapes: the dtype and shape of each array.
+
+def _check_classes(dataset: DatasetConfig, labels: Sequence[Hashable]) -> None:
+    """Refuse images of a single class, between which no protocol can tell.
 
     Raises:
-        DataError: an array is missing, or is of another kind.
+        ConfigError: the limit cuts the others off.
+        DataError: there are no others.
     """
-    import numpy as np
-
-    missing = [name for name in ARRAYS if name not in shapes]
-    if missing:
-        raise DataError(
-            f"{str(file)!r} holds no {', '.join(missing)}; it must hold {', '.join(ARRAYS)}"
+    if len(set(labels)) >= 2:
+        return
+    problem = f"are all of class {labels[0]!r}, and encoders are judged by telling classes apart"
+    if dataset.limit:
+        raise ConfigError(
+            "dataset.limit",
+            f"dataset.limit: the first {dataset.limit} training images {problem}; "
+            "raise the limit, or mix the images",
         )
-
-    for split in ("train", "test"):
-        # Only square images of one or three channels.
-        dtype, shape = shapes[f"x_{split}"]
-        is_square = len(shape) in (3, 4) and shape[1] == shape[2]
-        has_channels = len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))
-        if dtype != np.uint8 or not is_square or not has_channels or 0 in shape:
-            allowed = "uint8 (N, side, side) or (N, side, side, 1 or 3)"
-            raise DataError(f"{str(file)!r}: x_{split} is {dtype} {shape}; it must be {allowed}")
-
-        # A label for each image.
-        dtype, labels = shapes[f"y_{split}"]
-        if labels != shape[:1] or not np.issubdtype(dtype, np.integer):
-            raise DataError(
-                f"{str(file)!r}: y_{split} is {dtype} {labels}; it must be integers ({shape[0]},)"
-            )
-
-    train, test = (_channels(shapes[f"x_{split}"][1]) for split in ("train", "test"))
-    if train != test:
-        raise DataError(
-            f"{str(file)!r}: x_train has {train} channels and x_test {test}; they must be equal"
-        )
+    raise DataError(f"{dataset.path!r}: the training images {problem}; add images of another class")
 
 
-def not_an_npz(file: Path) -> DataError:
-    """Return the error for a file that cannot be read as an .npz."""
-    return DataError(
-        f"{str(file)!r} is no .npz with {', '.join(ARRAYS)}; make one with numpy.savez"
-    )
-
-
-def _count_arrays(file: Path) -> tuple[int, int]:
-    """Return the number of training images in an .npz, and their channels."""
-    shapes = _npz_headers(file)
-    check_arrays(file, shapes)
-    _, shape = shapes["x_train"]
-    return shape[0], _channels(shape)
-
-
-def _channels(shape: tuple[int, ...]) -> int:
-    return shape[3] if len(shape) == 4 else 1
-
-
-def _npz_headers(file: Path) -> dict[str, tuple[Any, tuple[int, ...]]]:
-    """Return dtype and shape of each array in an .npz; of its bytes, the headers are read."""
-    from numpy.lib import format as npy
-
-    shapes = {}
-    try:
-        with zipfile.ZipFile(file) as archive:
-            for member in archive.namelist():
-                with archive.open(member) as stream:
-                    reader = getattr(npy, _HEADER_READERS[npy.read_magic(stream)])
-                    shape, _, dtype = reader(stream)
-                shapes[member.removesuffix(".npy")] = (dtype, shape)
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        raise not_an_npz(file) from None
-    return shapes
+def _trains_at_rate_0(config: TrainConfig, steps_per_epoch: int) -> bool:
+    """Tell whether a run ends at the first step of its warm-up."""
+    warmup_steps = round(config.optimizer.warmup_epochs * steps_per_epoch)
+    is_single_step = config.epochs * steps_per_epoch == 1
+    return config.method != "random" and is_single_step and warmup_steps > 0

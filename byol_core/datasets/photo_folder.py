@@ -4,10 +4,13 @@ A listing holds names, sizes and times; no file is opened. From ImageNet's 1.3 m
 takes seconds, so it is read anew each time and never stored.
 """
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from byol_core.datasets.errors import DataError
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".webp", ".bmp")
 _TEST_FOLDERS = ("val", "test")
@@ -53,6 +56,38 @@ def list_photos(root: Path) -> PhotoFolder:
     tests = [_split(root / name) for name in _TEST_FOLDERS]
     test = next((split for split in tests if split.photos), tests[0])
     return PhotoFolder(root, _split(root / "train"), test)
+
+
+def classes_of(listing: PhotoFolder) -> list[str]:
+    """Return the training classes in alphabetical order, which numbers them.
+
+    Raises:
+        DataError: a test photo's class has no training photos.
+    """
+    classes = {class_of(photo) for photo in listing.train.photos}
+    for photo in listing.test.photos:
+        if class_of(photo) not in classes:
+            problem = (
+                f"{str(listing.test.folder)!r} holds class {class_of(photo)!r}, "
+                f"of which {str(listing.train.folder)!r} has no photos"
+            )
+            raise DataError(f"{problem}; both must hold the same classes")
+    return sorted(classes)
+
+
+def mixed(photos: Iterable[Photo]) -> list[Photo]:
+    """Return photos by the sha256 of their names: that mixes the classes, the same way for ever."""
+    return sorted(photos, key=_hash_of_name)
+
+
+def class_of(photo: Photo) -> str:
+    """Return the name of a photo's class."""
+    return photo.name.split("/", 1)[0]
+
+
+def _hash_of_name(photo: Photo) -> bytes:
+    """Return what photos are ordered by; names may hold bytes that are no text."""
+    return hashlib.sha256(os.fsencode(photo.name)).digest()
 
 
 def _split(folder: Path) -> PhotoSplit:

@@ -6,7 +6,6 @@ the files lie.
 """
 
 import hashlib
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,9 +16,10 @@ from torch import Tensor
 
 from byol_core.config import DatasetConfig
 from byol_core.datasets.errors import DataError
-from byol_core.datasets.facts import ARRAYS, DIGITS_TRAIN, check_arrays, not_an_npz
+from byol_core.datasets.facts import DIGITS_TRAIN
 from byol_core.datasets.locate import locate, locate_photos
 from byol_core.datasets.node_copy import copy_photos_to_node, copy_to_node
+from byol_core.datasets.npz import ARRAYS, UNREADABLE, check_arrays, check_labels, not_an_npz
 from byol_core.images.memory import Dataset, Split
 from byol_core.images.photos import in_stable_order
 from byol_core.streams import stream
@@ -85,9 +85,10 @@ def _arrays(files: list[Path]) -> tuple[Split, Split, Split]:
     try:
         with np.load(file, allow_pickle=False) as npz:
             arrays = {name: npz[name] for name in npz.files if name in ARRAYS}
-    except (AttributeError, ValueError, OSError, EOFError, zipfile.BadZipFile):
+    except (*UNREADABLE, OSError):
         raise not_an_npz(file) from None
     check_arrays(file, {name: (array.dtype, array.shape) for name, array in arrays.items()})
+    check_labels(file, {split: arrays[f"y_{split}"] for split in ("train", "test")})
     train = _split_of(arrays["x_train"], arrays["y_train"])
     test = _split_of(arrays["x_test"], arrays["y_test"])
     return train, train, test

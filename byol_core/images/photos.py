@@ -4,7 +4,6 @@ No more than those are held. Which pixels come out depends on the request alone,
 of threads or on what was read before.
 """
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -17,8 +16,13 @@ import torch
 from torch import Tensor
 
 from byol_core.augment.crops import draw_crops
-from byol_core.datasets.errors import DataError
-from byol_core.datasets.photo_folder import Photo, PhotoFolder, PhotoSplit
+from byol_core.datasets.photo_folder import (
+    PhotoFolder,
+    PhotoSplit,
+    class_of,
+    classes_of,
+    mixed,
+)
 from byol_core.images.decode import Pixels, decode
 from byol_core.images.source import Cut, Request
 
@@ -121,34 +125,15 @@ def in_stable_order(listing: PhotoFolder, side: int, threads: int) -> tuple[Phot
     Raises:
         DataError: a test photo's class has no training photos.
     """
-    # Labels are the places of the training classes; a test class without one has no label.
-    classes = sorted({_class_of(photo) for photo in listing.train.photos})
-    labels = {name: label for label, name in enumerate(classes)}
-    for photo in listing.test.photos:
-        if _class_of(photo) not in labels:
-            problem = (
-                f"{str(listing.test.folder)!r} holds class {_class_of(photo)!r}, "
-                f"of which {str(listing.train.folder)!r} has no photos"
-            )
-            raise DataError(f"{problem}; both must hold the same classes")
-
+    labels = {name: label for label, name in enumerate(classes_of(listing))}
     decoders = threads or len(os.sched_getaffinity(0))
-    train = _mixed(listing.train, labels, side, decoders)
-    test = _mixed(listing.test, labels, side, decoders)
+    train = _source(listing.train, labels, side, decoders)
+    test = _source(listing.test, labels, side, decoders)
     return train, test
 
 
-def _mixed(split: PhotoSplit, labels: Mapping[str, int], side: int, threads: int) -> Photos:
-    photos = sorted(split.photos, key=_hash_of_name)
+def _source(split: PhotoSplit, labels: Mapping[str, int], side: int, threads: int) -> Photos:
+    photos = mixed(split.photos)
     names = [photo.name for photo in photos]
-    labels_in_order = torch.tensor([labels[_class_of(photo)] for photo in photos])
+    labels_in_order = torch.tensor([labels[class_of(photo)] for photo in photos])
     return Photos(split.folder, names, labels_in_order, side, threads)
-
-
-def _hash_of_name(photo: Photo) -> bytes:
-    """Return what photos are ordered by; names may hold bytes that are no text."""
-    return hashlib.sha256(os.fsencode(photo.name)).digest()
-
-
-def _class_of(photo: Photo) -> str:
-    return photo.name.split("/", 1)[0]

@@ -5,6 +5,7 @@ at the end. Called again on the same folder, it goes on where the last call stop
 ``python -m byol_core``.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 
 from byol_core.config import PROTOCOLS, TrainConfig
 from byol_core.datasets.facts import DataFacts, check_fit
+from byol_core.evaluation.features import NotFiniteError
 from byol_core.evaluation.protocols import evaluate
 from byol_core.files import DamagedFileError, make_folder, read_json, write_json
 from byol_core.images.load import load
@@ -79,8 +81,14 @@ def _train(
     if result.outcome == "ok":
         observer.before_write()
         _keep_encoders(trainer, folder / "encoder")
-        for protocol in options.protocols:
-            _evaluate_once(protocol, _encoders(trainer), dataset, config, folder / "evaluations")
+        try:
+            for protocol in options.protocols:
+                _evaluate_once(
+                    protocol, _encoders(trainer), dataset, config, folder / "evaluations"
+                )
+        except NotFiniteError:
+            # The last step, or a loss that stayed finite, hid it until now.
+            return replace(result, outcome="diverged")
     return result
 
 

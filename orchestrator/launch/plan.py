@@ -94,7 +94,7 @@ def make_plan(
     """
     # 1. All variants of the spec; a wrong table is an error, whatever this launch is limited to.
     variants = expand(sweep)
-    check_tables(sweep)
+    check_tables(sweep, variants)
 
     # 2. Options narrow the launch: --table first, then --only among what is left.
     chosen = variants

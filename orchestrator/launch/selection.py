@@ -29,19 +29,28 @@ class Selection:
     retry: frozenset[State] = frozenset()
 
 
-def check_tables(sweep: Sweep) -> None:
-    """Check that the tables which the spec feeds exist.
+def check_tables(sweep: Sweep, variants: Sequence[Variant]) -> None:
+    """Check that the tables which the spec feeds exist, and that it has rows of them.
+
+    An override of --set may lead away from a table on purpose.
 
     Raises:
-        SpecError: one does not.
+        SpecError: a table does not exist, or no variant is a row of it.
     """
-    from analysis.papers.rows import table_ids
+    from analysis.papers.rows import load_table, table_ids
 
     known = table_ids()
     for i, name in enumerate(sweep.spec.tables):
+        line = sweep.document.where(("tables", i))
         if name not in known:
-            line = sweep.document.where(("tables", i))
             raise SpecError(f"{line}: tables: {name!r} does not exist; {nearest(name, known)}")
+        rows = load_table(name)
+        is_fed = any(rows.row_of(variant.canonical()) is not None for variant in variants)
+        if not is_fed and not sweep.overrides:
+            raise SpecError(
+                f"{line}: tables: no variant is a row of {name!r}, whose axes are "
+                f"{', '.join(rows.axes)}; correct the variants, or remove the table"
+            )
 
 
 def named_variants(

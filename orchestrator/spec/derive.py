@@ -40,6 +40,7 @@ def evaluate(formula: str, values: Mapping[str, Any]) -> int | float:
     # A FormulaError is a ValueError too; it says more than the general text.
     try:
         result = _value(ast.parse(formula.strip(), mode="eval").body, values)
+        is_number = not isinstance(result, complex) and math.isfinite(result)
     except FormulaError:
         raise
     except (SyntaxError, ValueError, RecursionError):
@@ -49,7 +50,7 @@ def evaluate(formula: str, values: Mapping[str, Any]) -> int | float:
         raise FormulaError(f"{formula!r}: {error}") from None
 
     # A negative number to a fractional power is complex.
-    if isinstance(result, complex) or not math.isfinite(result):
+    if not is_number:
         raise FormulaError(f"{formula!r} gives {result}, which is no finite number")
     if result == int(result):
         return int(result)

@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from byol_core.config import ConfigError, TrainConfig, canonical, flatten, nearest, resolve
@@ -75,6 +75,7 @@ def expand(sweep: Sweep) -> list[Variant]:
         line = sweep.document.where(("exclude",))
         raise SpecError(f"{line}: every variant is excluded; nothing is left to run")
     check_duplicates(sweep, placed)
+    _check_baseline(sweep, variants)
     _check_varied(sweep, variants)
     return variants
 
@@ -105,6 +106,41 @@ def resources_of(sweep: Sweep, variant: Variant, defaults: Resources) -> Resourc
         line = sweep.document.where(("resources",))
         raise SpecError(f"{line}: resources, with the cluster's defaults: {wrong}")
     return resources
+
+
+def _check_baseline(sweep: Sweep, variants: Sequence[Variant]) -> None:
+    """Refuse a baseline that no variant is: there would be nothing to compare the others with."""
+    spec = sweep.spec
+    if any(_is_baseline(sweep, variant.row, variant.overrides) for variant in variants):
+        return
+
+    # It was left out, or was never there.
+    everywhere = ((row, _overrides(spec, row, point)) for row, point in _all_points(spec))
+    if any(_is_baseline(sweep, row, overrides) for row, overrides in everywhere):
+        line = sweep.document.where(("exclude",))
+        raise SpecError(
+            f"{line}: exclude: leaves nothing of the baseline {spec.baseline!r}, which the other "
+            "variants are compared with; narrow the rule, or name another baseline"
+        )
+    line = sweep.document.where(("baseline",))
+    raise SpecError(
+        f"{line}: baseline: no variant has {spec.baseline!r}; "
+        "name one by what it sets, with a value of each axis that it needs"
+    )
+
+
+def _is_baseline(sweep: Sweep, row: str | None, overrides: Overrides) -> bool:
+    """Tell whether a variant is the baseline, at any point of the axes."""
+    baseline = sweep.spec.baseline
+    if isinstance(baseline, str):
+        return row == baseline
+    settings = {
+        **_settings_of_preset(sweep.spec.base["preset"]),
+        **sweep.spec.base,
+        **sweep.overrides,
+        **overrides,
+    }
+    return all(settings.get(key) == value for key, value in baseline.items())
 
 
 def _check_varied(sweep: Sweep, variants: Sequence[Variant]) -> None:
@@ -201,8 +237,9 @@ def _derived(sweep: Sweep, settings: Overrides) -> Overrides:
     if not spec.derive:
         return {}
 
-    # A formula reads no derived setting, so the order of the formulas does not matter.
-    plain = flatten(resolve(spec.base["preset"], settings).model_dump())
+    # A formula reads no derived setting, so the order of the formulas does not matter. What is not
+    # derived yet need not fit the rest.
+    plain = {**_settings_of_preset(spec.base["preset"]), **settings}
     values = {key: value for key, value in plain.items() if key not in spec.derive}
     derived: Overrides = {}
     for key, formula in spec.derive.items():
@@ -212,6 +249,12 @@ def _derived(sweep: Sweep, settings: Overrides) -> Overrides:
             line = sweep.document.where(("derive", key))
             raise SpecError(f"{line}: derive: {key}: {error}") from None
     return derived
+
+
+@cache
+def _settings_of_preset(preset: str) -> Overrides:
+    """Return every setting of a preset by its dotted key, defaults included."""
+    return flatten(resolve(preset, {}).model_dump())
 
 
 def blame(sweep: Sweep, row: str | None, key: str, name: str, error: Exception) -> SpecError:

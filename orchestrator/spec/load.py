@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from byol_core.config import nearest
+from byol_core.config import PRESETS, nearest
+from byol_core.config.resolve import keys
 from orchestrator.errors import SpecError, UsageError
 from orchestrator.spec import strict_yaml
 from orchestrator.spec.explain import explain
@@ -49,6 +50,7 @@ def load_sweep(
     """
     document = strict_yaml.read(file)
     spec = _validate(document)
+    _check_profiles(document, spec)
     if profile is not None:
         spec = _apply(document, spec, profile, _profile(document, spec, profile))
 
@@ -74,15 +76,39 @@ def _profile(document: Document, spec: Spec, name: str) -> Profile:
     raise UsageError(f"{document.file}: profile {name!r} does not exist; {hint}")
 
 
+def _check_profiles(document: Document, spec: Spec) -> None:
+    """Refuse a preset, a variant or a key that does not exist, in whichever profile is asked for."""
+    for name, profile in spec.profiles.items():
+        place = ("profiles", name)
+        preset = profile.base.get("preset")
+        if preset is not None and str(preset) not in PRESETS:
+            line = document.where((*place, "base", "preset"))
+            raise SpecError(
+                f"{line}: in profile {name!r}: preset {preset!r} does not exist; "
+                f"{nearest(str(preset), PRESETS)}"
+            )
+        for variant in profile.variants:
+            if variant not in spec.variants:
+                line = document.where((*place, "variants", variant))
+                raise SpecError(
+                    f"{line}: variant {variant!r} does not exist; {nearest(variant, spec.variants)}"
+                )
+
+        # Their values are checked where the profile is used.
+        _check_keys(document, (*place, "base"), profile.base)
+        for variant, settings in profile.variants.items():
+            _check_keys(document, (*place, "variants", variant), settings)
+
+
+def _check_keys(document: Document, place: tuple[str, ...], settings: Overrides) -> None:
+    for key in settings:
+        if key not in (*keys(), "preset", "seed"):
+            line = document.where((*place, key))
+            raise SpecError(f"{line}: key {key!r} does not exist; {nearest(key, keys())}")
+
+
 def _apply(document: Document, spec: Spec, name: str, profile: Profile) -> Spec:
     """Return the spec with a profile laid over it."""
-    for variant in profile.variants:
-        if variant not in spec.variants:
-            line = document.where(("profiles", name, "variants", variant))
-            raise SpecError(
-                f"{line}: variant {variant!r} does not exist; {nearest(variant, spec.variants)}"
-            )
-
     # A profile's preset is another base; without one, its keys are laid over the spec's base.
     base = profile.base
     if "preset" not in profile.base:

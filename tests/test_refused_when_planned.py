@@ -1,0 +1,175 @@
+"""What cannot train is refused when it is planned; what is let through takes its steps.
+
+Every key of a run gets senseless and extreme values, on real networks and tiny random images.
+"""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from byol_core.config import ConfigError, resolve
+from byol_core.config.resolve import keys
+from byol_core.datasets.errors import DataError
+from byol_core.datasets.facts import DataFacts, check_fit, data_facts
+from byol_core.train import Options, train
+from orchestrator.errors import SpecError
+from orchestrator.spec import expand, load_sweep
+
+WRONG = [
+    *(-1, 0, 1, 7, 25, 2**31, 2**64, 10**400),
+    *(-1.0, 0.0, 1e-320, 1e-45, 1e-10, 0.5, 1.5, 1e6, 1e18, 3.4e38, 1e39, 1e300),
+    *(math.nan, math.inf, -math.inf, True, None, "", "bn", [], {}),
+    *([0, 0], [0.5, 0.2], [1e-30, 1e30], [3e38, 3e38], [math.nan, math.nan]),
+]
+SMALL = {
+    "dataset.name": "arrays",
+    "epochs": 1,
+    "batch_size": 8,
+    **{f"{part}.{width}": 16 for part in ("projector", "predictor") for width in ("hidden", "out")},
+    "init.affine_images": 8,
+    "contrastive.queue_size": 16,
+}
+ALL_ON = {
+    **{f"augment.{name}_p": 1.0 for name in ("crop", "jitter", "blur", "solarize")},
+    "optimizer.name": "lars",
+    "optimizer.schedule": "cosine",
+    "optimizer.weight_decay": 1e-4,
+    "encoder.norm": "gn",
+    "projector.norm": "gn_ws",
+}
+BASES = [{}, ALL_ON, {"method": "moco"}, {"method": "simclr"}, {"method": "random"}]
+HUGE = ("hidden", "out", "queue_size")  # what they need depends on the machine
+
+
+def write(path, images=24, side=12, **arrays):
+    """Write random images of three classes; `arrays` replace those of their names."""
+    x = np.random.default_rng(0).integers(0, 256, (images, side, side), dtype=np.uint8)
+    y = np.arange(images) % 3
+    kept = {"x_train": x, "y_train": y, "x_test": x[:8], "y_test": y[:8], **arrays}
+    np.savez(path, **{name: array for name, array in kept.items() if array is not None})
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("images") / "grey.npz")
+
+
+@settings(
+    max_examples=80,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    st.sampled_from(BASES),
+    st.sampled_from([key for key in keys() if key != "dataset.path"]),
+    st.sampled_from(WRONG),
+)
+def test_a_value_is_refused_when_it_is_planned_or_trains(
+    images, tmp_path_factory, base, key, value
+):
+    overrides = {**SMALL, **base, "dataset.path": images, key: value}
+    try:
+        config = resolve("digits-tiny", overrides)
+        check_fit(config, data_facts(config.dataset))
+    except ConfigError as error:
+        assert error.key and len(str(error)) < 400 and "\n" not in str(error)
+        return
+    if key.endswith(HUGE):
+        return
+    from conftest import Silent
+
+    options = Options(device="cpu", threads=1, max_steps=2, protocols=())
+    result = train(config, tmp_path_factory.mktemp("run"), options, Silent())
+    assert result.outcome in ("ok", "cut", "diverged")
+
+
+REFUSED = {
+    "encoder.gn_groups": {"encoder.norm": "gn", "encoder.gn_groups": 7},
+    "optimizer.warmup_epochs": {"optimizer.warmup_epochs": 99},
+    "augment.crop_area": {"augment.crop_p": 1, "augment.crop_area": [0, 0]},
+    "optimizer.lr": {"optimizer.lr": 1e300},
+    "optimizer.lambda_predictor": {"optimizer.lambda_predictor": 3e38},
+    "projector.gn_groups": {"projector.norm": "gn", "projector.gn_groups": 256},
+    "predictor.hidden": {"predictor.norm": "ln", "predictor.hidden": 1},
+    "projector.hidden": {
+        f"{part}.{width}": 10**7
+        for part in ("projector", "predictor")
+        for width in ("hidden", "out")
+    },
+    "schedule_epochs": {"schedule_epochs": 10**9, "optimizer.schedule": "cosine"},
+}
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_what_cannot_train_names_its_key(key):
+    with pytest.raises(ConfigError) as error:
+        resolve("digits-tiny", REFUSED[key])
+    assert error.value.key == key and str(error.value).startswith(key)
+
+
+def test_a_single_step_of_warmup_trains_nothing():
+    config = resolve("digits-tiny", {"epochs": 1, "optimizer.warmup_epochs": 1})
+    check_fit(config, DataFacts(2 * config.batch_size, 1))
+    with pytest.raises(ConfigError, match="learning rate is 0"):
+        check_fit(config, DataFacts(config.batch_size, 1))
+
+
+ZEROS = np.zeros(24, np.int64)
+BAD_ARRAYS = {
+    "holds no y_test": {"y_test": None},
+    "x_train is float32": {"x_train": np.zeros((24, 12, 12), np.float32)},
+    "it must be integers": {"y_train": np.arange(23)},
+    "label -1": {"y_train": ZEROS - 1},
+    "label 7, which y_train does not": {"y_test": np.full(8, 7)},
+    "all of class 0": {"y_train": ZEROS, "y_test": ZEROS[:8]},
+    "needs 8 x 8": {"x_train": np.zeros((24, 4, 4), np.uint8)},
+}
+
+
+@pytest.mark.parametrize("text", BAD_ARRAYS)
+def test_arrays_that_cannot_serve_are_refused_from_their_headers(tmp_path, text):
+    path = write(tmp_path / "bad.npz", **BAD_ARRAYS[text])
+    dataset = resolve("digits-tiny", {"dataset.name": "arrays", "dataset.path": path}).dataset
+    with pytest.raises(DataError, match=text):
+        data_facts(dataset)
+
+
+def test_a_limit_that_leaves_one_class_is_refused(tmp_path):
+    path = write(tmp_path / "sorted.npz", y_train=np.repeat([0, 1, 2], 8))
+    overrides = {"dataset.name": "arrays", "dataset.path": path, "dataset.limit": 8}
+    with pytest.raises(ConfigError, match="dataset.limit: the first 8 training images"):
+        data_facts(resolve("digits-tiny", overrides).dataset)
+
+
+BAD_SPECS = {
+    "baseline: no variant has": ("baseline: byol", "baseline: {target.tau_base: 0.123}"),
+    "exclude: leaves nothing of the baseline": (
+        "tables:",
+        "exclude: [{when: {projector.norm: bn}, because: no}]\ntables:",
+    ),
+    "preset 'nope' does not exist": ("tables:", "profiles: {p: {base: {preset: nope}}}\ntables:"),
+    "did you mean 'optimizer.lr'": (
+        "tables:",
+        "profiles: {p: {base: {optimizer.lrr: 1}}}\ntables:",
+    ),
+    "int too large": ("tables:", "derive: {schedule_epochs: '(10**64)**64'}\ntables:"),
+}
+
+
+@pytest.mark.parametrize("text", BAD_SPECS)
+def test_a_spec_that_leads_nowhere_is_refused_with_its_line(spec_file, text):
+    with pytest.raises(SpecError, match=r"tiny\.yaml:\d+: ") as error:
+        expand(load_sweep(spec_file(BAD_SPECS[text])))
+    assert text in str(error.value)
+
+
+def test_what_a_formula_sets_need_not_fit_before(spec_file):
+    change = ("batch_size: 64}", "batch_size: 64, projector.out: 32}")
+    derived = ("tables:", "derive: {predictor.out: projector.out}\ntables:")
+    variants = expand(load_sweep(spec_file(change, derived)))
+    assert {variant.config.predictor.out for variant in variants} == {32}
