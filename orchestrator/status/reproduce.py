@@ -5,6 +5,7 @@ not known; nothing is filled in for it.
 """
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -31,8 +32,8 @@ _NUMERIC_VARIABLES = (
     "PYTORCH_CUDA_ALLOC_CONF",
 )
 """Of the recorded variables, those that change numbers."""
-_LACKS = (b"# [cut here", REDACTED.encode(), b": could not be read")
-"""What a kept diff says of a part that it does not hold."""
+_LACKS = re.compile(rb"^#.*(?:\[cut here|\[redacted\]|: could not be read)", re.MULTILINE)
+"""What a kept diff says, in a comment, of a part that it does not hold."""
 
 
 @dataclass
@@ -76,8 +77,9 @@ def lines(run: RunFolder, steps: list[Step]) -> Iterator[str]:
         yield ""
         yield f"# {number}. {step.title}"
         for remark in step.remarks:
-            marks = {"initial_indent": "#    ", "subsequent_indent": "#    "}
-            yield from wrap(plain(remark), _WIDTH, break_long_words=False, **marks)
+            yield from (
+                f"#    {line}" for line in wrap(plain(remark), _WIDTH - 5, break_long_words=False)
+            )
         for command in step.commands:
             yield from _folded(plain(command))
 
@@ -105,7 +107,7 @@ def _code(root: Root, origin: Mapping[str, Any]) -> Step:
             step.remarks.append("where it is cloned from: not known; work in a checkout of it")
 
     # What differed from the commit.
-    code = origin.get("code")
+    code = str(origin.get("code", ""))
     if commit is not None and origin.get("dirty") is None:
         step.remarks.append("whether the tree had uncommitted changes: not known")
         is_whole = False
@@ -142,8 +144,7 @@ def _apply_diff(step: Step, diff: Path) -> bool:
         return False
     step.remarks.append("the tree had uncommitted changes; that diff holds them and the new files")
     step.commands.append(f"git apply {_quoted(diff)}")
-    content = diff.read_bytes()
-    if any(mark in content for mark in _LACKS):
+    if _LACKS.search(diff.read_bytes()):
         step.remarks.append("the diff lacks what was too long or held a secret; it says so itself")
         return False
     return True
