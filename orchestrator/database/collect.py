@@ -28,7 +28,7 @@ from orchestrator.database.read_run import (
     new_run,
     read_run,
 )
-from orchestrator.database.roots import adopt, note_pass, recorded_name
+from orchestrator.database.roots import adopt, left_to_others, note_pass, recorded_name
 from orchestrator.database.write_rows import Writer
 from orchestrator.errors import StoreError
 from orchestrator.store.jobs import Queue
@@ -133,12 +133,14 @@ class _Pass:
         """Make the pass."""
         adopt(self.connection, self.root)
         note_pass(self.connection, self.root)
-        runs = self.root.runs()
+        folders = self.root.runs()
         sweeps = self.root.sweeps()
 
         # 1. Forget the runs and sweeps whose folders were deleted: the files are the truth.
-        self._forget_all_but(schema.runs, "run_id", {run.run_id for run in runs})
+        self._forget_all_but(schema.runs, "run_id", {run.run_id for run in folders})
         self._forget_all_but(schema.sweeps, "label", {sweep.path.name for sweep in sweeps})
+        left = left_to_others(self.connection, self.root, folders, self.queue)
+        runs = [run for run in folders if run.run_id not in left]
 
         # 2. Note when SLURM last answered: the states of waiting runs are as old as its answer.
         if self.queue.answered_at is not None:

@@ -1,16 +1,20 @@
 """Names roots in results.db: one folder has one name there, by whatever link it was reached.
 
-It also notes when a root was last collected, so that what is shown later can be dated.
+It decides whose a run is that several roots hold, and notes when a root was last collected, so that
+what is shown later can be dated.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, delete, select, update
 
 from orchestrator.database import schema
 from orchestrator.database.write_rows import Writer
-from orchestrator.store.root import Root
+from orchestrator.store.jobs import Queue
+from orchestrator.store.root import Root, RunFolder
+from orchestrator.store.state import State
 
 _NOTED_EVERY_S = 5.0
 
@@ -28,6 +32,42 @@ def adopt(connection: Connection, root: Root) -> None:
             if other != name and str(Path(other).resolve()) == name:
                 rows = update(table).where(table.c.root == other)
                 connection.execute(rows.values(root=name))
+
+
+def left_to_others(
+    connection: Connection, root: Root, runs: Sequence[RunFolder], queue: Queue
+) -> frozenset[str]:
+    """Decide whose a run is that several roots hold; the rows of what is this root's now are gone.
+
+    It belongs to the first root that had a result of it; while none has, to the first that has
+    begun with it; before that, to the first of all. Folders that are no longer there do not count.
+
+    Returns:
+        The ids of the runs that other roots keep.
+    """
+    table = schema.runs
+    query = select(table.c.run_number, table.c.run_id, table.c.root, table.c.state).where(
+        table.c.root != recorded_name(root)
+    )
+    ours = {run.run_id: run for run in runs}
+    kept = set()
+    for run_number, run_id, home, state in connection.execute(query).all():
+        if run_id not in ours:
+            continue
+        is_there = Root(Path(home)).run(run_id).path.is_dir()
+        if is_there and not _is_further(ours[run_id], state, queue):
+            kept.add(run_id)
+        else:
+            connection.execute(delete(table).where(table.c.run_number == run_number))
+    return frozenset(kept)
+
+
+def _is_further(run: RunFolder, state: str, queue: Queue) -> bool:
+    """Tell whether a run is further here than in the root where it is in that state."""
+    last = run.last_attempt()
+    if state == State.PLANNED:
+        return last is not None or queue.knows(run.run_id)
+    return state != State.COMPLETED and last is not None and last.done.exists()
 
 
 def note_pass(connection: Connection, root: Root) -> None:
