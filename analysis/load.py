@@ -14,6 +14,7 @@ from analysis.render.json_table import as_document
 from analysis.report import report
 from analysis.results.connect import reading
 from analysis.results.relations import (
+    ANNOTATIONS,
     ATTEMPTS,
     EVALUATIONS,
     RUNS,
@@ -50,8 +51,9 @@ def runs(db: str | Path = DATABASE) -> pd.DataFrame:
         db: path or SQLAlchemy URL.
 
     Returns:
-        Facts (`run_id`, `seed`, `state`, `outcome`, `wall_s`, …), `sweeps` and `variants` that ask
-        for it (lists), then a column per setting (`optimizer.lr`, …; null where it has no effect)
+        Facts (`run_id`, `seed`, `state`, `outcome`, `wall_s`, …; `excluded` says why people left
+        it out of tables), `sweeps` and `variants` that ask for it and `tags` (lists), then
+        a column per setting (`optimizer.lr`, …; null where it has no effect)
         and per result: evaluations such as `probe_v1.online.accuracy` and signs of collapse such as
         `final.std_sqrt_d`. Fractions are in [0, 1].
 
@@ -83,6 +85,14 @@ def evaluations(db: str | Path = DATABASE) -> pd.DataFrame:
     Arguments and errors are those of `runs`.
     """
     return _frame(EVALUATIONS, db)
+
+
+def annotations(db: str | Path = DATABASE) -> pd.DataFrame:
+    """Return a line per note, tag or exclusion, of a run (`run_id`) or a sweep.
+
+    Arguments and errors are those of `runs`.
+    """
+    return _frame(ANNOTATIONS, db)
 
 
 def series(

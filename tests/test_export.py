@@ -32,6 +32,7 @@ from orchestrator.launch.plan_files import write_plan
 from orchestrator.launch.selection import Selection
 from orchestrator.machine.processes import this_process
 from orchestrator.spec import load_sweep
+from orchestrator.store.annotations import Kind, annotate
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
 
@@ -57,6 +58,8 @@ def place(tmp_path_factory):
     )
     run_attempt(root.path, done.run_id, job, lambda: None)
     fail(failed, job)
+    annotate(failed.path, Kind.EXCLUDE, FORMULA)
+    annotate(root.sweep("tiny").path, Kind.TAG, "-paper")
     collect(root, open_database(str(folder / "results.db")), Queue())
     return root, folder / "results.db", done, failed
 
@@ -141,6 +144,9 @@ def test_csv_has_settings_and_results_as_columns_and_no_formula(place, tmp_path)
     assert runs.loc[done.run_id, "epochs"] == 2 and runs.loc[done.run_id, "sweeps"] == "tiny"
     assert runs["state"].value_counts().to_dict() == {"PLANNED": 2, "COMPLETED": 1, "FAILED": 1}
     assert runs.loc[failed.run_id, "reason"] == f"'{FORMULA}"
+    assert runs.loc[failed.run_id, "excluded"] == f"'{FORMULA}"
+    said = pd.read_csv(files["annotations"])
+    assert [*said["run_id"].dropna()] == [failed.run_id] and [*said["text"]][1] == "'-paper"
     for file in files.values():
         cells = [cell for row in csv.reader(file.open()) for cell in row]
         assert not [
@@ -194,7 +200,7 @@ def test_a_database_without_runs_gives_files_without_lines(tmp_path, format_):
     files = export(str(tmp_path / "empty.db"), tmp_path / "out", format_)
     assert [file.name for file in files] == [f"{one.name}.{format_}" for one in RELATIONS]
     if format_ == "json":
-        assert [json.loads(file.read_text()) for file in files] == [[]] * 5
+        assert [json.loads(file.read_text()) for file in files] == [[]] * 6
 
 
 @pytest.mark.slow

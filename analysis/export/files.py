@@ -27,7 +27,8 @@ class ExportError(Exception):
 def export(db: str, folder: Path, format_: str = "csv") -> list[Path]:
     """Write a database as one file per relation, all of one moment.
 
-    The relations are ``runs``, ``sweeps``, ``attempts``, ``evaluations`` and ``series``.
+    The relations are ``runs``, ``sweeps``, ``attempts``, ``evaluations``, ``series`` and
+    ``annotations``.
 
     Args:
         db: path or SQLAlchemy URL.

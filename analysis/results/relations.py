@@ -1,4 +1,4 @@
-"""Gives results.db as five flat relations with typed columns, for notebooks and `sweep export`.
+"""Gives results.db as six flat relations with typed columns, for notebooks and `sweep export`.
 
 Rows are streamed, a run at a time where there are many. Values that are not finite are floats
 again.
@@ -93,20 +93,26 @@ def _runs(connection: Connection) -> Iterator[Record]:
     names = _sweeps_and_variants(connection)
     results = _results(connection)
     facts_of_run = [schema.runs.c[name] for name in _RUN_COLUMNS]
-    query = select(schema.runs.c.run_number, schema.runs.c.config, *facts_of_run)
-    for run_number, config, *facts in connection.execute(query.order_by(schema.runs.c.run_id)):
+    others = [schema.runs.c[name] for name in ("run_number", "config", "tags")]
+    query = select(*others, *facts_of_run)
+    for run_number, config, tags, *facts in connection.execute(
+        query.order_by(schema.runs.c.run_id)
+    ):
         run_id = facts[0]
         sweeps, variants = names.get(run_id, (set(), set()))
         settings = {key: value for key, value in json.loads(config).items() if key != "seed"}
-        yield (*facts, sorted(sweeps), sorted(variants), settings, results.get(run_number, {}))
+        names_of_run = (sorted(sweeps), sorted(variants), json.loads(tags))
+        yield (*facts, *names_of_run, settings, results.get(run_number, {}))
 
 
 def _sweeps_and_variants(connection: Connection) -> dict[str, tuple[set[str], set[str]]]:
     """Return run id → (sweeps, variants) that ask for it."""
     cells = schema.sweep_runs
     sweeps = schema.sweeps
-    query = select(cells.c.run_id, sweeps.c.label, cells.c.variant).join(
-        sweeps, sweeps.c.id == cells.c.sweep_id
+    query = (
+        select(cells.c.run_id, sweeps.c.label, cells.c.variant)
+        .join(sweeps, sweeps.c.id == cells.c.sweep_id)
+        .where(sweeps.c.forgotten_at.is_(None))
     )
     names: dict[str, tuple[set[str], set[str]]] = {}
     for run_id, label, variant in connection.execute(query):
@@ -145,6 +151,7 @@ def _sweeps(connection: Connection) -> Iterator[Record]:
         )
         .join_from(cells, sweeps, sweeps.c.id == cells.c.sweep_id)
         .outerjoin(variants, same_variant)
+        .where(sweeps.c.forgotten_at.is_(None))
         .order_by(sweeps.c.label, variants.c.position, cells.c.variant, cells.c.seed)
     )
     for *facts, overrides, seed, run_id in connection.execute(query):
@@ -188,6 +195,19 @@ def _series(connection: Connection) -> Iterator[Record]:
             yield run_id, attempt, step, name, number(value, non_finite)
 
 
+def _annotations(connection: Connection) -> Iterator[Record]:
+    annotations = schema.annotations.c
+    facts = [annotations[name] for name in ("kind", "text", "at", "by")]
+    query = (
+        select(schema.runs.c.run_id, schema.sweeps.c.label, *facts)
+        .select_from(schema.annotations)
+        .outerjoin(schema.runs, schema.runs.c.run_number == annotations.run_number)
+        .outerjoin(schema.sweeps, schema.sweeps.c.id == annotations.sweep_id)
+    )
+    in_order = query.order_by(annotations.at, annotations.file)
+    yield from (tuple(row) for row in connection.execute(in_order))
+
+
 def _of_runs(query: Select[Any], run_number: Any) -> Select[Any]:
     """Join the runs to a query by the column that holds their number."""
     return query.join(schema.runs, schema.runs.c.run_number == run_number)
@@ -208,6 +228,7 @@ _RUN_COLUMNS: dict[str, Kind] = {
     "semantics": "integer",
     "data_fingerprint": "text",
     "data_split": "text",
+    "excluded": "text",
 }
 _ATTEMPT_COLUMNS: dict[str, Kind] = {
     "number": "integer",
@@ -231,6 +252,7 @@ RUNS = Relation(
         **_RUN_COLUMNS,
         "sweeps": "texts",
         "variants": "texts",
+        "tags": "texts",
         "config": "record",
         "results": "record",
     },
@@ -272,4 +294,16 @@ SERIES = Relation(
     },
     _series,
 )
-RELATIONS = (RUNS, SWEEPS, ATTEMPTS, EVALUATIONS, SERIES)
+ANNOTATIONS = Relation(
+    "annotations",
+    {
+        "run_id": "text",
+        "sweep": "text",
+        "kind": "text",
+        "text": "text",
+        "at": "number",
+        "by": "text",
+    },
+    _annotations,
+)
+RELATIONS = (RUNS, SWEEPS, ATTEMPTS, EVALUATIONS, SERIES, ANNOTATIONS)

@@ -166,7 +166,7 @@ def _origin(facts: str, device: str | None) -> Mapping[str, Any]:
     Commit and changes are no part of it: they differ with a word in a comment too.
     """
     stored = json.loads(facts)
-    compute = stored.get("compute") or _compute_of_older(stored, str(device))
+    compute = stored.get("compute") or _compute_of_older(stored, device)
     return {
         "trainer code": stored.get("trainer") or stored.get("code") or stored.get("commit"),
         "device": compute["device"],
@@ -176,11 +176,10 @@ def _origin(facts: str, device: str | None) -> Mapping[str, Any]:
     }
 
 
-def _compute_of_older(stored: Mapping[str, Any], asked: str) -> Mapping[str, Any]:
-    """Return what an older attempt computed on, which recorded the device that was asked for."""
+def _compute_of_older(stored: Mapping[str, Any], device: str | None) -> Mapping[str, Any]:
+    """Return what an older attempt computed on; where it left that open, its GPUs tell."""
     gpus = stored.get("gpus")
-    device = asked.partition(":")[0]
-    if device == "auto":
+    if device is None:
         device = "cuda" if gpus else "cpu"
     model = ", ".join(sorted(set(gpus["names"]))) if gpus and device == "cuda" else None
     return {"device": device, "kind": model, "capability": None}

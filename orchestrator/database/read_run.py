@@ -8,8 +8,10 @@ from typing import Any
 
 from byol_core.files import Cursor
 from orchestrator.database import schema
+from orchestrator.store.device import device_used
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import AttemptFolder, RunFolder
+from orchestrator.store.retry import AUTOMATIC, held_back
 from orchestrator.store.standing import standing
 from orchestrator.store.state import State
 
@@ -57,7 +59,7 @@ def damaged_run(run_number: int, reason: str) -> RunRows:
         run_number: of the run's row.
         reason: names the file.
     """
-    columns = ("outcome", "step", "total_steps", "wall_s", "disk_bytes")
+    columns = ("held_back", "outcome", "step", "total_steps", "wall_s", "disk_bytes")
     row: DatabaseRow = dict.fromkeys((*columns, *_OF_JOB))
     row |= {"of_run": run_number, "state": State.FAILED.value, "reason": reason}
     return RunRows(row | {"attempt": 0, "stamp": ""})
@@ -109,6 +111,7 @@ def read_run(
         "of_run": run_number,
         "state": run_standing.state.value,
         "reason": run_standing.reason,
+        "held_back": _held_back(run, run_standing.state),
         "outcome": run_standing.outcome,
         "attempt": run_standing.attempt,
         "step": step,
@@ -157,6 +160,7 @@ def _read_attempt(
             row["last_step"] = max(row["last_step"] or 0, record["step"])
             row["exact"] = record["exact"]
             row["origin"] = json.dumps(record["origin"])
+            row["device"] = device_used(record["origin"], attempt.read_claim())
             total_steps = record["total_steps"]
         elif kind == "end":
             row["state"] = record["state"]
@@ -193,8 +197,13 @@ def _empty_attempt(run_number: int, number: int) -> DatabaseRow:
     }
 
 
+def _held_back(run: RunFolder, state: State) -> str | None:
+    """Return why a run waits to be asked for that in its state would usually go on."""
+    return held_back(run, state) if state in AUTOMATIC else None
+
+
 def _claim(attempt: AttemptFolder) -> DatabaseRow:
-    """Return who works at an attempt, and on what; nothing before it is claimed."""
+    """Return who works at an attempt, and where; nothing before it is claimed."""
     claim = attempt.read_claim()
     if claim is None:
         return {}
@@ -202,7 +211,6 @@ def _claim(attempt: AttemptFolder) -> DatabaseRow:
     return {
         "executor": job["executor"],
         "job_id": job["job_id"],
-        "device": job["device"],
         "gpus": (job.get("asked") or {}).get("gpus"),
         "host": claim["process"]["host"],
         "user": claim.get("user"),

@@ -76,6 +76,7 @@ runs = Table(
     Column("semantics", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("reason", Text),
+    Column("held_back", Text, comment="why no launch tries it again unasked; null: one does"),
     Column("outcome", Text, comment="ok or diverged, of a COMPLETED run"),
     Column("attempt", Integer, nullable=False, comment="the highest; it alone counts"),
     Column("job_id", Text, comment="its job in the queue, if there is one"),

@@ -113,6 +113,7 @@ _OF_JOB = ("job_id", "queue_reason", "node", "submitted_at")
 _CHANGING = (
     "state",
     "reason",
+    "held_back",
     "outcome",
     "attempt",
     "step",

@@ -5,6 +5,7 @@
 * ``state`` lists the states of a run.
 * ``jobs`` holds what SLURM says of a run's job.
 * ``exit_codes`` puts SLURM's exit codes in words.
+* ``device`` tells what an attempt computes on.
 * ``standing`` tells the state of a run from its folder and its job.
 * ``retry`` says which runs are due again.
 * ``annotations`` keeps what people say of runs and sweeps.
