@@ -18,6 +18,13 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def shortened(text: str | None, limit: int = 2000) -> str | None:
+    """Return the first characters of a long text, and how many more it has."""
+    if text is None or len(text) <= limit:
+        return text
+    return f"{text[:limit]}… ({len(text) - limit:,} characters more)"
+
+
 def percent(fraction: float, digits: int = 1) -> str:
     """Return `91.2%`: people read accuracy in percent, JSON and CSV hold fractions."""
     return f"{fraction:.{digits}%}"

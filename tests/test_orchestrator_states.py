@@ -387,6 +387,18 @@ def test_an_attempt_on_this_machine_outdates_an_older_job(root, go, fake_slurm):
     assert look(root)[run.run_id].state == State.STOPPED
 
 
+def test_a_killed_run_of_a_job_with_several_is_lost_whatever_the_job_says(root, go, fake_slurm):
+    first = go()[0]
+    run = run_of(root, first)
+    made = attempt(run, first)
+    write_json(made.lost, {"exit_status": -9, "seen_at": time.time()})
+    fake_slurm.end(first, state="OUT_OF_MEMORY", exit="0:125")
+    assert look(root)[run.run_id].state == State.OOM
+    fake_slurm.end(first, state="FAILED", exit="1:0")
+    found = look(root)[run.run_id]
+    assert found.state == State.LOST and "was killed" in found.reason
+
+
 def test_a_held_job_is_still_submitted(root, go, fake_slurm):
     first = go()[0]
     for word, reason in (

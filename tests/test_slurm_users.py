@@ -1,6 +1,7 @@
 """Faults that users of SLURM met: dead ends, jobs out of sight, refusals, variables of the shell."""
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 from test_orchestrator_submit import SILENT, one_job_each
@@ -16,12 +17,14 @@ from orchestrator.launch.options import LaunchOptions
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.selection import Selection
 from orchestrator.slurm import commands
+from orchestrator.slurm.listing import renamed
 from orchestrator.slurm.nodes import read_nodes, unfit
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.slurm.reasons import explain, is_stuck
 from orchestrator.slurm.refusals import advice
 from orchestrator.slurm.setup import checked
 from orchestrator.spec import Resources, load_sweep
+from orchestrator.status.forecast import _RunLeft, _seconds
 from orchestrator.status.run_status import RunStatus
 from orchestrator.status.sweep_status import SweepStatus, sweep_statuses
 from orchestrator.status.terminal import _next_steps, reason_lines
@@ -366,3 +369,52 @@ def test_runs_that_the_sweeps_first_failures_stopped_say_so(go, root, spec_file,
     run_ids = [run.run_id for run in root.runs()]
     cancel_runs(root, run_ids, look_at_queue(root), FIRST_RUNS_FAILED)
     assert {standing(run, Queue()).reason for run in root.runs()} == {FIRST_RUNS_FAILED}
+
+
+# What only SLURM, or only the run, can tell
+
+
+def test_a_job_that_its_user_renamed_is_still_the_runs_job(go, root, spec_file, fake_slurm):
+    file = spec_file()
+    first, second, *_ = go(file).job_ids
+    fake_slurm.change(first, second, name="mine")
+    fake_slurm.start(second)
+    queue = look_at_queue(root)
+    assert len(queue.live) == 4 and not queue.unknown
+    assert go(file).job_ids == [] and cancel(root, "tiny") == 4
+
+
+def test_an_id_that_slurm_used_again_is_not_a_renamed_job(fake_slurm, go, spec_file):
+    (job_id, *_) = go(spec_file()).job_ids
+    assert {facts.job_id for facts in renamed([job_id]).values()} == {job_id}
+    array = job_id.partition("_")[0]
+    with fake_slurm._state() as state:
+        (known,) = [known for known in state["arrays"] if str(known["id"]) == array]
+        known["script"] = "/elsewhere/other.sh"
+    assert [name for name, _ in renamed([job_id])] == ["other"]
+
+
+def test_equal_ends_of_different_jobs_are_one_line_and_a_long_reason_is_cut():
+    ended = "job 12_{} ended without a word of its own (failed, on n1)"
+    runs = [of_reason("FAILED", ended.format(number)) for number in range(3)]
+    assert len(list(reason_lines(runs))) == 1
+    (line,) = reason_lines([of_reason("FAILED", "ValueError: " + "x" * 5_000_000)])
+    assert len(line) < 500 and "characters more" in line
+
+
+def test_slots_for_runs_that_are_queued_already_are_said_to_come_too_late(
+    root, spec_file, fake_slurm
+):
+    notes = []
+    reporter = Reporter(lambda *_: None, notes.append, lambda _: None)
+    options = LaunchOptions(load_sweep(spec_file()), Selection(), "slurm", slots=2)
+    launch(options, root, reporter)
+    assert notes == []
+    launch(options, root, reporter)
+    assert len(notes) == 1 and "4 queued runs keep the limit" in notes[0]
+
+
+def test_the_pace_of_a_runs_first_seconds_tells_nothing():
+    young = _RunLeft(True, ("byol",), 10, 0.01, own_left_s=3540.0, has_settled=False)
+    assert _seconds([young], {}, max) == []
+    assert _seconds([replace(young, has_settled=True)], {}, max) == [3540.0]

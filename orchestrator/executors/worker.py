@@ -34,6 +34,7 @@ from orchestrator.provenance.snapshot import check_code
 from orchestrator.slurm import requeue
 from orchestrator.store.root import AttemptFolder, Root, RunFolder, wait_until_visible
 from orchestrator.store.state import State
+from orchestrator.text import shortened
 
 StopReason = Callable[[], str | None]
 
@@ -203,7 +204,7 @@ class _Attempt:
             return State.STOPPED, "interrupted"
         except Exception as error:
             print(redact(traceback.format_exc()), end="", file=sys.stderr)
-            return _class_of(error), redact(f"{type(error).__name__}: {error}")
+            return _class_of(error), _reason(error)
 
     def _train(self) -> tuple[State, str | None]:
         from byol_core.train import Options, train
@@ -309,6 +310,11 @@ class _Attempt:
             if self.run_folder.cancelled.exists():
                 return "cancelled"
         return self.outer_stop_reason()
+
+
+def _reason(error: Exception) -> str | None:
+    """Return an error in words; the whole of a long one is in the output of the attempt."""
+    return shortened(redact(f"{type(error).__name__}: {error}"))
 
 
 def _class_of(error: Exception) -> State:

@@ -159,6 +159,13 @@ def _run_on_slurm(
     requests: ResourceRequests,
 ) -> LaunchResult:
     """Send runs to SLURM, and follow them where that is asked for."""
+    queued = sum(run.standing.state == State.SUBMITTED for run in plan.active)
+    if queued and options.slots:
+        reporter.note(
+            f"--slots {options.slots} counts for what goes out now; {counted(queued, 'queued run')} "
+            "keep the limit and the resources of their submission: to change these, "
+            f"`sweep cancel {plan.sweep.label}`, then launch with --retry cancelled"
+        )
     sent = send(plan, root, _send_options(options, plan))
     if not options.wait:
         return LaunchResult(plan, "slurm", sent, waited=False)

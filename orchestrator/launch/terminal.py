@@ -144,7 +144,7 @@ def show_plan_runs(console: Console, plan: Plan) -> None:
 
     more = len(plan.variants) - _LISTED_VARIANTS
     if more > 0:
-        console.print(f"  … and {more} variants more", highlight=False)
+        console.print(f"  … and {counted(more, 'variant')} more", highlight=False)
 
 
 def _cost_text(cost: Cost | None) -> str:
@@ -154,9 +154,9 @@ def _cost_text(cost: Cost | None) -> str:
     if cost.gpu_hours:
         hours = f"{cost.gpu_hours:.2f} GPU-hours"
     disk = f"{cost.disk_bytes / 1e6:,.1f} MB of disk"
-    text = f"cost about {hours} and {disk}, told from {cost.measured} earlier runs"
+    text = f"cost about {hours} and {disk}, told from {counted(cost.measured, 'earlier run')}"
     if cost.unknown:
-        text += f", and {cost.unknown} runs of a kind never measured"
+        text += f", and {counted(cost.unknown, 'run')} of a kind never measured"
     return text
 
 

@@ -1,11 +1,12 @@
 """Lists our jobs: by `squeue` those that SLURM still knows, by `sacct` those it has forgotten.
 
 Both are asked by job name, which is unique to a submission, so an id that SLURM used again is never
-taken for ours.
+taken for ours. A job that its user has renamed is known by its id and its script.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import PurePath
 
 from orchestrator.errors import SchedulerError
 from orchestrator.slurm.commands import ask
@@ -13,6 +14,8 @@ from orchestrator.store.jobs import JobFacts
 
 _TIMEOUT_S = 10
 _QUEUE = "%i|%j|%T|%V|%N|%r"
+_QUEUE_OF_SCRIPTS = "%i|%o|%T|%V|%N|%r"
+_IDS_PER_CALL = 500
 _ACCOUNT = "JobID,JobName,State,Submit,NodeList,ExitCode"
 
 Listing = Mapping[tuple[str, str], JobFacts]
@@ -26,6 +29,31 @@ def queue(names: Collection[str]) -> Listing | None:
         None where squeue did not answer.
     """
     return _list(_waiting_job, names, "squeue", "--array", "--states=all", f"--format={_QUEUE}")
+
+
+def renamed(job_ids: Collection[str]) -> Listing:
+    """List those of these jobs that squeue knows, by the names that they were submitted with.
+
+    The name is that of the script, which nobody can change; what it cannot tell is left out.
+    """
+    arrays = sorted({job_id.partition("_")[0] for job_id in job_ids})
+    jobs: dict[tuple[str, str], JobFacts] = {}
+    for start in range(0, len(arrays), _IDS_PER_CALL):
+        for row in _rows_by_id(arrays[start : start + _IDS_PER_CALL]):
+            if row[0] in job_ids:
+                jobs[PurePath(row[1]).stem, row[0]] = _waiting_job(row)
+    return jobs
+
+
+def _rows_by_id(arrays: Sequence[str]) -> Iterator[list[str]]:
+    """Yield six fields of each job of these arrays; none where SLURM has forgotten them all."""
+    options = ("--noheader", "--array", "--states=all", f"--format={_QUEUE_OF_SCRIPTS}")
+    try:
+        printed = ask("squeue", *options, f"--jobs={','.join(arrays)}", timeout_s=_TIMEOUT_S)
+    except SchedulerError:
+        return
+    rows = [line.strip().split("|", 5) for line in printed.splitlines()]
+    yield from (row for row in rows if len(row) == 6)
 
 
 def words(name: str) -> set[str] | None:

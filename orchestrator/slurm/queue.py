@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 from byol_core.files import DamagedFileError, is_there
 from orchestrator.slurm.commands import has_slurm
-from orchestrator.slurm.listing import Listing, account, queue
+from orchestrator.slurm.listing import Listing, account, queue, renamed
 from orchestrator.slurm.queue_memory import Memory, recall, remember
 from orchestrator.store.intents import Submission, submissions
 from orchestrator.store.jobs import ENDED, JobFacts, Queue
@@ -177,6 +177,9 @@ class QueueReader:
 
     def _settle(self, unlisted: Sequence[str]) -> None:
         """Find out about the jobs that squeue, which answered, does not list."""
+        # A job that was renamed is not listed by its name.
+        unlisted = self._file(unlisted, renamed({self.jobs[run_id].job_id for run_id in unlisted}))
+
         # A run's own last word is better evidence than anything of SLURM's.
         wanted = []
         for run_id in unlisted:

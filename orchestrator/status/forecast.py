@@ -19,11 +19,11 @@ from orchestrator.store.state import State
 _ENOUGH = 3
 """Measured runs from which a range can be told."""
 
-_SETTLED = 0.1
-"""Share of its steps from which a run's own pace tells more than that of others.
+_SETTLED_SHARE = 0.1
+"""Share of its steps from which a run's own pace tells more than that of others."""
 
-The first steps are slow.
-"""
+_SETTLED_S = 60.0
+"""From so many seconds, or that share, a run's own pace tells anything: its first steps are slow."""
 
 Choice = Callable[[Sequence[float]], float]
 """Picks one of several measured values: the median, or one near the ends."""
@@ -62,6 +62,7 @@ class _RunLeft:
         epochs: of the whole run.
         share: of its steps that it has taken.
         own_left_s: seconds of the steps that it has not, at its own pace; None where it has none.
+        has_settled: it runs long enough for that pace to hold.
     """
 
     running: bool
@@ -69,6 +70,7 @@ class _RunLeft:
     epochs: float
     share: float
     own_left_s: float | None
+    has_settled: bool
 
 
 def forecast(connection: Connection, sweep_id: int, run_ids: Collection[str]) -> Forecast:
@@ -142,9 +144,9 @@ def _seconds(left: Sequence[_RunLeft], kinds: dict[Kind, Measured], choice: Choi
 def _estimate(run: _RunLeft, pace: tuple[float, float] | None) -> float | None:
     """Return what a run still takes, from its own pace or that of its kind; None without either."""
     if pace is None:
-        return run.own_left_s
+        return run.own_left_s if run.has_settled else None
     epoch_s, rest_s = pace
-    if run.own_left_s is not None and run.share >= _SETTLED:
+    if run.own_left_s is not None and run.share >= _SETTLED_SHARE:
         return run.own_left_s + rest_s
     return epoch_s * run.epochs * (1 - run.share) + rest_s
 
@@ -162,11 +164,16 @@ def _runs_left(connection: Connection, sweep_id: int, run_ids: Collection[str]) 
     runs = schema.runs
     attempts = schema.attempts
     names = ("run_id", "state", "config", "data_fingerprint", "step", "total_steps")
+    measured = ("images_per_s", "claimed_at", "last_at")
     last_attempt = (attempts.c.run_number == runs.c.run_number) & (
         attempts.c.number == runs.c.attempt
     )
     query = (
-        select(cells.c.variant, *(runs.c[name] for name in names), attempts.c.images_per_s)
+        select(
+            cells.c.variant,
+            *(runs.c[name] for name in names),
+            *(attempts.c[name] for name in measured),
+        )
         .join(runs, runs.c.run_id == cells.c.run_id)
         .join(attempts, last_attempt, isouter=True)
         .where(cells.c.sweep_id == sweep_id)
@@ -195,7 +202,9 @@ def _run_left(row: RowMapping, config: dict[str, Any]) -> _RunLeft:
     if running and total_steps and row["images_per_s"]:
         own_left_s = (total_steps - step) * config.get("batch_size", 0) / row["images_per_s"]
     kind = kind_of(config, row["data_fingerprint"])
-    return _RunLeft(running, kind, config.get("epochs") or 0, share, own_left_s)
+    age_s = (row["last_at"] or 0) - (row["claimed_at"] or 0)
+    has_settled = share >= _SETTLED_SHARE or age_s >= _SETTLED_S
+    return _RunLeft(running, kind, config.get("epochs") or 0, share, own_left_s, has_settled)
 
 
 def _quick(values: Sequence[float]) -> float:

@@ -1,11 +1,13 @@
 """Says of one run what `sweep status` shows: its state, why it waits or how it ended."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.slurm.reasons import explain, is_stuck
 from orchestrator.store.retry import AUTOMATIC
 from orchestrator.store.state import ACTIVE, State
+from orchestrator.text import shortened
 
 DONE = "done"
 RUNNING = "running"
@@ -17,6 +19,8 @@ GROUPS = (DONE, RUNNING, PENDING, FAILED)
 Pending is all that will still be tried without being asked to, waiting in a queue or not.
 """
 
+_JOB_ID = re.compile(r"^job \S+ ended")
+_SHOWN_CHARACTERS = 300
 _SUSPENDED = "suspended: SLURM lends its node to another job, and it goes on afterwards"
 
 UNSENT = AUTOMATIC | {State.PLANNED}
@@ -29,6 +33,7 @@ class RunStatus:
     """Says of one run what status shows.
 
     Attributes:
+        held_back: why no launch tries it again unasked; None: one does, or never would.
         std_sqrt_d: the mean of std·√d over the last epoch.
         queue_reason: SLURM's own word for why its job waits; None without a job.
         node: where its job runs; None without a job.
@@ -41,6 +46,7 @@ class RunStatus:
     state: State
     outcome: str | None = None
     reason: str | None = None
+    held_back: str | None = None
     step: int | None = None
     total_steps: int | None = None
     wall_s: float | None = None
@@ -72,7 +78,7 @@ class RunStatus:
     @property
     def group(self) -> str:
         """Return which of `GROUPS` it counts to."""
-        return _GROUP_OF.get(self.state, FAILED)
+        return FAILED if self.held_back else _GROUP_OF.get(self.state, FAILED)
 
     @property
     def is_stuck(self) -> bool:
@@ -97,8 +103,12 @@ class RunStatus:
 
         # It ended without a result: the first sentence of the reason, and how far it got.
         text = (self.reason or "no reason known").split(". ")[0]
+        text = _JOB_ID.sub("its job ended", text)  # so that equal ends are equal
+        text = shortened(text, _SHOWN_CHARACTERS) or ""
         if self.state == State.OOM:
             text = text.removeprefix("OutOfMemoryError: ")
         if self.step and self.state in (State.FAILED, State.OOM):
-            return f"{text} at step {self.step}"
+            text += f" at step {self.step}"
+        if self.held_back:
+            text += f"; held back: {self.held_back}: --retry {self.state.value.lower()}"
         return text

@@ -18,6 +18,7 @@ from orchestrator.status.provenance import shown
 from orchestrator.status.run_status import DONE, FAILED, PENDING, RUNNING, RunStatus
 from orchestrator.status.sweep_status import SweepStatus
 from orchestrator.status.verdict import Health, summary, verdict
+from orchestrator.store.device import device_used
 from orchestrator.store.root import PREFIX
 from orchestrator.text import assignments, counted, duration, percent, plain
 
@@ -76,7 +77,8 @@ def reason_lines(runs: Sequence[RunStatus]) -> Iterator[str]:
     for (group, _, why), of_reason in ordered[:_SHOWN_REASONS]:
         yield plain(f"{group}  {_who(of_reason)}: {why}")
     if len(ordered) > _SHOWN_REASONS:
-        yield f"… and {len(ordered) - _SHOWN_REASONS} reasons more: sweep status --state any"
+        more = counted(len(ordered) - _SHOWN_REASONS, "reason")
+        yield f"… and {more} more: sweep status --state any"
 
 
 def _sweep(
@@ -92,7 +94,7 @@ def _sweep(
     yield _table(_first(by_variant), collapsed_below)
     if len(by_variant) > _SHOWN_VARIANTS:
         more = len(by_variant) - _SHOWN_VARIANTS
-        yield _indented(f"… and {more} variants more: --only NAME,… or --json")
+        yield _indented(f"… and {counted(more, 'variant')} more: --only NAME,… or --json")
 
     yield from map(_indented, reason_lines(status.runs))
     yield from map(_indented, _next_steps(status, launcher_at_work))
@@ -135,7 +137,8 @@ def _used(status: SweepStatus) -> str:
 def _next_steps(status: SweepStatus, launcher_at_work: bool) -> Iterator[str]:
     """Yield what somebody should know or do."""
     if status.skipped_lines:
-        yield f"{status.skipped_lines} damaged lines of event logs were skipped"
+        lines = counted(status.skipped_lines, "damaged line")
+        yield f"{lines} of event logs skipped"
     if status.stuck():
         runs = counted(status.stuck(), "run")
         yield (
@@ -264,7 +267,7 @@ def _attempt_line(attempt: dict[str, Any]) -> str:
     place = "? on ?, ?"
     if attempt["claim"]:
         job = attempt["claim"]["job"]
-        device = ((attempt["origin"] or {}).get("compute") or job)["device"]
+        device = device_used(attempt["origin"], attempt["claim"]) or "device not known"
         place = f"{job['executor']} on {attempt['claim']['process']['host']}, {device}"
         if attempt["claim"].get("user"):
             place += f", by {attempt['claim']['user']}"

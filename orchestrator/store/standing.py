@@ -17,6 +17,7 @@ from orchestrator.store.exit_codes import in_words, is_warning, of_process
 from orchestrator.store.jobs import ENDED, WAITING, JobFacts, Queue
 from orchestrator.store.root import AttemptFolder, RunFolder
 from orchestrator.store.state import ACTIVE, COMES_BACK, State
+from orchestrator.text import shortened
 
 CANCELLED_BY_HAND = "by `sweep cancel`"
 
@@ -166,7 +167,9 @@ def _claimed(
     if is_alive(named_process(claim["process"])):
         return Standing(State.RUNNING)
 
-    # 8: Nobody but SLURM can say how it ended.
+    # 8: Who started it in the job lived on and saw it die; or else SLURM alone can say how it ended.
+    if ENDED[job.word] == State.FAILED and is_there(attempt.lost):
+        return _lost(attempt, claim)
     return _verdict(job, "without a word of its own")
 
 
@@ -182,7 +185,7 @@ def _by_itself(
     if end is not None and end["state"] == State.COMPLETED:
         return _without_result(end)
     if end is not None:
-        return Standing(State(end["state"]), end.get("reason"))
+        return Standing(State(end["state"]), shortened(end.get("reason")))
 
     # Without a last word: the process lives, cannot be seen, or is gone.
     host = claim["process"]["host"]
@@ -192,7 +195,12 @@ def _by_itself(
     if alive is None:
         return Standing(State.RUNNING, f"on {host}, which cannot be seen from here")
 
-    # Only a launcher that lived on can say how it died.
+    return _lost(attempt, claim)
+
+
+def _lost(attempt: AttemptFolder, claim: Mapping[str, Any]) -> Standing:
+    """Tell of a process that is gone; only a launcher that lived on can say how it died."""
+    host = claim["process"]["host"]
     lost = attempt.read_lost()
     if lost is not None:
         return Standing(State.LOST, f"its process on {host} {of_process(lost['exit_status'])}")

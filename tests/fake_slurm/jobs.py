@@ -155,6 +155,7 @@ FIELDS = {
     "timeleft": lambda job: job.own.get("left", "10:00"),
     "numnodes": lambda job: "1",
     "comment": lambda job: "(null)",
+    "command": lambda job: job.array.get("script", "(null)"),
     "dependency": lambda job: job.array["asked"].get("dependency", "(null)"),
     "account": lambda job: job.array["asked"].get("account", "(null)"),
     "restartcnt": lambda job: str(job["restarts"]),
@@ -197,7 +198,7 @@ LETTERS = {
         "l": "timelimit",
         "L": "timeleft",
     },
-    **{"D": "numnodes", "E": "dependency", "a": "account", "k": "comment"},
+    **{"D": "numnodes", "E": "dependency", "a": "account", "k": "comment", "o": "command"},
 }
 
 

@@ -71,6 +71,7 @@ def sbatch(words, cluster):
         "name": asked.get("job-name", Path(rest[0]).name if rest else "wrap"),
         "user": user(),
         "asked": asked,
+        "script": rest[0] if rest else "(null)",
         "environment": {
             name: value
             for name, value in os.environ.items()
