@@ -3,8 +3,10 @@ what a refusal says; and each limit on the number of jobs counts under its own n
 """
 
 import pytest
+from rich.console import Console
 
 from orchestrator.doctor.examine import Subject, examine
+from orchestrator.launch.progress import LaunchView
 from orchestrator.slurm import features
 from orchestrator.slurm.commands import ask
 from orchestrator.slurm.limits import Charge, ask_controller, ask_room
@@ -12,6 +14,8 @@ from orchestrator.slurm.nodes import host_names, out_of_service, read_nodes, unf
 from orchestrator.slurm.partitions import read_settings
 from orchestrator.slurm.refusals import advice
 from orchestrator.spec import Resources, load_sweep
+from orchestrator.status.sweep_status import RunStatus, SweepStatus
+from orchestrator.store.state import State
 
 
 def told(**wanted):
@@ -295,3 +299,18 @@ def test_a_refusal_that_comes_again_says_what_to_change(fake_slurm, words, asked
 @pytest.mark.parametrize("word", ["AssocGrpSubmitJobsLimit", "QOSMaxSubmitJobPerUserLimit"])
 def test_a_refusal_that_passes_asks_for_no_change(word):
     assert advice(f"sbatch refused: {word}; {LIMIT}", Resources()) is None
+
+
+def test_a_launch_warns_of_jobs_that_no_node_can_run(fake_slurm, sweep, spec_file):
+    done = sweep("launch", spec_file(("gpus: 0", "gpus: 9")), "--executor", "slurm", "--dry-run")
+    assert "warning: resources.gpus 9: a node of partition debug has 4" in done.stdout
+    fine = sweep("launch", spec_file(), "--executor", "slurm", "--dry-run")
+    assert "warning" not in fine.stdout
+
+
+def test_a_launch_that_waits_says_once_why_its_jobs_wait(capsys):
+    view = LaunchView(Console(width=200), "tiny", None, None)
+    runs = [RunStatus("ab" * 32, "byol", 0, State.SUBMITTED, queue_reason="PartitionNodeLimit")]
+    for _ in range(2):
+        view._explain_waiting(SweepStatus("tiny", 0.0, runs=runs))
+    assert capsys.readouterr().out.count("asks for more nodes than its partition allows") == 1

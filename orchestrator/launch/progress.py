@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from sqlalchemy import Engine
 
 from orchestrator.database.collect import collect
-from orchestrator.errors import NewSchemaError, StoreError
+from orchestrator.errors import NewSchemaError, SchedulerError, StoreError
 from orchestrator.launch import terminal
 from orchestrator.launch.cost import estimate
 from orchestrator.launch.launch import Reporter
@@ -15,7 +15,9 @@ from orchestrator.launch.on_fail import FailureHook
 from orchestrator.launch.plan import Plan
 from orchestrator.launch.requests import ResourceRequests
 from orchestrator.machine.gpus import visible_gpus
+from orchestrator.slurm.nodes import obstacles
 from orchestrator.status.sweep_status import SweepStatus, sweep_statuses
+from orchestrator.status.terminal import reason_lines
 from orchestrator.status.verdict import summary
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
@@ -53,6 +55,7 @@ class LaunchView:
         self._next_s = 0.0
         self._queue = Queue()
         self._complained = False
+        self._explained: set[str | None] = set()
         self._on_fail = on_fail
         self._failures: FailureHook | None = None
 
@@ -80,12 +83,26 @@ class LaunchView:
             known = [run.run_id for run in plan.held_back]
             self._failures = FailureHook(self._on_fail, known)
 
+        if requests.executor == "slurm" and plan.start:
+            self._warn_of_waiting(plan, requests)
+
         # Before anything starts: a variable of another machine hides GPUs, or names none.
         problem = None
         if requests.executor != "slurm" and plan.start:
             problem = visible_gpus().problem
         if problem is not None:
             self._note(f"warning: {problem}")
+
+    def _warn_of_waiting(self, plan: Plan, requests: ResourceRequests) -> None:
+        """Say what would let jobs wait for ever: SLURM may take them all the same."""
+        variants = {run.variant.name: run.variant for run in plan.start}
+        try:
+            texts = obstacles(requests.of_jobs(plan.sweep, variants.values()))
+        except SchedulerError:  # sending tells it, where anything is sent
+            return
+        if texts:
+            self._note(f"warning: {'; '.join(texts)}")
+            self._note("such jobs are refused or wait for ever; `sweep doctor SPEC` says what fits")
 
     def _note(self, text: str) -> None:
         self._console.print(f"  {text}", highlight=False, markup=False)
@@ -117,8 +134,16 @@ class LaunchView:
             return
 
         self._live.update(status)
+        self._explain_waiting(status)
         if self._failures is not None:
             self._failures.look(status)
+
+    def _explain_waiting(self, status: SweepStatus) -> None:
+        """Say why jobs wait, each reason once."""
+        news = [run for run in status.runs if run.queue_reason and run.why not in self._explained]
+        self._explained |= {run.why for run in news}
+        for line in reason_lines(news):
+            self._note(line)
 
 
 class ProgressBar:

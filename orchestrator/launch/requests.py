@@ -3,7 +3,7 @@
 The same facts are kept in the claim of a run's attempts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -50,6 +50,14 @@ class ResourceRequests:
             resources = resources_of(sweep, variant, self._cluster_defaults)
             self._by_variant[variant.name] = request_of(resources)
         return self._by_variant[variant.name]
+
+    def of_jobs(self, sweep: Sweep, variants: Iterable[Variant]) -> list[Resources]:
+        """Return the different requests that jobs of variants make on SLURM."""
+        requests: dict[str, Resources] = {}
+        for variant in variants:
+            resources = resources_of(sweep, variant, self._cluster_defaults)
+            requests.setdefault(resources.model_dump_json(), resources)
+        return list(requests.values())
 
     @cached_property
     def _cluster_defaults(self) -> Resources:

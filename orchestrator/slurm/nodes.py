@@ -1,7 +1,7 @@
 """Tells what nodes have, which to avoid, and what no node can give a job."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import SchedulerError
@@ -13,6 +13,7 @@ from orchestrator.slurm.partitions import (
     broken_rules,
     chosen_partitions,
     closed,
+    read_settings,
 )
 from orchestrator.spec import Resources
 
@@ -100,6 +101,22 @@ def out_of_service(
             return None
         texts.append(text)
     return "; ".join(texts) or None
+
+
+def obstacles(requests: Iterable[Resources]) -> list[str]:
+    """Say why jobs with these requests would not start here; empty where SLURM does not tell."""
+    try:
+        nodes, settings = read_nodes(), read_settings()
+    except SchedulerError:
+        return []
+    texts: list[str] = []
+    for wanted in requests:
+        lacking = unfit(wanted, nodes, settings)
+        now = out_of_service(wanted, nodes, settings)
+        if not lacking and now is not None:
+            lacking = [now]
+        texts += lacking
+    return list(dict.fromkeys(texts))
 
 
 def without(failed: Collection[str]) -> list[str]:
