@@ -1,5 +1,6 @@
 """Which losses speak against a run: real processes of this machine die by real signals."""
 
+import json
 import os
 import signal
 import subprocess
@@ -100,7 +101,7 @@ def number_of(number):
 
 
 def test_a_worker_that_crashes_three_times_is_held_back_and_the_plan_says_why(
-    crashing, root, run, spec_file
+    crashing, root, run, spec_file, tmp_path
 ):
     for number in (1, 2, 3):
         assert idle_attempts(run, State.LOST) == number - 1
@@ -118,6 +119,13 @@ def test_a_worker_that_crashes_three_times_is_held_back_and_the_plan_says_why(
     shown = CliRunner().invoke(app, ["--root", str(root.path), *options]).stdout
     assert "1 ended without a result; --retry lost tries them again" in shown
     assert "died of SIGABRT; held back: lost three times before it left" in shown
+
+    # Status advises no launch that would leave it where it is.
+    database = ["--root", str(root.path), "--db", str(tmp_path / "results.db")]
+    status = json.loads(CliRunner().invoke(app, [*database, "status", "--json"]).stdout)
+    (told,) = (r for r in status["sweeps"][0]["runs"] if r["run_id"] == run.run_id)
+    assert told["group"] == "failed" and status["sweeps"][0]["waiting"] == 3
+    assert told["why"].endswith("before it left a checkpoint: --retry lost"), told["why"]
 
 
 def test_a_worker_that_dies_while_the_launch_is_stopped_is_not_written_down(crashing, run):

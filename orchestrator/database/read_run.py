@@ -10,8 +10,8 @@ from byol_core.files import Cursor
 from orchestrator.database import schema
 from orchestrator.store.device import device_used
 from orchestrator.store.jobs import Queue
-from orchestrator.store.root import AttemptFolder, RunFolder
 from orchestrator.store.retry import AUTOMATIC, held_back
+from orchestrator.store.root import AttemptFolder, RunFolder
 from orchestrator.store.standing import standing
 from orchestrator.store.state import State
 

@@ -9,6 +9,7 @@
 * ``show`` finds all that is known of one run.
 * ``provenance`` finds where a result comes from.
 * ``reproduce`` writes down the commands that make a run again.
+* ``remarks`` says what people said of runs and sweeps.
 * ``diff`` compares two runs.
 * ``logs`` prints what a run printed.
 * ``folding`` keeps status short where a spec was launched with many changes.

@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import Any
 
 from byol_core.files import DamagedFileError
+from orchestrator.store.device import device_used
 from orchestrator.store.root import PREFIX, AttemptFolder, Root, RunFolder
 from orchestrator.text import counted, duration
 
@@ -39,6 +40,8 @@ def provenance(run: RunFolder) -> dict[str, Any]:
         "trainer code": origin.get("trainer"),
     }
     facts |= {shown: compute.get(name) for name, shown in _COMPUTE.items()}
+    if attempt is not None:
+        facts["device"] = device_used(start.get("origin"), attempt.read_claim())
     facts |= {f"version of {name}": text for name, text in origin.get("versions", {}).items()}
     return facts | {
         "started": start.get("t"),

@@ -38,6 +38,8 @@ class RunStatus:
         queue_reason: SLURM's own word for why its job waits; None without a job.
         node: where its job runs; None without a job.
         submitted_at: seconds since 1970.
+        excluded: why people left it out of tables; None where they did not.
+        tags: that people gave it.
     """
 
     run_id: str
@@ -56,6 +58,8 @@ class RunStatus:
     queue_reason: str | None = None
     node: str | None = None
     submitted_at: float | None = None
+    excluded: str | None = None
+    tags: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the run as `status --json` prints it."""

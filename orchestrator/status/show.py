@@ -4,6 +4,7 @@ from typing import Any
 
 from byol_core.config import PRESETS, canonical, resolve
 from orchestrator.status.provenance import provenance
+from orchestrator.status.remarks import remarks
 from orchestrator.store.root import AttemptFolder, RunFolder
 from orchestrator.store.standing import Standing
 
@@ -25,6 +26,7 @@ def run_details(run: RunFolder, standing: Standing) -> dict[str, Any]:
         "result": done,
         "evaluations": list(run.evaluations()),
         "provenance": provenance(run),
+        **remarks(run.path),
     }
 
 

@@ -31,6 +31,7 @@ _COLUMNS = (
     "run_id",
     "outcome",
     "reason",
+    "held_back",
     "step",
     "total_steps",
     "wall_s",
@@ -38,6 +39,7 @@ _COLUMNS = (
     "queue_reason",
     "node",
     "submitted_at",
+    "excluded",
 )
 
 
@@ -48,6 +50,8 @@ class SweepStatus:
     Attributes:
         launched_by: whose launch was the last; None where it was not recorded.
         left_jobs: jobs that wait or run for runs which left its spec and no other sweep wants.
+        tags: that people gave the sweep.
+        note: the newest that people wrote of it.
     """
 
     label: str
@@ -61,6 +65,8 @@ class SweepStatus:
     forecast: Forecast = NO_FORECAST
     usage: Usage = NO_USAGE
     left_jobs: int = 0
+    tags: Sequence[str] = ()
+    note: str | None = None
 
     def counts(self) -> Counter[str]:
         """Return how many runs are in each state."""
@@ -79,7 +85,7 @@ class SweepStatus:
 
     def waiting(self) -> int:
         """Return how many runs only another launch will start."""
-        return sum(run.state in UNSENT for run in self.runs)
+        return sum(run.state in UNSENT and not run.held_back for run in self.runs)
 
     def stuck(self) -> int:
         """Return how many runs have jobs that never start unless somebody does something."""
@@ -110,6 +116,8 @@ class SweepStatus:
             "slurm_answered_at": self.slurm_answered_at,
             "waiting": self.waiting(),
             "left_jobs": self.left_jobs,
+            "tags": list(self.tags),
+            "note": self.note,
             "runs": [run.as_json() for run in self.runs],
         }
 
@@ -117,18 +125,38 @@ class SweepStatus:
 def sweep_statuses(engine: Engine, name: str | None = None) -> list[SweepStatus]:
     """Return all sweeps, newest first; or those called `name`, with or without profile.
 
+    Forgotten ones are left out.
+
     Raises:
         UsageError: there is none of that name.
     """
     newest_first = select(schema.sweeps).order_by(schema.sweeps.c.launched_at.desc())
     with engine.connect() as connection:
         rows = connection.execute(newest_first).mappings().all()
-        chosen = [row for row in rows if name is None or name in (row["label"], row["name"])]
+        named = [row for row in rows if name is None or name in (row["label"], row["name"])]
+        chosen = [row for row in named if row["forgotten_at"] is None]
         if name is not None and not chosen:
-            labels = ", ".join(row["label"] for row in rows)
-            known = labels or "none yet; start one with `sweep launch SPEC`"
-            raise UsageError(f"no sweep is called {name!r}; sweeps: {known}")
+            if named:
+                raise UsageError(_forgotten(named[0]["label"]))
+            raise UsageError(_unknown(name, [row for row in rows if row["forgotten_at"] is None]))
         return [_status(connection, row) for row in chosen]
+
+
+def _forgotten(label: str) -> str:
+    return f"sweep {label!r} is forgotten; to have it back: sweep forget --undo {label}"
+
+
+def _unknown(name: str, rows: Sequence[RowMapping]) -> str:
+    """Return what to say of a sweep that is not there."""
+    if not rows:
+        return f"no sweep is called {name!r}; there is none yet: `sweep launch SPEC` starts one"
+    from byol_core.config import nearest
+
+    labels = ", ".join(row["label"] for row in rows)
+    hint = nearest(name, {row[key] for row in rows for key in ("label", "name")})
+    if hint.startswith("allowed"):
+        return f"no sweep is called {name!r}; sweeps: {labels}"
+    return f"no sweep is called {name!r}; {hint} sweeps: {labels}"
 
 
 def narrowed(statuses: Sequence[SweepStatus], variants: Sequence[str]) -> list[SweepStatus]:
@@ -166,7 +194,8 @@ def _status(connection: Connection, sweep: RowMapping) -> SweepStatus:
     of_cell = (variants.c.sweep_id == cells.c.sweep_id) & (variants.c.name == cells.c.variant)
     query = (
         select(cells.c.variant, cells.c.seed, cells.c.run_id.label("wanted"))
-        .add_columns(runs.c.run_number, runs.c.state, *(runs.c[name] for name in _COLUMNS))
+        .add_columns(runs.c.run_number, runs.c.state, runs.c.tags)
+        .add_columns(*(runs.c[name] for name in _COLUMNS))
         .join(runs, runs.c.run_id == cells.c.run_id, isouter=True)
         .join(variants, of_cell)
         .where(cells.c.sweep_id == sweep["id"])
@@ -196,6 +225,8 @@ def _status(connection: Connection, sweep: RowMapping) -> SweepStatus:
         forecast=forecast(connection, sweep["id"], left),
         usage=usage(connection, sweep["id"], time.time()),
         left_jobs=_left_jobs(connection, sweep),
+        tags=json.loads(sweep["tags"]),
+        note=_newest_note(connection, sweep["id"]),
     )
 
 
@@ -208,6 +239,7 @@ def _run_status(
     return RunStatus(
         **fields,
         state=State(row["state"] or State.PLANNED),
+        tags=tuple(json.loads(row["tags"] or "[]")),
         probe=probe.get(row["run_number"]),
         std_sqrt_d=std_sqrt_d.get(row["run_number"]),
     )
@@ -216,7 +248,8 @@ def _run_status(
 def _left_jobs(connection: Connection, sweep: RowMapping) -> int:
     """Count the jobs of runs that a sweep has submitted and that no spec has any more."""
     runs = schema.runs
-    wanted = select(schema.sweep_runs.c.run_id)
+    shown = select(schema.sweeps.c.id).where(schema.sweeps.c.forgotten_at.is_(None))
+    wanted = select(schema.sweep_runs.c.run_id).where(schema.sweep_runs.c.sweep_id.in_(shown))
     query = select(runs.c.run_id, runs.c.job_id).where(
         runs.c.state.in_([state.value for state in ACTIVE]),
         runs.c.job_id.is_not(None),
@@ -227,6 +260,12 @@ def _left_jobs(connection: Connection, sweep: RowMapping) -> int:
         return 0
     submitted = runs_of(Root(Path(sweep["root"])).sweep(sweep["label"]))
     return len({job_id for run_id, job_id in active.items() if run_id in submitted})
+
+
+def _newest_note(connection: Connection, sweep_id: int) -> str | None:
+    table = schema.annotations
+    notes = select(table.c.text).where(table.c.sweep_id == sweep_id, table.c.kind == "note")
+    return connection.scalar(notes.order_by(table.c.at.desc()).limit(1))
 
 
 def _skipped_lines(connection: Connection, sweep_id: int) -> int:

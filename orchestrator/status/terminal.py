@@ -15,6 +15,8 @@ from orchestrator.machine.user import user_name
 from orchestrator.status.folding import Family, fold_lines
 from orchestrator.status.provenance import lines as provenance_lines
 from orchestrator.status.provenance import shown
+from orchestrator.status.remarks import exclusion_lines
+from orchestrator.status.remarks import lines as remark_lines
 from orchestrator.status.run_status import DONE, FAILED, PENDING, RUNNING, RunStatus
 from orchestrator.status.sweep_status import SweepStatus
 from orchestrator.status.verdict import Health, summary, verdict
@@ -57,6 +59,10 @@ def run_lines(statuses: Sequence[SweepStatus], state: str) -> Iterator[str]:
         for run in status.runs:
             if state in ("any", run.state.value.lower()):
                 note = run.why or run.outcome or run.node or ""
+                if run.excluded is not None:
+                    note += f"; excluded: {run.excluded}"
+                if run.tags:
+                    note += f"; tags: {', '.join(run.tags)}"
                 head = f"{run.run_id[:PREFIX]}  {run.state.value:<9}  {run.progress:>4.0%}"
                 yield plain(f"{head}  {run.variant} seed {run.seed}  {note}".rstrip())
 
@@ -97,6 +103,7 @@ def _sweep(
         yield _indented(f"… and {counted(more, 'variant')} more: --only NAME,… or --json")
 
     yield from map(_indented, reason_lines(status.runs))
+    yield from map(_indented, exclusion_lines(status.runs))
     yield from map(_indented, _next_steps(status, launcher_at_work))
 
 
@@ -109,6 +116,10 @@ def _facts(status: SweepStatus) -> Iterator[str]:
     if status.overrides:
         yield f"with {assignments(status.overrides)}"
     launched = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.launched_at))
+    if status.tags:
+        yield f"tags: {', '.join(status.tags)}"
+    if status.note is not None:
+        yield plain(f"note: {status.note}")
     parts = [f"launched {launched}"]
     if status.launched_by not in (None, user_name()):
         parts = [f"launched {launched} by {status.launched_by}"]
@@ -216,7 +227,7 @@ def _count(count: int, group: str) -> Text:
 
 
 def _mean_probe(runs: Sequence[RunStatus]) -> str:
-    probes = [run.probe for run in runs if run.probe is not None]
+    probes = [run.probe for run in runs if run.probe is not None and run.excluded is None]
     if not probes:
         return "–"
     return percent(sum(probes) / len(probes))
@@ -224,7 +235,8 @@ def _mean_probe(runs: Sequence[RunStatus]) -> str:
 
 def _collapsed(runs: Sequence[RunStatus], collapsed_below: float) -> str:
     """Return `1/3` where one of three runs that tell it has collapsed."""
-    std_sqrt_d = [run.std_sqrt_d for run in runs if run.std_sqrt_d is not None]
+    kept = [run for run in runs if run.excluded is None]
+    std_sqrt_d = [run.std_sqrt_d for run in kept if run.std_sqrt_d is not None]
     if not std_sqrt_d:
         return "–"
     return f"{sum(value < collapsed_below for value in std_sqrt_d)}/{len(std_sqrt_d)}"
@@ -253,7 +265,8 @@ def _run_details(run: dict[str, Any], preset: str, changed: dict[str, Any]) -> I
     yield f"seed     {run['config']['seed']}"
     yield f"config   {preset}: {changes or 'nothing changed'}"
 
-    # Where its result comes from, and how it went.
+    # What people said of it, where its result comes from, and how it went.
+    yield from remark_lines(run)
     yield from provenance_lines(run["provenance"])
     yield from map(_attempt_line, run["attempts"])
     yield from map(_evaluation_line, run["evaluations"])
