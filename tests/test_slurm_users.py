@@ -339,6 +339,13 @@ def test_the_doctor_warns_of_an_account_that_nobody_checks(root, spec_file, fake
         ("JobHeldUser", "held by you", True),
         ("BadConstraints", "no node can meet", True),
         ("SomethingNew", "SomethingNew", False),
+        ("QOSGrpCPURunMinutesLimit", "it starts as they end", False),
+        ("AssocMaxCpuMinutesPerJobLimit", "lower timeout_min or cpus", True),
+        ("QOSMinMemory", "it asks for less memory", True),
+        ("QOSUsageThreshold", "used less of late", True),
+        ("BurstBufferStageIn", "copied to or from a burst buffer", False),
+        ("user_env_retrieval_failed_requeued_held", "scontrol release", True),
+        ("SystemFailure", "SLURM itself", False),
     ],
 )
 def test_a_reason_says_what_it_means_and_whether_it_passes(reason, words, stuck):
