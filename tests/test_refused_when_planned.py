@@ -3,6 +3,7 @@
 Every key of a run gets senseless and extreme values, on real networks and tiny random images.
 """
 
+import json
 import math
 
 import numpy as np
@@ -39,6 +40,7 @@ ALL_ON = {
     "optimizer.weight_decay": 1e-4,
     "encoder.norm": "gn",
     "projector.norm": "gn_ws",
+    "projector.gn_groups": 4,
 }
 BASES = [{}, ALL_ON, {"method": "moco"}, {"method": "simclr"}, {"method": "random"}]
 HUGE = ("hidden", "out", "queue_size")  # what they need depends on the machine
@@ -173,3 +175,34 @@ def test_what_a_formula_sets_need_not_fit_before(spec_file):
     derived = ("tables:", "derive: {predictor.out: projector.out}\ntables:")
     variants = expand(load_sweep(spec_file(change, derived)))
     assert {variant.config.predictor.out for variant in variants} == {32}
+
+
+def test_an_encoder_whose_features_overflow_has_diverged(images, tmp_path, silent):
+    overrides = {**SMALL, "dataset.path": images, "method": "random", "augment.noise_std": 3.4e38}
+    options = Options(device="cpu", threads=1, protocols=("probe",))
+    result = train(resolve("digits-tiny", overrides), tmp_path / "run", options, silent())
+    assert result.outcome == "diverged"
+
+
+def test_photos_of_classes_that_cannot_be_judged_are_refused(tmp_path):
+    settings_of = {"dataset.name": "folder", "dataset.path": str(tmp_path)}
+    still = {"augment.rotate_rad": 0, "augment.shift": 0, "augment.scale": [1, 1]}
+    dataset = resolve("digits-tiny", {**settings_of, **still}).dataset
+    for name in ("train/cat/1.png", "val/cat/1.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match="all of class 'cat'"):
+        data_facts(dataset)
+    (tmp_path / "val/dog").mkdir()
+    (tmp_path / "val/dog/1.png").touch()
+    with pytest.raises(DataError, match="holds class 'dog'"):
+        data_facts(dataset)
+
+
+def test_a_config_that_would_be_refused_now_is_still_read(root):
+    run = next(iter(root.runs()))
+    file = run.path / "run.json"
+    description = json.loads(file.read_text())
+    description["config"]["optimizer"]["warmup_epochs"] = 99.0
+    file.write_text(json.dumps(description))
+    assert run.config().optimizer.warmup_epochs == 99
