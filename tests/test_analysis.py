@@ -273,16 +273,16 @@ H100S = {"names": ["H100", "H100"]}
     ],
 )
 def test_a_mark_hangs_on_what_decides_the_result_and_not_on_the_commit(change, differs_in):
-    one = _origin(json.dumps({**RECORDED, "compute": COMPUTE}), "auto")
+    one = _origin(json.dumps({**RECORDED, "compute": COMPUTE}), None)
     other = _origin(json.dumps({**RECORDED, "compute": COMPUTE, **change}), "cpu")
     assert {key for key in one if one[key] != other[key]} == differs_in
 
 
 def test_an_older_run_has_its_code_and_the_device_that_auto_meant():
     asked_cpu = _origin(json.dumps(OLDER), "cpu")
-    assert asked_cpu == _origin(json.dumps(OLDER), "auto")
+    assert asked_cpu == _origin(json.dumps(OLDER), None)
     assert asked_cpu["trainer code"] == "c" and asked_cpu["device model"] is None
-    on_gpu = _origin(json.dumps({**OLDER, "gpus": H100S}), "auto")
+    on_gpu = _origin(json.dumps({**OLDER, "gpus": H100S}), None)
     assert (on_gpu["device"], on_gpu["device model"]) == ("cuda", "H100")
 
 

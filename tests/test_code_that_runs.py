@@ -244,8 +244,8 @@ def test_show_and_diff_say_what_a_mark_is_about(root, capsys):
         attempt.path.mkdir(parents=True)
         write_json(attempt.done, {"outcome": "ok", "step": 8, "wall_s": 65.0, "ended_at": 1e9 + 65})
         with RecordLog(attempt.events) as log:
-            start = {"type": "start", "t": 1e9, "step": 0, "origin": {**facts, **changes}}
-            log.append(start)
+            start = {"type": "start", "t": 1e9, "step": 0, "total_steps": 8, "exact": True}
+            log.append({**start, "origin": {**facts, **changes}})
 
     found = provenance(run)
     printed = "\n".join(lines(found))

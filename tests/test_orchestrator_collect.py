@@ -17,10 +17,15 @@ from byol_core.files import RecordLog, claim_folder, read_json, write_json
 from orchestrator.database import schema
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
+from orchestrator.database.rebuild import verify
 from orchestrator.errors import StoreError
 from orchestrator.executors.worker import run_attempt
 from orchestrator.machine.processes import this_process
+from orchestrator.status.provenance import provenance
+from orchestrator.status.show import run_details
+from orchestrator.store.device import device_used
 from orchestrator.store.jobs import Queue
+from orchestrator.store.standing import standing
 from orchestrator.store.state import State
 
 
@@ -223,3 +228,39 @@ def test_a_sign_of_collapse_that_is_not_finite_reaches_the_tables_as_such(root, 
     )
     built = report(str(tmp_path / "results.db"), "mlp_norm")
     assert '"std_sqrt_d": null' in as_json(built) and "nan" not in as_json(built).lower()
+
+
+OLDER = {"versions": {}, "gpus": None}
+
+
+@pytest.mark.parametrize(
+    ("asked", "origin", "used"),
+    [
+        ("auto", {"compute": {"device": "cpu"}}, "cpu"),
+        ("cuda:1", {"compute": {"device": "cuda"}}, "cuda"),
+        ("cuda:1", OLDER, "cuda"),
+        ("auto", OLDER, None),
+        ("cpu", None, None),
+    ],
+)
+def test_the_device_of_an_attempt_is_the_one_it_used_and_null_while_that_is_not_known(
+    root, run, db, asked, origin, used
+):
+    attempt = run.attempt(1)
+    job = {**asdict(INLINE), "device": asked}
+    claim = {"process": asdict(this_process()), "job": job, "claimed_at": time.time()}
+    assert claim_folder(attempt.path, attempt.claim.name, claim)
+    collect(root, db, Queue())
+    with db.connect() as connection:
+        assert connection.execute(select(schema.attempts.c.device)).scalar_one() is None
+
+    if origin is not None:
+        start = {"type": "start", "t": 1.0, "step": 0, "total_steps": 9, "exact": True}
+        with RecordLog(attempt.events) as log:
+            log.append({**start, "origin": origin}, durable=True)
+    collect(root, db, Queue())
+    with db.connect() as connection:
+        assert connection.execute(select(schema.attempts.c.device)).scalar_one() == used
+    shown = run_details(run, standing(run, Queue()))["attempts"][0]
+    assert device_used(shown["origin"], shown["claim"]) == used == provenance(run)["device"]
+    assert verify(str(db.url.database), root, Queue())[1] == []
