@@ -156,6 +156,23 @@ def test_a_foreign_package_in_the_place_of_ours_is_named(tmp_path, name, file):
     assert done.stderr.count("\n") == 1 and f"{name!r} is imported from {foreign}" in done.stderr
 
 
+def test_a_foreign_orchestrator_around_our_modules_is_named(tmp_path):
+    # As in an editable installation, which finds what a foreign package lacks.
+    foreign = tmp_path / "theirs" / "orchestrator" / "__init__.py"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text(f"__path__.append({str(REPO / 'orchestrator')!r})\n")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "orchestrator.cli", "status"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{foreign.parents[1]}:{REPO}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: 'orchestrator' is imported from {foreign}, not from ")
+
+
 # Reuse after the trainer was edited
 
 

@@ -1,7 +1,9 @@
 """Starts the `sweep` command, once it is sure that all three packages are ours.
 
 `analysis` is a name that others use too. Where such a module stands before ours on Python's path,
-one line names it; nothing else is imported before that.
+one line names it; nothing else is imported before that. A foreign `orchestrator` is met where this
+file is found all the same, as in an editable installation; elsewhere Python itself ends with an
+import error before any line of ours runs.
 """
 
 import sys
@@ -10,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _HOME = Path(__file__).parents[2]
-_PACKAGES = ("analysis", "byol_core")
+_PACKAGES = ("orchestrator", "analysis", "byol_core")
 
 
 def main() -> None:
