@@ -140,4 +140,7 @@ def test_with_photos_the_dry_run_plans_the_papers_table(sweep, photos):
         f"dataset.path={photos}",
         "--dry-run",
     ]
-    assert "66 runs" in sweep(*words, check=0).stdout
+    assert (
+        "batch_size: 4096 is larger than the 300 training images" in sweep(*words, check=2).stderr
+    )
+    assert "66 runs" in sweep(*words, "--set", "batch_size=256", check=0).stdout

@@ -281,6 +281,7 @@ def _written_at(sweep: Sweep, row: str | None, key: str) -> str:
         ("zip", key),
         ("derive", key),
         ("base", key),
+        ("base", "preset"),  # which sets what nothing else does
     )
     for path in paths:
         # What a profile says lies over what the spec says in the same place.
