@@ -4,7 +4,7 @@ Text and Markdown share them.
 """
 
 from analysis.papers.rows import Published
-from analysis.tables.build import Line, Table
+from analysis.tables.build import EXCLUDED, Line, Table
 from analysis.tables.stats import Difference, Summary
 
 NOTHING = "–"
@@ -44,8 +44,15 @@ def cells(line: Line, table: Table) -> list[str]:
     ]
     if _has_cosines(table):
         texts.append(_published_pair(line.row.published))
-    texts.append("; ".join([line.state, *line.marks]))
+    texts.append("; ".join([line.state, *map(_in_cell, line.marks)]))
     return texts
+
+
+def _in_cell(mark: str) -> str:
+    """Return a mark without the reasons that people gave, which stand below the table."""
+    if mark.startswith(EXCLUDED):
+        return mark.partition(":")[0]
+    return mark
 
 
 def published(printed: Published) -> str:

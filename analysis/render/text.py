@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from analysis.render.cells import cells, header
-from analysis.tables.build import Table
+from analysis.tables.build import EXCLUDED, Table
 from analysis.tables.collapse import COLLAPSED_BELOW
 from analysis.tables.settings import Setting
 
@@ -64,6 +64,7 @@ def notes(table: Table) -> list[str]:
     texts = _column_notes(table)
     texts += _comparison_notes(table)
     texts += _own_settings(table)
+    texts += _exclusions(table)
     texts += [f"{label}: {note}." for label, note in table.rows.notes.items()]
 
     # Without a setting every row is absent, and the title says what to do.
@@ -111,6 +112,14 @@ def _comparison_notes(table: Table) -> list[str]:
     printed = [line.row.published for line in table.lines]
     if any(row.positive_cosine and not row.cosines_printed for row in printed):
         texts.append("≈: measured on a published figure, error about 0.01.")
+    return texts
+
+
+def _exclusions(table: Table) -> list[str]:
+    """Say which runs people left out, and why."""
+    texts: list[str] = []
+    for line in table.lines:
+        texts += [f"{line.row.label}: {mark}." for mark in line.marks if mark.startswith(EXCLUDED)]
     return texts
 
 

@@ -43,6 +43,7 @@ class Run:
             it started.
         exact: false where it went on, or an attempt before it did, from a checkpoint that was made
             with another trainer, library or device.
+        excluded: why people left it out of tables; None where they did not.
     """
 
     run_number: int
@@ -59,6 +60,7 @@ class Run:
     final: Mapping[str, float] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
     exact: bool = True
+    excluded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,13 @@ class _Demand:
 
 
 def read_runs(connection: Connection) -> list[Run]:
-    """Return every run of a database, without its results."""
+    """Return the runs of a database, without results; not those of forgotten sweeps alone."""
     demands = _demands(connection)
+    forgotten = _asked_for_by_forgotten(connection) - demands.keys()
     every_run: list[Run] = []
     for row in connection.execute(select(runs).order_by(runs.c.run_number)).all():
+        if row.run_id in forgotten:
+            continue
         demand = demands.get(row.run_id, _Demand())
         run = Run(
             run_number=row.run_number,
@@ -87,6 +92,7 @@ def read_runs(connection: Connection) -> list[Run]:
             sweeps=demand.sweeps,
             launched_at=demand.launched_at,
             fed=demand.fed,
+            excluded=row.excluded,
         )
         every_run.append(run)
     return every_run
@@ -202,9 +208,10 @@ def _inexact(connection: Connection, numbers: Sequence[int]) -> set[int]:
 
 
 def _demands(connection: Connection) -> dict[str, _Demand]:
-    """Return run id → the sweeps that ask for it."""
+    """Return run id → the sweeps that ask for it; one that is forgotten does not."""
     columns = select(sweeps.c.id, sweeps.c.label, sweeps.c.launched_at, sweeps.c.tables)
-    oldest_first = connection.execute(columns.order_by(sweeps.c.launched_at, sweeps.c.id)).all()
+    shown = columns.where(sweeps.c.forgotten_at.is_(None))
+    oldest_first = connection.execute(shown.order_by(sweeps.c.launched_at, sweeps.c.id)).all()
     demands: dict[str, _Demand] = {}
     for sweep_id, label, launched_at, tables in oldest_first:
         fed = dict.fromkeys(json.loads(tables), (launched_at, label))
@@ -218,3 +225,13 @@ def _demands(connection: Connection) -> dict[str, _Demand]:
                 fed={**older.fed, **fed},
             )
     return demands
+
+
+def _asked_for_by_forgotten(connection: Connection) -> set[str]:
+    """Return the ids of runs that forgotten sweeps asked for."""
+    query = (
+        select(sweep_runs.c.run_id)
+        .join(sweeps, sweeps.c.id == sweep_runs.c.sweep_id)
+        .where(sweeps.c.forgotten_at.is_not(None))
+    )
+    return set(connection.scalars(query))

@@ -24,6 +24,8 @@ _ENDED_BADLY = {
     State.CANCELLED,
     State.PREEMPTED,
 }
+EXCLUDED = "excluded"
+"""The first word of the mark of runs that people left out."""
 _MIXABLE = (
     "trainer code",
     "device",
@@ -58,10 +60,10 @@ class Line:
         summary: of the values.
         difference: from the baseline of the row's method, seed by seed.
         p_holm: of the difference, adjusted over the table.
-        state: `done 3/3`, `partial 2/3`, `running 1/3`, `failed 0/3`, `stopped 0/3`, `waiting 0/3`
-            or `absent`.
-        marks: what a reader must know: `confounded: …`, `diverged 1/3`, `inexact 1/3`,
-            `mixed: …`.
+        state: `done 3/3`, `partial 2/3`, `running 1/3`, `failed 0/3`, `stopped 0/3`, `waiting 0/3`,
+            `excluded 0/3` or `absent`.
+        marks: what a reader must know: `excluded 1/3: …`, `confounded: …`, `diverged 1/3`,
+            `inexact 1/3`, `mixed: …`.
         collapsed: (runs that collapsed, runs that could), None where nothing was trained.
         final: means over the runs of the signs of collapse.
         own: the row's companion keys and the values it ran with.
@@ -174,10 +176,17 @@ def _line(table: TableRows, row: TableRow, runs: Sequence[Run]) -> Line:
     if not runs:
         return Line(row)
 
+    # What people left out counts nowhere but in the mark that says so.
+    marks = _exclusion(runs)
+    in_row = len(runs)
+    runs = [run for run in runs if run.excluded is None]
+    if not runs:
+        return Line(row, state=f"{EXCLUDED} 0/{in_row}", marks=marks)
+
     # Runs that differ in more than the seed have no common number.
     differing = differing_keys([run.config for run in runs])
     if differing:
-        return Line(row, state=_state(runs), marks=[_confounded(runs, differing)])
+        return Line(row, state=_state(runs), marks=[*marks, _confounded(runs, differing)])
 
     # Only runs with a value count as n; `values` and `run_ids` are in the order of the seeds.
     runs = sorted(runs, key=lambda run: run.seed)
@@ -195,7 +204,7 @@ def _line(table: TableRows, row: TableRow, runs: Sequence[Run]) -> Line:
         run_ids=run_ids,
         summary=summarize([*values.values()]),
         state=_state(runs),
-        marks=_marks(runs),
+        marks=[*marks, *_marks(runs)],
         collapsed=_collapsed(runs),
         own={key: runs[0].config[key] for key in row.companions},
         final=_means([run.final for run in runs if _is_ok(run)]),
@@ -248,6 +257,18 @@ def _state(runs: Sequence[Run]) -> str:
     if State.STOPPED in states:
         return f"stopped {count}"
     return f"waiting {count}"
+
+
+def _exclusion(runs: Sequence[Run]) -> list[str]:
+    """Return the mark that counts the runs which people left out, with their reasons."""
+    excluded = sorted((run for run in runs if run.excluded is not None), key=lambda run: run.seed)
+    if not excluded:
+        return []
+    seeds_of: dict[str, list[str]] = {}
+    for run in excluded:
+        seeds_of.setdefault(str(run.excluded), []).append(str(run.seed))
+    reasons = [f"{reason} (seed {', '.join(seeds)})" for reason, seeds in seeds_of.items()]
+    return [f"{EXCLUDED} {len(excluded)}/{len(runs)}: {' | '.join(reasons)}"]
 
 
 def _marks(runs: Sequence[Run]) -> list[str]:

@@ -13,6 +13,8 @@ One file holds a group of commands, and is named with a word that a user types.
 * ``console`` decides how wide the output is.
 * ``launch`` holds `sweep launch`.
 * ``inspect`` holds `status`, `show`, `diff` and `logs`, which change nothing.
+* ``runs`` holds `runs`, which lists them.
+* ``annotate`` holds `exclude`, `include`, `note` and `forget`.
 * ``results`` holds `report` and `export`.
 * ``maintenance`` holds `cancel`, `clean`, `rebuild` and `data fetch`.
 * ``doctor`` holds `sweep doctor`.

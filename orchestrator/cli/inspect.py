@@ -15,7 +15,8 @@ from orchestrator.cli.console import make_console
 from orchestrator.cli.context import Places, collected, near, write_out
 from orchestrator.cli.output import format_for
 from orchestrator.errors import UsageError
-from orchestrator.store.root import PREFIX, RunFolder
+from orchestrator.store.names import find_run
+from orchestrator.store.root import PREFIX, Root, RunFolder
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,6 +47,9 @@ def status(
         bool,
         typer.Option("--all", help="Also show all sweeps with --set whole, old ones too."),
     ] = False,
+    forgotten: Annotated[
+        bool, typer.Option("--forgotten", help="List the sweeps that `sweep forget` hides.")
+    ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on showing it, every two seconds, until Ctrl-C.")
     ] = False,
@@ -67,6 +71,8 @@ def status(
             "--watch does not go with --json: call `sweep status --json` as often as you need it"
         )
     places: Places = context.obj
+    if forgotten:
+        return _show_forgotten(places.root, as_json)
     console = make_console()
     if watch and console.is_terminal and state is None:
         _watch(console, places, sweep, only, unfold)
@@ -83,6 +89,22 @@ def status(
         if not watch:
             return
         time.sleep(_WATCH_S)
+
+
+def _show_forgotten(root: Root, as_json: bool) -> None:
+    """List the sweeps that are hidden: when, by whom, why."""
+    from orchestrator.status.remarks import forgotten_sweeps, signed
+
+    hidden = forgotten_sweeps(root)
+    if as_json:
+        print(json.dumps({"forgotten": hidden}, indent=1))
+        return
+    for sweep in hidden:
+        print(f"{sweep['sweep']}  forgotten {signed(sweep)}".removesuffix(": "))
+    if hidden:
+        print(f"to have one back: sweep forget --undo {hidden[0]['sweep']}")
+    else:
+        print("no sweep is forgotten")
 
 
 def _watch(
@@ -128,7 +150,10 @@ def _view(
 def show(
     context: typer.Context,
     runs: Annotated[
-        list[str], typer.Argument(help="First digits of run ids.", autocompletion=complete_runs)
+        list[str],
+        typer.Argument(
+            help="First digits of run ids, or VARIANT:SEED.", autocompletion=complete_runs
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[
@@ -152,7 +177,7 @@ def show(
     from orchestrator.store.standing import standing
 
     places: Places = context.obj
-    folders = [places.root.find_run(run) for run in runs]
+    folders = [find_run(places.root, run) for run in runs]
     if reproduce:
         if plot is not None:
             raise UsageError("--reproduce does not go with --plot: call `sweep show` once for each")
@@ -172,10 +197,13 @@ def show(
 def diff(
     context: typer.Context,
     run: Annotated[
-        str, typer.Argument(help="First digits of a run id.", autocompletion=complete_runs)
+        str,
+        typer.Argument(
+            help="First digits of a run id, or VARIANT:SEED.", autocompletion=complete_runs
+        ),
     ],
     other: Annotated[
-        str, typer.Argument(help="First digits of another.", autocompletion=complete_runs)
+        str, typer.Argument(help="Another, named likewise.", autocompletion=complete_runs)
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -184,7 +212,7 @@ def diff(
     from orchestrator.status.terminal import show_difference
 
     root = context.obj.root
-    differences = difference(root.find_run(run), root.find_run(other))
+    differences = difference(find_run(root, run), find_run(root, other))
     if as_json:
         print(json.dumps(differences, indent=1))
     else:
@@ -194,7 +222,10 @@ def diff(
 def logs(
     context: typer.Context,
     run: Annotated[
-        str, typer.Argument(help="First digits of a run id.", autocompletion=complete_runs)
+        str,
+        typer.Argument(
+            help="First digits of a run id, or VARIANT:SEED.", autocompletion=complete_runs
+        ),
     ],
     follow: Annotated[
         bool, typer.Option("-f", "--follow", help="Go on until the run ends.")
@@ -206,7 +237,7 @@ def logs(
     from orchestrator.text import plain
 
     root = context.obj.root
-    for line in log_lines(root, root.find_run(run), follow, lambda: look_at_queue(root)):
+    for line in log_lines(root, find_run(root, run), follow, lambda: look_at_queue(root)):
         print(plain(line), flush=True)
 
 

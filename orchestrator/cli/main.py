@@ -18,7 +18,18 @@ from typing import Annotated, Any
 import typer
 
 from byol_core.files import DamagedFileError
-from orchestrator.cli import complete, doctor, inspect, install, keys, launch, maintenance, results
+from orchestrator.cli import (
+    annotate,
+    complete,
+    doctor,
+    inspect,
+    install,
+    keys,
+    launch,
+    maintenance,
+    results,
+    runs,
+)
 from orchestrator.cli.arguments import split_globals
 from orchestrator.cli.context import Places, working_folder
 from orchestrator.cli.display import UnreadError, displayed
@@ -27,7 +38,19 @@ from orchestrator.errors import SweepError, UsageError
 from orchestrator.store.root import Root
 
 INTERRUPTED = 130
-_WORKS = ("launch", "report", "export", "cancel", "clean", "rebuild", "data")
+_WORKS = (
+    "launch",
+    "report",
+    "export",
+    "cancel",
+    "clean",
+    "rebuild",
+    "data",
+    "exclude",
+    "include",
+    "note",
+    "forget",
+)
 """Commands that do more than print, and go on where what they print cannot be shown."""
 _NEW_OBJECTS_BEFORE_GC = 100_000
 """With Python's own 700, the search among thousands of rows takes a tenth of `sweep status`."""
@@ -42,6 +65,11 @@ COMMANDS = (
     inspect.show,
     inspect.diff,
     inspect.logs,
+    runs.runs,
+    annotate.exclude,
+    annotate.include,
+    annotate.note,
+    annotate.forget,
     results.export,
     maintenance.cancel,
     maintenance.clean,

@@ -1,6 +1,7 @@
 """Holds the commands that keep the root in order: cancel, clean, rebuild, data fetch."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from orchestrator.cli.arguments import names
 from orchestrator.cli.complete import complete_runs, complete_sweeps
 from orchestrator.cli.context import Places, near, rebuilt
 from orchestrator.errors import StoreError, UsageError
+from orchestrator.store.names import find_run
 from orchestrator.text import counted, plain
 
 _SHOWN = 20
@@ -30,7 +32,7 @@ def cancel(
     run: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only this run, by its first digits; repeat for more.",
+            help="Only this run: its first digits or VARIANT:SEED; repeat for more.",
             autocompletion=complete_runs,
         ),
     ] = None,
@@ -44,8 +46,7 @@ def cancel(
 
     root = context.obj.root
     queue = look_at_queue(root)
-    prefixes = ",".join(run).split(",") if run else []
-    run_ids = [root.find_run(prefix).run_id for prefix in prefixes]
+    run_ids = [find_run(root, name).run_id for name in _single(run or [])]
     chosen = find(root, Choice(sweeps or [], names(only), run_ids), queue)
 
     # What is not cancelled is named first.
@@ -64,6 +65,12 @@ def cancel(
     jobs = cancel_runs(root, chosen.run_ids, queue)
     runs = counted(len(chosen.run_ids), "run")
     print(f"cancelled {runs}, {counted(jobs, 'job')}; what runs stops behind a checkpoint")
+
+
+def _single(runs: list[str]) -> Iterator[str]:
+    """Yield the names of runs; ids may stand in one word, but a variant may hold a comma."""
+    for text in runs:
+        yield from [text] if ":" in text else text.split(",")
 
 
 def clean(

@@ -15,10 +15,12 @@ from byol_core.files import DamagedFileError, is_there, to_json, write_many
 from orchestrator.errors import UsageError
 from orchestrator.slurm import submit
 from orchestrator.store import intents
+from orchestrator.store.annotations import is_forgotten
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root, SweepFolder
 from orchestrator.store.standing import CANCELLED_BY_HAND, standing
 from orchestrator.store.state import ACTIVE, State
+from orchestrator.text import counted
 
 _OVER = frozenset({State.COMPLETED, State.FAILED, State.OOM, State.CANCELLED})
 
@@ -81,6 +83,7 @@ def find(root: Root, choice: Choice, queue: Queue) -> ChosenRuns:
         raise UsageError(
             "cancel needs a sweep, --only VARIANT or --run RUN; `sweep status` lists the sweeps"
         )
+    _refuse_forgotten(root, choice.sweeps)
     wanted = _all_wanted(root)
     left = list(_all_left(root, wanted))
     known = [*wanted, *left]
@@ -102,6 +105,21 @@ def find(root: Root, choice: Choice, queue: Queue) -> ChosenRuns:
         wanted_by=sorted({run.sweep for run in others if run.run_id in spared}),
         over=sorted(over),
     )
+
+
+def check_idle(root: Root, label: str, queue: Queue) -> None:
+    """Check that nobody works, or is about to, on runs that a sweep alone asks for.
+
+    Raises:
+        UsageError: somebody does.
+    """
+    chosen = find(root, Choice(sweeps=[label]), queue)
+    active = [run_id for run_id in chosen.run_ids if _is_active(root, run_id, queue)]
+    if active:
+        raise UsageError(
+            f"{label} has {counted(len(active), 'run')} queued or running; "
+            f"wait for them, or end them first: sweep cancel {label}"
+        )
 
 
 def cancel_runs(
@@ -143,7 +161,7 @@ def _is_active(root: Root, run_id: str, queue: Queue) -> bool:
 
 def _all_wanted(root: Root) -> list[_Wanted]:
     wanted = []
-    for sweep in root.sweeps():
+    for sweep in _remembered(root):
         plan = _plan_of(sweep)
         if plan is not None:
             runs = plan["runs"]
@@ -154,7 +172,7 @@ def _all_wanted(root: Root) -> list[_Wanted]:
 def _all_left(root: Root, wanted: Collection[_Wanted]) -> Iterator[_Wanted]:
     """Yield what sweeps asked for once: what left their spec, and what they ever submitted."""
     asked_now = {(run.sweep, run.run_id) for run in wanted}
-    for sweep in root.sweeps():
+    for sweep in _remembered(root):
         plan = _plan_of(sweep) or {}
         label = sweep.path.name
         variants = {run["run_id"]: run["variant"] for run in plan.get("left", [])}
@@ -162,6 +180,25 @@ def _all_left(root: Root, wanted: Collection[_Wanted]) -> Iterator[_Wanted]:
         for run_id, variant in (submitted | variants).items():
             if (label, run_id) not in asked_now:
                 yield _Wanted(label, variant, run_id)
+
+
+def _remembered(root: Root) -> list[SweepFolder]:
+    """Return the sweeps that ask for runs: not those that people forgot."""
+    return [sweep for sweep in root.sweeps() if not is_forgotten(sweep.path)]
+
+
+def _refuse_forgotten(root: Root, names: Sequence[str]) -> None:
+    """Refuse sweeps that ask for nothing any more.
+
+    Raises:
+        UsageError: a sweep is forgotten.
+    """
+    for name in names:
+        if is_forgotten(root.sweep(name).path):
+            raise UsageError(
+                f"sweep {name!r} is forgotten, so it asks for no run; "
+                f"to have it back: sweep forget --undo {name}"
+            )
 
 
 def _plan_of(sweep: SweepFolder) -> dict[str, Any] | None:

@@ -32,6 +32,7 @@ from orchestrator.slurm import submit
 from orchestrator.slurm.listing import words
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.store import intents
+from orchestrator.store.annotations import Kind, annotate, is_forgotten
 from orchestrator.store.jobs import Queue
 from orchestrator.store.locks import launcher_lock
 from orchestrator.store.root import Root
@@ -113,6 +114,10 @@ def launch(options: LaunchOptions, root: Root, reporter: Reporter) -> LaunchResu
         if options.prune:
             reporter.note(_prune(plan, root))
         write_plan(plan, root, options.prune)
+        folder = root.sweep(plan.sweep.label).path
+        if is_forgotten(folder):
+            annotate(folder, Kind.REMEMBER, "launched again")
+            reporter.note(f"{plan.sweep.label} was forgotten; it is back")
         _refuse_if_broken(plan, root, selection)
         refuse_doubles(plan, root, executor)
         record_code(root)

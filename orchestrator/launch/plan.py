@@ -16,6 +16,7 @@ from orchestrator.launch.selection import (
     rows_of_table,
 )
 from orchestrator.spec import Sweep, Variant, expand
+from orchestrator.store.annotations import is_forgotten
 from orchestrator.store.jobs import Queue
 from orchestrator.store.retry import is_due
 from orchestrator.store.root import Root
@@ -196,10 +197,10 @@ def _removed_runs(
 def _wanted_by_no_sweep(
     removed: Sequence[Mapping[str, Any]], root: Root, sweep: Sweep
 ) -> list[str]:
-    """Return the ids of removed runs that no other sweep asks for."""
+    """Return the ids of removed runs that no other sweep asks for; a forgotten one does not."""
     unwanted = {run["run_id"] for run in removed}
     for other in root.sweeps():
-        if unwanted and other.path.name != sweep.label:
+        if unwanted and other.path.name != sweep.label and not is_forgotten(other.path):
             try:
                 plan = other.read_plan() or {"runs": []}
             except DamagedFileError:

@@ -10,6 +10,8 @@
 * ``provenance`` finds where a result comes from.
 * ``reproduce`` writes down the commands that make a run again.
 * ``remarks`` says what people said of runs and sweeps.
+* ``runs_list`` finds and sorts runs.
+* ``runs_text`` prints a list of them.
 * ``diff`` compares two runs.
 * ``logs`` prints what a run printed.
 * ``folding`` keeps status short where a spec was launched with many changes.

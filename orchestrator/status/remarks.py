@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.status.run_status import RunStatus
 from orchestrator.store.annotations import Annotation, read_remarks
-from orchestrator.store.root import PREFIX
+from orchestrator.store.root import PREFIX, Root
 from orchestrator.text import plain
 
 _SHOWN = 5
@@ -26,11 +26,11 @@ def remarks(run: Path) -> dict[str, Any]:
 def lines(said: dict[str, Any]) -> Iterator[str]:
     """Yield the same for people."""
     if said["excluded"]:
-        yield f"excluded from tables {_signed(said['excluded'])}"
+        yield f"excluded from tables {signed(said['excluded'])}"
     if said["tags"]:
         yield f"tags     {', '.join(said['tags'])}"
     for note in said["notes"]:
-        yield f"note     {_signed(note)}"
+        yield f"note     {signed(note)}"
 
 
 def exclusion_lines(runs: Sequence[RunStatus]) -> Iterator[str]:
@@ -43,11 +43,21 @@ def exclusion_lines(runs: Sequence[RunStatus]) -> Iterator[str]:
         yield f"… and {len(excluded) - _SHOWN} excluded more: sweep runs --where excluded=yes"
 
 
+def forgotten_sweeps(root: Root) -> list[dict[str, Any]]:
+    """Return the sweeps that people hid, and what they said."""
+    hidden = []
+    for sweep in root.sweeps():
+        said = read_remarks(sweep.path).forgotten
+        if said is not None:
+            hidden.append({"sweep": sweep.path.name, **_fields(said)})
+    return hidden
+
+
 def _fields(annotation: Annotation) -> dict[str, Any]:
     return {"text": annotation.text, "at": annotation.at, "by": annotation.by}
 
 
-def _signed(said: dict[str, Any]) -> str:
+def signed(said: dict[str, Any]) -> str:
     """Return `2026-11-26 02:10, ana: wrong lens`."""
     day = time.strftime("%Y-%m-%d %H:%M", time.localtime(said["at"]))
     return f"{day}, {said['by']}: {said['text']}"

@@ -8,6 +8,7 @@
 * ``device`` tells what an attempt computes on.
 * ``standing`` tells the state of a run from its folder and its job.
 * ``retry`` says which runs are due again.
+* ``names`` finds runs and sweeps by what people type.
 * ``annotations`` keeps what people say of runs and sweeps.
 * ``intents`` logs a submission before SLURM hears of it.
 * ``locks`` lets one launcher at a time write.

@@ -21,6 +21,7 @@ from byol_core.files import DamagedFileError, make_folder, read_json, write_json
 from byol_core.files.durable import names_in
 from orchestrator.errors import StoreError, UsageError
 from orchestrator.store.shapes import checked, mismatch
+from orchestrator.text import plain
 
 FOLDER = "annotations"
 _VERSION = 1
@@ -174,9 +175,8 @@ def is_forgotten(folder: Path) -> bool:
 def _read(file: Path) -> Annotation:
     """Read one annotation; raises as `read_json`."""
     content = checked(file, read_json(file), _SHAPE)
-    return Annotation(
-        file.name, Kind(content["kind"]), content["text"], content["at"], content["by"]
-    )
+    text, by = plain(content["text"]), plain(content["by"])
+    return Annotation(file.name, Kind(content["kind"]), text, content["at"], by)
 
 
 def _set_aside(error: DamagedFileError) -> str:
@@ -189,7 +189,7 @@ def _checked_text(kind: Kind, text: str) -> str:
     Raises:
         UsageError: it cannot be that of an annotation of this kind.
     """
-    words = " ".join(text.split())
+    words = plain(" ".join(text.split()))
     if not words and kind in _NEEDS_TEXT:
         raise UsageError(f"{kind} {text!r}: its text is empty; say in words what and why")
     if len(words) > _MAX_TEXT:
