@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 from sqlalchemy import Connection, select
 
+from analysis.papers.nearest import nearest
 from analysis.render.json_table import as_document
 from analysis.report import report
 from analysis.results.connect import reading
@@ -122,8 +123,8 @@ def series(
         points = _points(connection, metric, run_ids)
         if points.empty:
             metrics = sorted(connection.scalars(select(schema.metrics.c.name)))
-            known = ", ".join(metrics) or "none yet"
-            raise UnknownMetricError(f"no series {metric!r} in these runs; metrics: {known}")
+            hint = nearest(metric, metrics, "metrics")
+            raise UnknownMetricError(f"no series {metric!r} in these runs; {hint}")
 
     # The attempts of a step are in order, so the last of them is the highest.
     return points.drop_duplicates(["run_id", "step"], keep="last", ignore_index=True)

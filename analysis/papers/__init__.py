@@ -2,5 +2,6 @@
 
 tables/*.yaml says which rows a table has, published/*.yaml what was printed.
 
+* ``nearest`` names the nearest name to one that was misspelt.
 * ``rows`` reads both and finds the row that a run belongs to.
 """

@@ -4,7 +4,6 @@
 belongs to the first row whose `match` it meets. Loads nothing heavy.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,6 +11,8 @@ from importlib.resources import files
 from typing import Any
 
 from ruamel.yaml import YAML
+
+from analysis.papers.nearest import nearest
 
 
 class UnknownTableError(Exception):
@@ -111,7 +112,9 @@ def load_table(name: str) -> TableRows:
         UnknownTableError: there is none; the text names the nearest and all.
     """
     if name not in table_ids():
-        raise UnknownTableError(f"table {name!r} does not exist; {_hint(name)}")
+        raise UnknownTableError(
+            f"table {name!r} does not exist; {nearest(name, table_ids(), 'tables')}"
+        )
 
     # The definition names the file of its published side, and the table in that file.
     table = _read("tables", name)
@@ -137,15 +140,6 @@ def load_table(name: str) -> TableRows:
         published_like=printed["like"],
         notes=_notes(table["rows"], printed["rows"]),
     )
-
-
-def _hint(name: str) -> str:
-    """Name the nearest table, if one is near, and all that there are."""
-    tables = f"tables: {', '.join(table_ids())}"
-    nearest = difflib.get_close_matches(name, table_ids(), n=1)
-    if not nearest:
-        return tables
-    return f"did you mean {nearest[0]!r}? {tables}"
 
 
 def _notes(rows: Mapping[str, Any], printed: Mapping[str, Any]) -> dict[str, str]:

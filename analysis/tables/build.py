@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from analysis.papers.nearest import nearest
 from analysis.papers.rows import TableRow, TableRows
 from analysis.results.runs import Run
 from analysis.tables.collapse import is_collapsed
@@ -150,8 +151,9 @@ def runs_of(sweeps: Sequence[str], runs: Sequence[Run]) -> list[Run]:
     for name in sweeps:
         matching = [label for label in labels if name in (label, _name_of(label))]
         if not matching:
-            known = ", ".join(labels) or "none yet"
-            raise UnknownSweepError(f"no sweep is called {name!r}; sweeps: {known}")
+            raise UnknownSweepError(
+                f"no sweep is called {name!r}; {nearest(name, labels, 'sweeps')}"
+            )
         wanted.update(matching)
     return [run for run in runs if not wanted.isdisjoint(run.sweeps)]
 

@@ -21,8 +21,7 @@ def exclude(
 ) -> None:
     """Leave a run out of every table, with a reason that the tables print.
 
-    Nothing is deleted, and `sweep launch` still counts the run as done: to train it again, use
-    --rerun.
+    Nothing is deleted, and `sweep launch` still counts the run as done; --rerun trains it again.
     """
     from orchestrator.store.annotations import Kind, annotate
     from orchestrator.store.names import find_run

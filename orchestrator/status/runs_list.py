@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from orchestrator.database import schema
 from orchestrator.errors import UsageError
+from orchestrator.status.sweep_status import named_sweeps
 from orchestrator.store.state import State
 
 KEYS = (
@@ -84,6 +85,9 @@ def list_runs(engine: Engine, request: Request) -> Listing:
     """
     with engine.connect() as connection:
         wanted = _conditions(request)
+        sweeps = connection.execute(select(schema.sweeps)).mappings().all()
+        for name in wanted.get("sweep", ()):
+            named_sweeps(sweeps, name)  # refuses what is not there
         source = _Source(connection, wanted.get("sweep"))
 
         # Settings and metrics are read where somebody asks for them: it takes longer.
@@ -331,8 +335,6 @@ def _test(key: str, values: Sequence[str], rows: Sequence[Row]) -> Callable[[Row
             hint = _hint(value, known)
             if hint.startswith("did"):
                 raise UsageError(f"--where {key}={value}: no run has it; {hint}")
-            if key == "sweep":
-                raise UsageError(f"no sweep is called {value!r}; {hint}")
     wanted = {*values, *map(_canonical, values)}
     return lambda row: not wanted.isdisjoint(_texts(key, row))
 

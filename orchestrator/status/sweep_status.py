@@ -133,17 +133,28 @@ def sweep_statuses(engine: Engine, name: str | None = None) -> list[SweepStatus]
     newest_first = select(schema.sweeps).order_by(schema.sweeps.c.launched_at.desc())
     with engine.connect() as connection:
         rows = connection.execute(newest_first).mappings().all()
-        named = [row for row in rows if name is None or name in (row["label"], row["name"])]
-        chosen = [row for row in named if row["forgotten_at"] is None]
-        if name is not None and not chosen:
-            if named:
-                raise UsageError(_forgotten(named[0]["label"]))
-            raise UsageError(_unknown(name, [row for row in rows if row["forgotten_at"] is None]))
-        return [_status(connection, row) for row in chosen]
+        return [_status(connection, row) for row in named_sweeps(rows, name)]
 
 
-def _forgotten(label: str) -> str:
-    return f"sweep {label!r} is forgotten; to have it back: sweep forget --undo {label}"
+def named_sweeps(rows: Sequence[RowMapping], name: str | None) -> list[RowMapping]:
+    """Return the rows of the sweeps of a name, or of all; forgotten ones are left out.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    shown = [row for row in rows if row["forgotten_at"] is None]
+    if name is None:
+        return shown
+    chosen = [row for row in shown if name in (row["label"], row["name"])]
+    if chosen:
+        return chosen
+    for row in rows:
+        if name in (row["label"], row["name"]):
+            label = row["label"]
+            raise UsageError(
+                f"sweep {label!r} is forgotten; to have it back: sweep forget --undo {label}"
+            )
+    raise UsageError(_unknown(name, shown))
 
 
 def _unknown(name: str, rows: Sequence[RowMapping]) -> str:
