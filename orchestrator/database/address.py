@@ -74,6 +74,11 @@ def is_busy(error: "DatabaseError") -> bool:
     return getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
+def is_full(error: "DatabaseError") -> bool:
+    """Tell whether there is no room left where the database lies."""
+    return getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_FULL")
+
+
 def cause(error: "DatabaseError") -> str:
     """Return what the database said, on one line."""
     return str(error.orig).strip().partition("\n")[0]

@@ -15,6 +15,7 @@ from orchestrator.database.address import (
     AddressError,
     cause,
     is_busy,
+    is_full,
     is_url,
     named,
     parse,
@@ -36,6 +37,7 @@ _REMEDY = {
     "sqlite": "`sweep rebuild` makes it again from the runs, or choose another --db",
     "postgresql": "see whether the server is there and lets you in, or choose another --db",
 }
+_NO_SPACE = "make room there, or choose another --db: it is made from the runs"
 _ALLOWED = "sqlite:////data/results.db, postgresql+psycopg://user@host/name"
 _MARKS = {"meta": {"key", "value"}, "runs": {"run_id", "root"}}
 """Columns by which a database of ours is known, of whatever version."""
@@ -74,7 +76,7 @@ def open_database(address: str, patience_s: float = _BUSY_TIMEOUT_S) -> Engine:
                 f"{named(address)}: another program holds it ({cause(error)}); try again when that "
                 "has ended, or choose another --db: it is made from the runs"
             ) from None
-        remedy = _REMEDY[engine.dialect.name]
+        remedy = _NO_SPACE if is_full(error) else _REMEDY[engine.dialect.name]
         raise StoreError(f"{named(address)}: {cause(error)}; {remedy}") from None
     return engine
 

@@ -1,6 +1,7 @@
 """Starts attempts at runs, and makes them. There are three ways to run: slurm, local and inline.
 
 * ``worker`` makes one attempt at one run.
+* ``ending`` tells in which state an error leaves it.
 * ``inline`` makes attempts in this process.
 * ``local`` makes them in processes of this machine.
 * ``losses`` writes down which of these died.

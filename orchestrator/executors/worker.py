@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,15 +27,16 @@ from byol_core.files import (
     remove_tree,
     write_json,
 )
+from orchestrator.executors.ending import ending_of
 from orchestrator.machine.processes import this_process
 from orchestrator.machine.user import user_name
 from orchestrator.provenance.origin import gather_origin
 from orchestrator.provenance.redact import redact
 from orchestrator.provenance.snapshot import check_code
 from orchestrator.slurm import requeue
+from orchestrator.store.exit_codes import DISK_FAILED, is_of_the_disk
 from orchestrator.store.root import AttemptFolder, Root, RunFolder, wait_until_visible
 from orchestrator.store.state import State
-from orchestrator.text import shortened
 
 StopReason = Callable[[], str | None]
 
@@ -94,9 +96,21 @@ def run_attempt(
         The state it ended in; None where nothing was to do or another attempt took over.
 
     Side effects:
-        Writes below the run's folder only.
+        Writes below the run's folder only. A full or failing disk ends the process, but for inline.
     """
     run = Root(root).run(run_id)
+    try:
+        return _make_attempt(run, context, stop_reason)
+    except OSError as error:
+        # A full disk takes no last word: the exit status says what no file can.
+        if not is_of_the_disk(error) or context.executor == "inline":
+            raise
+        with suppress(OSError):
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(DISK_FAILED)
+
+
+def _make_attempt(run: RunFolder, context: AttemptContext, stop_reason: StopReason) -> State | None:
     if run.cancelled.exists():
         return None
     wait_until_visible(run.description, _PATIENCE_S)
@@ -203,8 +217,9 @@ class _Attempt:
         except KeyboardInterrupt:
             return State.STOPPED, "interrupted"
         except Exception as error:
-            print(redact(traceback.format_exc()), end="", file=sys.stderr)
-            return _class_of(error), _reason(error)
+            with suppress(OSError):  # the disk may be full
+                print(redact(traceback.format_exc()), end="", file=sys.stderr, flush=True)
+            return ending_of(error)
 
     def _train(self) -> tuple[State, str | None]:
         from byol_core.train import Options, train
@@ -310,20 +325,6 @@ class _Attempt:
             if self.run_folder.cancelled.exists():
                 return "cancelled"
         return self.outer_stop_reason()
-
-
-def _reason(error: Exception) -> str | None:
-    """Return an error in words; the whole of a long one is in the output of the attempt."""
-    return shortened(redact(f"{type(error).__name__}: {error}"))
-
-
-def _class_of(error: Exception) -> State:
-    """Return the state of a run that ended with this error."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return State.OOM
-    return State.FAILED
 
 
 def _size_bytes(folder: Path) -> int:

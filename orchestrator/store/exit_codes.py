@@ -1,5 +1,7 @@
 """Reads exit codes: SLURM's STATUS:SIGNAL, as in "1:0" or "0:9", and those of processes here."""
 
+import errno
+import os
 import signal
 
 _WARNINGS = frozenset({signal.SIGUSR2, signal.SIGTERM})
@@ -7,6 +9,16 @@ _WARNINGS = frozenset({signal.SIGUSR2, signal.SIGTERM})
 
 _NO_OUTPUT = 53
 """What SLURM calls a job whose output files it cannot open (seen with 22.05)."""
+
+DISK_FAILED = os.EX_IOERR
+"""The exit status of a worker that could not write its last word."""
+_ERRORS_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+_NOT_WRITTEN = "its files could not be written: is the disk full, over its quota or read-only?"
+
+
+def is_of_the_disk(error: BaseException) -> bool:
+    """Tell whether an error is a full or failing disk's, and so not its run's fault."""
+    return isinstance(error, OSError) and error.errno in _ERRORS_OF_THE_DISK
 
 
 def in_words(code: str) -> str:
@@ -20,6 +32,8 @@ def in_words(code: str) -> str:
         return "SLURM could not open its output files: is their folder there, and writable?"
     if number:
         return f"ended by signal {number}"
+    if could_not_write(code):
+        return _NOT_WRITTEN
     return f"exit status {code.partition(':')[0]}"
 
 
@@ -30,7 +44,14 @@ def of_process(status: int) -> str:
     if status < 0:
         names = {int(number): number.name for number in signal.Signals}
         return f"died of {names.get(-status, f'signal {-status}')}"
+    if status == DISK_FAILED:
+        return f"ended: {_NOT_WRITTEN}"
     return f"ended with exit status {status} and without a word"
+
+
+def could_not_write(code: str) -> bool:
+    """Tell whether a job ended as a worker does that cannot write its last word."""
+    return code.partition(":")[0] == str(DISK_FAILED)
 
 
 def is_warning(code: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from byol_core.files import DamagedFileError, is_there, read_json
 from orchestrator.machine.processes import is_alive, named_process
-from orchestrator.store.exit_codes import in_words, is_warning, of_process
+from orchestrator.store.exit_codes import could_not_write, in_words, is_warning, of_process
 from orchestrator.store.jobs import ENDED, WAITING, JobFacts, Queue
 from orchestrator.store.root import AttemptFolder, RunFolder
 from orchestrator.store.state import ACTIVE, COMES_BACK, State
@@ -230,6 +230,8 @@ def _verdict(job: JobFacts, when: str) -> Standing:
     state = ENDED[job.word]
     if job.word == "FAILED" and is_warning(job.exit_code):
         state = State.PREEMPTED
+    if job.word == "FAILED" and could_not_write(job.exit_code):
+        state = State.LOST
 
     # The details that SLURM gave, of which each may be missing.
     details = []
