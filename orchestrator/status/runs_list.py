@@ -349,8 +349,11 @@ def _texts(key: str, row: Row) -> set[str]:
 
 
 def _text(value: Any) -> str:
+    """Return a value as a condition writes it; 2.0 is 2."""
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return json.dumps(value)
 
 
