@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -165,3 +166,15 @@ def test_of_two_links_that_swap_nothing_is_lost(places, tmp_path):
     for root in (link, places.root, link):
         assert collect(root, engine, Queue()) == []
         assert len(sweep_statuses(engine, None)[0].runs) == 4
+
+
+def test_the_first_collector_of_a_database_is_waited_for(root, tmp_path, capsys):
+    """As after `rm results.db`, when two look at once: neither sees an empty database."""
+    descriptor = os.open(root.path / "collector.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    release = threading.Timer(0.5, os.close, [descriptor])
+    release.start()
+    engine = collected(Places(root, str(tmp_path / "results.db")))
+    release.join()
+    assert [status.label for status in sweep_statuses(engine)] == ["tiny"]
+    assert capsys.readouterr().err.startswith("waiting for ")

@@ -138,6 +138,9 @@ def _collect(places: Places, engine: "Engine", wait: bool) -> list[str]:
     if collected_at is not None and time.time() - collected_at < _FRESH_S:
         return []
     _say_waiting(places)
+
+    # What was never collected shows nothing: whoever is at it is waited for.
+    wait = wait or collected_at is None
     damaged = collect(places.root, engine, queue, wait, _PATIENT_S)
     if damaged is not None:
         return damaged
