@@ -21,7 +21,8 @@ from orchestrator.launch.plan_files import write_plan
 from orchestrator.launch.selection import Selection
 from orchestrator.machine.processes import this_process
 from orchestrator.spec import load_sweep
-from orchestrator.status.runs_list import KEYS, Request, list_runs
+from orchestrator.status.runs_list import Request, list_runs
+from orchestrator.status.runs_source import KEYS
 from orchestrator.status.runs_text import lines
 from orchestrator.store.annotations import Kind, annotate
 from orchestrator.store.jobs import JobFacts, Queue

@@ -11,6 +11,7 @@
 * ``reproduce`` writes down the commands that make a run again.
 * ``remarks`` says what people said of runs and sweeps.
 * ``runs_list`` finds and sorts runs.
+* ``runs_source`` reads what is told of each.
 * ``runs_text`` prints a list of them.
 * ``diff`` compares two runs.
 * ``logs`` prints what a run printed.

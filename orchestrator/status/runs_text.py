@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from orchestrator.status.runs_list import KEYS, Listing, Row
+from orchestrator.status.runs_list import Listing
+from orchestrator.status.runs_source import KEYS, Row
 from orchestrator.store.root import PREFIX
 from orchestrator.text import counted, percent, plain
 
