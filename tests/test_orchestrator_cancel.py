@@ -2,6 +2,7 @@
 and how they come back.
 """
 
+import json
 import subprocess
 import time
 
@@ -10,7 +11,7 @@ from conftest import command
 
 from orchestrator.errors import UsageError
 from orchestrator.executors.worker import AttemptContext, run_attempt
-from orchestrator.launch.cancel import Choice, cancel_runs, find
+from orchestrator.launch.cancel import Choice, cancel_runs, end_lingering, find
 from orchestrator.launch.launch import Reporter, launch
 from orchestrator.launch.options import LaunchOptions
 from orchestrator.launch.plan import make_plan
@@ -18,6 +19,7 @@ from orchestrator.launch.selection import Selection
 from orchestrator.slurm.queue import look_at_queue
 from orchestrator.slurm.submit import cancel_jobs
 from orchestrator.spec import load_sweep
+from orchestrator.store import intents
 from orchestrator.store.jobs import Queue
 from orchestrator.store.locks import launcher_lock
 from orchestrator.store.root import Root
@@ -134,6 +136,26 @@ def test_what_has_ended_keeps_its_state(go, root, spec_file, fake_slurm):
     run_attempt(root.path, run_id, INLINE, lambda: None)
     found, _ = cancel(root, sweeps=["tiny"])
     assert found.over == [run_id] and states(root).count("CANCELLED") == 3
+
+
+def test_a_job_that_outlives_its_result_is_ended(go, root, spec_file, fake_slurm):
+    """As one does whose slurmstepd was killed; a job with a run that is not done is left alone."""
+    go(spec_file(), seeds=[0])
+    fake_slurm.start("1001_0", "1001_1")
+    jobs = intents.newest_jobs(root)
+    (done,) = [run for run in root.runs() if jobs[run.run_id] == "1001_0"]
+    folder = done.path / "attempts" / "0001"
+    folder.mkdir(parents=True)
+    job = {"executor": "slurm", "job_id": "1001_0", "device": "cpu"}
+    process = {"host": "n1", "boot_id": "b", "pid": 1, "started": 1}
+    claim = {"process": process, "job": job, "claimed_at": 1.0}
+    (folder / "claim.json").write_text(json.dumps(claim))
+    (folder / "done.json").write_text(json.dumps({"outcome": "ok"}))
+
+    every = [run.run_id for run in root.runs()]
+    assert end_lingering(root, every) == 1 and fake_slurm.calls("scancel") == [["1001_[0]"]]
+    fake_slurm.end("1001_0")
+    assert end_lingering(root, every) == 0
 
 
 def test_a_run_on_this_machine_stops_behind_a_checkpoint_and_goes_on_when_asked(

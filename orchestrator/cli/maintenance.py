@@ -41,7 +41,7 @@ def cancel(
     ] = False,
 ) -> None:
     """Stop runs and their jobs; none starts again until a launch has --retry cancelled."""
-    from orchestrator.launch.cancel import Choice, cancel_runs, find
+    from orchestrator.launch.cancel import Choice, cancel_runs, end_lingering, find
     from orchestrator.slurm.queue import look_at_queue
 
     root = context.obj.root
@@ -63,6 +63,9 @@ def cancel(
         return
 
     jobs = cancel_runs(root, chosen.run_ids, queue)
+    lingering = end_lingering(root, chosen.over)
+    if lingering:
+        print(f"ended {counted(lingering, 'job')} that held a node although the runs were done")
     runs = counted(len(chosen.run_ids), "run")
     print(f"cancelled {runs}, {counted(jobs, 'job')}; what runs stops behind a checkpoint")
 

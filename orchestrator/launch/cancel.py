@@ -14,6 +14,7 @@ from byol_core.config import nearest
 from byol_core.files import DamagedFileError, is_there, to_json, write_many
 from orchestrator.errors import UsageError
 from orchestrator.slurm import submit
+from orchestrator.slurm.queue import lingering_jobs
 from orchestrator.store import intents
 from orchestrator.store.annotations import is_forgotten
 from orchestrator.store.jobs import Queue
@@ -145,6 +146,17 @@ def cancel_runs(
     idle = {jobs[run_id] for run_id in run_ids if run_id in jobs} - needed
     submit.cancel_jobs(idle)
     return len(idle)
+
+
+def end_lingering(root: Root, run_ids: Collection[str]) -> int:
+    """Cancel the jobs that hold a node although each of their runs is done; return how many.
+
+    Raises:
+        SchedulerError: SLURM did not take it.
+    """
+    jobs = lingering_jobs(root, run_ids)
+    submit.cancel_jobs(jobs)
+    return len(jobs)
 
 
 def _is_wanted(root: Root, run_id: str, queue: Queue) -> bool:

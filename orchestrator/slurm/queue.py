@@ -6,7 +6,7 @@ time apart have missed it. Silence is not an answer.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -238,14 +238,41 @@ class QueueReader:
             self.unknown[run_id] = job.without_word(meanwhile)
 
 
+def lingering_jobs(root: Root, run_ids: Collection[str]) -> set[str]:
+    """Return the jobs that SLURM still runs although each of their runs has its result.
+
+    A job whose slurmstepd was killed holds its node until its time limit. `look_at_queue` asks for
+    no job of a run that is done, so this asks when somebody wants to be rid of them.
+    """
+    newest = _submitted_jobs(root)
+    unfinished = {job.label for run_id, job in newest.items() if not _is_done(root.run(run_id))}
+    jobs = [newest[run_id] for run_id in run_ids if run_id in newest]
+    listing: Listing = {}
+    if jobs and has_slurm():
+        listing = queue({job.submission.key for job in jobs}) or {}
+
+    lingering = set()
+    for job in jobs:
+        facts = listing.get(job.listed_as)
+        if facts is not None and facts.word not in ENDED and job.label not in unfinished:
+            lingering.add(job.job_id)
+    return lingering
+
+
 def _newest_jobs(root: Root) -> dict[str, RunJob]:
     """Return the newest job of every run that was submitted and has no result."""
+    newest = _submitted_jobs(root)
+    return {run_id: job for run_id, job in newest.items() if not _is_done(root.run(run_id))}
+
+
+def _submitted_jobs(root: Root) -> dict[str, RunJob]:
+    """Return the newest job of every run that was submitted."""
     newest: dict[str, RunJob] = {}
     for submission in sorted(submissions(root), key=lambda entry: entry.intended_at):
         job_ids = submission.job_ids or [""] * len(submission.run_ids)
         for run_id, job_id in zip(submission.run_ids, job_ids, strict=False):
             newest[run_id] = RunJob(submission, job_id)
-    return {run_id: job for run_id, job in newest.items() if not _is_done(root.run(run_id))}
+    return newest
 
 
 def _is_done(run: RunFolder) -> bool:
