@@ -116,6 +116,9 @@ ALL = ["byol:0", "byol:1", "no_norm:0", "no_norm:1"]
         (["tag=paper"], ALL),
         (["tag=zzzzzzzz"], []),
         (["host=zzzzzzzz"], []),
+        (["seed=7"], []),
+        (["optimizer.lr=0.37"], []),
+        (["state=failed", "variant=byol", "projector.norm=bn"], []),
     ],
 )
 def test_where_finds_runs_by_what_they_are(root, listed, where, expected):
@@ -272,7 +275,7 @@ def test_an_ambiguous_name_lists_its_candidates(double):
         ("tinny/byol:0", "did you mean 'tiny/byol:0'?"),
         ("byol", "name its seed too: byol:0, byol:1"),
         ("nonorm", "did you mean 'no_norm:"),
-        ("", "no run starts with ''"),
+        ("", "no run starts with ''; `sweep runs` lists them"),
     ],
 )
 def test_a_misspelt_run_gets_the_nearest(root, name, problem):

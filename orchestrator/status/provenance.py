@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import Any
 
 from byol_core.files import DamagedFileError
+from orchestrator.store.annotations import is_forgotten
 from orchestrator.store.device import device_used
 from orchestrator.store.root import PREFIX, AttemptFolder, Root, RunFolder
 from orchestrator.text import counted, duration
@@ -59,6 +60,8 @@ def wanted_by(run: RunFolder) -> list[str]:
         except DamagedFileError:
             continue  # `sweep status` names it
         names = {entry["variant"] for entry in plan["runs"] if entry["run_id"] == run.run_id}
+        if names and is_forgotten(sweep.path):
+            continue  # it asks for no run any more
         wanted += [f"{sweep.path.name}: {name}" for name in sorted(names)]
     return wanted
 

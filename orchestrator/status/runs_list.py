@@ -72,8 +72,7 @@ def list_runs(engine: Engine, request: Request) -> Listing:
         for name in {*wanted, *request.columns, *filter(None, [sort_key])} - {*KEYS, "tag"}:
             source.add(name)
     rows = source.rows
-    for key, values in wanted.items():
-        test = _test(key, values, rows)
+    for test in [_test(key, values, source.rows) for key, values in wanted.items()]:
         rows = [row for row in rows if test(row)]
     if sort_key:
         rows = _sorted(rows, sort_key, downward=(request.sort or "").startswith("-"))
@@ -110,10 +109,11 @@ def _test(key: str, values: Sequence[str], rows: Sequence[Row]) -> Callable[[Row
     if key == "commit":
         return lambda row: (row["commit"] or "-").startswith(tuple(values))
 
-    # Whatever else: a run has one value of it, or several.
+    # Whatever else. A word may be misspelt; a number that no run has is just that.
     known = {text for row in rows for text in _texts(key, row)}
     for value in values:
-        if value not in known and _canonical(value) not in known:
+        is_word = _canonical(value) == value and not value.isdecimal()
+        if is_word and value not in known:
             hint = hint_for(value, known)
             if hint.startswith("did"):
                 raise UsageError(f"--where {key}={value}: no run has it; {hint}")

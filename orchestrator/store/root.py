@@ -265,7 +265,7 @@ class Root:
             return runs[0]
         if not runs:
             raise UsageError(
-                f"no run starts with {prefix!r}; `sweep status --state any` lists them"
+                f"no run starts with {prefix!r}; `sweep runs` lists them"
             )
         shown = ", ".join(run.run_id[: PREFIX + 4] for run in runs[:5])
         raise UsageError(f"{len(runs)} runs start with {prefix!r}: {shown}; give more digits")
