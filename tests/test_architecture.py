@@ -33,6 +33,7 @@ FLOORS = {
         ["launch"],
         ["doctor"],
         ["cli"],
+        ["api"],
     ],
     "analysis": [
         ["papers"],
@@ -225,6 +226,8 @@ def test_light_leaves_load_nothing_heavy(module):
     [
         ["--help"],
         ["status"],
+        ["status", "--forgotten"],
+        ["runs"],
         ["launch", "SPEC", "--dry-run", "--table", "mlp_norm"],
         ["keys"],
         ["schema"],

@@ -354,6 +354,8 @@ def test_status_show_and_runs_say_what_people_said(root, call):
     details = json.loads(call("show", "byol:1", "--json"))
     assert details["excluded"]["text"] == "wrong lens" and details["tags"] == ["lens-2"]
     assert "lens-2,paper" in call("runs", "--where", "excluded=yes")
+    difference = json.loads(call("diff", "byol:0", "byol:1", "--json"))
+    assert difference["excluded"] == [None, "wrong lens"] and difference["tags"] == [[], ["lens-2"]]
     call("note", "byol:1", "--untag", "lens-2")
     assert "lens-2" not in call("runs")
 

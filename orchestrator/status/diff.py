@@ -3,6 +3,7 @@
 from typing import Any
 
 from orchestrator.status.provenance import provenance
+from orchestrator.status.remarks import remarks
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import RunFolder
 from orchestrator.store.standing import standing
@@ -37,4 +38,8 @@ def _facts(run: RunFolder) -> dict[str, Any]:
         for network in ("online", "target"):
             for name, value in evaluation.get(network, {}).items():
                 facts[f"{evaluation['protocol']}.{network}.{name}"] = value
+
+    said = remarks(run.path)
+    facts["excluded"] = said["excluded"] and said["excluded"]["text"]
+    facts["tags"] = said["tags"]
     return facts | provenance(run)
