@@ -5,4 +5,8 @@ ones only: docs/parts.md has the picture. Here at the ground stand what every pa
 
 * ``errors`` declares what can go wrong, as types.
 * ``text`` makes text safe to print and pleasant to read.
+
+Above all the others stands the door for notebooks and programs:
+
+* ``api`` does what the `sweep` command does.
 """

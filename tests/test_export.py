@@ -365,7 +365,7 @@ def test_a_missing_or_foreign_database_is_said(tmp_path):
 
 
 def test_the_manuals_example_runs_on_a_real_database(place):
-    (program,) = re.findall(
+    program, _ = re.findall(
         r"```python\n(.*?)```", (REPO / "docs" / "results.md").read_text(), re.DOTALL
     )
     done = subprocess.run(

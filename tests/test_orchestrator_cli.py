@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -16,6 +17,7 @@ from conftest import REPO, SPEC, command
 from byol_core.files import RecordReader
 from orchestrator.machine.processes import Process, is_alive
 from orchestrator.machine.user import user_name
+from orchestrator.store.locks import launcher_lock
 from orchestrator.store.root import Root
 
 
@@ -230,20 +232,23 @@ def test_an_interrupt_checkpoints_and_the_next_launch_goes_on(
 
 
 def test_a_second_launcher_is_told_who_holds_the_root_or_waits_for_it(sweep, spec_file, tmp_path):
-    file = spec_file(*LONGER)
-    first = subprocess.Popen(
-        command("launch", file, "--executor", "local"), cwd=tmp_path, stdout=subprocess.DEVNULL
-    )
-    until(lambda: len(points(Root(tmp_path / "sweep-runs"))) >= 1)
-    second = sweep("launch", file, "--executor", "local")
-    holder = f"{user_name()}, pid {first.pid} on {os.uname().nodename}, since 20"
-    assert second.returncode == 75 and "another launcher" in second.stderr
-    assert holder in second.stderr and "--queue" in second.stderr
-    assert status(sweep)["counts"]["RUNNING"] >= 1  # looking is always allowed
+    launch = ["launch", spec_file(), "--executor", "inline", "--only", "byol", "--seeds", "0"]
+    root = Root(tmp_path / "sweep-runs")
+    root.create()
+    holder = f"{user_name()}, pid {os.getpid()} on {os.uname().nodename}, since 20"
+    with contextlib.ExitStack() as held:
+        held.enter_context(launcher_lock(root))
+        second = sweep(*launch)
+        assert second.returncode == 75 and "another launcher" in second.stderr
+        assert holder in second.stderr and "--queue" in second.stderr
+        assert sweep("status").returncode == 0  # looking is always allowed
 
-    waits = sweep("launch", file, "--executor", "local", "--queue", check=0)
+        release = threading.Timer(1.5, held.close)
+        release.start()
+        waits = sweep(*launch, "--queue", check=0)
+        release.join()
     assert f"waits for the launcher of this root: {holder}" in waits.stdout
-    assert "0 to run, 2 done already" in waits.stdout and first.wait(60) == 0
+    assert "tiny: 1/1 done" in waits.stdout
 
 
 def test_a_failed_run_is_named_and_waits_for_retry(sweep, spec_file, damaged_npz):
@@ -352,7 +357,7 @@ BAD_USAGE = {
     "no such table": (["report", "--table", "norms"], "did you mean 'norm'"),
     "no such setting": (["report", "--table", "norm", "--setting", "abc"], "has no setting 'abc'"),
     "no such format": (
-        ["report", "--table", "norm", "--format", "pdf"],
+        ["report", "--table", "norm", "--format", "word"],
         "allowed: text, md, csv, json",
     ),
     "no such run": (["show", "abc"], "no run starts with 'abc'"),
