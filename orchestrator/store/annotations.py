@@ -5,7 +5,6 @@ written once and never changed, so that two people who annotate at once lose not
 lock. Where two annotations contradict each other, the newer counts.
 """
 
-import pwd
 import re
 import time
 import uuid
@@ -13,13 +12,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from os import getuid
 from pathlib import Path
 from typing import Any
 
 from byol_core.files import DamagedFileError, make_folder, read_json, write_json
 from byol_core.files.durable import names_in
 from orchestrator.errors import StoreError, UsageError
+from orchestrator.machine.user import user_name
 from orchestrator.store.shapes import checked, mismatch
 from orchestrator.text import plain
 
@@ -98,7 +97,7 @@ def annotate(folder: Path, kind: Kind, text: str = "") -> Annotation:
     known, _ = read_annotations(folder)
     at = max([time.time(), *(annotation.at + _TICK_S for annotation in known)])
     moment = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    annotation = Annotation(f"{moment}-{uuid.uuid4().hex[:8]}.json", kind, text, at, _user())
+    annotation = Annotation(f"{moment}-{uuid.uuid4().hex[:8]}.json", kind, text, at, user_name())
 
     content: dict[str, Any] = {"version": _VERSION, **asdict(annotation)}
     del content["file"]
@@ -203,14 +202,6 @@ def _checked_text(kind: Kind, text: str) -> str:
             "use one word of letters, digits and _ . : / + -, at most 64 of them"
         )
     return words
-
-
-def _user() -> str:
-    """Return the name of the user; the number where this machine knows no name."""
-    try:
-        return pwd.getpwuid(getuid()).pw_name
-    except KeyError:
-        return str(getuid())
 
 
 def _kind(value: Any) -> tuple[str, str] | None:
