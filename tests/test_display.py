@@ -45,6 +45,7 @@ def test_commands_that_work_go_on_and_those_that_look_end_quietly(root, tmp_path
     looked = run(tmp_path, "SWEEP status --state any > /dev/full")
     assert looked.returncode == 1 and "standard output cannot be written" in looked.stderr
     assert run(tmp_path, "SWEEP status --watch | true").stderr == ""
+    assert run(tmp_path, "SWEEP report | true").stderr == ""
 
     # Nothing of an export is missing, although its list of files was not shown.
     done = run(tmp_path, "SWEEP export --out csv > /dev/full")

@@ -184,11 +184,11 @@ def _run() -> int:
 def _unread(failure: OSError, command: str, exit_status: int) -> int:
     """Say that output was not shown; return the exit status that says so too."""
     problem = f"standard output cannot be written: {failure.strerror}"
+    if isinstance(failure, BrokenPipeError) and command in ("", "report"):
+        return exit_status  # the reader has all it wants: `sweep status | head`
     if command:
         _complain(f"{problem}; `sweep {command}` went on all the same, see `sweep status`")
         return exit_status or 1
-    if isinstance(failure, BrokenPipeError):  # the reader has all it wants: `sweep status | head`
-        return exit_status
     _complain(f"{problem}; nothing was changed, send it elsewhere")
     return exit_status or 1
 

@@ -67,6 +67,7 @@ STUCK = {
     "MaxRequeue": "requeued too often, so SLURM holds it: see why its nodes fail, then "
     "scontrol release",
     "PartitionConfig": "its partition does not allow what it asks for: change resources",
+    "MaxMemPerLimit": "it asks for more memory than its partition allows: change resources.mem_gb",
     "PartitionNodeLimit": "it asks for more nodes than its partition allows: change resources",
     "PartitionTimeLimit": "it asks for more time than its partition allows: "
     "lower resources.timeout_min",
@@ -117,6 +118,9 @@ def is_stuck(reason: str) -> bool:
 
 def _meaning(plain: str) -> tuple[str | None, bool]:
     """Return what a reason means, None for an unknown one, and whether it stays."""
+    # A word that is listed whole counts before what its parts look like.
+    if plain in STUCK:
+        return STUCK[plain], True
     limit = _of_limit(plain.lower())
     if limit is not None:
         return limit
