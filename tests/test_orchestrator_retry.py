@@ -465,7 +465,7 @@ def test_an_error_that_names_a_file_which_is_no_text_still_ends_its_run(
     root, run, monkeypatch, tmp_path
 ):
     def read_photo(*_, **__):
-        raise OSError(5, "Input/output error", os.fsdecode(b"caf\xe9.png"))
+        raise OSError(22, "Invalid argument", os.fsdecode(b"caf\xe9.png"))
 
     monkeypatch.setattr("byol_core.train.train", read_photo)
     assert (
