@@ -409,7 +409,7 @@ def test_equal_ends_of_different_jobs_are_one_line_and_a_long_reason_is_cut():
     assert len(line) < 500 and "characters more" in line
 
 
-def test_slots_for_runs_that_are_queued_already_are_said_to_come_too_late(
+def test_slots_and_resources_of_runs_that_are_queued_already_are_said_to_come_too_late(
     root, spec_file, fake_slurm
 ):
     notes = []
@@ -419,6 +419,13 @@ def test_slots_for_runs_that_are_queued_already_are_said_to_come_too_late(
     assert notes == []
     launch(options, root, reporter)
     assert len(notes) == 1 and "4 queued runs keep the limit" in notes[0]
+
+    # So are changed resources; of one variant, these concern its runs alone.
+    notes.clear()
+    more = ("resources: {", "resources: {per_variant: {byol: {mem_gb: 2}}, ")
+    launch(replace(options, sweep=load_sweep(spec_file(more)), slots=None), root, reporter)
+    assert len(notes) == 1 and "2 queued runs keep the resources that" in notes[0]
+    assert "sweep cancel tiny" in notes[0]
 
 
 def test_the_pace_of_a_runs_first_seconds_tells_nothing():

@@ -167,7 +167,7 @@ class Store(RuleBasedStateMachine):
             self.slurm.release(job_ids)
 
         bundles = [[run_id] for run_id in run_ids]
-        job_ids = intents.submit(log, key, bundles, sbatch, self.slurm.cancel)
+        job_ids = intents.submit(log, key, bundles, {}, sbatch, self.slurm.cancel)
         intents.release(log, key, job_ids, release)
 
     # Running

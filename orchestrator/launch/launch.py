@@ -3,7 +3,7 @@
 Run again, it does only what is left.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from orchestrator.errors import BrokenSweepError
@@ -164,13 +164,8 @@ def _run_on_slurm(
     requests: ResourceRequests,
 ) -> LaunchResult:
     """Send runs to SLURM, and follow them where that is asked for."""
-    queued = sum(run.standing.state == State.SUBMITTED for run in plan.active)
-    if queued and options.slots:
-        reporter.note(
-            f"--slots {options.slots} counts for what goes out now; {counted(queued, 'queued run')} "
-            "keep the limit and the resources of their submission: to change these, "
-            f"`sweep cancel {plan.sweep.label}`, then launch with --retry cancelled"
-        )
+    for note in _notes_on_queued(plan, root, options, requests):
+        reporter.note(note)
     sent = send(plan, root, _send_options(options, plan))
     if not options.wait:
         return LaunchResult(plan, "slurm", sent, waited=False)
@@ -180,6 +175,35 @@ def _run_on_slurm(
     return LaunchResult(
         plan, "slurm", result.sent, interrupted=result.interrupted, stopped=result.stopped
     )
+
+
+def _notes_on_queued(
+    plan: Plan, root: Root, options: LaunchOptions, requests: ResourceRequests
+) -> Iterator[str]:
+    """Yield what does not hold for runs that were submitted before, though one may think so."""
+    queued = [run for run in plan.active if run.standing.state == State.SUBMITTED]
+    if not queued:
+        return
+    way_out = (
+        f"to change that, `sweep cancel {plan.sweep.label}`, then launch with --retry cancelled"
+    )
+    if options.slots:
+        runs = counted(len(queued), "queued run")
+        yield (
+            f"--slots {options.slots} counts for what goes out now; {runs} keep the limit of their "
+            f"submission: {way_out}"
+        )
+
+    # What an older version submitted says not what it asked for.
+    asked = intents.asked_by_run(root)
+    changed = [
+        run
+        for run in queued
+        if asked.get(run.run_id) not in (None, requests.for_variant(plan.sweep, run.variant))
+    ]
+    if changed:
+        runs = counted(len(changed), "queued run")
+        yield f"{runs} keep the resources that they were submitted with: {way_out}"
 
 
 def _send_options(options: LaunchOptions, plan: Plan) -> SendOptions:

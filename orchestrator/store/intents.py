@@ -39,6 +39,7 @@ class Submission:
         released: its jobs may start.
         withdrawn: when it was given up; None where it was not.
         may_come_late: SLURM gave no answer, so jobs of it may yet appear.
+        asked: what each of its runs has of its job; None where an older version submitted it.
     """
 
     log: Path
@@ -49,12 +50,20 @@ class Submission:
     released: bool = False
     withdrawn: float | None = None
     may_come_late: bool = False
+    asked: Mapping[str, Any] | None = None
+
+
+def asked_by_run(root: Root) -> dict[str, Mapping[str, Any] | None]:
+    """Return run id → what it asked for in its newest submission."""
+    in_order = sorted(submissions(root), key=lambda entry: entry.intended_at)
+    return {run_id: entry.asked for entry in in_order for run_id in entry.run_ids}
 
 
 def submit(
     log_file: Path,
     key: str,
     bundles: Sequence[Sequence[str]],
+    asked: Mapping[str, Any],
     submit_held: Callable[[], list[str]],
     cancel: Callable[[str], None],
 ) -> list[str]:
@@ -64,6 +73,7 @@ def submit(
         log_file: of this launch.
         key: the name of the array's jobs.
         bundles: the runs of each job.
+        asked: what a run has of its job, to be remembered.
         submit_held: submits them and returns the id of each job.
         cancel: cancels all jobs of a name.
 
@@ -79,6 +89,7 @@ def submit(
         # The intent is on the disk before SLURM hears of the array.
         run_ids = list(chain.from_iterable(bundles))
         intent = {"type": "intent", "key": key, "run_ids": run_ids, "at": time.time()}
+        intent["asked"] = asked
         log.append(intent, durable=True)
 
         # A refused array is withdrawn at once; if that fails, the next launch tries it again.
@@ -319,7 +330,9 @@ def _read(reader: RecordReader) -> Iterator[Submission]:
     for record in reader:
         key = record["key"]
         if record["type"] == "intent":
-            by_key[key] = Submission(reader.path, key, record["run_ids"], record["at"])
+            by_key[key] = Submission(
+                reader.path, key, record["run_ids"], record["at"], asked=record.get("asked")
+            )
         elif key in by_key:  # not so where the line of the intent is damaged
             _follow(by_key[key], record)
     yield from by_key.values()

@@ -264,9 +264,7 @@ class Root:
         if len(runs) == 1:
             return runs[0]
         if not runs:
-            raise UsageError(
-                f"no run starts with {prefix!r}; `sweep runs` lists them"
-            )
+            raise UsageError(f"no run starts with {prefix!r}; `sweep runs` lists them")
         shown = ", ".join(run.run_id[: PREFIX + 4] for run in runs[:5])
         raise UsageError(f"{len(runs)} runs start with {prefix!r}: {shown}; give more digits")
 
