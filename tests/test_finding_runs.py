@@ -1,6 +1,7 @@
 """`sweep runs`, `exclude`, `note`, `forget`, and runs that are named VARIANT:SEED."""
 
 import json
+import shutil
 import time
 from dataclasses import asdict
 
@@ -292,6 +293,43 @@ def test_a_sweep_is_named_with_or_without_its_profile(root):
             find_it(root, "tinny")
 
 
+@pytest.fixture
+def changed(root, spec_file):
+    """Two launches of the same spec with --set, which are sweeps of their own."""
+    for epochs in (3, 4):
+        sweep = load_sweep(spec_file(), None, {"epochs": epochs})
+        write_plan(make_plan(sweep, root, Selection(), Queue()), root)
+    return [sweep.path.name for sweep in root.sweeps() if "+" in sweep.path.name]
+
+
+def test_an_exact_label_means_that_sweep_alone(root, changed, call):
+    own = {run["run_id"] for run in root.sweep("tiny").read_plan()["runs"]}
+    assert find_run(root, "tiny/byol:0").run_id in own
+    assert find_run(root, f"{changed[0]}/byol:0").run_id not in own
+    assert find_sweep(root, "tiny") == root.sweep("tiny") == find_run_or_sweep(root, "tiny")
+
+    listed = [status["sweep"] for status in json.loads(call("status", "tiny", "--json"))["sweeps"]]
+    assert listed == ["tiny"]
+    for words in (["tiny"], ["--where", "sweep=tiny"]):
+        assert json.loads(call("runs", *words, "--json"))["count"] == len(own)
+    settings = json.loads(call("report", "tiny", "--format", "json"))["tables"]
+    sweeps = {setting["sweep"] for table in settings for setting in table["settings"]}
+    assert sweeps == {"tiny"}
+    assert "1 run would be cancelled" in call("cancel", "tiny", "--dry-run")
+
+
+def test_without_an_exact_label_a_specs_name_stands_for_all_its_labels(root, changed, call):
+    shutil.rmtree(root.sweep("tiny").path)
+    for find_it, name in ((find_run, "tiny/byol:0"), (find_sweep, "tiny")):
+        with pytest.raises(UsageError, match="names 2"):
+            find_it(root, name)
+    assert len(json.loads(call("status", "tiny", "--json"))["sweeps"]) == 2
+    assert json.loads(call("runs", "tiny", "--json"))["count"] == 8
+    assert "8 runs would be cancelled" in call("cancel", "tiny", "--dry-run")
+    with pytest.raises(UsageError, match="no sweep is called 'tin'"):
+        call("cancel", "tin", "--dry-run")
+
+
 # Excluded runs
 
 
@@ -363,6 +401,8 @@ def test_status_show_and_runs_say_what_people_said(root, call):
 def test_a_launch_counts_an_excluded_run_as_done(root, call, spec_file):
     call("exclude", "byol:1", "--because", "wrong lens")
     assert "3 done already" in call("launch", spec_file(), "--dry-run", "--executor", "inline")
+    again = call("exclude", "byol:1", "--because", "no, a scratch")
+    assert again.startswith("it was excluded before (wrong lens); the newer reason counts")
 
 
 def test_what_says_nothing_is_refused(call):

@@ -145,11 +145,14 @@ def build(
 
 
 def runs_of(sweeps: Sequence[str], runs: Sequence[Run]) -> list[Run]:
-    """Return the runs of these sweeps; a name stands for all its profiles and overrides too."""
+    """Return the runs of these sweeps.
+
+    An exact label means that sweep alone; else a spec's name stands for all its labels.
+    """
     labels = sorted(set[str]().union(*[run.sweeps for run in runs]))
     wanted: set[str] = set()
     for name in sweeps:
-        matching = [label for label in labels if name in (label, _name_of(label))]
+        matching = [name] if name in labels else _labels_of_spec(name, labels)
         if not matching:
             raise UnknownSweepError(
                 f"no sweep is called {name!r}; {nearest(name, labels, 'sweeps')}"
@@ -158,9 +161,9 @@ def runs_of(sweeps: Sequence[str], runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if not wanted.isdisjoint(run.sweeps)]
 
 
-def _name_of(label: str) -> str:
-    """Return the name in a sweep's label, which reads NAME@PROFILE+OVERRIDES."""
-    return label.partition("@")[0].partition("+")[0]
+def _labels_of_spec(name: str, labels: Sequence[str]) -> list[str]:
+    """Return the labels that a spec of this name has made; they read NAME@PROFILE+OVERRIDES."""
+    return [label for label in labels if name == label.partition("@")[0].partition("+")[0]]
 
 
 def _choose(rows: TableRows, settings: Sequence[Setting], wanted: str | None) -> Setting:

@@ -7,7 +7,7 @@ runs that are still to be submitted.
 
 import time
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from byol_core.config import nearest
@@ -18,6 +18,7 @@ from orchestrator.slurm.queue import lingering_jobs
 from orchestrator.store import intents
 from orchestrator.store.annotations import is_forgotten
 from orchestrator.store.jobs import Queue
+from orchestrator.store.names import labels_of
 from orchestrator.store.root import Root, SweepFolder
 from orchestrator.store.standing import CANCELLED_BY_HAND, standing
 from orchestrator.store.state import ACTIVE, State
@@ -88,7 +89,10 @@ def find(root: Root, choice: Choice, queue: Queue) -> ChosenRuns:
     wanted = _all_wanted(root)
     left = list(_all_left(root, wanted))
     known = [*wanted, *left]
-    _check_names("no sweep", choice.sweeps, {run.sweep for run in known})
+    labels = {run.sweep for run in known}
+    named = [label for name in choice.sweeps for label in labels_of(name, labels) or [name]]
+    choice = replace(choice, sweeps=named)
+    _check_names("no sweep", choice.sweeps, labels)
     _check_names("no variant", choice.variants, {run.variant for run in known} - {""})
 
     # Of what left a spec, only what still has a job or a process is anybody's concern.

@@ -63,8 +63,9 @@ def list_runs(engine: Engine, request: Request) -> Listing:
     with engine.connect() as connection:
         wanted = _conditions(request)
         sweeps = connection.execute(select(schema.sweeps)).mappings().all()
-        for name in wanted.get("sweep", ()):
-            named_sweeps(sweeps, name)  # refuses what is not there
+        if "sweep" in wanted:
+            named = [row for name in wanted["sweep"] for row in named_sweeps(sweeps, name)]
+            wanted["sweep"] = [row["label"] for row in named]
         source = RunsSource(connection, wanted.get("sweep"))
 
         # Settings and metrics are read where somebody asks for them: it takes longer.
@@ -100,6 +101,8 @@ def _test(key: str, values: Sequence[str], rows: Sequence[Row]) -> Callable[[Row
     Raises:
         UsageError: no run has such a value, and another value is near it.
     """
+    from orchestrator.spec.strict_yaml import scalar
+
     if key == "state":
         states = {_one_of("state", value.upper(), _STATES) for value in values}
         return lambda row: row["state"] in states
@@ -112,7 +115,7 @@ def _test(key: str, values: Sequence[str], rows: Sequence[Row]) -> Callable[[Row
     # Whatever else. A word may be misspelt; a number that no run has is just that.
     known = {text for row in rows for text in _texts(key, row)}
     for value in values:
-        is_word = _canonical(value) == value and not value.isdecimal()
+        is_word = isinstance(scalar(value), str)
         if is_word and value not in known:
             hint = hint_for(value, known)
             if hint.startswith("did"):

@@ -66,12 +66,12 @@ class RunsSource:
         for cell in self._connection.execute(_cells()).all():
             row = rows.get(cell.run_id)
             if row is None:
-                if sweeps is not None and not {cell.label, cell.name} & set(sweeps):
+                if sweeps is not None and cell.label not in sweeps:
                     continue
                 facts = self._facts.get(cell.run_id)
                 row = _row(cell, facts, accuracy, spread, hours)
                 rows[cell.run_id] = row
-            row["sweeps"] |= {cell.label, cell.name}
+            row["sweeps"].add(cell.label)
             row["tags"] = sorted({*row["tags"], *json.loads(cell.tags)})
         if sweeps is not None:
             return list(rows.values())
@@ -179,7 +179,7 @@ def _cells() -> Any:
     of_cell = (variants.c.sweep_id == cells.c.sweep_id) & (variants.c.name == cells.c.variant)
     return (
         select(cells.c.run_id, cells.c.variant, cells.c.seed)
-        .add_columns(sweeps.c.label, sweeps.c.name, sweeps.c.tags)
+        .add_columns(sweeps.c.label, sweeps.c.tags)
         .join(sweeps, sweeps.c.id == cells.c.sweep_id)
         .join(variants, of_cell, isouter=True)
         .where(sweeps.c.forgotten_at.is_(None))

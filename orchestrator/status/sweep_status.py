@@ -24,6 +24,7 @@ from orchestrator.status.run_status import (
 )
 from orchestrator.status.usage import NO_USAGE, Usage, usage
 from orchestrator.store.intents import runs_of
+from orchestrator.store.names import labels_of
 from orchestrator.store.root import Root
 from orchestrator.store.state import ACTIVE, State
 
@@ -123,7 +124,7 @@ class SweepStatus:
 
 
 def sweep_statuses(engine: Engine, name: str | None = None) -> list[SweepStatus]:
-    """Return all sweeps, newest first; or those called `name`, with or without profile.
+    """Return all sweeps, newest first; or that of a label; or else those of a spec's name.
 
     Forgotten ones are left out.
 
@@ -137,7 +138,10 @@ def sweep_statuses(engine: Engine, name: str | None = None) -> list[SweepStatus]
 
 
 def named_sweeps(rows: Sequence[RowMapping], name: str | None) -> list[RowMapping]:
-    """Return the rows of the sweeps of a name, or of all; forgotten ones are left out.
+    """Return the rows of the sweeps that a name means, or of all; forgotten ones are left out.
+
+    An exact label means its sweep alone: see `orchestrator.store.names`. So does a label of
+    several roots that share the database, in each of them.
 
     Raises:
         UsageError: there is none of that name.
@@ -145,15 +149,14 @@ def named_sweeps(rows: Sequence[RowMapping], name: str | None) -> list[RowMappin
     shown = [row for row in rows if row["forgotten_at"] is None]
     if name is None:
         return shown
-    chosen = [row for row in shown if name in (row["label"], row["name"])]
+    labels = labels_of(name, {row["label"] for row in shown})
+    chosen = [row for row in shown if row["label"] in labels]
     if chosen:
         return chosen
-    for row in rows:
-        if name in (row["label"], row["name"]):
-            label = row["label"]
-            raise UsageError(
-                f"sweep {label!r} is forgotten; to have it back: sweep forget --undo {label}"
-            )
+    for label in labels_of(name, {row["label"] for row in rows}):
+        raise UsageError(
+            f"sweep {label!r} is forgotten; to have it back: sweep forget --undo {label}"
+        )
     raise UsageError(_unknown(name, shown))
 
 

@@ -1,11 +1,12 @@
 """Finds runs and sweeps by the names that people type.
 
 A run is named by the first digits of its id, as VARIANT:SEED, or as SWEEP/VARIANT:SEED. A variant
-may hold any of these signs, so names are compared whole and never taken apart.
+may hold any of these signs, so names are compared whole and never taken apart. A sweep's exact
+label means that sweep alone; where none is called so, a spec's name stands for all its labels.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from byol_core.files import DamagedFileError
 from orchestrator.errors import UsageError
@@ -27,7 +28,8 @@ def find_run(root: Root, name: str) -> RunFolder:
 
     # A sweep that is forgotten is named with its runs, or not at all.
     cells = dict(_cells(root))
-    run_ids = {run_id for names, run_id in cells.items() if name in names}
+    exact = {run_id for names, run_id in cells.items() if name == names[0]}
+    run_ids = exact or {run_id for names, run_id in cells.items() if name in names}
     if len(run_ids) == 1:
         return root.run(run_ids.pop())
     if not run_ids:
@@ -44,15 +46,13 @@ def find_run(root: Root, name: str) -> RunFolder:
 def find_sweep(root: Root, name: str) -> SweepFolder:
     """Return the sweep of a name, forgotten or not.
 
-    A name stands for all profiles and overrides of a sweep, where there is but one.
+    An exact label comes first; else a spec's name stands for its sweep, where there is but one.
 
     Raises:
         UsageError: none is called so, or several are.
     """
     labels = [sweep.path.name for sweep in root.sweeps() if sweep.plan.exists()]
-    if name in labels:
-        return root.sweep(name)
-    matching = [label for label in labels if name == name_in(label)]
+    matching = labels_of(name, labels)
     if len(matching) == 1:
         return root.sweep(matching[0])
     if matching:
@@ -69,7 +69,7 @@ def find_run_or_sweep(root: Root, name: str) -> RunFolder | SweepFolder:
         UsageError: it is neither.
     """
     labels = [sweep.path.name for sweep in root.sweeps() if sweep.plan.exists()]
-    if name in labels or name in map(name_in, labels):
+    if labels_of(name, labels):
         return find_sweep(root, name)
     is_run = ":" in name or any(run.run_id.startswith(name) for run in root.runs())
     if is_run:
@@ -80,9 +80,14 @@ def find_run_or_sweep(root: Root, name: str) -> RunFolder | SweepFolder:
     )
 
 
-def name_in(label: str) -> str:
-    """Return the name in a sweep's label, which reads NAME@PROFILE+OVERRIDES."""
-    return label.partition("@")[0].partition("+")[0]
+def labels_of(name: str, labels: Collection[str]) -> list[str]:
+    """Return the labels, of those that there are, that a sweep's name means.
+
+    Labels read NAME@PROFILE+OVERRIDES. An exact label means itself alone; else all of that name.
+    """
+    if name in labels:
+        return [name]
+    return [label for label in labels if name == label.partition("@")[0].partition("+")[0]]
 
 
 def _by_id(root: Root, prefix: str) -> RunFolder:
