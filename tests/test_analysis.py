@@ -5,6 +5,7 @@ line, text and JSON.
 import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,10 +18,12 @@ from analysis.render.csv_table import as_csv
 from analysis.render.json_table import as_json
 from analysis.render.markdown import as_markdown, escape
 from analysis.render.matrix import NoMatrixError, as_matrix
+from analysis.render.overview import overview_text
 from analysis.render.text import as_text
 from analysis.results.runs import Run, _origin
 from analysis.tables.build import UnknownSettingError, build
 from analysis.tables.collapse import is_collapsed
+from analysis.tables.completeness import table_overview
 from analysis.tables.settings import find_settings
 from analysis.tables.stats import holm, paired_difference, summarize
 from byol_core.config import canonical, resolve
@@ -213,6 +216,38 @@ def test_a_sweep_that_does_not_feed_the_table_is_not_shown_before_one_that_does(
         and len(shown.others) == 1
         and shown.setting.sweep == "norm_ablation@quick"
     )
+
+
+def orphan(seed, **changes):
+    """A run that no sweep asks for any more."""
+    return replace(run("byol", seed, **changes), sweeps=[], launched_at=0.0, fed={})
+
+
+def test_what_no_sweep_asks_for_is_a_setting_only_with_a_result_of_its_own():
+    ours = [run("byol", 0), run("random", 0)]
+    left = orphan(0, state="PLANNED", overrides={"epochs": 10})
+    assert len(find_settings(MLP_NORM, [*ours, left])) == 1
+    assert len(find_settings(MLP_NORM, [left])) == 0
+    assert "no runs yet" in as_text(table(left))
+
+    # A result is kept, under no date.
+    done = orphan(1, overrides={"epochs": 10})
+    overview = overview_text([table_overview(MLP_NORM, [*ours, left, done])])
+    assert "2/3 runs done  no sweep\n" in overview
+
+
+def test_an_empty_newest_setting_is_shown_and_a_complete_one_named():
+    old = run("byol", 0, overrides={"epochs": 10})
+    older = [run("byol", 0), run("no_norm", 0, state="FAILED", evaluations={})]
+    new = run("byol", 0, launched_at=2000.0, state="PLANNED", overrides={"epochs": 20})
+    shared = run("random", 0)
+    text = as_text(table(*older, old, new, shared))
+    (other,) = find_settings(MLP_NORM, [old])
+    hint = f"complete: --setting {other.id} (norm_ablation@quick)"
+    assert f"the newest has no result of its own yet; {hint}" in text and "20 epochs" in text
+    assert "the newest" not in as_text(table(old, new, shared, setting=other.id))
+    assert "the newest" not in as_text(table(new)) + as_text(table(old))
+    assert "yet; with results: --setting" in as_text(table(*older, new))
 
 
 def test_a_sweep_name_narrows_to_its_runs():

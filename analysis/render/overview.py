@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 from analysis.tables.completeness import Completeness, TableOverview
@@ -34,7 +33,7 @@ def _table_lines(table: TableOverview) -> Iterator[str]:
     for each in table.settings[:_SHOWN_SETTINGS]:
         rows = f"{each.rows_done}/{len(table.rows.rows)} rows"
         runs = f"{each.runs_done}/{each.runs} runs done"
-        yield f"  {each.setting.id}  {rows}, {runs}  {each.setting.sweep}, {_day(each)}"
+        yield f"  {each.setting.id}  {rows}, {runs}  {each.setting.source}"
         yield f"    {each.setting.summary_text()}"
         yield from _difference_lines(each, table.settings[0])
     hidden = len(table.settings) - _SHOWN_SETTINGS
@@ -57,11 +56,6 @@ def _fullness(table: TableOverview) -> tuple[bool, float]:
         return False, 0.0
     shown = table.settings[0]
     return shown.setting.feeds, shown.rows_done / len(table.rows.rows)
-
-
-def _day(completeness: Completeness) -> str:
-    launched_at = completeness.setting.launched_at
-    return datetime.fromtimestamp(launched_at).strftime("%Y-%m-%d")
 
 
 def _document(table: TableOverview) -> dict[str, Any]:

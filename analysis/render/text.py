@@ -33,7 +33,7 @@ def title(table: Table) -> list[str]:
 
 def _source(table: Table, setting: Setting) -> str:
     """Return the sweep of a setting, its day and id, and which other settings there are."""
-    source = f"{setting.sweep}, {table.when}, setting {setting.id}"
+    source = f"{setting.source}, setting {setting.id}"
     if not table.others:
         return source
     ids = ", ".join(other.id for other in table.others[:5])
@@ -62,6 +62,7 @@ def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def notes(table: Table) -> list[str]:
     """Return the lines below a table: what each column is, and what a reader must know."""
     texts = _column_notes(table)
+    texts += _newest_is_empty(table)
     texts += _comparison_notes(table)
     texts += _own_settings(table)
     texts += _exclusions(table)
@@ -93,6 +94,17 @@ def _column_notes(table: Table) -> list[str]:
         "collapsed: runs whose std·√d (spread of the online projections, 1 = even, 0 = a point) "
         f"is below {COLLAPSED_BELOW}. "
         "cos: online against target projections, same image / different images.",
+    ]
+
+
+def _newest_is_empty(table: Table) -> list[str]:
+    """Name the setting to look at while the newest, which is shown, has no result."""
+    if table.fuller is None:
+        return []
+    filled = "complete" if table.fuller.is_complete() else "with results"
+    return [
+        "the newest has no result of its own yet; "
+        f"{filled}: --setting {table.fuller.id} ({table.fuller.sweep})"
     ]
 
 

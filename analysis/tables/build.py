@@ -6,7 +6,6 @@ row's runs differ in anything but the seed, the line is marked confounded and ho
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from analysis.papers.nearest import nearest
@@ -93,19 +92,14 @@ class Table:
         setting: None while there are no runs.
         others: settings that it could be shown for too.
         lines: in the order of the definition.
+        fuller: the setting with results to look at instead, where the newest is shown and has none.
     """
 
     rows: TableRows
     setting: Setting | None
     others: Sequence[Setting]
     lines: Sequence[Line]
-
-    @property
-    def when(self) -> str:
-        """The day on which the setting's newest sweep was launched."""
-        if self.setting is None:
-            return ""
-        return datetime.fromtimestamp(self.setting.launched_at).strftime("%Y-%m-%d")
+    fuller: Setting | None = None
 
 
 def build(
@@ -141,7 +135,8 @@ def build(
         for key, row in rows.rows.items()
     }
     others = [other for other in settings if other is not chosen]
-    return Table(rows, chosen, others, _compare(rows, lines))
+    fuller = _fuller(settings) if chosen is settings[0] else None
+    return Table(rows, chosen, others, _compare(rows, lines), fuller)
 
 
 def runs_of(sweeps: Sequence[str], runs: Sequence[Run]) -> list[Run]:
@@ -175,6 +170,15 @@ def _choose(rows: TableRows, settings: Sequence[Setting], wanted: str | None) ->
     texts = [f"{setting.id} ({setting.summary_text()})" for setting in settings]
     known = "; ".join(texts) or "none yet"
     raise UnknownSettingError(f"table {rows.id} has no setting {wanted!r}; settings: {known}")
+
+
+def _fuller(settings: Sequence[Setting]) -> Setting | None:
+    """Return the setting to look at while the newest has no result: a complete one, if any."""
+    newest, *older = settings
+    filled = [setting for setting in older if setting.has_result]
+    if newest.has_result or not filled:
+        return None
+    return max(filled, key=lambda setting: (setting.is_complete(), len(setting.members)))
 
 
 def _line(table: TableRows, row: TableRow, runs: Sequence[Run]) -> Line:

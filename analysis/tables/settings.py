@@ -11,11 +11,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 from analysis.papers.rows import TableRow, TableRows
 from analysis.results.runs import Run
+from orchestrator.database.schema import State
 
 Values = Mapping[str, Any]
 _Request = tuple[bool, float, str]
@@ -43,20 +45,34 @@ class Setting:
         values: of the first run, which made it.
         members: row key → runs.
         feeds: whether a sweep that lists the table asked for them.
-        launched_at: when the newest such sweep, or else the newest of any, was launched.
+        launched_at: when the newest such sweep, or else the newest of any, was launched; 0 without.
         sweep: that sweep's label.
+        has_result: whether a run that belongs to no other setting is done.
     """
 
     values: Values
     feeds: bool
     launched_at: float
     sweep: str
+    has_result: bool = False
     members: dict[str, list[Run]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
         """A short name, which is stable while the values are."""
         return hashlib.sha256(json.dumps(self.values, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def source(self) -> str:
+        """The sweep and the day of its launch, as people read it."""
+        if not self.launched_at:
+            return self.sweep
+        return f"{self.sweep}, {datetime.fromtimestamp(self.launched_at):%Y-%m-%d}"
+
+    def is_complete(self) -> bool:
+        """Tell whether every run is done."""
+        states = {run.state for runs in self.members.values() for run in runs}
+        return states == {State.COMPLETED}
 
     def summary_text(self) -> str:
         """Return the values that people look for first."""
@@ -85,7 +101,8 @@ def find_settings(table: TableRows, runs: Sequence[Run]) -> list[Setting]:
     """Sort a table's runs into settings.
 
     Settings of sweeps that feed the table come first, the newest of them on top. The runs of the
-    table's baselines make the settings; runs that agree with none make further ones.
+    table's baselines make the settings; runs that agree with none make further ones. What no
+    sweep asks for and has no result, such as the rest of a spec that was changed, is left out.
     """
     placed: list[tuple[TableRow, Run, Values]] = []
     for run in runs:
@@ -107,10 +124,12 @@ def find_settings(table: TableRows, runs: Sequence[Run]) -> list[Setting]:
         for setting in homes:
             setting.members.setdefault(row.key, []).append(run)
 
-        # A run that belongs to several settings does not make any of them newer.
+        # A run that belongs to several settings makes none of them newer, and is no own result.
         if len(homes) == 1:
             homes[0].note_request(request)
-    return sorted(settings.all, key=lambda setting: (not setting.feeds, -setting.launched_at))
+            homes[0].has_result |= run.state == State.COMPLETED
+    shown = [setting for setting in settings.all if setting.launched_at or setting.has_result]
+    return sorted(shown, key=lambda setting: (not setting.feeds, -setting.launched_at))
 
 
 _Shape = tuple[frozenset[str], frozenset[str]]
