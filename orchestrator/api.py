@@ -149,7 +149,7 @@ class Workspace:
         self,
         sweep: str | None = None,
         *,
-        where: Sequence[str] = (),
+        where: str | Sequence[str] = (),
         sort: str | None = None,
         columns: Sequence[str] = (),
         limit: int | None = None,
@@ -166,7 +166,8 @@ class Workspace:
         Raises:
             UsageError: a key, a value or a sweep does not exist.
         """
-        request = Request(sweep, where, sort, columns, limit)
+        conditions = [where] if isinstance(where, str) else where
+        request = Request(sweep, conditions, sort, columns, limit)
         listing = list_runs(self._collected(), request)
         names = {"run_id", *listing.columns}
         return [{name: row[name] for name in names} for row in listing.rows]

@@ -34,11 +34,13 @@ def test_status_and_runs_are_those_of_the_command(work, sweep, capfd):
     assert work.runs() == shown["runs"]
     (best,) = work.runs("tiny", where=["variant=byol"], columns=["run_id", "accuracy"])
     assert 0 < best["accuracy"] < 1
+    assert len(work.runs(where="state=completed")) == 2
 
 
 def test_a_plan_writes_nothing_and_takes_overrides(work):
     plan = work.plan(work.spec, overrides={"epochs": 3}, seeds=[0, 1], only=["byol"])
     assert [run.seed for run in plan.start] == [0, 1] and plan.sweep.label != "tiny"
+    assert repr(plan) == f"Plan({plan.sweep.label!r}: 2 runs, 2 start)"
     assert work.status()[0].label == "tiny" and len(work.status()) == 1
 
 

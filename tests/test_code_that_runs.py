@@ -4,6 +4,7 @@ not.
 """
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ from orchestrator.slurm.submit import code_line
 from orchestrator.spec import load_sweep
 from orchestrator.status.diff import difference
 from orchestrator.status.provenance import lines, provenance, shown
+from orchestrator.status.show import difference_from_preset
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
 
@@ -286,3 +288,14 @@ def test_show_and_diff_say_what_a_mark_is_about(root, capsys):
 
 def test_a_run_that_has_not_begun_shows_who_wants_it(run):
     assert [line.split(":")[0] for line in lines(provenance(run))] == ["sweep    tiny"]
+
+
+def test_a_setting_that_the_nearest_preset_has_no_word_for_is_a_difference(root):
+    """As `dataset.side`, which digits do not have."""
+    run = root.runs()[0]
+    description = json.loads(run.description.read_text())
+    description["config"]["dataset"] |= {"name": "folder", "path": "photos", "side": 16}
+    description["config"]["augment"] |= {"rotate_rad": 0.0, "shift": 0.0, "scale": [1.0, 1.0]}
+    run.description.write_text(json.dumps(description))
+    _, differences = difference_from_preset(run)
+    assert differences["dataset.side"] == 16 and differences["dataset.name"] == "folder"

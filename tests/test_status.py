@@ -25,7 +25,7 @@ from orchestrator.status.run_status import RunStatus
 from orchestrator.status.sweep_status import SweepStatus, narrowed, sweep_statuses
 from orchestrator.status.terminal import reason_lines, run_lines, status_view
 from orchestrator.status.usage import Usage
-from orchestrator.status.verdict import Health, summary, verdict
+from orchestrator.status.verdict import Health, summary, time_left, verdict
 from orchestrator.store.jobs import JobFacts, Queue
 from orchestrator.store.root import Root
 from orchestrator.store.state import State
@@ -371,3 +371,15 @@ def test_status_folds_unless_a_sweep_is_named_or_all_are_asked_for(fake_slurm, s
         return text.count("launched 20")
 
     assert whole() == whole("tiny") == whole(labels[1]) == 1 and whole("--all") == 3
+
+
+def test_a_run_that_diverged_is_named_with_its_step():
+    diverged = RunStatus("a" * 64, "hot", 0, State.COMPLETED, outcome="diverged", step=7)
+    fine = RunStatus("b" * 64, "byol", 0, State.COMPLETED, outcome="ok", step=8)
+    (line,) = reason_lines([diverged, fine])
+    assert line.startswith("diverged  hot seed 0 (aaaaaaaaaa): its loss was no number any more at")
+
+
+def test_a_lower_bound_of_the_time_left_has_no_range():
+    status = SweepStatus("demo", 0.0, forecast=Forecast(100.0, (50.0, 200.0), 0.1, at_least=True))
+    assert time_left(status) == ", at least 1 min 40 s left"

@@ -23,11 +23,14 @@ def exclude(
 
     Nothing is deleted, and `sweep launch` still counts the run as done; --rerun trains it again.
     """
-    from orchestrator.store.annotations import Kind, annotate
+    from orchestrator.store.annotations import Kind, annotate, read_remarks
     from orchestrator.store.names import find_run
 
     folder = find_run(context.obj.root, run)
+    before = read_remarks(folder.path).excluded
     annotation = annotate(folder.path, Kind.EXCLUDE, because)
+    if before is not None:
+        print(f"it was excluded before ({before.text}); the newer reason counts")
     print(f"excluded {_named(folder)} from tables: {annotation.text}")
 
 

@@ -97,7 +97,8 @@ def collected(places: Places, wait: bool = False) -> "Engine":
     if not places.root.path.exists() and not places.has_database():
         raise UsageError(
             f"there is nothing in {places.root.path} yet; "
-            "start with `sweep launch sweeps/smoke.yaml`, or see --root"
+            "start with `sweep launch sweeps/smoke.yaml` (`sweep init` copies the specs here), "
+            "or see --root"
         )
     try:
         engine = _opened_patiently(places)

@@ -1,8 +1,9 @@
 """Holds the commands that look and change nothing: status, show, diff, logs."""
 
 import json
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -83,7 +84,7 @@ def status(
         if as_json:
             print(to_json(statuses))
         elif state is not None:
-            print("\n".join(run_lines(statuses, state)))
+            _print_runs(run_lines(statuses, state), state)
         else:
             console.print(_view(places, statuses, sweep, unfold))
         if not watch:
@@ -105,6 +106,15 @@ def _show_forgotten(root: Root, as_json: bool) -> None:
         print(f"to have one back: sweep forget --undo {hidden[0]['sweep']}")
     else:
         print("no sweep is forgotten")
+
+
+def _print_runs(lines: Iterator[str], state: str) -> None:
+    """Print a line per run, or that there is none."""
+    text = "\n".join(lines)
+    if text:
+        print(text)
+    else:
+        print(f"no run is {state}" if state != "any" else "no runs yet", file=sys.stderr)
 
 
 def _watch(

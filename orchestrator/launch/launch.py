@@ -40,7 +40,7 @@ from orchestrator.store.state import State
 from orchestrator.text import counted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LaunchResult:
     """Says what a launch has done.
 
@@ -60,6 +60,11 @@ class LaunchResult:
     waited: bool = True
     interrupted: str | None = None
     stopped: str | None = None
+
+    def __repr__(self) -> str:
+        """Return what came of it in a few words, as for the last line of a notebook's cell."""
+        ended = self.stopped or self.interrupted or ("waited" if self.waited else "sent")
+        return f"LaunchResult({self.plan!r}, executor={self.executor!r}, {ended})"
 
 
 @dataclass(frozen=True)
@@ -234,8 +239,13 @@ def _run_here(
     run_ids = [run.run_id for run in plan.start]
     breaker = CircuitBreaker(plan.runs, root)
     with Interrupts() as interrupts:
+        was_told = False
 
         def tick() -> None:
+            nonlocal was_told
+            if interrupts.reason() is not None and not was_told:
+                was_told = True
+                reporter.note("stopping behind a checkpoint; Ctrl-C again does not wait for it")
             reporter.tick(Queue())
             if breaker.is_open():
                 interrupts.stop(str(breaker.reason))

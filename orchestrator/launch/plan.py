@@ -35,7 +35,7 @@ class PlannedRun:
     standing: Standing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """A plan says what a launch would do.
 
@@ -63,6 +63,17 @@ class Plan:
     held_back: list[PlannedRun] = field(default_factory=list)
     removed: list[dict[str, Any]] = field(default_factory=list)
     to_cancel: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        """Return the counts: the whole of a plan is many pages."""
+        counts = {
+            "start": self.start,
+            "reuse": self.reuse,
+            "active": self.active,
+            "held_back": self.held_back,
+        }
+        words = [f"{len(runs)} {name}" for name, runs in counts.items() if runs]
+        return f"Plan({self.sweep.label!r}: {', '.join([f'{len(self.runs)} runs', *words])})"
 
     @property
     def removed_variants(self) -> list[str]:

@@ -45,6 +45,14 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
     if plan.sweep.overrides:
         overrides = escape(assignments(plan.sweep.overrides))
         console.print(f"  with {overrides}", highlight=False, soft_wrap=True)
+    begun = [run for run in plan.start if run.standing.attempt]
+    if begun:
+        go = "goes" if len(begun) == 1 else "go"
+        console.print(
+            f"  {counted(len(begun), 'run')} {go} on from the last checkpoint, or from step 0 "
+            "without one",
+            highlight=False,
+        )
     if plan.start:
         console.print(f"  {_cost_text(cost)}", highlight=False)
 

@@ -71,7 +71,8 @@ def read(file: Path, example: str = "`version: 1` and `name: my_sweep`") -> Docu
         text = file.read_bytes().decode()
     except FileNotFoundError:
         raise SpecError(
-            f"{file}: no such file; the specs that come with the project lie in sweeps/"
+            f"{file}: no such file; the specs that come with the project lie in sweeps/, and "
+            "`sweep init` copies them here"
         ) from None
     except IsADirectoryError:
         raise SpecError(f"{file}: is a folder; name one of the specs in it") from None

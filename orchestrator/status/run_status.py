@@ -100,6 +100,8 @@ class RunStatus:
         """Return in words why it waits or how it ended; None where there is nothing to say."""
         if self.state == State.RUNNING:
             return _SUSPENDED if (self.reason or "").startswith("suspended") else None
+        if self.outcome == "diverged":
+            return f"its loss was no number any more at step {self.step}"
         if self.state in (State.PLANNED, State.COMPLETED):
             return None
         if self.state == State.SUBMITTED:

@@ -39,7 +39,7 @@ def difference_from_preset(run: RunFolder) -> tuple[str, dict[str, Any]]:
         differences[name] = {
             key: value
             for key, value in config.items()
-            if value != preset[key] and value is not None
+            if value != preset.get(key) and value is not None
         }
     closest = min(differences, key=lambda name: len(differences[name]))
     return closest, differences[closest]

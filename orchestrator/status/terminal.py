@@ -64,7 +64,8 @@ def run_lines(statuses: Sequence[SweepStatus], state: str) -> Iterator[str]:
                 if run.tags:
                     note += f"; tags: {', '.join(run.tags)}"
                 head = f"{run.run_id[:PREFIX]}  {run.state.value:<9}  {run.progress:>4.0%}"
-                yield plain(f"{head}  {run.variant} seed {run.seed}  {note}".rstrip())
+                of_sweep = f"{status.label}  " if len(statuses) > 1 else ""
+                yield plain(f"{head}  {of_sweep}{run.variant} seed {run.seed}  {note}".rstrip())
 
 
 def reason_lines(runs: Sequence[RunStatus]) -> Iterator[str]:
@@ -72,12 +73,13 @@ def reason_lines(runs: Sequence[RunStatus]) -> Iterator[str]:
 
     What failed comes first, then what waits; of each, the most frequent reason comes first.
     """
-    # What failed is named by variant; of what waits, the number says enough.
+    # What failed or diverged is named by variant; of what waits, the number says enough.
     alike: dict[tuple[str, str, str], list[RunStatus]] = {}
     for run in runs:
-        if run.why is not None and run.group != DONE:
-            variant = run.variant if run.group == FAILED else ""
-            alike.setdefault((run.group, variant, run.why), []).append(run)
+        if run.why is not None:
+            variant = "" if run.group == PENDING else run.variant
+            group = "diverged" if run.group == DONE else run.group
+            alike.setdefault((group, variant, run.why), []).append(run)
 
     ordered = sorted(alike.items(), key=lambda item: (item[0][0] != FAILED, -len(item[1])))
     for (group, _, why), of_reason in ordered[:_SHOWN_REASONS]:

@@ -55,8 +55,9 @@ def time_left(status: SweepStatus) -> str:
     forecast = status.forecast
     if forecast.eta_s is None:
         return ""
-    about = "at least" if forecast.at_least else "about"
-    text = f", {about} {duration(forecast.eta_s)} left"
+    if forecast.at_least:
+        return f", at least {duration(forecast.eta_s)} left"
+    text = f", about {duration(forecast.eta_s)} left"
     if forecast.range_s is None:
         return text
     shortest_s, longest_s = forecast.range_s
