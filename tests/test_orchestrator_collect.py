@@ -2,10 +2,12 @@
 
 import math
 import os
+import shutil
 import time
 from dataclasses import asdict, replace
 
 import pytest
+from conftest import SPEC
 from sqlalchemy import func, select, text
 from test_orchestrator_store import INLINE, go_on, stop_after
 
@@ -20,11 +22,16 @@ from orchestrator.database.connect import open_database
 from orchestrator.database.rebuild import verify
 from orchestrator.errors import StoreError
 from orchestrator.executors.worker import run_attempt
+from orchestrator.launch.plan import make_plan
+from orchestrator.launch.plan_files import write_plan
+from orchestrator.launch.selection import Selection
 from orchestrator.machine.processes import this_process
+from orchestrator.spec import load_sweep
 from orchestrator.status.provenance import provenance
 from orchestrator.status.show import run_details
 from orchestrator.store.device import device_used
 from orchestrator.store.jobs import Queue
+from orchestrator.store.root import Root
 from orchestrator.store.standing import standing
 from orchestrator.store.state import State
 
@@ -198,10 +205,49 @@ def test_a_change_that_a_coarse_clock_hides_is_found_all_the_same(root, run, db)
         assert State.COMPLETED in connection.scalars(select(schema.runs.c.state)).all()
 
 
+def make_old(run):
+    """Let all of a run look as if nothing had been written for long."""
+    for path in run.path.rglob("*"):
+        os.utime(path, (1e9, 1e9))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A root with one finished run, which nothing was written into for long."""
+    place = tmp_path_factory.mktemp("finished")
+    (place / "tiny.yaml").write_text(SPEC)
+    root = Root(place / "root")
+    root.create()
+    write_plan(make_plan(load_sweep(place / "tiny.yaml"), root, Selection(), Queue()), root)
+    run_attempt(root.path, root.runs()[0].run_id, INLINE, go_on)
+    return place
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["evaluations/probe-v1.json", "evaluations/knn-v1.json", "attempts/0001/done.json"],
+)
+def test_a_result_that_is_cut_short_in_place_is_noticed_by_the_next_pass(
+    finished, tmp_path, name, db
+):
+    shutil.copytree(finished, tmp_path / "copy")
+    root = Root(tmp_path / "copy" / "root")
+    make_old(root.runs()[0])
+    assert collect(root, db, Queue()) == []
+
+    # The file is written over: its folder stays as it was.
+    file = root.runs()[0].path / name
+    os.truncate(file, 20)
+    for _ in range(2):
+        (line,) = collect(root, db, Queue())
+        assert str(file) in line
+    with db.connect() as connection:
+        assert "FAILED" in connection.scalars(select(schema.runs.c.state)).all()
+
+
 def test_what_has_long_been_as_it_is_is_not_read_again(root, run, db, monkeypatch):
     run_attempt(root.path, run.run_id, INLINE, go_on)
-    for folder in (*times(run), run.path / "evaluations"):
-        os.utime(folder, (1e9, 1e9))
+    make_old(run)
     collect(root, db, Queue())
     monkeypatch.setattr(
         "orchestrator.database.collect.read_run", lambda *_: pytest.fail("it was read again")

@@ -13,6 +13,7 @@ from byol_core.config import SEMANTICS, canonical, resolve, run_id
 from byol_core.config.identity import DataIdentity
 from byol_core.files import RecordLog, write_json
 from orchestrator.cli.main import app
+from orchestrator.errors import UsageError
 from orchestrator.provenance import packages
 from orchestrator.provenance.packages import record_packages
 from orchestrator.status.reproduce import as_json, lines, recipe
@@ -184,3 +185,28 @@ def test_no_secret_is_printed(run):
     printed = script(run)
     assert "hunter2x" not in printed and "hunter2x" not in json.dumps(as_json(run, recipe(run)))
     assert "a secret was taken out" in printed and words(printed)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--out", "x.txt", "--reproduce"], "allowed: .sh, .json"),
+        (["--out", "nowhere/x.sh", "--reproduce"], "does not exist; make it: mkdir -p nowhere"),
+        (["--out", "x.json", "--reproduce", "--json"], "--json prints and does not go with --out"),
+        (["--plot", "loss", "--json"], "--json does not go with --plot"),
+        (["--out", "x.png"], "--out needs --plot METRIC or --reproduce"),
+        (["--out", "x.json", "--json"], "--out needs --plot METRIC or --reproduce"),
+    ],
+)
+def test_options_of_show_that_do_not_go_together_are_refused(root, run, options, problem):
+    done = CliRunner().invoke(app, ["--root", str(root.path), "show", run.run_id, *options])
+    assert isinstance(done.exception, UsageError) and problem in str(done.exception)
+
+
+def test_the_script_is_written_where_out_says(root, run, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    show = ["--root", str(root.path), "show", run.run_id, "--reproduce"]
+    for name, options in (("x.sh", []), ("x.json", ["--json"])):
+        printed = CliRunner().invoke(app, [*show, *options]).stdout
+        assert CliRunner().invoke(app, [*show, "--out", name]).stdout == f"wrote {name}\n"
+        assert (tmp_path / name).read_text() == printed

@@ -44,7 +44,9 @@ def cells(line: Line, table: Table) -> list[str]:
     ]
     if _has_cosines(table):
         texts.append(_published_pair(line.row.published))
-    texts.append("; ".join([line.state, *map(_in_cell, line.marks)]))
+    # Where all runs are excluded, the mark says so with its reason.
+    state = [] if line.state.startswith(EXCLUDED) else [line.state]
+    texts.append("; ".join([*state, *map(_in_cell, line.marks)]))
     return texts
 
 

@@ -173,7 +173,7 @@ def show(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The picture of --plot, ending in png, svg or pdf; else named by itself."
+            help="The picture of --plot (png, svg, pdf), or the script of --reproduce (sh, json)."
         ),
     ] = None,
     reproduce: Annotated[
@@ -188,10 +188,9 @@ def show(
 
     places: Places = context.obj
     folders = [find_run(places.root, run) for run in runs]
+    _check_together(as_json, plot, out, reproduce)
     if reproduce:
-        if plot is not None:
-            raise UsageError("--reproduce does not go with --plot: call `sweep show` once for each")
-        return _reproduce(folders, as_json)
+        return _reproduce(folders, as_json, out)
     if plot is not None:
         return _plot(places, folders, plot, out)
 
@@ -251,17 +250,41 @@ def logs(
         print(plain(line), flush=True)
 
 
-def _reproduce(folders: Sequence[RunFolder], as_json: bool) -> None:
-    """Print the commands that make runs again, as a script or as JSON."""
+def _check_together(as_json: bool, plot: str | None, out: Path | None, reproduce: bool) -> None:
+    """Refuse options of `show` that do not go together.
+
+    Raises:
+        UsageError: names the two, and what to type instead.
+    """
+    if reproduce and plot is not None:
+        raise UsageError("--reproduce does not go with --plot: call `sweep show` once for each")
+    if as_json and plot is not None:
+        raise UsageError("--json does not go with --plot: `sweep export` writes the series")
+    if as_json and reproduce and out is not None:
+        raise UsageError(
+            "--json prints and does not go with --out: leave it out and end the file in .json"
+        )
+    if out is not None and not reproduce and plot is None:
+        raise UsageError("--out needs --plot METRIC or --reproduce; else redirect what is printed")
+
+
+def _reproduce(folders: Sequence[RunFolder], as_json: bool, out: Path | None) -> None:
+    """Print or write the commands that make runs again, as a script or as JSON."""
     from orchestrator.status import reproduce
 
+    format_ = format_for(out, None, ["sh", "json"], "json" if as_json else "sh")
     recipes = [(folder, reproduce.recipe(folder)) for folder in folders]
-    if as_json:
+    if format_ == "json":
         objects = [reproduce.as_json(folder, steps) for folder, steps in recipes]
-        print(json.dumps(objects[0] if len(objects) == 1 else objects, indent=1))
-        return
-    for folder, steps in recipes:
-        print("\n".join(reproduce.lines(folder, steps)))
+        text = json.dumps(objects[0] if len(objects) == 1 else objects, indent=1)
+    else:
+        scripts = ["\n".join(reproduce.lines(folder, steps)) for folder, steps in recipes]
+        text = "\n".join(scripts)
+    if out is None:
+        print(text)
+    else:
+        write_out(out, f"{text}\n".encode())
+        print(f"wrote {near(out)}")
 
 
 def _plot(places: Places, folders: Sequence[RunFolder], metric: str, out: Path | None) -> None:

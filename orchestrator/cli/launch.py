@@ -134,11 +134,22 @@ def launch(
 
     Example: sweep launch sweeps/norm_ablation.yaml --profile quick --executor local
     """
-    from orchestrator.launch.options import LaunchOptions, parse_retry
+    from orchestrator.launch.options import LaunchOptions, check_alone, parse_retry
     from orchestrator.launch.progress import LaunchView
     from orchestrator.launch.selection import Selection
     from orchestrator.launch.terminal import show_plan_runs
     from orchestrator.spec import load_sweep
+
+    # What contradicts itself is refused before anything is read.
+    if max_steps is not None:
+        others = {"--dry-run": dry_run, "--controller": controller, "--wait": wait}
+        others |= {"--rerun": rerun, "--prune": prune, "--queue": queue}
+        others |= {"--on-end": on_end, "--on-fail": on_fail, "--retry": retry}
+        others |= {"--executor slurm": executor == "slurm"}
+        check_alone("--max-steps", others, "it trains here at once and keeps nothing; drop one")
+    if controller:
+        others = {"--dry-run": dry_run, "--no-wait": wait is False}
+        check_alone("--controller", others, "it sends a job that launches and waits; drop one")
 
     sweep = load_sweep(spec, profile, dict(assignment(text) for text in assign or []))
     selection = Selection(seed_numbers(seeds), table, names(only), parse_retry(retry))

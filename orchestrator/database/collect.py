@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, delete, select
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
+from byol_core.config.protocols import PROTOCOLS
 from byol_core.files import DamagedFileError
 from orchestrator.database import schema
 from orchestrator.database.address import cause, is_busy
@@ -41,6 +42,8 @@ _UNTOUCHED = "no attempt"
 
 _COARSEST_NS = 2_000_000_000
 """The coarsest clock of a file system that we know of."""
+
+_EVALUATIONS = [f"{name}-v{version}.json" for name, version in PROTOCOLS.items()]
 
 _RUNS_AT_ONCE = 200
 _POINTS_AT_ONCE = 20_000
@@ -314,6 +317,9 @@ def _is_settled(rows: RunRows, stamp: str) -> bool:
 def _stamp(run: RunFolder, newest: int) -> str:
     """Return a text that changes when an attempt, its end, an evaluation or a remark comes in.
 
+    It changes too when the newest result, or an evaluation by a protocol of this version, is
+    written over in place, which no folder shows. Looking at more would take a noticeable time.
+
     Args:
         run: its folder.
         newest: the number of its newest attempt, as far as is known; 0 for none. Listing the folder
@@ -324,13 +330,20 @@ def _stamp(run: RunFolder, newest: int) -> str:
     annotations = _modified(f"{folder}/annotations")
     if not (attempts or annotations):
         return _UNTOUCHED
-    attempt = _modified(f"{folder}/attempts/{newest:04d}")
-    evaluations = _modified(f"{folder}/evaluations")
-    return f"{attempts} {attempt} {evaluations} {annotations}"
+
+    # With its result an attempt has ended; before, its folder shows what comes in.
+    attempt = f"{folder}/attempts/{newest:04d}"
+    stamp = [attempts, annotations, _modified(f"{attempt}/done.json") or _modified(attempt)]
+
+    # The folder shows what else comes in while one of these is missing.
+    evaluations = [_modified(f"{folder}/evaluations/{name}") for name in _EVALUATIONS]
+    if 0 in evaluations:
+        evaluations.append(_modified(f"{folder}/evaluations"))
+    return " ".join(map(str, stamp + evaluations))
 
 
 def _modified(path: str) -> int:
-    """Return when a folder was last changed, in nanoseconds since 1970; 0 where there is none."""
+    """Return when a folder or a file was last changed, in nanoseconds since 1970; 0 where there is none."""
     try:
         return os.stat(path).st_mtime_ns  # noqa: PTH116 - thousands of times
     except (FileNotFoundError, NotADirectoryError):

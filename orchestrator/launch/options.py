@@ -1,5 +1,6 @@
 """Holds what is asked of one launch, and chooses the executor that carries it out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,22 @@ def check_wait(options: LaunchOptions, executor: str) -> None:
             "--wait does not go with --rerun: runs have a result all the time; "
             "follow them with `sweep status`"
         )
+
+
+def check_alone(option: str, others: Mapping[str, object], instead: str) -> None:
+    """Refuse what does not go with an option that makes a launch something else.
+
+    Args:
+        option: that was given.
+        others: option → its value; what is true or set was given.
+        instead: what to do.
+
+    Raises:
+        UsageError: names the first that was given.
+    """
+    for other, value in others.items():
+        if value:
+            raise UsageError(f"{option} does not go with {other}: {instead}")
 
 
 def check_path(root: Path, executor: str) -> None:
