@@ -200,11 +200,11 @@ def _notes_on_queued(
         )
 
     # What an older version submitted says not what it asked for.
-    asked = intents.asked_by_run(root)
+    requested = intents.asked_by_run(root)
     changed = [
         run
         for run in queued
-        if asked.get(run.run_id) not in (None, requests.for_variant(plan.sweep, run.variant))
+        if requested.get(run.run_id) not in (None, requests.for_variant(plan.sweep, run.variant))
     ]
     if changed:
         runs = counted(len(changed), "queued run")

@@ -223,14 +223,14 @@ def _send_array(array: Array, folder: Path, root: Root, rerun: bool) -> Sent:
     bundles = [list(bundle) for bundle in array.bundles]
     resources = array.resources
 
-    asked = request_of(resources)
+    request = request_of(resources)
 
     def submit_held() -> list[str]:
-        place = (str(root.path), bundles, resources.side_by_side, rerun, asked)
+        place = (str(root.path), bundles, resources.side_by_side, rerun, request)
         return submit.submit_held(folder, array, work, *place)
 
     try:
-        job_ids = intents.submit(log_file, array.key, bundles, asked, submit_held, submit.cancel)
+        job_ids = intents.submit(log_file, array.key, bundles, request, submit_held, submit.cancel)
     except SchedulerError as error:
         return _refused(error, resources)
 

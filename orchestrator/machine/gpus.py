@@ -155,8 +155,8 @@ def _listed(text: str) -> list[Gpu]:
     """Read `nvidia-smi -L`: a line for each GPU, below it one for each of its MIG devices."""
     gpus: list[Gpu] = []
     for line in text.splitlines():
-        found = _UUID.search(line)
-        uuid = found[1] if found else ""
+        match = _UUID.search(line)
+        uuid = match[1] if match else ""
         if line.startswith("GPU "):
             gpus.append(Gpu(uuid))
         elif gpus and line.strip().startswith("MIG "):
@@ -168,7 +168,7 @@ def _device_files() -> list[Gpu]:
     """Return a GPU for each device file, with the UUIDs that the driver tells."""
     count = len([file for file in _DEVICES.glob("nvidia*") if file.name[6:].isdecimal()])
     texts = [file.read_text(errors="replace") for file in sorted(_DRIVER.glob("*/information"))]
-    uuids = [found[1] for found in map(_UUID.search, texts) if found]
+    uuids = [match[1] for match in map(_UUID.search, texts) if match]
 
     # A container may see the driver's files of more GPUs than it may use.
     if len(uuids) != count:

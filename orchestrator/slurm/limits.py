@@ -287,8 +287,8 @@ def _of_qos(
         for of in counted_apart:
             yield Limit(name, jobs, of, qos, None, counts, job_rank)
             if with_it:
-                where = f"{name}, that of partition {', '.join(sorted(with_it))}"
-                yield Limit(where, jobs, of, None, with_it, counts, _PARTITION_RANK)
+                holder = f"{name}, that of partition {', '.join(sorted(with_it))}"
+                yield Limit(holder, jobs, of, None, with_it, counts, _PARTITION_RANK)
 
 
 def _count(limits: Sequence[Limit], *of: str) -> None:

@@ -39,7 +39,7 @@ def _facts(run: RunFolder) -> dict[str, Any]:
             for name, value in evaluation.get(network, {}).items():
                 facts[f"{evaluation['protocol']}.{network}.{name}"] = value
 
-    said = remarks(run.path)
-    facts["excluded"] = said["excluded"] and said["excluded"]["text"]
-    facts["tags"] = said["tags"]
+    of_people = remarks(run.path)
+    facts["excluded"] = of_people["excluded"] and of_people["excluded"]["text"]
+    facts["tags"] = of_people["tags"]
     return facts | provenance(run)

@@ -1,4 +1,4 @@
-"""Says in words what people said of runs and sweeps: exclusions, tags, notes."""
+"""Says in words what people remark of runs and sweeps: exclusions, tags, notes."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -15,21 +15,21 @@ _SHOWN = 5
 
 def remarks(run: Path) -> dict[str, Any]:
     """Return what was said of a run, as `sweep show --json` prints it."""
-    said = read_remarks(run)
+    remarks_now = read_remarks(run)
     return {
-        "excluded": _fields(said.excluded) if said.excluded else None,
-        "tags": list(said.tags),
-        "notes": [_fields(note) for note in said.notes],
+        "excluded": _fields(remarks_now.excluded) if remarks_now.excluded else None,
+        "tags": list(remarks_now.tags),
+        "notes": [_fields(note) for note in remarks_now.notes],
     }
 
 
-def lines(said: dict[str, Any]) -> Iterator[str]:
+def lines(of_run: dict[str, Any]) -> Iterator[str]:
     """Yield the same for people."""
-    if said["excluded"]:
-        yield f"excluded from tables {signed(said['excluded'])}"
-    if said["tags"]:
-        yield f"tags     {', '.join(said['tags'])}"
-    for note in said["notes"]:
+    if of_run["excluded"]:
+        yield f"excluded from tables {signed(of_run['excluded'])}"
+    if of_run["tags"]:
+        yield f"tags     {', '.join(of_run['tags'])}"
+    for note in of_run["notes"]:
         yield f"note     {signed(note)}"
 
 
@@ -44,12 +44,12 @@ def exclusion_lines(runs: Sequence[RunStatus]) -> Iterator[str]:
 
 
 def forgotten_sweeps(root: Root) -> list[dict[str, Any]]:
-    """Return the sweeps that people hid, and what they said."""
+    """Return the sweeps that people hid, and what they said of it."""
     hidden = []
     for sweep in root.sweeps():
-        said = read_remarks(sweep.path).forgotten
-        if said is not None:
-            hidden.append({"sweep": sweep.path.name, **_fields(said)})
+        forgotten = read_remarks(sweep.path).forgotten
+        if forgotten is not None:
+            hidden.append({"sweep": sweep.path.name, **_fields(forgotten)})
     return hidden
 
 
@@ -57,7 +57,7 @@ def _fields(annotation: Annotation) -> dict[str, Any]:
     return {"text": annotation.text, "at": annotation.at, "by": annotation.by}
 
 
-def signed(said: dict[str, Any]) -> str:
+def signed(remark: dict[str, Any]) -> str:
     """Return `2026-11-26 02:10, ana: wrong lens`."""
-    day = time.strftime("%Y-%m-%d %H:%M", time.localtime(said["at"]))
-    return f"{day}, {said['by']}: {said['text']}"
+    day = time.strftime("%Y-%m-%d %H:%M", time.localtime(remark["at"]))
+    return f"{day}, {remark['by']}: {remark['text']}"
