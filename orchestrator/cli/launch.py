@@ -142,10 +142,11 @@ def launch(
 
     # What contradicts itself is refused before anything is read.
     if max_steps is not None:
-        others = {"--dry-run": dry_run, "--controller": controller, "--wait": wait}
+        others: dict[str, object] = {"--dry-run": dry_run, "--wait": wait}
+        others |= {"--controller": controller, "--on-end": on_end, "--on-fail": on_fail}
         others |= {"--rerun": rerun, "--prune": prune, "--queue": queue}
-        others |= {"--on-end": on_end, "--on-fail": on_fail, "--retry": retry}
-        others |= {"--executor slurm": executor == "slurm"}
+        others["--retry"] = retry
+        others["--executor slurm"] = executor == "slurm"
         check_alone("--max-steps", others, "it trains here at once and keeps nothing; drop one")
     if controller:
         others = {"--dry-run": dry_run, "--no-wait": wait is False}
