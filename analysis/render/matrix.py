@@ -57,9 +57,9 @@ def _block(method: str, lines: Sequence[Line]) -> list[str]:
         if number < len(_LEVELS):
             spans = _spans(columns, number)
         texts = [f"{text:^{width * count}}" for text, count in spans]
-        rows.append(f"{name:<10}" + "".join(texts))
+        rows.append((f"{name:<10}" + "".join(texts)).rstrip())
 
-    rule = "─" * max(len(row) for row in rows)
+    rule = "─" * (10 + width * len(columns))
     return [method.upper(), rule, *rows, rule, ""]
 
 

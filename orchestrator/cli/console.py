@@ -1,8 +1,26 @@
-"""Makes the console for people: as wide as the terminal; in a pipe no line is broken."""
+"""Makes the console for people: as wide as the terminal; in a pipe no line is broken or padded."""
+
+import re
+import sys
+from io import TextIOBase
 
 from rich.console import Console
 
 _PIPE_COLUMNS = 10_000
+_TRAILING = re.compile(r" +(?=\n)")
+
+
+class _Unpadded(TextIOBase):
+    """Writes to standard output without the blanks that tables are padded with."""
+
+    def write(self, text: str) -> int:
+        """Write whole lines; a console hands over nothing less."""
+        sys.stdout.write(_TRAILING.sub("", text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what is held back."""
+        sys.stdout.flush()
 
 
 def make_console() -> Console:
@@ -10,4 +28,4 @@ def make_console() -> Console:
     console = Console()
     if console.is_terminal:
         return console
-    return Console(width=_PIPE_COLUMNS)
+    return Console(width=_PIPE_COLUMNS, file=_Unpadded())

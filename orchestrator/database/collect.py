@@ -2,7 +2,7 @@
 
 One pass is one transaction: the new event lines of every attempt and the cursor up to which they
 were read are committed together, so a pass cut short anywhere is made good by the next. Runs that
-have ended are skipped while their folder has not changed.
+have ended are skipped while their stamp has not changed.
 """
 
 import fcntl
@@ -317,13 +317,11 @@ def _is_settled(rows: RunRows, stamp: str) -> bool:
 def _stamp(run: RunFolder, newest: int) -> str:
     """Return a text that changes when an attempt, its end, an evaluation or a remark comes in.
 
-    It changes too when the newest result, or an evaluation by a protocol of this version, is
-    written over in place, which no folder shows. Looking at more would take a noticeable time.
+    It changes too when a result or an evaluation is written over in place, which no folder shows.
 
     Args:
         run: its folder.
-        newest: the number of its newest attempt, as far as is known; 0 for none. Listing the folder
-            would take as long again.
+        newest: the number of its newest attempt as far as is known, 0 for none: a listing is slow.
     """
     folder = os.fspath(run.path)
     attempts = _modified(f"{folder}/attempts")
@@ -335,7 +333,7 @@ def _stamp(run: RunFolder, newest: int) -> str:
     attempt = f"{folder}/attempts/{newest:04d}"
     stamp = [attempts, annotations, _modified(f"{attempt}/done.json") or _modified(attempt)]
 
-    # The folder shows what else comes in while one of these is missing.
+    # While one is missing, the folder shows what comes in.
     evaluations = [_modified(f"{folder}/evaluations/{name}") for name in _EVALUATIONS]
     if 0 in evaluations:
         evaluations.append(_modified(f"{folder}/evaluations"))
@@ -343,7 +341,7 @@ def _stamp(run: RunFolder, newest: int) -> str:
 
 
 def _modified(path: str) -> int:
-    """Return when a folder or a file was last changed, in nanoseconds since 1970; 0 where there is none."""
+    """Return when a path was last changed, in nanoseconds since 1970; 0 where there is none."""
     try:
         return os.stat(path).st_mtime_ns  # noqa: PTH116 - thousands of times
     except (FileNotFoundError, NotADirectoryError):
