@@ -5,7 +5,9 @@ import subprocess
 
 import pytest
 from conftest import command
+from typer.testing import CliRunner
 
+from orchestrator.cli.main import app
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
 from orchestrator.launch.selection import Selection
@@ -102,3 +104,19 @@ def test_a_working_folder_that_was_deleted_is_named_as_such(tmp_path):
     (tmp_path / "gone").mkdir()
     done = run(tmp_path, "cd gone; rmdir ../gone; PYTHONPATH= SWEEP --root /tmp status")
     assert done.returncode == 2 and "was deleted" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_no_line_that_is_piped_ends_in_blanks(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second, *_ = (run.run_id for run in root.runs())
+    places = ["--root", str(root.path), "--db", str(tmp_path / "r.db")]
+    for words in (
+        ["status"],
+        ["diff", first, second],
+        ["doctor"],
+        ["report", "--table", "norm", "--format", "matrix"],
+    ):
+        done = CliRunner().invoke(app, [*places, *words])
+        lines = done.stdout.splitlines()
+        assert lines, f"{words}: {done.output}"
+        assert [line for line in lines if line != line.rstrip()] == []
