@@ -94,6 +94,13 @@ def listed(root, tmp_path):
 ALL = ["byol:0", "byol:1", "no_norm:0", "no_norm:1"]
 
 
+def test_diff_lists_the_final_measures_that_differ(root, call):
+    unlike = json.loads(call("diff", "byol:0", "byol:1", "--json"))
+    assert unlike["final.std_sqrt_d"] == [0.9, 0.8] == unlike["probe.online.accuracy"]
+    assert json.loads(call("diff", "byol:0", "no_norm:1", "--json"))["final.std_sqrt_d"][1] is None
+    assert "final.std_sqrt_d" in call("diff", "byol:0", "byol:1")
+
+
 # Which runs
 
 

@@ -314,7 +314,8 @@ def test_a_job_that_waits_for_something_else_or_starts_is_seen_at_the_next_look(
 
 
 def test_people_read_accuracy_in_percent_and_programs_as_a_fraction():
-    from orchestrator.status.terminal import _evaluation_line, _in_words
+    from orchestrator.status.diff import in_words
+    from orchestrator.status.terminal import _evaluation_line
     from orchestrator.text import percent
 
     assert (percent(0.9123), percent(0.9123, 2), percent(1.0)) == ("91.2%", "91.23%", "100.0%")
@@ -322,8 +323,9 @@ def test_people_read_accuracy_in_percent_and_programs_as_a_fraction():
     assert "87.5%" in text_of(sweep) and sweep.runs[0].as_json()["probe"] == 0.875
     evaluation = {"protocol": "knn", "version": 1, "online": {"accuracy": 0.25}}
     assert _evaluation_line(evaluation) == "knn      25.00% online (version 1)"
-    assert _in_words("probe.online.accuracy", 0.25) == "25.00%"
-    assert _in_words("optimizer.lr", 0.25) == "0.25"
+    assert in_words("probe.online.accuracy", 0.25) == "25.00%"
+    assert in_words("optimizer.lr", 0.25) == "0.25"
+    assert in_words("final.loss", 0.123456) == "0.1235" and in_words("final.loss", None) == "–"
 
 
 def sweep_of_day(day, label, state=State.COMPLETED, **overrides):

@@ -2,11 +2,24 @@
 
 from typing import Any
 
-from orchestrator.status.provenance import provenance
+from orchestrator.status.provenance import provenance, shown
 from orchestrator.status.remarks import remarks
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import RunFolder
 from orchestrator.store.standing import standing
+from orchestrator.text import percent
+
+_FINAL = "final."
+"""Begins what was measured over the last epoch: loss and signs of collapse."""
+
+
+def in_words(key: str, value: Any) -> str:
+    """Return a value of a difference as people read it."""
+    if key.endswith(".accuracy") and value is not None:
+        return percent(value, 2)
+    if key.startswith(_FINAL) and isinstance(value, float):
+        return f"{value:.4g}"
+    return shown(key, value)
 
 
 def difference(run: RunFolder, other: RunFolder) -> dict[str, tuple[Any, Any]]:
@@ -33,6 +46,10 @@ def _facts(run: RunFolder) -> dict[str, Any]:
     run_standing = standing(run, Queue())
     facts["state"] = run_standing.state.value
     facts["outcome"] = run_standing.outcome
+
+    done = run.attempt(run_standing.attempt).read_done() if run_standing.attempt else None
+    final = (done or {}).get("final") or {}
+    facts |= {f"{_FINAL}{name}": value for name, value in final.items()}
 
     for evaluation in run.evaluations():
         for network in ("online", "target"):

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.machine.user import user_name
+from orchestrator.status.diff import in_words
 from orchestrator.status.folding import Family, fold_lines
 from orchestrator.status.provenance import lines as provenance_lines
-from orchestrator.status.provenance import shown
 from orchestrator.status.remarks import exclusion_lines
 from orchestrator.status.remarks import lines as remark_lines
 from orchestrator.status.run_status import DONE, FAILED, PENDING, RUNNING, RunStatus
@@ -311,12 +311,5 @@ def show_difference(console: Console, differences: dict[str, tuple[Any, Any]]) -
         return
     table = Table("key", "one", "other", box=None, pad_edge=False)
     for key, values in differences.items():
-        table.add_row(escape(key), *(escape(plain(_in_words(key, value))) for value in values))
+        table.add_row(escape(key), *(escape(plain(in_words(key, value))) for value in values))
     console.print(table)
-
-
-def _in_words(key: str, value: Any) -> str:
-    """Return a value of `sweep diff` as people read it."""
-    if key.endswith(".accuracy") and value is not None:
-        return percent(value, 2)
-    return shown(key, value)
