@@ -12,6 +12,7 @@ from orchestrator.slurm.commands import ask
 from orchestrator.slurm.limits import Charge, ask_controller, ask_room
 from orchestrator.slurm.nodes import host_names, out_of_service, read_nodes, unfit
 from orchestrator.slurm.partitions import read_settings
+from orchestrator.slurm.qos import beyond_qos, read_qos_rules
 from orchestrator.slurm.refusals import advice
 from orchestrator.spec import Resources, load_sweep
 from orchestrator.status.sweep_status import RunStatus, SweepStatus
@@ -306,6 +307,54 @@ def test_a_launch_warns_of_jobs_that_no_node_can_run(fake_slurm, sweep, spec_fil
     assert "warning: resources.gpus 9: a node of partition debug has 4" in done.stdout
     fine = sweep("launch", spec_file(), "--executor", "slurm", "--dry-run")
     assert "warning" not in fine.stdout
+
+
+CAPS = {
+    "MaxTRES": "cpu=4,mem=2G,node=1",
+    "MaxTRESPU": "gres/gpu=1,billing=7",
+    "MaxWall": "00:30:00",
+}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ({"gpus": 2}, "gpus 2: QOS normal allows 1 for a user"),
+        (
+            {"gpus": 1, "nodes": 2, "cpus": 1, "mem_gb": 1},
+            "gpus 1 x nodes 2: QOS normal allows 1 for a user",
+        ),
+        ({"cpus": 5}, "cpus 5: QOS normal allows 4 for a job"),
+        ({"mem_gb": 3}, "mem_gb 3: QOS normal allows 2 for a job"),
+        ({"nodes": 2, "gpus": 0, "cpus": 2, "mem_gb": 1}, "nodes 2: QOS normal allows 1 for a job"),
+        ({"timeout_min": 31}, "timeout_min 31: QOS normal allows 30 for a job"),
+    ],
+)
+def test_what_a_qos_never_gives_is_named_with_what_it_gives(fake_slurm, wanted, text):
+    fake_slurm.set(qos={"normal": CAPS, "wide": {}})
+    fits = {"gpus": 1, "cpus": 4, "mem_gb": 2, "nodes": 1, "timeout_min": 30}
+    rules = read_qos_rules()
+    assert f"resources.{text}" in beyond_qos(Resources(**{**fits, **wanted}), rules)
+    assert beyond_qos(Resources(**fits), rules) == []
+    assert beyond_qos(Resources(**{**fits, **wanted}, qos="wide"), rules) == []
+
+
+def test_doctor_and_launch_name_what_a_qos_never_gives(
+    fake_slurm, sweep, spec_file, tmp_path, root
+):
+    fake_slurm.set(qos={"normal": CAPS})
+    file = spec_file(("gpus: 0", "gpus: 2"))
+    (found,) = findings(root, file, tmp_path)
+    assert found.observed == "resources.gpus 2: QOS normal allows 1 for a user"
+    assert "use another resources.qos" in found.fix
+    done = sweep("launch", file, "--executor", "slurm", "--dry-run", check=0)
+    assert "warning: resources.gpus 2: QOS normal allows 1 for a user" in done.stdout
+
+
+def test_caps_that_nobody_enforces_or_tells_are_none(fake_slurm):
+    fake_slurm.set(qos={"normal": CAPS})
+    fake_slurm.fail("sacctmgr", stderr="sacctmgr: error: slurmdbd is down", times=9)
+    assert beyond_qos(Resources(gpus=2), read_qos_rules()) == []
 
 
 def test_a_launch_that_waits_says_once_why_its_jobs_wait(capsys):

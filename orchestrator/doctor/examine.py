@@ -26,6 +26,7 @@ from orchestrator.slurm.commands import has_slurm
 from orchestrator.slurm.limits import read_config
 from orchestrator.slurm.nodes import read_nodes
 from orchestrator.slurm.partitions import Settings, read_settings
+from orchestrator.slurm.qos import read_qos_rules
 from orchestrator.spec import Sweep
 from orchestrator.store.root import Root
 
@@ -123,7 +124,7 @@ def _requests(
     try:
         requests = requests_of_sweep(sweep, cluster)
         nodes = read_nodes() if requests else []
-        yield from check_partitions(partitions, requests, Offers(nodes, settings))
+        yield from check_partitions(partitions, requests, Offers(nodes, settings, read_qos_rules()))
         yield from check_accounts(config, requests)
     except SpecError as error:
         yield fail("resources", str(error), "change clusters.yaml or the spec")

@@ -10,16 +10,18 @@ from orchestrator.slurm.commands import ask
 from orchestrator.slurm.durations import seconds_of
 from orchestrator.slurm.nodes import Node, out_of_service, unfit
 from orchestrator.slurm.partitions import Settings
+from orchestrator.slurm.qos import QosRules, beyond_qos
 from orchestrator.spec import Resources
 
 _FORMAT = "%P|%a|%l|%D|%G"
 
 
 class Offers(NamedTuple):
-    """Holds what the cluster offers: its nodes, and the settings of each partition by name."""
+    """Holds what the cluster offers: nodes, settings of each partition by name, rules of QOS."""
 
     nodes: Sequence[Node] = ()
     settings: Mapping[str, Settings] = {}
+    qos: QosRules = QosRules()
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,10 @@ def fits(partitions: Sequence[Partition], wanted: Resources, cluster: Offers) ->
     lacking = unfit(wanted, cluster.nodes, cluster.settings)
     if lacking:
         return fail("resources", "; ".join(lacking), _way_out(partitions, wanted, cluster))
+    beyond = beyond_qos(wanted, cluster.qos)
+    if beyond:
+        fix = "such a job waits for ever: ask for less, or use another resources.qos"
+        return fail("resources", "; ".join(beyond), fix)
     reason = out_of_service(wanted, cluster.nodes, cluster.settings)
     if reason is not None:
         fix = "jobs would wait until that ends: ask your site, or use another resources.partition"

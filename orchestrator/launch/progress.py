@@ -16,6 +16,7 @@ from orchestrator.launch.plan import Plan
 from orchestrator.launch.requests import ResourceRequests
 from orchestrator.machine.gpus import visible_gpus
 from orchestrator.slurm.nodes import obstacles
+from orchestrator.slurm.qos import beyond_qos, read_qos_rules
 from orchestrator.status.sweep_status import SweepStatus, sweep_statuses
 from orchestrator.status.terminal import reason_lines
 from orchestrator.status.verdict import summary
@@ -97,7 +98,11 @@ class LaunchView:
         """Say what would let jobs wait for ever: SLURM may take them all the same."""
         variants = {run.variant.name: run.variant for run in plan.start}
         try:
-            texts = obstacles(requests.of_jobs(plan.sweep, variants.values()))
+            jobs = requests.of_jobs(plan.sweep, variants.values())
+            texts = obstacles(jobs)
+            rules = read_qos_rules()
+            for wanted in jobs:
+                texts += beyond_qos(wanted, rules)
         except SchedulerError:  # sending tells it, where anything is sent
             return
         if texts:

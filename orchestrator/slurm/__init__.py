@@ -12,6 +12,7 @@
 * ``durations`` reads the durations that SLURM prints.
 * ``partitions`` says which settings of its partition a request breaks.
 * ``nodes`` tells what nodes have, and which to avoid.
+* ``qos`` says what a request asks for beyond its QOS.
 * ``features`` tells whether a node meets a constraint.
 * ``refusals`` says what mends a refusal of `sbatch`.
 * ``requeue`` has a job queue itself again.
