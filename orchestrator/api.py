@@ -18,6 +18,7 @@ from typing import Any
 from rich.console import Console
 from sqlalchemy import Engine
 
+from byol_core.files import absolute, expanded
 from orchestrator.cli.context import Places, collected, database_for
 from orchestrator.launch.launch import LaunchResult, launch
 from orchestrator.launch.options import LaunchOptions, parse_retry
@@ -42,7 +43,7 @@ class Workspace:
     """
 
     def __init__(self, root: str | Path = "sweep-runs", db: str | Path = "results.db") -> None:
-        self._places = Places(Root(Path(root).absolute()), str(db))
+        self._places = Places(Root(absolute(root)), expanded(str(db)))
 
     def plan(
         self,

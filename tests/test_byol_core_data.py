@@ -12,7 +12,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 from byol_core.config import Augment, DatasetConfig
-from byol_core.datasets.errors import DataError
+from byol_core.datasets.errors import DataError, DataMissingError
+from byol_core.datasets.locate import data_root, find
 from byol_core.evaluation.knn import knn
 from byol_core.evaluation.probe import probe
 from byol_core.evaluation.protocols import evaluate
@@ -31,6 +32,32 @@ def test_digits_are_scikit_learns_split_once_for_ever():
         images.train.labels.numpy().tobytes() + images.test.labels.numpy().tobytes()
     ).hexdigest()
     assert digest[:16] == "8f61c6ae4453aea8"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "words"),
+    [
+        ("arrays", "~/photos", "photos' is a folder; photos want dataset.name=folder"),
+        ("folder", "~/some.npz", "some.npz' is a file; an .npz wants dataset.name=arrays"),
+        ("arrays", "~/none.npz", "none.npz' is missing; check dataset.path"),
+        ("arrays", "~nobody-of-this-name/a.npz", "~nobody-of-this-name/a.npz' is missing"),
+    ],
+)
+def test_a_path_of_another_kind_names_the_setting_that_takes_it(
+    tmp_path, monkeypatch, name, path, words
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "some.npz").touch()
+    with pytest.raises(DataMissingError) as error:
+        find(DatasetConfig(name=name, path=path))
+    assert words in str(error.value) and (str(tmp_path) in str(error.value) or "nobody" in path)
+
+
+def test_the_home_folder_is_meant_by_a_tilde_in_the_variable_of_fetched_data(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SWEEP_DATA", "~/data")
+    assert data_root() == tmp_path / "data"
 
 
 def test_real_cifar_pixels_are_read_as_stored(cifar_npz):

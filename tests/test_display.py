@@ -114,9 +114,19 @@ def test_no_line_that_is_piped_ends_in_blanks(root, tmp_path, monkeypatch):
         ["status"],
         ["diff", first, second],
         ["doctor"],
-        ["report", "--table", "norm", "--format", "matrix"],
+        ["report", "--table", "norm", "--layout", "matrix"],
     ):
         done = CliRunner().invoke(app, [*places, *words])
         lines = done.stdout.splitlines()
-        assert lines, f"{words}: {done.output}"
+        assert lines, f"{words}: {done.exception}"
         assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_a_tilde_in_the_places_is_the_home_folder(root, tmp_path, monkeypatch):
+    """A shell leaves it as it is in `--root=~/runs`, and in a variable that was set in quotes."""
+    monkeypatch.setenv("HOME", str(root.path.parent))
+    monkeypatch.setenv("SWEEP_DB", "~/home.db")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, [f"--root=~/{root.path.name}", "status", "--json"])
+    assert '"tiny"' in done.stdout and (root.path.parent / "home.db").exists()
+    assert not (tmp_path / "~").exists()

@@ -9,6 +9,7 @@ from byol_core.config.train_config import DatasetConfig
 from byol_core.datasets import fingerprint
 from byol_core.datasets.errors import DataMissingError
 from byol_core.datasets.photo_folder import SUFFIXES, PhotoFolder, list_photos
+from byol_core.files import absolute
 
 STL10_FILES = ("train_X.bin", "train_y.bin", "unlabeled_X.bin", "test_X.bin", "test_y.bin")
 _PHOTOS = (
@@ -41,7 +42,12 @@ def locate_photos(dataset: DatasetConfig) -> PhotoFolder:
     """
     if dataset.path is None:
         raise DataMissingError(f"data set 'folder' needs dataset.path: a folder DIR with {_PHOTOS}")
-    root = Path(dataset.path).absolute()
+    root = absolute(dataset.path)
+    if root.is_file():
+        raise DataMissingError(
+            f"data set 'folder': {str(root)!r} is a file; an .npz wants dataset.name=arrays, "
+            f"photos a folder DIR with {_PHOTOS}"
+        )
     listing = list_photos(root)
     for name, split in (("train", listing.train), ("val or test", listing.test)):
         if not split.photos:
@@ -86,7 +92,7 @@ def data_identity(dataset: DatasetConfig, files: Files | None = None) -> DataIde
 
 def data_root() -> Path:
     """Return the folder of fetched data sets: $SWEEP_DATA, or ./data."""
-    return Path(os.environ.get("SWEEP_DATA", "data")).absolute()
+    return absolute(os.environ.get("SWEEP_DATA", "data"))
 
 
 def _digits(dataset: DatasetConfig) -> list[Path]:
@@ -105,16 +111,19 @@ def _arrays(dataset: DatasetConfig) -> list[Path]:
             "data set 'arrays' needs dataset.path: "
             "an .npz file with x_train, y_train, x_test, y_test"
         )
-    return [Path(dataset.path).absolute()]
+    return [absolute(dataset.path)]
 
 
 def _stl10(dataset: DatasetConfig) -> list[Path]:
-    folder = Path(dataset.path).absolute() if dataset.path else data_root()
+    folder = absolute(dataset.path) if dataset.path else data_root()
     return [folder / "stl10_binary" / name for name in STL10_FILES]
 
 
 def _missing(dataset: DatasetConfig, file: Path) -> str:
     """Return which file is missing, and a way out."""
+    if file.is_dir():
+        mend = "photos want dataset.name=folder" if dataset.name == "arrays" else "move it away"
+        return f"data set {dataset.name!r}: {str(file)!r} is a folder; {mend}"
     problem = f"data set {dataset.name!r} is not there: {str(file)!r} is missing"
     if dataset.name == "stl10":
         return f"{problem}; fetch it with: sweep data fetch stl10"

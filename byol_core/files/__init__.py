@@ -5,6 +5,7 @@
 * ``records`` keeps append-only logs of checksummed JSON lines.
 * ``access`` says who may read them.
 * ``outputs`` writes what a user asked for by its name.
+* ``paths`` reads paths as users type them.
 """
 
 from byol_core.files.access import GroupError, create_file, find_group, open_like, share, umask_of
@@ -24,6 +25,7 @@ from byol_core.files.durable import (
 )
 from byol_core.files.many import write_many
 from byol_core.files.outputs import output
+from byol_core.files.paths import absolute, expanded
 from byol_core.files.records import Cursor, Damage, RecordLog, RecordReader
 
 __all__ = [
@@ -33,8 +35,10 @@ __all__ = [
     "GroupError",
     "RecordLog",
     "RecordReader",
+    "absolute",
     "claim_folder",
     "create_file",
+    "expanded",
     "find_group",
     "is_there",
     "make_folder",

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from byol_core.files import DamagedFileError
+from byol_core.files import DamagedFileError, absolute, expanded
 from orchestrator.cli import (
     annotate,
     complete,
@@ -120,7 +120,7 @@ def _set_places(
     ] = False,
 ) -> None:
     # `main` reads --debug by itself, as it counts for errors of any kind.
-    context.obj = Places(Root(root.absolute()), db)
+    context.obj = Places(Root(absolute(root)), expanded(db))
 
 
 def main() -> None:

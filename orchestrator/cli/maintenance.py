@@ -149,6 +149,7 @@ def fetch(
     from byol_core.datasets.errors import DataError, UnknownDatasetError
     from byol_core.datasets.fetch import check_name
     from byol_core.datasets.fetch import fetch as download
+    from byol_core.files import absolute
 
     if print_url and source is not None:
         raise UsageError("--print-url does not go with --from: print first, carry, then put there")
@@ -157,7 +158,7 @@ def fetch(
         if print_url:
             print("\n".join(describe(name)))
             return
-        folder = download(name) if source is None else put_in_place(name, source)
+        folder = download(name) if source is None else put_in_place(name, absolute(source))
     except UnknownDatasetError as error:
         raise UsageError(str(error)) from None
     except DataError as error:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from byol_core.files import absolute
+
 if TYPE_CHECKING:
     from sqlalchemy import URL
     from sqlalchemy.exc import DatabaseError
@@ -33,7 +35,7 @@ def parse(address: str) -> "URL":
     from sqlalchemy.exc import ArgumentError
 
     if not is_url(address):
-        return URL.create("sqlite", database=str(Path(address).absolute()))
+        return URL.create("sqlite", database=str(absolute(address)))
     try:
         return make_url(address)
     except ArgumentError:
