@@ -16,7 +16,6 @@ from orchestrator.cli.console import make_console
 from orchestrator.cli.context import Places, collected, near, write_out
 from orchestrator.cli.output import format_for
 from orchestrator.errors import UsageError
-from orchestrator.store.names import find_run
 from orchestrator.store.root import PREFIX, Root, RunFolder
 
 if TYPE_CHECKING:
@@ -184,6 +183,7 @@ def show(
     from orchestrator.slurm.queue import look_at_queue
     from orchestrator.status.show import difference_from_preset, run_details
     from orchestrator.status.terminal import show_run
+    from orchestrator.store.names import find_run
     from orchestrator.store.standing import standing
 
     places: Places = context.obj
@@ -219,6 +219,7 @@ def diff(
     """Show what two runs differ in: settings, data, results."""
     from orchestrator.status.diff import difference
     from orchestrator.status.terminal import show_difference
+    from orchestrator.store.names import find_run
 
     root = context.obj.root
     differences = difference(find_run(root, run), find_run(root, other))
@@ -243,6 +244,7 @@ def logs(
     """Print what a run's last attempt recorded and printed, or before it what its job printed."""
     from orchestrator.slurm.queue import look_at_queue
     from orchestrator.status.logs import log_lines
+    from orchestrator.store.names import find_run
     from orchestrator.text import plain
 
     root = context.obj.root

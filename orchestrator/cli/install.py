@@ -1,7 +1,6 @@
 """Says what is installed (`sweep --version`) and copies the specs that come with it (`sweep init`)."""
 
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +27,8 @@ def version_text() -> str:
 
 def _version(distribution: str) -> str:
     """Return the version of an installed distribution, which is not imported for it."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(distribution)
     except PackageNotFoundError:

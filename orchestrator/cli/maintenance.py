@@ -11,7 +11,6 @@ from orchestrator.cli.arguments import names
 from orchestrator.cli.complete import complete_runs, complete_sweeps
 from orchestrator.cli.context import Places, near, rebuilt
 from orchestrator.errors import StoreError, UsageError
-from orchestrator.store.names import find_run
 from orchestrator.text import counted, plain
 
 _SHOWN = 20
@@ -43,6 +42,7 @@ def cancel(
     """Stop runs and their jobs; none starts again until a launch has --retry cancelled."""
     from orchestrator.launch.cancel import Choice, cancel_runs, end_lingering, find
     from orchestrator.slurm.queue import look_at_queue
+    from orchestrator.store.names import find_run
 
     root = context.obj.root
     queue = look_at_queue(root)
