@@ -158,6 +158,16 @@ def test_a_misspelt_key_or_value_gets_the_nearest(listed, request_, problem):
     assert problem in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_number_is_never_misspelt(listed):
+    assert listed(where=["accuracy=0.99"]) == listed(where=["loss=1e-3"]) == []
+
+
+def test_a_setting_without_its_section_gets_the_nearest_few(listed):
+    with pytest.raises(UsageError) as error:
+        listed(where=["nrm=none"])
+    assert "did you mean 'encoder.norm'" in str(error.value) and len(str(error.value)) < 120
+
+
 @pytest.mark.parametrize(
     ("sort", "expected"),
     [
@@ -298,6 +308,10 @@ def test_a_sweep_is_named_with_or_without_its_profile(root):
     for find_it in (find_sweep, find_run_or_sweep):
         with pytest.raises(UsageError, match="did you mean 'tiny'"):
             find_it(root, "tinny")
+    with pytest.raises(UsageError) as error:
+        find_run_or_sweep(root, "zzzz")
+    ways = "there are: tiny (a run is named by the first digits of its id or as VARIANT:SEED)"
+    assert str(error.value).endswith(ways)
 
 
 @pytest.fixture
@@ -483,3 +497,12 @@ def test_launching_a_forgotten_sweep_brings_it_back(root, call, spec_file, tmp_p
         assert connection.scalar(select(schema.sweeps.c.forgotten_at)) is None
         kinds = connection.scalars(select(schema.annotations.c.kind)).all()
     assert kinds == ["forget", "remember"]
+
+
+def test_a_run_that_no_sweep_wants_is_listed_only_if_something_was_made_of_it(root, tmp_path):
+    for sweep in root.sweeps():
+        shutil.rmtree(sweep.path)
+    engine = open_database(str(tmp_path / "left.db"))
+    collect(root, engine, Queue())
+    states = [row["state"] for row in list_runs(engine, Request()).rows]
+    assert states and "PLANNED" not in states and len(states) < len(root.runs())

@@ -391,6 +391,23 @@ def test_a_cluster_that_does_not_answer_is_one_error_and_nothing_is_lost(
     assert fake_slurm.calls("sbatch") == [] and len(go(spec_file()).job_ids) == 4
 
 
+def test_a_silent_slurm_leaves_the_sweep_as_the_launch_before_has_planned_it(
+    go, spec_file, fake_slurm, root
+):
+    go(spec_file())
+    before = root.sweep("tiny").plan.read_bytes(), [run.run_id for run in root.runs()]
+    fake_slurm.fail("scontrol", stderr="Unable to contact slurm controller (connect failure)")
+    with pytest.raises(SchedulerSilentError):
+        go(spec_file(("epochs: 2", "epochs: 3")))
+    assert (root.sweep("tiny").plan.read_bytes(), [run.run_id for run in root.runs()]) == before
+
+
+def test_a_dry_run_says_that_slurm_does_not_answer(sweep, spec_file, fake_slurm):
+    fake_slurm.fail("scontrol", stderr="Unable to contact slurm controller", times=9)
+    done = sweep("launch", spec_file(), "--executor", "slurm", "--dry-run", check=0)
+    assert "a launch would send nothing now: scontrol got no answer" in done.stdout + done.stderr
+
+
 def test_exca_two_launchers_at_once_submit_once(go, spec_file, fake_slurm, root):
     root.create()
     with launcher_lock(root), pytest.raises(RootLockedError):

@@ -6,7 +6,7 @@ Run again, it does only what is left.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from orchestrator.errors import BrokenSweepError
+from orchestrator.errors import BrokenSweepError, SchedulerError
 from orchestrator.executors.inline import run_inline
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.local import find_slots, run_local
@@ -104,6 +104,10 @@ def launch(options: LaunchOptions, root: Root, reporter: Reporter) -> LaunchResu
     if options.dry_run:
         plan = make_plan(options.sweep, root, selection, look_at_queue(root), requests)
         reporter.planned(plan, requests)
+        try:
+            _ask_slurm(plan, requests)
+        except SchedulerError as error:
+            reporter.note(f"a launch would send nothing now: {error}")
         return LaunchResult(plan, executor, Sent())
 
     root.create()
@@ -114,6 +118,9 @@ def launch(options: LaunchOptions, root: Root, reporter: Reporter) -> LaunchResu
             reporter.note(repair)
         plan = settled_plan(options.sweep, root, selection, requests)
         reporter.planned(plan, requests)
+
+        # Where SLURM is silent, the sweep stays as the launch before has planned it.
+        _ask_slurm(plan, requests)
 
         # The plan is on the disk before anything starts, so that each run is known.
         if options.prune:
@@ -135,6 +142,18 @@ def launch(options: LaunchOptions, root: Root, reporter: Reporter) -> LaunchResu
 def _waits_for(reporter: Reporter) -> Callable[[str], None]:
     """Return what says that a launch waits for another one."""
     return lambda holder: reporter.note(f"waits for the launcher of this root: {holder}")
+
+
+def _ask_slurm(plan: Plan, requests: ResourceRequests) -> None:
+    """Ask SLURM what it takes to send the runs of a plan, where they are to go there.
+
+    Raises:
+        SchedulerError: it does not answer.
+        SpecError: clusters.yaml is not valid, or contradicts the spec.
+    """
+    if requests.executor == "slurm" and plan.start:
+        variants = {run.variant.name: run.variant for run in plan.start}
+        requests.of_jobs(plan.sweep, variants.values())
 
 
 def _prune(plan: Plan, root: Root) -> str:

@@ -76,10 +76,10 @@ class RunsSource:
         if sweeps is not None:
             return list(rows.values())
 
-        # What left every spec is still there.
+        # What left every spec is still there, unless nothing was ever made of it.
         asked_for = set(self._connection.scalars(select(schema.sweep_runs.c.run_id)))
         for facts in self._facts.values():
-            if facts.run_id not in asked_for:
+            if facts.run_id not in asked_for and facts.state != State.PLANNED:
                 cell = _Left(facts.run_id, facts.seed)
                 rows[facts.run_id] = _row(cell, facts, accuracy, spread, hours)
         return list(rows.values())
