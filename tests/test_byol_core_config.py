@@ -3,7 +3,7 @@
 import pytest
 
 from byol_core.config import PRESETS, ConfigError, DataIdentity, canonical, resolve, run_id
-from byol_core.config.resolve import keys
+from byol_core.config.resolve import keys, nearest
 from byol_core.config.train_config import DatasetConfig
 from byol_core.datasets.errors import DataMissingError
 from byol_core.datasets.locate import data_identity
@@ -227,6 +227,30 @@ def test_a_file_keeps_its_identity_when_it_moves_and_loses_it_when_it_changes(
     assert data_identity(DatasetConfig(name="arrays", path=str(other))) == before
     other.write_bytes(b"CONTENT, longer")
     assert data_identity(DatasetConfig(name="arrays", path=str(other))) != before
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("norm", ["encoder.norm", "predictor.norm", "projector.norm"]),
+        ("nrm", ["encoder.norm", "predictor.norm", "projector.norm"]),
+        ("lr", ["optimizer.lr"]),
+        ("batchsize", ["batch_size"]),
+        ("proj.norm", ["projector.norm"]),
+    ],
+)
+def test_a_key_without_its_section_is_found_by_its_last_part(word, meant):
+    hint = nearest(word, keys())
+    assert hint == f"did you mean {' or '.join(map(repr, meant))}?"
+
+
+def test_of_many_names_the_nearest_few_are_listed():
+    hint = nearest("zzzz", [f"variant_{number}" for number in range(80)])
+    assert (
+        hint.startswith("allowed: 80 names, of which the nearest are variant_") and len(hint) < 120
+    )
+    assert nearest("zzzz", ["b", "a"]) == "allowed: a, b"
+    assert nearest("5", ["long.name.5", "b"]) == "allowed: b, long.name.5"
 
 
 def test_missing_stl10_names_the_command_that_fetches_it(tmp_path, monkeypatch):

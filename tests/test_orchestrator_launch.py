@@ -161,7 +161,11 @@ MORE_REFUSED = {
         "must hold at least one value",
         "grid: {epochs: [1]}",
     ),
-    "an axis that is no list": ("grid: {epochs: 3}", "valid list", "grid: {epochs: [3]}"),
+    "an axis that is no list": (
+        "grid: {epochs: 3}",
+        "a list, e.g. [0, 1, 2]",
+        "grid: {epochs: [3]}",
+    ),
     "keep what does not exist": (
         "keep: everything",
         "'encoder', 'checkpoints' or 'nothing'",

@@ -16,6 +16,37 @@ REFUSED = {
     "duplicate key": ("baseline: byol\n", "baseline: byol\nbaseline: byol\n", 6, "duplicate key"),
     "later version": ("version: 1", "version: 2", 1, "must be 1"),
     "no preset": ("preset: digits-tiny, ", "", 3, "names no preset"),
+    "key without its section": (
+        "{projector.norm: none,",
+        "{norm: none,",
+        8,
+        "did you mean 'encoder.norm' or 'predictor.norm' or 'projector.norm'",
+    ),
+    "misspelt key in a formula": (
+        "tables:",
+        "derive: {optimizer.lr: 0.2 * batchsize}\ntables:",
+        9,
+        "did you mean 'batch_size'",
+    ),
+    "derived key without its section": (
+        "tables:",
+        "derive: {lr: 0.2 * batch_size}\ntables:",
+        9,
+        "did you mean 'optimizer.lr'",
+    ),
+    "seeds that are no list": ("[0, 1]", "3", 4, "3 is not allowed; it must be a list, e.g. [0,"),
+    "variant without settings": (
+        "{projector.norm: none, predictor.norm: none}",
+        "",
+        8,
+        "null is not allowed; it must be a mapping, e.g. {}",
+    ),
+    "pair as text": (
+        "projector.norm: none,",
+        'augment.crop_area: "1,1",',
+        8,
+        "'1,1' is not allowed; it must be a pair, e.g. [1, 1]",
+    ),
     "unknown preset": ("digits-tiny", "digits-tinny", 3, "did you mean 'digits-tiny'"),
     "unknown setting": (
         "projector.norm: bn,",

@@ -17,6 +17,23 @@ from byol_core.config.train_config import TrainConfig
 
 _SHOWN_CHARACTERS = 80
 """A value that is refused is cut behind them."""
+_EXPECTED = {
+    "list_type": "a list, e.g. [0, 1, 2]",
+    "tuple_type": "a pair, e.g. [1, 1]",
+    "missing": "a pair, e.g. [1, 1]",
+    "too_long": "a pair, e.g. [1, 1]",
+    "dict_type": "a mapping, e.g. {} or {epochs: 5}",
+    "model_type": "a mapping, e.g. {}",
+    "model_attributes_type": "a mapping, e.g. {}",
+    "int_type": "a whole number, e.g. 2",
+    "int_from_float": "a whole number, e.g. 2",
+    "float_type": "a number, e.g. 0.5",
+    "string_type": "text, e.g. byol; in quotes if it looks like a number",
+    "bool_type": "true or false",
+}
+"""What a value of the wrong type must be; in a run's settings, only pairs can be too long."""
+_LISTED = 16
+_FEW = 5
 
 
 def resolve(preset: str, overrides: Mapping[str, Any]) -> TrainConfig:
@@ -56,12 +73,41 @@ def nearest_key(word: str) -> str | None:
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """Return a hint: the nearest match where there is one, otherwise all that is allowed."""
-    options = list(allowed)
+    """Return a hint: the nearest match where there is one, otherwise what is allowed.
+
+    A key is often written without its section, so keys whose last part is the word come first. Of
+    many that are allowed, the nearest few are named.
+    """
+    options = sorted(allowed)
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.5)
+    close = _ending_in(word, options) or close
+    if not close and (last_part := _nearest_last_part(word, options)):
+        close = _ending_in(last_part, options)
     if close:
-        return f"did you mean {close[0]!r}?"
-    return "allowed: " + ", ".join(sorted(options))
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    if len(options) <= _LISTED:
+        return "allowed: " + ", ".join(options)
+    few = difflib.get_close_matches(word, options, n=_FEW, cutoff=0)
+    return f"allowed: {len(options)} names, of which the nearest are {', '.join(few)}"
+
+
+def expected(kind: str, message: str) -> str:
+    """Return what a value must be, in plain words, from the type and the text of pydantic's error."""
+    return _EXPECTED.get(kind, message.removeprefix("Input should be "))
+
+
+def _ending_in(last_part: str, options: Iterable[str]) -> list[str]:
+    """Return the dotted options whose last part this is."""
+    if not last_part.isidentifier():
+        return []  # such as a number
+    return [option for option in options if option.endswith(f".{last_part}")]
+
+
+def _nearest_last_part(word: str, options: Iterable[str]) -> str | None:
+    """Return the last part of a dotted option that a misspelt word may mean."""
+    parts = [option.rpartition(".")[2] for option in options if "." in option]
+    close = difflib.get_close_matches(word, parts, n=1, cutoff=0.6)
+    return close[0] if close else None
 
 
 def _keys(model: type[BaseModel], prefix: str) -> Iterable[str]:
@@ -114,10 +160,9 @@ def _explain(error: ValidationError) -> ConfigError:
         return ConfigError(message.split(":")[0], message)
 
     # Every section has defaults, so what is missing or too long is a pair.
-    expected = first["msg"].removeprefix("Input should be ")
-    if first["type"] in ("missing", "too_long"):
-        expected = "a pair"
     shown = repr(first["input"])
     if len(shown) > _SHOWN_CHARACTERS:
         shown = f"{shown[:_SHOWN_CHARACTERS]}…"
-    return ConfigError(key, f"{key}: {shown} is not allowed; it must be {expected}")
+    return ConfigError(
+        key, f"{key}: {shown} is not allowed; it must be {expected(first['type'], first['msg'])}"
+    )

@@ -9,6 +9,9 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from byol_core.config import nearest
+from byol_core.config.resolve import keys
+
 _BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -77,6 +80,8 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> float:
 
 
 def _lookup(key: str, values: Mapping[str, Any]) -> float:
+    if key not in (*values, *keys()):
+        raise FormulaError(f"{key!r} is no setting; {nearest(key, values)}")
     if key not in values:
         raise FormulaError(
             f"{key!r} is no setting that can be computed with; "

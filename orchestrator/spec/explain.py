@@ -6,6 +6,7 @@ from typing import get_args
 from pydantic import BaseModel, ValidationError
 
 from byol_core.config import nearest
+from byol_core.config.resolve import expected
 from orchestrator.spec.strict_yaml import Document
 
 _NOT_IN_THE_FILE = ("str", "dict[str,any]", "[key]")
@@ -34,11 +35,10 @@ def explain(document: Document, model: type[BaseModel], error: ValidationError) 
             return f"{line}: {dotted}: {text}"
         return f"{document.where((text.split(':')[0],))}: {text}"
 
-    expected = text.removeprefix("Input should be ")
     shown = repr(first["input"])
     if first["input"] is None:
         shown = "null"
-    return f"{line}: {dotted}: {shown} is not allowed; it must be {expected}"
+    return f"{line}: {dotted}: {shown} is not allowed; it must be {expected(first['type'], text)}"
 
 
 def _is_in_the_file(part: str | int) -> bool:

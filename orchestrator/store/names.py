@@ -76,7 +76,7 @@ def find_run_or_sweep(root: Root, name: str) -> RunFolder | SweepFolder:
         return find_run(root, name)
     raise UsageError(
         f"no sweep and no run is called {name!r}; {_hint(name, labels)} "
-        "a run is named by the first digits of its id or as VARIANT:SEED"
+        "(a run is named by the first digits of its id or as VARIANT:SEED)"
     )
 
 
@@ -127,6 +127,8 @@ def _hint(name: str, known: Iterable[str]) -> str:
     from byol_core.config import nearest
 
     names = sorted(known)
+    if not names:
+        return "there is none yet"
     hint = nearest(name, names)
     return hint if hint.startswith("did") else f"there are: {_listed(names)}"
 
