@@ -16,7 +16,7 @@ from orchestrator.cli.main import app
 from orchestrator.errors import UsageError
 from orchestrator.provenance import packages
 from orchestrator.provenance.packages import record_packages
-from orchestrator.status.reproduce import as_json, lines, recipe
+from orchestrator.status.reproduce import _wrapped, as_json, lines, recipe
 from orchestrator.store.root import Root
 
 
@@ -210,3 +210,30 @@ def test_the_script_is_written_where_out_says(root, run, monkeypatch, tmp_path):
         printed = CliRunner().invoke(app, [*show, *options]).stdout
         assert CliRunner().invoke(app, [*show, "--out", name]).stdout == f"wrote {name}\n"
         assert (tmp_path / name).read_text() == printed
+
+
+def test_a_relative_path_is_printed_from_the_root_on_or_its_folder_is_not_known(run):
+    description = json.loads(run.description.read_text())
+    description["config"]["dataset"] |= {"name": "arrays", "path": "data/a b.npz"}
+    write_json(run.description, description)
+    begun(run, {**ORIGIN, "folder": "/home/me/project"})
+    printed = script(run)
+    assert "dataset.path=/home/me/project/data/a b.npz" in words(printed)
+    assert printed.splitlines()[1] == "set -e"
+
+    run.attempt(1).events.unlink()
+    begun_again = run.attempt(1)
+    with RecordLog(begun_again.events) as log:
+        start = {"type": "start", "t": 1.0, "step": 0, "total_steps": 9, "exact": True}
+        log.append({**start, "origin": ORIGIN}, durable=True)
+    printed = " ".join(script(run).replace("#    ", "").split())
+    assert "the folder that dataset.path 'data/a b.npz' starts from: not known" in printed
+
+
+def test_no_path_is_broken_in_two_lines(tmp_path):
+    for folder in ("a-folder-with-hyphens/" * 9, "a folder with blanks/" * 9):
+        path = tmp_path / folder / "a b-c.npz"
+        remark = (
+            f"without git, the very code that ran: PYTHONPATH={shlex.quote(str(path))} and more"
+        )
+        assert any(str(path) in line for line in _wrapped(remark))

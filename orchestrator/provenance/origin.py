@@ -160,9 +160,18 @@ def gather_origin(root: Root) -> dict[str, Any]:
         "packages": record_packages(root),
         "gpus": gpus(),
         "machine": machine(),
+        "folder": _working_folder(),
         "environment": environment(),
         "arguments": redact_arguments(sys.argv),
     }
+
+
+def _working_folder() -> str | None:
+    """Return the folder that relative paths of the run start from; None where it was deleted."""
+    try:
+        return redact(str(Path.cwd()))
+    except FileNotFoundError:
+        return None
 
 
 def _version(package: str) -> str:

@@ -23,6 +23,8 @@ from orchestrator.text import plain
 _WIDTH = 80
 _PROGRAM = "byol-sweeps"
 _TRAIN = "python -m byol_core"
+_NO_BREAK = "\x00"
+_PATH = re.compile(r"'[^']*/[^']*'")
 _NUMERIC_VARIABLES = (
     "CUBLAS_WORKSPACE_CONFIG",
     "MKL_NUM_THREADS",
@@ -60,8 +62,8 @@ def recipe(run: RunFolder) -> list[Step]:
     return [
         _code(root, origin),
         _environment(root, origin),
-        _images(run),
-        _training(run, start),
+        _images(run, origin),
+        _training(run, start, _given_path(run, origin)),
     ]
 
 
@@ -73,15 +75,22 @@ def as_json(run: RunFolder, steps: list[Step]) -> dict[str, Any]:
 def lines(run: RunFolder, steps: list[Step]) -> Iterator[str]:
     """Yield the steps as a script: commands as they are, the rest as comments."""
     yield f"# makes run {run.run_id[:PREFIX]} again"
+    yield "set -e"
     for number, step in enumerate(steps, start=1):
         yield ""
         yield f"# {number}. {step.title}"
         for remark in step.remarks:
-            yield from (
-                f"#    {line}" for line in wrap(plain(remark), _WIDTH - 5, break_long_words=False)
-            )
+            yield from (f"#    {line}" for line in _wrapped(plain(remark)))
         for command in step.commands:
             yield from _folded(plain(command))
+
+
+def _wrapped(remark: str) -> list[str]:
+    """Return lines of a remark; what is quoted or assigned, such as a path, stays in one."""
+    # A quoted path may hold blanks, at which only the text around it may be broken.
+    kept = _PATH.sub(lambda match: match.group().replace(" ", _NO_BREAK), remark)
+    lines = wrap(kept, _WIDTH - 5, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
 def closest_preset(config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -198,7 +207,16 @@ def _installation(
     return [f"pip install {' '.join(pins)}{index}"] if pins else []
 
 
-def _images(run: RunFolder) -> Step:
+def _given_path(run: RunFolder, origin: Mapping[str, Any]) -> str | None:
+    """Return dataset.path from the root on; as it was given where its folder is not known."""
+    path: str | None = run.read_description()["config"]["dataset"].get("path")
+    folder = origin.get("folder")
+    if path is None or path.startswith("~") or folder is None:
+        return path
+    return str(Path(folder) / path)
+
+
+def _images(run: RunFolder, origin: Mapping[str, Any]) -> Step:
     """Return which images the run needs."""
     description = run.read_description()
     dataset = description["config"]["dataset"]
@@ -208,10 +226,15 @@ def _images(run: RunFolder) -> Step:
         step.commands.append("python -m orchestrator.cli data fetch stl10")
     elif dataset.get("path"):
         step.remarks.append("where they lie elsewhere now: change dataset.path below")
+        path = str(_given_path(run, origin))
+        if not path.startswith(("/", "~")):
+            step.remarks.append(
+                f"the folder that dataset.path {_quoted(path)} starts from: not known"
+            )
     return step
 
 
-def _training(run: RunFolder, start: Mapping[str, Any]) -> Step:
+def _training(run: RunFolder, start: Mapping[str, Any], path: str | None) -> Step:
     """Return the call that trains the run, proved to give its id."""
     step = Step("the run")
     description = run.read_description()
@@ -222,6 +245,9 @@ def _training(run: RunFolder, start: Mapping[str, Any]) -> Step:
             "the code above gives the run its id"
         )
 
+    # A path is no part of the id, and is to mean the same in any folder.
+    if "dataset.path" in overrides:
+        overrides["dataset.path"] = path
     command = f"{_TRAIN} --preset {preset}"
     for key, value in overrides.items():
         command += f" --set {_quoted(f'{key}={_value_text(value)}')}"
