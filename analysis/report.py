@@ -33,21 +33,19 @@ def report(db: str, name: str, setting: str | None = None, sweeps: Sequence[str]
         return build(rows, runs, partial(with_results, connection), setting, sweeps)
 
 
-def overview(db: str | None, sweeps: Sequence[str] = ()) -> list[TableOverview]:
+def overview(db: str, sweeps: Sequence[str] = ()) -> list[TableOverview]:
     """Return every table with its settings, and how complete they are.
 
     Args:
-        db: path or URL; None where there are no runs yet.
+        db: path or URL.
         sweeps: count only runs that these sweeps ask for; all where empty.
 
     Raises:
         UnknownSweepError: no sweep of that name.
         NoDatabaseError: no database there.
     """
-    runs: Sequence[Run] = ()
-    if db is not None:
-        with reading(db) as connection:
-            runs = read_runs(connection)
+    with reading(db) as connection:
+        runs: Sequence[Run] = read_runs(connection)
     if sweeps:
         runs = runs_of(sweeps, runs)
     return [table_overview(load_table(name), runs) for name in table_ids()]

@@ -1,5 +1,7 @@
 """The spec: what is refused, with file and line; what it expands to."""
 
+from pathlib import Path
+
 import pytest
 from conftest import REPO, SPEC
 
@@ -138,6 +140,17 @@ def test_a_missing_file_says_where_specs_are(tmp_path):
 )
 def test_yaml_has_no_surprises(text, value):
     assert scalar(text) == value and type(scalar(text)) is type(value)
+
+
+@pytest.mark.parametrize("name", ["smoke", "smoke.yaml", "sweeps/smoke"])
+def test_a_spec_without_folder_or_ending_is_offered(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sweeps").mkdir()
+    with pytest.raises(SpecError, match="no such file; the specs that come"):
+        load_sweep(Path(name))
+    (tmp_path / "sweeps" / "smoke.yaml").write_text(SPEC)
+    with pytest.raises(SpecError, match="did you mean sweeps/smoke.yaml?"):
+        load_sweep(Path(name))
 
 
 def test_an_alias_bomb_ends_quickly(tmp_path):

@@ -125,11 +125,24 @@ def test_without_a_table_the_tables_are_listed_with_their_settings(report):
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_without_any_runs_the_tables_are_listed_too_and_nothing_is_made(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("report", "report norm", "report --table norm", "show X", "show X:0", "note X hi"),
+        *("diff X Y", "forget X", "cancel --run X", "status", "runs"),
+    ],
+)
+def test_where_nothing_was_launched_is_one_line_and_nothing_is_made(tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, ["report"])
-    assert done.exit_code == 0 and done.stdout.count("no runs yet") == len(table_ids())
-    assert not list(tmp_path.iterdir())
+    done = CliRunner().invoke(app, words.split())
+    assert str(done.exception).startswith("there is nothing in ")
+    assert isinstance(done.exception, UsageError) and not list(tmp_path.iterdir())
+
+
+def test_a_tables_name_for_a_sweeps_gets_the_option(report):
+    status, text = report("norm")
+    assert status == 2 and text.endswith("; for the table: sweep report --table norm")
+    assert "--table" not in report("mlp")[1]
 
 
 def test_the_list_counts_rows_and_runs_of_each_setting_and_says_what_differs():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.database.address import is_url
 from orchestrator.errors import BusyError, OldSchemaError, StoreError, UsageError
+from orchestrator.store.names import nothing_there
 from orchestrator.store.root import Root
 
 if TYPE_CHECKING:
@@ -95,11 +96,7 @@ def collected(places: Places, wait: bool = False) -> "Engine":
     from orchestrator.database.connect import shared_warning
 
     if not places.root.path.exists() and not places.has_database():
-        raise UsageError(
-            f"there is nothing in {places.root.path} yet; "
-            "start with `sweep launch sweeps/smoke.yaml` (`sweep init` copies the specs here), "
-            "or see --root"
-        )
+        raise nothing_there(places.root)
     try:
         engine = _opened_patiently(places)
         warnings: list[str | None] = [shared_warning(places.db)]

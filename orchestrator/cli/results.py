@@ -123,6 +123,7 @@ def _list_tables(
     places: Places, sweeps: Sequence[str], format_: str | None, given: Sequence[str]
 ) -> None:
     """Print which tables there are, at which settings, and how complete they are."""
+    from analysis.papers.rows import table_ids
     from analysis.render.overview import overview_json, overview_text
     from analysis.report import overview
     from analysis.tables.build import UnknownSweepError
@@ -136,15 +137,14 @@ def _list_tables(
             f"--format {format_} needs --table NAME; the list of tables is text or json"
         )
 
-    # Before the first launch there are tables, but no runs to read.
-    db = None
-    if places.root.path.exists() or places.has_database():
-        collected(places)
-        db = places.db
+    # A table's name is often typed where a sweep's belongs.
+    collected(places)
     try:
-        print(renderers[format_](overview(db, sweeps)))
+        print(renderers[format_](overview(places.db, sweeps)))
     except UnknownSweepError as error:
-        raise UsageError(str(error)) from None
+        tables = [name for name in sweeps if name in table_ids()]
+        hint = f"; for the table: sweep report --table {tables[0]}" if tables else ""
+        raise UsageError(f"{error}{hint}") from None
 
 
 def _add_figure(root: Root, built: "Table", out: Path | None) -> None:

@@ -70,10 +70,7 @@ def read(file: Path, example: str = "`version: 1` and `name: my_sweep`") -> Docu
             raise SpecError(f"{file}: larger than {MAX_BYTES >> 20} MiB; it must be a short text")
         text = file.read_bytes().decode()
     except FileNotFoundError:
-        raise SpecError(
-            f"{file}: no such file; the specs that come with the project lie in sweeps/, and "
-            "`sweep init` copies them here"
-        ) from None
+        raise SpecError(f"{file}: no such file; {_elsewhere(file)}") from None
     except IsADirectoryError:
         raise SpecError(f"{file}: is a folder; name one of the specs in it") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -81,6 +78,16 @@ def read(file: Path, example: str = "`version: 1` and `name: my_sweep`") -> Docu
             f"{file}: cannot be read as text ({type(error).__name__}); it must be a YAML file"
         ) from None
     return _parse(file, text, example)
+
+
+def _elsewhere(file: Path) -> str:
+    """Say where a spec that was not found may lie: beside it with an ending, or in sweeps/."""
+    for folder in (file.parent, Path("sweeps")):
+        for ending in ("", ".yaml", ".yml"):
+            near = folder / f"{file.name}{ending}"
+            if near.is_file():
+                return f"did you mean {near}?"
+    return "the specs that come with the project lie in sweeps/, and `sweep init` copies them here"
 
 
 def scalar(text: str) -> Any:

@@ -23,6 +23,8 @@ def find_run(root: Root, name: str) -> RunFolder:
     Raises:
         UsageError: none is called so, or several are; the text lists them.
     """
+    if not root.path.exists():
+        raise nothing_there(root)
     if ":" not in name:
         return _by_id(root, name)
 
@@ -51,6 +53,8 @@ def find_sweep(root: Root, name: str) -> SweepFolder:
     Raises:
         UsageError: none is called so, or several are.
     """
+    if not root.path.exists():
+        raise nothing_there(root)
     labels = [sweep.path.name for sweep in root.sweeps() if sweep.plan.exists()]
     matching = labels_of(name, labels)
     if len(matching) == 1:
@@ -68,6 +72,8 @@ def find_run_or_sweep(root: Root, name: str) -> RunFolder | SweepFolder:
     Raises:
         UsageError: it is neither.
     """
+    if not root.path.exists():
+        raise nothing_there(root)
     labels = [sweep.path.name for sweep in root.sweeps() if sweep.plan.exists()]
     if labels_of(name, labels):
         return find_sweep(root, name)
@@ -77,6 +83,14 @@ def find_run_or_sweep(root: Root, name: str) -> RunFolder | SweepFolder:
     raise UsageError(
         f"no sweep and no run is called {name!r}; {_hint(name, labels)} "
         "(a run is named by the first digits of its id or as VARIANT:SEED)"
+    )
+
+
+def nothing_there(root: Root) -> UsageError:
+    """Return the error of a root in which nothing was ever launched, with the next step."""
+    return UsageError(
+        f"there is nothing in {root.path} yet; start with `sweep launch sweeps/smoke.yaml` "
+        "(`sweep init` copies the specs here), or see --root"
     )
 
 
