@@ -200,7 +200,7 @@ def test_a_run_that_left_every_spec_is_still_listed(root, listed):
     plan = root.sweep("tiny").read_plan()
     kept = [run for run in plan["runs"] if run["variant"] == "byol"]
     write_json(root.sweep("tiny").plan, {**plan, "runs": kept, "launched_at": time.time() + 9})
-    assert listed()[:2] == ["byol:0", "byol:1"] and {*listed()[2:]} == {"None:0", "None:1"}
+    assert listed()[:2] == ["byol:0", "byol:1"] and listed()[2:] == ["None:0"]
     assert listed(sweep="tiny") == ["byol:0", "byol:1"]
 
 

@@ -3,6 +3,7 @@
 import re
 import sys
 from io import TextIOBase
+from typing import IO, cast
 
 from rich.console import Console
 
@@ -28,4 +29,4 @@ def make_console() -> Console:
     console = Console()
     if console.is_terminal:
         return console
-    return Console(width=_PIPE_COLUMNS, file=_Unpadded())
+    return Console(width=_PIPE_COLUMNS, file=cast(IO[str], _Unpadded()))
