@@ -4,5 +4,6 @@ Run one by hand with ``python -m byol_core --preset digits-tiny --out DIR``. Imp
 loads no torch.
 
 * ``streams`` gives random numbers a name instead of a global generator.
+* ``protocols`` names the ways to evaluate an encoder, and their versions.
 * ``points`` puts a point of the metric series in words.
 """

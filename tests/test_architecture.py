@@ -15,7 +15,7 @@ OURS = {"byol_core", "orchestrator", "analysis"}
 # The floors of each package, from the ground up: what stands on one imports from lower ones only (docs/parts.md).
 FLOORS = {
     "byol_core": [
-        ["streams", "files", "points"],
+        ["streams", "files", "points", "protocols"],
         ["config"],
         ["datasets"],
         ["augment"],
@@ -53,6 +53,7 @@ ALLOWED = {
         "byol_core.datasets",
         "byol_core.files",
         "byol_core.points",
+        "byol_core.protocols",
     },
     "analysis": {
         "orchestrator.database.address",

@@ -10,7 +10,6 @@ This package loads no torch.
 * ``resolve`` lays overrides over a preset.
 * ``canonical`` gives settings that mean the same one form.
 * ``identity`` hashes that form together with the data.
-* ``protocols`` names the evaluations and their versions.
 * ``trainer_digest`` hashes the code that trains and evaluates.
 * ``errors`` says what can be wrong with settings.
 """
@@ -19,7 +18,6 @@ from byol_core.config.canonical import canonical, flatten
 from byol_core.config.errors import ConfigError
 from byol_core.config.identity import SEMANTICS, DataIdentity, run_id, run_id_of
 from byol_core.config.presets import PRESETS
-from byol_core.config.protocols import PROTOCOLS
 from byol_core.config.resolve import nearest, resolve
 from byol_core.config.train_config import (
     Augment,
@@ -31,6 +29,7 @@ from byol_core.config.train_config import (
     TrainConfig,
 )
 from byol_core.config.trainer_digest import trainer_digest
+from byol_core.protocols import PROTOCOLS
 
 __all__ = [
     "PRESETS",

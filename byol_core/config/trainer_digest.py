@@ -14,7 +14,7 @@ _TRAINS = (
     "augment",
     "config/architectures.py",
     "config/canonical.py",
-    "config/protocols.py",
+    "protocols.py",
     "config/train_config.py",
     "datasets/facts.py",
     "datasets/npz.py",

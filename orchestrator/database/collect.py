@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, delete, select
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
-from byol_core.config.protocols import PROTOCOLS
 from byol_core.files import DamagedFileError
+from byol_core.protocols import PROTOCOLS
 from orchestrator.database import schema
 from orchestrator.database.address import cause, is_busy
 from orchestrator.database.annotation_rows import add_annotations, write_annotations
