@@ -1,11 +1,13 @@
 """`sweep runs`, `exclude`, `note`, `forget`, and runs that are named VARIANT:SEED."""
 
+import io
 import json
 import shutil
 import time
 from dataclasses import asdict
 
 import pytest
+from rich.console import Console
 from sqlalchemy import select
 from test_orchestrator_store import INLINE
 from typer.testing import CliRunner
@@ -20,6 +22,7 @@ from orchestrator.launch.cancel import Choice, check_idle, find
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
 from orchestrator.launch.selection import Selection
+from orchestrator.launch.terminal import show_plan
 from orchestrator.machine.processes import this_process
 from orchestrator.spec import load_sweep
 from orchestrator.status.runs_list import Request, list_runs
@@ -487,6 +490,24 @@ def test_forgetting_waits_for_jobs_of_the_sweep_alone(root, spec_file):
     text = ("name: tiny", "name: other")
     write_plan(make_plan(load_sweep(spec_file(text)), root, Selection(), Queue()), root)
     check_idle(root, "tiny", queue)  # the other sweep goes on wanting it
+
+
+@pytest.mark.parametrize(
+    ("live", "ending"),
+    [
+        ([], "no_norm; what they computed stays\n"),
+        (["byol:0"], "no_norm; what they computed stays\n"),
+        (["no_norm:1"], "what they computed stays (--prune cancels 1 run queued or running)\n"),
+    ],
+)
+def test_prune_is_offered_where_what_left_the_spec_has_jobs(root, spec_file, live, ending):
+    smaller = spec_file(("  no_norm: {projector.norm: none, predictor.norm: none}\n", ""))
+    queue = Queue(live={find_run(root, name).run_id: JobFacts("7", "PENDING") for name in live})
+    plan = make_plan(load_sweep(smaller), root, Selection(), queue)
+    console = Console(width=80, file=io.StringIO())
+    show_plan(console, plan, "slurm", None)
+    printed = console.file.getvalue()
+    assert "no longer in the spec, or changed: no_norm; " in printed and ending in printed
 
 
 def test_launching_a_forgotten_sweep_brings_it_back(root, call, spec_file, tmp_path):

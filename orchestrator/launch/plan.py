@@ -52,6 +52,7 @@ class Plan:
         removed: runs of variants or seeds that the spec no longer has, or of variants that mean
             something else now, since the last --prune.
         to_cancel: ids of those that no other sweep asks for.
+        left_active: of these, how many are queued or running.
     """
 
     sweep: Sweep
@@ -63,6 +64,7 @@ class Plan:
     held_back: list[PlannedRun] = field(default_factory=list)
     removed: list[dict[str, Any]] = field(default_factory=list)
     to_cancel: list[str] = field(default_factory=list)
+    left_active: int = 0
 
     def __repr__(self) -> str:
         """Return the counts: the whole of a plan is many pages."""
@@ -127,7 +129,11 @@ def make_plan(
     to_cancel = _wanted_by_no_sweep(removed, root, sweep)
 
     # 6. What is to be done with each run. Variants that mean the same share one: it goes out once.
-    plan = Plan(sweep, variants, runs, removed=removed, to_cancel=to_cancel)
+    left = [standing(root.run(run_id), queue).state for run_id in to_cancel]
+    left_active = sum(state in ACTIVE for state in left)
+    plan = Plan(
+        sweep, variants, runs, removed=removed, to_cancel=to_cancel, left_active=left_active
+    )
     for run in _each_once(runs):
         if _is_to_start(run, sweep, root, selection.retry, requests):
             plan.start.append(run)

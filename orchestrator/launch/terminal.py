@@ -69,11 +69,11 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
             highlight=False,
         )
     if plan.removed_variants:
-        removed = escape(", ".join(_removed(plan)))
-        console.print(
-            f"  no longer in the spec, or changed: {removed} (--prune cancels their jobs)",
-            highlight=False,
-        )
+        text = f"  no longer in the spec, or changed: {', '.join(_removed(plan))}; "
+        text += "what they computed stays"
+        if plan.left_active:
+            text += f" (--prune cancels {counted(plan.left_active, 'run')} queued or running)"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _removed(plan: Plan) -> Iterator[str]:
