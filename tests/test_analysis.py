@@ -278,6 +278,17 @@ def test_a_diverged_run_is_marked_and_gives_no_number():
     assert built.summary.n == 1 and built.marks == ["diverged 1/2"] and built.state == "done 2/2"
 
 
+def test_a_result_whose_evaluation_is_missing_is_marked_in_every_format():
+    built = table(
+        run("byol", 0), run("byol", 1, evaluations={}), run("no_norm", 0, state="RUNNING")
+    )
+    assert line(built, "byol").summary.n == 1 and line(built, "byol").marks == ["no probe 1/2"]
+    assert sum("no probe" in " ".join(one.marks) for one in built.lines) == 1
+    for text in (as_text(built), as_markdown(built), as_csv(built), json.dumps(as_json(built))):
+        assert "no probe 1/2" in text
+    assert "--rerun" in as_text(built) and "--rerun" not in as_text(table(run("byol", 0)))
+
+
 def test_runs_of_different_code_or_machines_are_marked():
     other = {"trainer code": "beef", "device": "cuda", "torch": "2"}
     assert line(table(run("byol", 0), run("byol", 1, origin=other)), "byol").marks == [

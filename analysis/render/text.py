@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from analysis.render.cells import cells, header
-from analysis.tables.build import EXCLUDED, Table
+from analysis.tables.build import EXCLUDED, NOT_JUDGED, Table
 from analysis.tables.collapse import COLLAPSED_BELOW
 from analysis.tables.settings import Setting
 
@@ -65,6 +65,7 @@ def notes(table: Table) -> list[str]:
     texts += _newest_is_empty(table)
     texts += _comparison_notes(table)
     texts += _own_settings(table)
+    texts += _not_judged(table)
     texts += _exclusions(table)
     texts += [f"{label}: {note}." for label, note in table.rows.notes.items()]
 
@@ -87,7 +88,7 @@ def _column_notes(table: Table) -> list[str]:
     rows = table.rows
     baselines = ", ".join(rows.rows[key].label for key in rows.baselines)
     return [
-        f"ours: {rows.protocol} accuracy of the {rows.network} encoder in percent, "
+        f"ours: {rows.protocol} accuracy (docs/results.md) of the {rows.network} encoder in percent, "
         "mean over n seeds ± half its 95% t-interval.",
         "vs baseline: mean difference in points, seed by seed, from its method's baseline "
         f"({baselines}), with its 95% t-interval; p by Holm over the table.",
@@ -125,6 +126,17 @@ def _comparison_notes(table: Table) -> list[str]:
     if any(row.positive_cosine and not row.cosines_printed for row in printed):
         texts.append("≈: measured on a published figure, error about 0.01.")
     return texts
+
+
+def _not_judged(table: Table) -> list[str]:
+    """Say how runs that have a result but no evaluation get one."""
+    label = f"{NOT_JUDGED} {table.rows.protocol}"
+    if not any(mark.startswith(label) for line in table.lines for mark in line.marks):
+        return []
+    return [
+        f"{label}: completed runs whose evaluation is missing count nowhere: put the file back from a "
+        "backup, or train them again (`sweep launch SPEC --only VARIANT --seeds N --rerun`)."
+    ]
 
 
 def _exclusions(table: Table) -> list[str]:

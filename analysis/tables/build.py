@@ -26,6 +26,8 @@ _ENDED_BADLY = {
 }
 EXCLUDED = "excluded"
 """The first word of the mark of runs that people left out."""
+NOT_JUDGED = "no"
+"""The first word of the mark of results without an evaluation; that of the protocol follows."""
 _MIXABLE = (
     "trainer code",
     "device",
@@ -63,7 +65,7 @@ class Line:
         state: `done 3/3`, `partial 2/3`, `running 1/3`, `failed 0/3`, `stopped 0/3`, `waiting 0/3`,
             `excluded 0/3` or `absent`.
         marks: what a reader must know: `excluded 1/3: …`, `confounded: …`, `diverged 1/3`,
-            `inexact 1/3`, `mixed: …`.
+            `inexact 1/3`, `mixed: …`, `no probe 1/3`.
         collapsed: (runs that collapsed, runs that could), None where nothing was trained.
         final: means over the runs of the signs of collapse.
         own: the row's companion keys and the values it ran with.
@@ -213,7 +215,7 @@ def _line(table: TableRows, row: TableRow, runs: Sequence[Run]) -> Line:
         run_ids=run_ids,
         summary=summarize([*values.values()]),
         state=_state(runs),
-        marks=[*marks, *_marks(runs)],
+        marks=[*marks, *_not_judged(table, runs), *_marks(runs)],
         collapsed=_collapsed(runs),
         own={key: runs[0].config[key] for key in row.companions},
         final=_means([run.final for run in runs if _is_ok(run)]),
@@ -278,6 +280,13 @@ def _exclusion(runs: Sequence[Run]) -> list[str]:
         seeds_of.setdefault(str(run.excluded), []).append(str(run.seed))
     reasons = [f"{reason} (seed {', '.join(seeds)})" for reason, seeds in seeds_of.items()]
     return [f"{EXCLUDED} {len(excluded)}/{len(runs)}: {' | '.join(reasons)}"]
+
+
+def _not_judged(table: TableRows, runs: Sequence[Run]) -> list[str]:
+    """Return the mark of results whose evaluation is not here, so that they are no part of n."""
+    results = [run for run in runs if _is_ok(run)]
+    missing = sum(_value(table, run) is None for run in results)
+    return [f"{NOT_JUDGED} {table.protocol} {missing}/{len(results)}"] if missing else []
 
 
 def _marks(runs: Sequence[Run]) -> list[str]:

@@ -35,7 +35,8 @@ class DamagedFileError(ValueError):
         self.path = path
         self.problem = problem
         super().__init__(
-            f"{path}: damaged, {problem}; move it away, and what it described is done again"
+            f"{path}: damaged, {problem}; put a backup in its place, or move it away: docs/reliability.md "
+            "says what becomes then of what it described"
         )
 
 
