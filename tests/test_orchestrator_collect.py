@@ -246,6 +246,17 @@ def test_a_result_that_is_cut_short_in_place_is_noticed_by_the_next_pass(
         assert str(file) in reasons.one()
 
 
+def test_what_no_look_notices_of_a_finished_run_verify_finds(finished, tmp_path, db):
+    shutil.copytree(finished, tmp_path / "copy")
+    root = Root(tmp_path / "copy" / "root")
+    make_old(root.runs()[0])
+    collect(root, db, Queue())
+    os.truncate(root.runs()[0].attempt(1).claim, 20)
+    assert collect(root, db, Queue()) == []
+    _, differences = verify(str(tmp_path / "results.db"), root, Queue())
+    assert [difference.what for difference in differences] != []
+
+
 def test_what_has_long_been_as_it_is_is_not_read_again(root, run, db, monkeypatch):
     run_attempt(root.path, run.run_id, INLINE, go_on)
     make_old(run)
