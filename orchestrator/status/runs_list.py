@@ -101,8 +101,6 @@ def _test(key: str, values: Sequence[str], rows: Sequence[Row]) -> Callable[[Row
     Raises:
         UsageError: no run has such a value, and another value is near it.
     """
-    from orchestrator.spec.strict_yaml import scalar
-
     if key == "state":
         states = {_one_of("state", value.upper(), _STATES) for value in values}
         return lambda row: row["state"] in states
@@ -111,6 +109,8 @@ def _test(key: str, values: Sequence[str], rows: Sequence[Row]) -> Callable[[Row
         return lambda row: (row["excluded"] is not None) in chosen
     if key == "commit":
         return lambda row: (row["commit"] or "-").startswith(tuple(values))
+
+    from orchestrator.spec.strict_yaml import scalar
 
     # Whatever else. A word may be misspelt; a number that no run has is just that.
     known = {text for row in rows for text in _texts(key, row)}
