@@ -1,7 +1,6 @@
 """Holds the commands that look and change nothing: status, show, diff, logs."""
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -109,11 +108,8 @@ def _show_forgotten(root: Root, as_json: bool) -> None:
 
 def _print_runs(lines: Iterator[str], state: str) -> None:
     """Print a line per run, or that there is none."""
-    text = "\n".join(lines)
-    if text:
-        print(text)
-    else:
-        print(f"no run is {state}" if state != "any" else "no runs yet", file=sys.stderr)
+    nothing = "no runs yet" if state == "any" else f"no run is {state}"
+    print("\n".join(lines) or nothing)
 
 
 def _watch(
