@@ -80,8 +80,8 @@ def finish(run, steps=4, metrics=("loss", "std_sqrt_d")):
         run.path / "evaluations" / "knn-v1.json",
         {"protocol": "knn", "version": 1, "online": {"accuracy": 0.5}},
     )
-    for folder in (run.path / "attempts", attempt.path, run.path / "evaluations"):
-        os.utime(folder, (1e9, 1e9))  # long ago: what changed just now is always looked at again
+    for path in run.path.rglob("*"):
+        os.utime(path, (1e9, 1e9))  # long ago: what changed just now is always looked at again
 
 
 @pytest.fixture

@@ -373,7 +373,7 @@ def test_jobs_that_could_not_be_released_are_released_by_the_next_launch(
     fake_slurm.fail(
         "scontrol",
         stderr="slurm_suspend error: Unable to contact slurm controller (connect failure)",
-        after=1,
+        after=2,
     )
     file = spec_file()
     first = go(file)

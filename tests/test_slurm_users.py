@@ -69,7 +69,7 @@ def test_a_held_job_that_was_cancelled_by_hand_can_be_launched_again(
     go, root, spec_file, fake_slurm
 ):
     """Its launcher died before the release; the queue is asked how it stands."""
-    fake_slurm.fail("scontrol", stderr=NO_ANSWER, after=1)
+    fake_slurm.fail("scontrol", stderr=NO_ANSWER, after=2)
     file = spec_file()
     go(file)
     fake_slurm.end(*fake_slurm.jobs(), state="CANCELLED")
@@ -84,7 +84,7 @@ def test_a_held_job_that_was_cancelled_by_hand_can_be_launched_again(
 
 
 def test_jobs_that_slurm_refuses_to_release_are_taken_back_at_once(go, root, spec_file, fake_slurm):
-    fake_slurm.fail("scontrol", stderr=NOT_AVAILABLE, after=1)
+    fake_slurm.fail("scontrol", stderr=NOT_AVAILABLE, after=2)
     file = spec_file()
     sent = go(file)
     assert "node configuration" in sent.refusal and sent.job_ids == []
@@ -95,7 +95,7 @@ def test_jobs_that_slurm_refuses_to_release_are_taken_back_at_once(go, root, spe
 def test_jobs_that_a_dead_launcher_left_and_slurm_refuses_to_release_are_planned_again(
     go, root, spec_file, fake_slurm
 ):
-    fake_slurm.fail("scontrol", stderr=NO_ANSWER, after=1)
+    fake_slurm.fail("scontrol", stderr=NO_ANSWER, after=2)
     file = spec_file()
     go(file)
     notes = []
