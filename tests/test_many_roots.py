@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
+from orchestrator.database.rebuild import verify
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
 from orchestrator.launch.selection import Selection
@@ -92,3 +93,5 @@ def test_a_root_that_was_moved_keeps_its_runs(roots, engine, tmp_path):
     moved = Root(shutil.move(ada.path, tmp_path / "elsewhere"))
     collect(moved, engine, Queue())
     assert held_by(engine) == {run_id: (str(moved.path), "COMPLETED")}
+    assert [status.root for status in sweep_statuses(engine)] == [str(moved.path)]
+    assert verify(str(tmp_path / "results.db"), moved, Queue())[1] == []

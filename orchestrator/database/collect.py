@@ -29,7 +29,13 @@ from orchestrator.database.read_run import (
     new_run,
     read_run,
 )
-from orchestrator.database.roots import adopt, left_to_others, note_pass, recorded_name
+from orchestrator.database.roots import (
+    adopt,
+    forget_moved,
+    left_to_others,
+    note_pass,
+    recorded_name,
+)
 from orchestrator.database.write_rows import Writer
 from orchestrator.errors import StoreError
 from orchestrator.store.jobs import Queue
@@ -142,6 +148,7 @@ class _Pass:
         # 1. Forget the runs and sweeps whose folders were deleted: the files are the truth.
         self._forget_all_but(schema.runs, "run_id", {run.run_id for run in folders})
         self._forget_all_but(schema.sweeps, "label", {sweep.path.name for sweep in sweeps})
+        forget_moved(self.connection, self.root, sweeps)
         left = left_to_others(self.connection, self.root, folders, self.queue)
         runs = [run for run in folders if run.run_id not in left]
 

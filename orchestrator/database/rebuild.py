@@ -8,11 +8,13 @@ where it knows runs whose folders cannot be seen.
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, Row, inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from byol_core.files import create_file, remove_tree
@@ -80,6 +82,7 @@ def rebuild(address: str, root: Root, queue: Queue) -> Rebuilt:
         version_in(address)  # refuses another program's
         with engine.connect() as connection:
             known = _known_runs(connection)
+            homes = _homes(root, connection)
         missing = sorted(run_id for run_id, home in known.items() if not _exists(home, run_id))
         if missing:
             kept = _copy(engine, address)
@@ -89,7 +92,7 @@ def rebuild(address: str, root: Root, queue: Queue) -> Rebuilt:
         with writing(engine, foreign_keys=False) as connection:
             _drop_tables(connection)
             create_tables(connection)
-            for home in _homes(root, known):
+            for home in homes:
                 damaged += collect_into(Root(Path(home)), connection, queue)
             runs = connection.execute(text("SELECT count(*) FROM runs")).scalar_one()
     except DatabaseError as error:
@@ -154,13 +157,13 @@ def _differences(actual: dict[str, str], expected: dict[str, str]) -> list[Diffe
 def _roots(engine: Engine, root: Root) -> list[Root]:
     """Return this root and every other that the database knows."""
     with engine.connect() as connection:
-        known = _known_runs(connection)
-    return [Root(Path(home)) for home in _homes(root, known)]
+        return [Root(Path(home)) for home in _homes(root, connection)]
 
 
-def _homes(root: Root, known: dict[str, str]) -> list[str]:
-    """Return the paths of this root and of those that runs are known from, each once."""
-    paths = {root.path, *map(Path, known.values())}
+def _homes(root: Root, connection: Connection) -> list[str]:
+    """Return the paths of this root and of those that runs or sweeps are known from, each once."""
+    known = {row.root for table in ("runs", "sweeps") for row in _known(connection, table, "root")}
+    paths = {root.path, *map(Path, known)}
     return sorted({str(path.resolve()) for path in paths})
 
 
@@ -171,13 +174,17 @@ def _exists(home: str, run_id: str) -> bool:
 
 def _known_runs(connection: Connection) -> dict[str, str]:
     """Return run id → root of the runs that a database of any version knows."""
-    if not inspect(connection).has_table("runs"):
-        return {}
-    columns = {column["name"] for column in inspect(connection).get_columns("runs")}
-    if not {"run_id", "root"} <= columns:
-        return {}
-    rows = connection.execute(text("SELECT run_id, root FROM runs"))
-    return {row.run_id: row.root for row in rows}
+    return {row.run_id: row.root for row in _known(connection, "runs", "run_id", "root")}
+
+
+def _known(connection: Connection, table: str, *names: str) -> Sequence[Row[Any]]:
+    """Return columns of a table of any version; nothing where it has them not."""
+    if not inspect(connection).has_table(table):
+        return []
+    columns = {column["name"] for column in inspect(connection).get_columns(table)}
+    if not set(names) <= columns:
+        return []
+    return connection.execute(text(f"SELECT {', '.join(names)} FROM {table}")).all()
 
 
 def _drop_tables(connection: Connection) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, delete, select, update
 from orchestrator.database import schema
 from orchestrator.database.write_rows import Writer
 from orchestrator.store.jobs import Queue
-from orchestrator.store.root import Root, RunFolder
+from orchestrator.store.root import Root, RunFolder, SweepFolder
 from orchestrator.store.state import State
 
 _NOTED_EVERY_S = 5.0
@@ -60,6 +60,18 @@ def left_to_others(
         else:
             connection.execute(delete(table).where(table.c.run_number == run_number))
     return frozenset(kept)
+
+
+def forget_moved(connection: Connection, root: Root, sweeps: Sequence[SweepFolder]) -> None:
+    """Forget where sweeps of this root stood before, as before the root was moved."""
+    table = schema.sweeps
+    query = select(table.c.id, table.c.root, table.c.label).where(
+        table.c.root != recorded_name(root)
+    )
+    ours = {sweep.path.name for sweep in sweeps}
+    for sweep_id, home, label in connection.execute(query).all():
+        if label in ours and not Root(Path(home)).sweep(label).path.is_dir():
+            connection.execute(delete(table).where(table.c.id == sweep_id))
 
 
 def _is_further(run: RunFolder, state: str, queue: Queue) -> bool:
