@@ -4,6 +4,7 @@
 * ``address`` tells what a path or URL of a database means.
 * ``connect`` opens a database, or makes one.
 * ``collect`` makes one pass over the files: what is new goes into the index.
+* ``stamps`` tells whether the folder of a run has changed.
 * ``read_run`` reads what is new of a run.
 * ``annotation_rows`` reads what people say of runs and sweeps.
 * ``write_rows`` writes it.

@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Engine, Table, delete, select
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from byol_core.files import DamagedFileError
-from byol_core.protocols import PROTOCOLS
 from orchestrator.database import schema
 from orchestrator.database.address import cause, is_busy
 from orchestrator.database.annotation_rows import add_annotations, write_annotations
@@ -36,6 +35,7 @@ from orchestrator.database.roots import (
     note_pass,
     recorded_name,
 )
+from orchestrator.database.stamps import UNTOUCHED, stamp_of
 from orchestrator.database.write_rows import Writer
 from orchestrator.errors import StoreError
 from orchestrator.store.jobs import Queue
@@ -43,13 +43,8 @@ from orchestrator.store.locks import open_lock
 from orchestrator.store.root import Root, RunFolder, SweepFolder
 from orchestrator.store.state import ACTIVE, State
 
-_UNTOUCHED = "no attempt"
-"""The stamp of a run folder without attempts and annotations."""
-
 _COARSEST_NS = 2_000_000_000
 """The coarsest clock of a file system that we know of."""
-
-_EVALUATIONS = [f"{name}-v{version}.json" for name, version in PROTOCOLS.items()]
 
 _RUNS_AT_ONCE = 200
 _POINTS_AT_ONCE = 20_000
@@ -241,7 +236,7 @@ class _Pass:
         """Insert the rows of runs that are seen for the first time."""
         rows = []
         for run in runs:
-            stamp = _stamp(run, 0)  # taken before the folder is read
+            stamp = stamp_of(run, 0)  # taken before the folder is read
             try:
                 description = run.read_description()
             except DamagedFileError as error:
@@ -251,14 +246,14 @@ class _Pass:
                 continue  # its launcher has yet to write it
 
             # An empty stamp makes a run with attempts get its results in the same pass.
-            known_stamp = stamp if stamp == _UNTOUCHED else ""
+            known_stamp = stamp if stamp == UNTOUCHED else ""
             rows.append(new_run(description, self.root_name, known_stamp))
         self.writer.insert(schema.runs, rows)
 
     def _may_have_changed(self, run: RunFolder, known: _Known) -> bool:
         """Tell whether a run needs a look: its folder, its process or its job may have changed."""
-        stamp = _stamp(run, known.attempt)
-        if stamp == known.stamp == _UNTOUCHED and self._waits_as_before(run.run_id, known):
+        stamp = stamp_of(run, known.attempt)
+        if stamp == known.stamp == UNTOUCHED and self._waits_as_before(run.run_id, known):
             return False
         if stamp != known.stamp or known.state in ACTIVE:
             return True
@@ -284,7 +279,7 @@ class _Pass:
             try:
                 # The stamp is taken first: what comes in while we read is found by the next pass.
                 last = run.last_attempt()
-                stamp = _stamp(run, last.number if last else 0)
+                stamp = stamp_of(run, last.number if last else 0)
                 rows = read_run(run, run_number, known, self.queue, self.writer.metrics)
                 rows.run["stamp"] = stamp if _is_settled(rows, stamp) else ""
             except DamagedFileError as error:  # the other runs are none the worse
@@ -315,43 +310,7 @@ class _Pass:
 def _is_settled(rows: RunRows, stamp: str) -> bool:
     """Tell whether a run needs no look before its folder's stamp changes."""
     # Clocks of file systems are coarse: a change right after this one may leave the stamp as it is.
-    if stamp != _UNTOUCHED and max(map(int, stamp.split())) > time.time_ns() - _COARSEST_NS:
+    if stamp != UNTOUCHED and max(map(int, stamp.split())) > time.time_ns() - _COARSEST_NS:
         return False
     # A shared file system may show a result before the end of its log.
     return rows.run["state"] != State.COMPLETED or rows.attempts[-1]["state"] is not None
-
-
-def _stamp(run: RunFolder, newest: int) -> str:
-    """Return a text that changes when an attempt, its end, an evaluation or a remark comes in.
-
-    It changes too when a result or an evaluation is written over in place, which no folder shows.
-
-    Args:
-        run: its folder.
-        newest: the number of its newest attempt as far as is known, 0 for none: a listing is slow.
-    """
-    folder = os.fspath(run.path)
-    attempts = _modified(f"{folder}/attempts")
-    annotations = _modified(f"{folder}/annotations")
-    if not (attempts or annotations):
-        return _UNTOUCHED
-
-    # With its result an attempt has ended; before, its folder shows what comes in.
-    attempt = f"{folder}/attempts/{newest:04d}"
-    stamp = [attempts, annotations, _modified(f"{attempt}/done.json") or _modified(attempt)]
-
-    # While one is missing, the folder shows what comes in.
-    evaluations = [_modified(f"{folder}/evaluations/{name}") for name in _EVALUATIONS]
-    if 0 in evaluations:
-        evaluations.append(_modified(f"{folder}/evaluations"))
-    return " ".join(map(str, stamp + evaluations))
-
-
-def _modified(path: str) -> int:
-    """Return when a path was last changed, in nanoseconds since 1970; 0 where there is none."""
-    try:
-        return os.stat(path).st_mtime_ns  # noqa: PTH116 - thousands of times
-    except (FileNotFoundError, NotADirectoryError):
-        return 0
-    except PermissionError:
-        return 1  # something that cannot be looked at: the run is read, and says so
