@@ -33,8 +33,8 @@ MUTATIONS = {
     ),
     "sync of the folder after a rename": (
         DURABLE,
-        "        aside.unlink(missing_ok=True)\n        raise\n    sync_folder(path.parent)\n",
-        "        aside.unlink(missing_ok=True)\n        raise\n",
+        "            error.filename = str(path)\n        raise\n    sync_folder(path.parent)\n",
+        "            error.filename = str(path)\n        raise\n",
         POWER,
         "json_file",
     ),
