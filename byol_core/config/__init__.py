@@ -2,7 +2,10 @@
 
 This package loads no torch.
 
-* ``train_config`` declares every setting with its range and meaning.
+* ``train_config`` declares every setting with its range and meaning; the sections below it are in
+  ``network_config``, ``objective_config`` and ``augment_config``.
+* ``fields`` defines what settings are made of, and how a field says when it has effect.
+* ``effect`` tells which keys of a run have effect.
 * ``key_facts`` lists what it declares, key by key.
 * ``architectures`` holds the numbers of the encoders.
 * ``checks`` refuses settings that do not go together.
@@ -14,20 +17,21 @@ This package loads no torch.
 * ``errors`` says what can be wrong with settings.
 """
 
+from byol_core.config.augment_config import Augment
 from byol_core.config.canonical import canonical, flatten
 from byol_core.config.errors import ConfigError
 from byol_core.config.identity import SEMANTICS, DataIdentity, run_id, run_id_of
-from byol_core.config.presets import PRESETS
-from byol_core.config.resolve import nearest, resolve
-from byol_core.config.train_config import (
-    Augment,
-    DatasetConfig,
+from byol_core.config.network_config import (
+    BatchNormConfig,
     EncoderConfig,
     HeadConfig,
     InitConfig,
-    OptimizerConfig,
-    TrainConfig,
+    PredictorConfig,
 )
+from byol_core.config.objective_config import LossConfig, OptimizerConfig, TargetConfig
+from byol_core.config.presets import PRESETS
+from byol_core.config.resolve import nearest, resolve
+from byol_core.config.train_config import DatasetConfig, TrainConfig
 from byol_core.config.trainer_digest import trainer_digest
 from byol_core.protocols import PROTOCOLS
 
@@ -36,13 +40,17 @@ __all__ = [
     "PROTOCOLS",
     "SEMANTICS",
     "Augment",
+    "BatchNormConfig",
     "ConfigError",
     "DataIdentity",
     "DatasetConfig",
     "EncoderConfig",
     "HeadConfig",
     "InitConfig",
+    "LossConfig",
     "OptimizerConfig",
+    "PredictorConfig",
+    "TargetConfig",
     "TrainConfig",
     "canonical",
     "flatten",

@@ -85,7 +85,7 @@ def _weights_fit_a_device(in_effect: Mapping[str, Any]) -> None:
     sides = {
         "projector.hidden": (features, in_effect["projector.out"]),
         "predictor.hidden": (in_effect["projector.out"], in_effect["predictor.out"]),
-        "contrastive.queue_size": (in_effect["projector.out"],),
+        "loss.queue_size": (in_effect["projector.out"],),
     }
     for key, others in sides.items():
         for other in others:

@@ -9,7 +9,7 @@ from typing import Any
 from byol_core.config.canonical import canonical
 from byol_core.config.train_config import TrainConfig
 
-SEMANTICS = 1
+SEMANTICS = 2
 """Raised, with a line in CHANGELOG.md, whenever the same config would train differently."""
 
 
