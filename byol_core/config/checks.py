@@ -115,6 +115,32 @@ def _groups_hold_two_values(in_effect: Mapping[str, Any]) -> None:
             )
 
 
+def _groups_divide_the_widths(in_effect: Mapping[str, Any]) -> None:
+    """Refuse a group norm in a head whose groups would not be equal."""
+    for part in _HEADS:
+        groups = in_effect[f"{part}.gn_groups"]
+        widths = ["hidden", "out"] if in_effect[f"{part}.out_norm"] else ["hidden"]
+        for name in widths:
+            width = in_effect[f"{part}.{name}"]
+            if groups and width and width % groups:
+                raise ConfigError(
+                    f"{part}.gn_groups",
+                    f"{part}.gn_groups: {groups} does not divide {part}.{name} {width}",
+                )
+
+
+def _parts_of_a_batch_are_equal(in_effect: Mapping[str, Any]) -> None:
+    """Refuse a batch that cannot be cut into as many parts of two images or more."""
+    parts = in_effect["accumulate"]
+    size = in_effect["batch_size"]
+    if parts and (size % parts or size // parts < 2):
+        raise ConfigError(
+            "accumulate",
+            f"accumulate: {parts} does not cut batch_size {size} into equal parts of two images "
+            "or more; use a divisor of it",
+        )
+
+
 def _groups_divide_the_channels(in_effect: Mapping[str, Any]) -> None:
     """Refuse a group norm whose groups would not be equal, anywhere in the encoder."""
     groups = in_effect["encoder.gn_groups"]
@@ -170,7 +196,9 @@ _CHECKS: tuple[Callable[[Mapping[str, Any]], None], ...] = (
     _rates_exist_in_float32,
     _weights_fit_a_device,
     _groups_hold_two_values,
+    _groups_divide_the_widths,
     _groups_divide_the_channels,
+    _parts_of_a_batch_are_equal,
     _warmup_ends_within_the_run,
     _crops_have_an_area,
     _blurs_have_a_width,

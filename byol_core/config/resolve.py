@@ -4,7 +4,7 @@ Errors name the key, what is allowed and the nearest match.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -150,8 +150,9 @@ def _key_hint(key: str) -> str:
 
 def _explain(error: ValidationError) -> ConfigError:
     """Return the first error of a validation, with its key and in plain words."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
+    errors = error.errors(include_url=False)
+    first = errors[0]
+    key = _key_of(first["loc"])
 
     # Our own checks name a key within their section themselves.
     if first["type"] == "value_error":
@@ -163,6 +164,24 @@ def _explain(error: ValidationError) -> ConfigError:
     shown = repr(first["input"])
     if len(shown) > _SHOWN_CHARACTERS:
         shown = f"{shown[:_SHOWN_CHARACTERS]}…"
-    return ConfigError(
-        key, f"{key}: {shown} is not allowed; it must be {expected(first['type'], first['msg'])}"
-    )
+    allowed = expected(first["type"], first["msg"])
+    if any(
+        other["type"] == "string_pattern_mismatch"
+        for other in errors
+        if _key_of(other["loc"]) == key
+    ):
+        allowed += ", or a part of your own, as package.module:Class"
+    return ConfigError(key, f"{key}: {shown} is not allowed; it must be {allowed}")
+
+
+def _key_of(location: Sequence[str | int]) -> str:
+    """Return the key that pydantic's location lies in; of a choice of types it names each."""
+    parts = [str(part) for part in location if isinstance(part, str)]
+    while parts and ".".join(parts) not in _keys_and_sections():
+        parts.pop()
+    return ".".join(parts) or ".".join(str(part) for part in location)
+
+
+@cache
+def _keys_and_sections() -> frozenset[str]:
+    return frozenset({*keys(), *(key.rpartition(".")[0] for key in keys())})
