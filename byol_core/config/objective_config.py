@@ -99,6 +99,9 @@ class OptimizerConfig(Section):
     decay_bias_and_norm: Annotated[bool, When(".weight_decay")] = Field(
         False, description="whether biases and the parameters of norms decay too"
     )
+    decay_encoder: Annotated[NotNegative, When(".weight_decay")] = Field(
+        1.0, description="factor on the weight decay of the encoder"
+    )
     decay_predictor: Annotated[
         NotNegative, When(".weight_decay"), When("predictor.kind", ("mlp", "linear"))
     ] = Field(1.0, description="factor on the weight decay of the predictor")
