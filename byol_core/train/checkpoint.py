@@ -1,14 +1,15 @@
 """Keeps checkpoints: folders with a state file and a manifest of its sha256.
 
 A checkpoint is published whole or not at all. The newest folder that verifies is used; a damaged
-one is passed over. Files hold tensors and plain values, and are read with ``weights_only``: a
-planted pickle does not run.
+one is passed over, and replaced when its step comes again. Files hold tensors and plain values, and
+are read with ``weights_only``: a planted pickle does not run.
 """
 
 import hashlib
 import io
 import pickle
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -32,6 +33,17 @@ from byol_core.train.device import device_model
 _STATE = "state.pt"
 _MANIFEST = "manifest.json"
 KEPT = 2
+
+_UNREADABLE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    pickle.UnpicklingError,
+)
+"""What comes of reading a manifest or a state that is damaged, or that somebody has made up."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +70,16 @@ class Checkpoints:
     def save(self, step: int, state: dict[str, Any], numerics: dict[str, Any]) -> None:
         """Publish the state before `step`, then drop all but the two newest."""
         path = self.folder / f"step-{step:08d}.{self.writer}"
-        if path.exists():
-            return
         save_state(path, state, {"step": step, "numerics": numerics})
-        for old in self._newest_first()[KEPT:]:
+
+        # Those of later steps are damaged, or training would have gone on from them; or they are of
+        # a newer attempt, which this one must not disturb. None may push out what is whole.
+        newest_first = self._newest_first()
+        later = [other for other in newest_first if other.name > path.name]
+        for other in later:
+            if load_state(other) is None:
+                remove_tree(other)
+        for old in newest_first[len(later) + KEPT :]:
             remove_tree(old)
 
     def latest(self) -> Checkpoint | None:
@@ -87,13 +105,19 @@ class Checkpoints:
 
 
 def save_state(path: Path, state: dict[str, Any], manifest: dict[str, Any]) -> None:
-    """Publish `state` as folder `path`; an earlier folder of that name stays.
+    """Publish `state` as folder `path`; a whole one of that name stays, a damaged one is replaced.
 
     Raises:
         OSError: the disk is full or fails; then nothing is published.
     """
+    # What a try that was cut off has left.
     aside = path.with_name(f".{path.name}.tmp")
-    remove_tree(aside)
+    damaged = path.with_name(f".{path.name}.damaged.tmp")
+    for leftover in (aside, damaged):
+        remove_tree(leftover)
+    if load_state(path) is not None:
+        return
+
     try:
         make_folder(aside)
         buffer = io.BytesIO()
@@ -103,10 +127,29 @@ def save_state(path: Path, state: dict[str, Any], manifest: dict[str, Any]) -> N
 
         hashes = {_STATE: hashlib.sha256(content).hexdigest()}
         write_json(aside / _MANIFEST, {**manifest, "sha256": hashes})
-        publish_folder(aside, path)
+        with _moved_aside(path, damaged):
+            publish_folder(aside, path)
     except BaseException:
         remove_tree(aside)
         raise
+
+
+@contextmanager
+def _moved_aside(path: Path, damaged: Path) -> Iterator[None]:
+    """Move what stands at `path` to `damaged`, as no folder takes the place of a full one.
+
+    It is deleted when the block has ended well, else put back: a damaged state may still tell a
+    person something.
+    """
+    with suppress(FileNotFoundError):
+        path.rename(damaged)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            damaged.rename(path)
+        raise
+    remove_tree(damaged)
 
 
 def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -119,9 +162,9 @@ def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
 
         # Only tensors and plain values, whoever has written the file.
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        return state, manifest
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError):
+    except (OSError, *_UNREADABLE):
         return None
+    return (state, manifest) if isinstance(state, dict) else None
 
 
 def numerics(device: torch.device) -> dict[str, Any]:
