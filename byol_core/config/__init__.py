@@ -12,6 +12,7 @@ This package loads no torch.
 * ``presets`` names base configs.
 * ``resolve`` lays overrides over a preset.
 * ``canonical`` gives settings that mean the same one form.
+* ``old_settings`` reads the settings of runs that an older trainer made in today's words.
 * ``identity`` hashes that form together with the data.
 * ``trainer_digest`` hashes the code that trains and evaluates.
 * ``errors`` says what can be wrong with settings.

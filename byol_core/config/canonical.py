@@ -26,7 +26,12 @@ def canonical(config: TrainConfig, images: int | None = None) -> dict[str, Any]:
         images: how many training images the data set has, without limit; None where that is not
             known: then a limit beyond them stays as it is.
     """
-    flat = {key: _plain(value) for key, value in flatten(config.model_dump(mode="json")).items()}
+    return canonical_of(flatten(config.model_dump(mode="json")), images)
+
+
+def canonical_of(settings: Mapping[str, Any], images: int | None = None) -> dict[str, Any]:
+    """Return the canonical form of flat settings that hold every key; as `canonical`."""
+    flat = {key: _plain(value) for key, value in settings.items()}
     _unite(flat, images)
     effective = in_effect(flat)
     for key in flat:
