@@ -1,7 +1,8 @@
 """Turns pixels into random views, every image with draws of its own.
 
-* ``views`` puts a view together.
-* ``geometry`` crops, turns, mirrors and blurs.
-* ``colour`` changes brightness, contrast, saturation and hue.
-* ``crops`` draws the crops of photos that are cut while they are decoded.
+* ``draws`` draws the random numbers of a view, a stream for each operation.
+* ``views`` applies them: pixels and draws in, a view out, without a random number of its own.
+* ``geometry`` turns, resizes crops, mirrors and blurs.
+* ``colour`` changes brightness, contrast, saturation and hue, and solarizes.
+* ``crops`` finds the box of a crop, in memory or in a photo of any size.
 """

@@ -1,107 +1,118 @@
 """Changes colours as torchvision defines it; pixels stay in [0, 1]."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from byol_core.config import Augment
-from byol_core.streams import happens, uniform
+# ITU-R 601-2 luma, as torchvision and PIL.
+_RED = 0.2989
+_GREEN = 0.587
+_BLUE = 0.114
 
-_GREY = (0.2989, 0.587, 0.114)  # ITU-R 601-2 luma, as torchvision and PIL
+# The parts of jitter, numbered as `jitter_order` names them.
+_BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = range(4)
 
 
-def jitter(images: Tensor, augment: Augment, rng: np.random.Generator) -> Tensor:
+def jitter(images: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
     """Change brightness, contrast, saturation and hue, each image in an order of its own.
 
+    Every image of the batch goes the same way: three blends, the hue, three blends. A blend that
+    is not an image's turn has factor 1, which changes nothing, so no image is picked out.
+
     Args:
-        images: (B, C, H, W) in [0, 1].
-        augment: how strongly, and how often.
-        rng: the stream of this batch and view.
+        images: (n, C, H, W) in [0, 1].
+        draws: with `jitter` and `jitter_order`; a part without factors is off.
     """
-    n = len(images)
-    operations: list[tuple[Callable[[Tensor, Tensor], Tensor], Tensor]] = [
-        (adjust_brightness, _factor(rng, augment.jitter_brightness, n)),
-        (adjust_contrast, _factor(rng, augment.jitter_contrast, n)),
-        (adjust_saturation, _factor(rng, augment.jitter_saturation, n)),
-        (adjust_hue, uniform(rng, -augment.jitter_hue, augment.jitter_hue, n)),
-    ]
-
-    # A grey image has neither saturation nor hue.
-    if images.shape[1] == 1:
-        operations = operations[:2]
-
-    # Each place in the order: every operation goes to the images that have it there.
-    order = torch.from_numpy(np.argsort(rng.random((n, len(operations))), axis=1))
-    jittered = images.clone()
-    for place in range(len(operations)):
-        for number, (adjust, amount) in enumerate(operations):
-            chosen = order[:, place] == number
-            rows = chosen.to(images.device)
-            jittered[rows] = adjust(jittered[rows], amount[chosen])
-    return choose_per_image(happens(rng, augment.jitter_p, n), jittered, images)
+    kinds, is_before_hue = _blend_order(draws["jitter_order"])
+    factors = _blend_factors(images, draws).gather(1, kinds)
+    if "jitter_hue" in draws:
+        jittered = _blend_in_turn(images, kinds, torch.where(is_before_hue, factors, 1))
+        jittered = turn_hue(jittered, draws["jitter_hue"])
+        jittered = _blend_in_turn(jittered, kinds, torch.where(is_before_hue, 1, factors))
+    else:
+        jittered = _blend_in_turn(images, kinds, factors)
+    return torch.where(per_image(draws["jitter"], images), jittered, images)
 
 
-def _factor(rng: np.random.Generator, strength: float, n: int) -> Tensor:
-    return uniform(rng, max(0.0, 1 - strength), 1 + strength, n)
+def _blend_order(order: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each image's blends in its order, (n, 3), and which of them come before the hue.
+
+    Args:
+        order: (n, 4), the numbers of the parts.
+    """
+    hue_place = (order == _HUE).int().argmax(1, keepdim=True)
+    is_before_hue = torch.arange(3, device=order.device) < hue_place
+    return torch.where(is_before_hue, order[:, :3], order[:, 1:]), is_before_hue
 
 
-def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
-    """Blend (B, C, H, W) with black; factor (B,)."""
-    return _blend(images, torch.zeros_like(images), factor)
+def _blend_factors(images: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
+    """Return the factors of brightness, contrast and saturation, (n, 3); 1 for what is off."""
+    unchanged = images.new_ones(len(images))
+    blends = ("jitter_brightness", "jitter_contrast", "jitter_saturation")
+    return torch.stack([draws.get(name, unchanged).to(images.dtype) for name in blends], 1)
 
 
-def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Blend with the mean of the image's grey; factor (B,)."""
-    return _blend(images, grey(images).mean(dim=(1, 2, 3), keepdim=True), factor)
+def _blend_in_turn(images: Tensor, kinds: Tensor, factors: Tensor) -> Tensor:
+    for turn in range(3):
+        images = _blend(images, kinds[:, turn], factors[:, turn])
+    return images
 
 
-def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """Blend (B, 3, H, W) with its grey image; factor (B,)."""
-    return _blend(images, grey(images), factor)
+def _blend(images: Tensor, kind: Tensor, factor: Tensor) -> Tensor:
+    """Blend each image with black (brightness), its mean grey (contrast) or its grey (saturation)."""
+    luma = grey(images)
+    mean = luma.mean((1, 2, 3), keepdim=True)
+
+    rest = 1 - factor
+    of_mean = per_image(torch.where(kind == _CONTRAST, rest, 0), images)
+    of_grey = per_image(torch.where(kind == _SATURATION, rest, 0), images)
+    other = torch.addcmul(of_mean * mean, of_grey, luma)
+    return torch.addcmul(other, per_image(factor, images), images).clamp_(0, 1)
 
 
-def adjust_hue(images: Tensor, turn: Tensor) -> Tensor:
-    """Turn the hue of (B, 3, H, W) by (B,) turns in [−0.5, 0.5]."""
-    top = images.amax(1)
-    chroma = top - images.amin(1)
-
-    # RGB → HSV. A grey pixel has no chroma, and any hue does.
-    safe = torch.where(chroma == 0, torch.ones_like(chroma), chroma)
+def turn_hue(images: Tensor, turn: Tensor) -> Tensor:
+    """Turn the hue of (n, 3, H, W) by (n,) turns in [−0.5, 0.5]."""
     red, green, blue = images.unbind(1)
-    green_or_blue = torch.where(top == green, 2 + (blue - red) / safe, 4 + (red - green) / safe)
-    sector = torch.where(top == red, (green - blue) / safe, green_or_blue)
-    hue = (sector / 6 + turn.to(images.device).view(-1, 1, 1)) % 1.0
+    top = torch.maximum(torch.maximum(red, green), blue)
+    bottom = torch.minimum(torch.minimum(red, green), blue)
+    chroma = top - bottom
 
-    # HSV → RGB: channel c is top − chroma · clip(min(k, 4 − k), 0, 1), with
-    # k = (n_c + 6 hue) mod 6 and n = 5, 3, 1.
-    k = (images.new_tensor([5.0, 3.0, 1.0]).view(1, 3, 1, 1) + 6 * hue.unsqueeze(1)) % 6
-    return top.unsqueeze(1) - chroma.unsqueeze(1) * torch.minimum(k, 4 - k).clamp(0, 1)
+    # RGB → hue, in sixths of the circle. A grey pixel has no chroma, and any hue does.
+    is_red = top == red
+    is_green = top == green
+    ahead = torch.where(is_red, green - blue, torch.where(is_green, blue - red, red - green))
+    start = torch.where(is_red, 0.0, torch.where(is_green, 2.0, 4.0))
+    hue = start + ahead / torch.where(chroma == 0, 1, chroma)
+
+    # Turned, and back into [0, 6].
+    hue = hue + 6 * turn.to(images.dtype)[:, None, None]
+    hue = hue - 6 * torch.floor(hue / 6)
+
+    # Hue → RGB: each channel rises from bottom to top and falls again around its own hue.
+    red_part = (hue - 3).abs() - 1
+    green_part = 2 - (hue - 2).abs()
+    blue_part = 2 - (hue - 4).abs()
+    parts = torch.stack([red_part, green_part, blue_part], 1).clamp_(0, 1)
+    return torch.addcmul(bottom.unsqueeze(1), chroma.unsqueeze(1), parts)
 
 
 def grey(images: Tensor) -> Tensor:
-    """Return the luma, (B, 1, H, W)."""
+    """Return the luma, (n, 1, H, W)."""
     if images.shape[1] == 1:
         return images
-    return (images * images.new_tensor(_GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    luma = images[:, :1] * _RED
+    luma.add_(images[:, 1:2], alpha=_GREEN)
+    return luma.add_(images[:, 2:], alpha=_BLUE)
 
 
-def solarize(images: Tensor) -> Tensor:
-    """Invert pixels ≥ 0.5 (Grill et al. 2020, appendix B)."""
-    return torch.where(images < 0.5, images, 1 - images)
-
-
-def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
-    factor = per_image(factor, images)
-    return (factor * images + (1 - factor) * other).clamp(0, 1)
+def solarize(images: Tensor, chosen: Tensor) -> Tensor:
+    """Invert pixels ≥ 0.5 of the images chosen, (n,) bool (Grill et al. 2020, appendix B)."""
+    return torch.where((images >= 0.5) & per_image(chosen, images), 1 - images, images)
 
 
 def per_image(values: Tensor, like: Tensor) -> Tensor:
-    """Return (B,) values as (B, 1, 1, 1) on the device of `like`."""
-    return values.to(like.device).view(-1, 1, 1, 1)
-
-
-def choose_per_image(chosen: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Return each image of `yes` where `chosen`, (B,) bool, says so, and of `no` elsewhere."""
-    return torch.where(per_image(chosen, no), yes, no)
+    """Return (n,) values as (n, 1, 1, 1); numbers in the precision of `like`."""
+    if values.dtype != torch.bool:
+        values = values.to(like.dtype)
+    return values.view(-1, 1, 1, 1)

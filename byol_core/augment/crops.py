@@ -1,81 +1,50 @@
-"""Draws where the view of a photo is cut out, before anything is known of the photo's size.
+"""Finds the boxes of crops from their draws: Inception crops, as torchvision's `RandomResizedCrop`.
 
-So crops are drawn before a photo is decoded. The boxes are torchvision's (`RandomResizedCrop`,
-`Resize` and `CenterCrop`): whole pixels of the original photo.
+A crop is drawn before anything is known of the image's size, so that images in memory and photos
+that are cut while they are decoded share their draws. Boxes are whole pixels of the image.
 """
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-import numpy as np
-import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from byol_core.config import Augment
 
-Box = tuple[int, int, int, int]
-"""Left, upper, right, lower edge in pixels."""
-_TRIES = 10
 
+def crop_boxes(draws: Mapping[str, Tensor], augment: Augment, width: int, height: int) -> Tensor:
+    """Return the first drawn box that fits into each image, or the largest in the middle.
 
-@dataclass(frozen=True)
-class Crop:
-    """Holds the draws of one photo's view.
+    Args:
+        draws: of the view of n images; `crop` is not read.
+        augment: which says between which ratios the largest box lies.
+        width: of every image, in pixels.
+        height: likewise.
 
-    Attributes:
-        area: (tries,) fractions of the photo's area.
-        ratio: (tries,) width over height.
-        at: two fractions in [0, 1), where the box lies.
-        limits: of the ratio.
-        cut: whether a box is cut out; otherwise the view is the middle, as in evaluation.
-        flip: whether it is mirrored.
+    Returns:
+        (n, 4) float64, whole pixels: left, upper, right and lower edge.
     """
+    ratio = draws["crop_ratio"]
+    area = width * height * draws["crop_area"]
+    widths = torch.round(torch.sqrt(area * ratio))
+    heights = torch.round(torch.sqrt(area / ratio))
+    fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
+    first = fits.int().argmax(1, keepdim=True)
+    fits_any = fits.any(1)
 
-    area: npt.NDArray[np.float64]
-    ratio: npt.NDArray[np.float64]
-    at: npt.NDArray[np.float64]
-    limits: tuple[float, float]
-    cut: bool
-    flip: bool
-
-    def box(self, width: int, height: int) -> Box:
-        """Return the first drawn box that fits into a photo, or the largest in the middle."""
-        widths = np.round(np.sqrt(width * height * self.area * self.ratio)).astype(int)
-        heights = np.round(np.sqrt(width * height * self.area / self.ratio)).astype(int)
-        fitting = np.flatnonzero(
-            (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
-        )
-        if not len(fitting):
-            return self._largest(width, height)
-
-        # It lies anywhere inside the photo.
-        box_width = int(widths[fitting[0]])
-        box_height = int(heights[fitting[0]])
-        left = int(self.at[0] * (width - box_width + 1))
-        upper = int(self.at[1] * (height - box_height + 1))
-        return left, upper, left + box_width, upper + box_height
-
-    def _largest(self, width: int, height: int) -> Box:
-        """Return the largest box within the limits, in the middle of a photo."""
-        ratio = min(max(width / height, self.limits[0]), self.limits[1])
-        box_width = min(width, round(height * ratio))
-        box_height = min(height, round(width / ratio))
-        left = (width - box_width) // 2
-        upper = (height - box_height) // 2
-        return left, upper, left + box_width, upper + box_height
+    # Of two lengths and two edges, those of the first that fits or those of the largest.
+    largest = _largest(augment, width, height)
+    box_width = torch.where(fits_any, widths.gather(1, first)[:, 0], largest[0])
+    box_height = torch.where(fits_any, heights.gather(1, first)[:, 0], largest[1])
+    left = torch.floor(draws["crop_place"][:, 0] * (width - box_width + 1))
+    upper = torch.floor(draws["crop_place"][:, 1] * (height - box_height + 1))
+    left = torch.where(fits_any, left, (width - largest[0]) // 2)
+    upper = torch.where(fits_any, upper, (height - largest[1]) // 2)
+    return torch.stack([left, upper, left + box_width, upper + box_height], 1)
 
 
-def draw_crops(augment: Augment, rng: np.random.Generator, n: int) -> list[Crop]:
-    """Draw the crops of n photos, each with draws of its own."""
-    # The order of the draws is part of what a run is.
-    area = rng.uniform(*augment.crop_area, (n, _TRIES))
-    log_low, log_high = (math.log(limit) for limit in augment.crop_ratio)
-    ratio = np.exp(rng.uniform(log_low, log_high, (n, _TRIES)))
-    at = rng.random((n, 2))
-    chance = rng.random((n, 2))
-
-    cut = chance[:, 0] < augment.crop_p
-    flip = chance[:, 1] < augment.flip_p
-    return [
-        Crop(area[i], ratio[i], at[i], augment.crop_ratio, bool(cut[i]), bool(flip[i]))
-        for i in range(n)
-    ]
+def _largest(augment: Augment, width: int, height: int) -> tuple[int, int]:
+    """Return width and height of the largest box whose ratio is allowed."""
+    low, high = augment.crop_ratio
+    ratio = min(max(width / height, low), high)
+    return min(width, round(height * ratio)), min(height, round(width / ratio))

@@ -1,103 +1,137 @@
-"""Turns, crops, mirrors and blurs images.
+"""Turns, resizes crops, mirrors and blurs images.
 
-What moves pixels is a 2×3 matrix from output to input coordinates, and images are resampled once.
+What moves pixels says for each output pixel where it reads, in pixels from the image's middle, and
+images are resampled once, bilinearly. Everything is computed image by image and without matrix
+products, which a GPU may round to 10 bits (TF32).
 """
 
 import math
+from collections.abc import Mapping
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from byol_core.augment.colour import per_image
+from byol_core.augment.crops import crop_boxes
 from byol_core.config import Augment
-from byol_core.streams import happens, uniform
 
-# The kernel reaches at least this far; torchvision asks for a size, PIL stacks box filters.
+# The kernel reaches this far; torchvision asks for a size, PIL stacks box filters.
 _BLUR_REACH_SIGMAS = 3.0
 
-_CROP_TRIES = 10
+
+def place(images: Tensor, draws: Mapping[str, Tensor], augment: Augment) -> Tensor:
+    """Turn or crop each image of (n, C, H, W), in one resampling, and mirror it."""
+    turned = bool(draws.keys() & {"rotate_rad", "scale", "shift"})
+    if "crop" in draws:
+        grid = _crop_grid(images, draws, augment)
+        if turned:
+            grid = torch.where(per_image(draws["crop"], images), grid, _turn_grid(images, draws))
+        images = _resample(images, grid)
+    elif turned:
+        images = _resample(images, _turn_grid(images, draws))
+
+    if "flip" in draws:
+        images = torch.where(per_image(draws["flip"], images), images.flip(-1), images)
+    return images
 
 
-def crop_and_flip(images: Tensor, augment: Augment, rng: np.random.Generator) -> Tensor:
-    """Turn, cut out and mirror each image of (B, C, H, W), in one resampling."""
-    n = len(images)
-    theta = torch.eye(2, 3).repeat(n, 1, 1)
-    if augment.turns:
-        theta = _affine(augment, rng, n)
-    if augment.crop_p:
-        is_cropped = happens(rng, augment.crop_p, n)[:, None, None]
-        theta = torch.where(is_cropped, _crop(augment, rng, n), theta)
-    if augment.flip_p:
-        theta[happens(rng, augment.flip_p, n), :, 0] *= -1
-    return resample(images, theta)
+def _crop_grid(images: Tensor, draws: Mapping[str, Tensor], augment: Augment) -> Tensor:
+    """Return where the pixels of crops read, (n, H, W, 2): in the box alone, as if it were cut out.
+
+    What is not cropped reads the whole image.
+    """
+    height, width = images.shape[-2:]
+    boxes = crop_boxes(draws, augment, width, height)
+    is_cropped = draws["crop"]
+    left, upper, right, lower = boxes.to(images.dtype).unbind(1)
+    left = torch.where(is_cropped, left, 0)
+    upper = torch.where(is_cropped, upper, 0)
+    right = torch.where(is_cropped, right, width)
+    lower = torch.where(is_cropped, lower, height)
+
+    # Each side by itself: x depends on the column alone, y on the row alone.
+    x = _side_of_box(left, right, width)[:, None, :].expand(-1, height, -1)
+    y = _side_of_box(upper, lower, height)[:, :, None].expand(-1, -1, width)
+    return torch.stack([x, y], -1)
 
 
-def _affine(augment: Augment, rng: np.random.Generator, n: int) -> Tensor:
-    """Draw a rotation, a scale and a shift of n images."""
-    angle = uniform(rng, -augment.rotate_rad, augment.rotate_rad, n)
-    scale = uniform(rng, *augment.scale, n)
-    shift = uniform(rng, -augment.shift, augment.shift, n, 2)
+def _side_of_box(start: Tensor, end: Tensor, length: int) -> Tensor:
+    """Return where `length` pixels read between two edges, (n, length), from the image's middle."""
+    start = start[:, None] - length / 2
+    end = end[:, None] - length / 2
+    middle = (start + end) / 2
+    places = middle + _from_middle(length, start) * (end - start) / length
 
+    # Beyond the middle of the box's outermost pixel there is nothing but that pixel.
+    return torch.minimum(torch.maximum(places, start + 0.5), end - 0.5)
+
+
+def _turn_grid(images: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
+    """Return where the pixels of turned, scaled and shifted images read, (n, H, W, 2)."""
+    height, width = images.shape[-2:]
+    zero = images.new_zeros(len(images))
+    angle = draws.get("rotate_rad", zero).to(images.dtype)[:, None, None]
+    scale = draws.get("scale", zero + 1).to(images.dtype)[:, None, None]
+    shift = draws.get("shift", zero[:, None].expand(-1, 2)).to(images.dtype)[:, None, None]
+
+    # A shift is a part of half the side.
     cos = torch.cos(angle) / scale
     sin = torch.sin(angle) / scale
-    upper_row = torch.stack([cos, -sin], -1)
-    lower_row = torch.stack([sin, cos], -1)
-    rotation = torch.stack([upper_row, lower_row], -2)
-    return torch.cat([rotation, shift[:, :, None]], -1)
+    column = _from_middle(width, zero)
+    row = _from_middle(height, zero)[:, None]
+    x = cos * column - sin * row + shift[..., 0] * (width / 2)
+    y = sin * column + cos * row + shift[..., 1] * (height / 2)
+    return torch.stack([x, y], -1)
 
 
-def _crop(augment: Augment, rng: np.random.Generator, n: int) -> Tensor:
-    """Draw Inception crops of n images: the area is uniform, the ratio log-uniform.
+def _from_middle(length: int, like: Tensor) -> Tensor:
+    """Return the middles of pixels, (length,), in pixels from the middle of the image."""
+    return torch.arange(length, dtype=like.dtype, device=like.device) + (0.5 - length / 2)
 
-    A box that does not fit is drawn anew, up to ten times; then the whole image stays.
+
+def _resample(images: Tensor, grid: Tensor) -> Tensor:
+    """Read images bilinearly at (n, H, W, 2) places; black outside."""
+    height, width = images.shape[-2:]
+
+    # grid_sample counts half sides.
+    x = grid[..., 0] / (width / 2)
+    y = grid[..., 1] / (height / 2)
+    half_sides = torch.stack([x, y], -1)
+    return F.grid_sample(
+        images, half_sides, mode="bilinear", padding_mode="zeros", align_corners=False
+    )
+
+
+def blur(images: Tensor, sigma: Tensor, largest_sigma: float) -> Tensor:
+    """Blur (n, C, H, W) by a Gaussian of each image's own sigma, (n,) in pixels.
+
+    Borders are mirrored. How far the kernel reaches follows from the largest sigma that could be
+    drawn, not from those that were, so an image's blur does not depend on its batch.
     """
-    width = torch.ones(n)
-    height = torch.ones(n)
-    is_open = torch.ones(n, dtype=torch.bool)
-    log_low, log_high = (math.log(limit) for limit in augment.crop_ratio)
+    height, width = images.shape[-2:]
+    reach = min(math.ceil(_BLUR_REACH_SIGMAS * largest_sigma), min(height, width) - 1)
 
-    # Every image draws every time, so that draws do not depend on what fits.
-    for _ in range(_CROP_TRIES):
-        area = uniform(rng, *augment.crop_area, n)
-        ratio = torch.exp(uniform(rng, log_low, log_high, n))
-        new_width = torch.sqrt(area * ratio)
-        new_height = torch.sqrt(area / ratio)
-        fits = is_open & (new_width <= 1) & (new_height <= 1)
-        width = torch.where(fits, new_width, width)
-        height = torch.where(fits, new_height, height)
-        is_open &= ~fits
+    # A softmax of −x²/2σ² is the Gaussian, with its sum made 1. The half from the middle outwards
+    # is enough.
+    offset = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
+    kernel = torch.softmax(-0.5 * (offset / sigma.to(images.dtype)[:, None]) ** 2, dim=1)
+    half = kernel[:, reach:]
 
-    # In coordinates from −1 to 1, the middle of a box may lie 1 − its size away from 0.
-    theta = torch.zeros(n, 2, 3)
-    theta[:, 0, 0] = width
-    theta[:, 1, 1] = height
-    theta[:, 0, 2] = uniform(rng, -1, 1, n) * (1 - width)
-    theta[:, 1, 2] = uniform(rng, -1, 1, n) * (1 - height)
-    return theta
+    # First down, then across.
+    down = _weigh(F.pad(images, (0, 0, reach, reach), mode="reflect"), half, 2)
+    return _weigh(F.pad(down, (reach, reach, 0, 0), mode="reflect"), half, 3)
 
 
-def resample(images: Tensor, theta: Tensor) -> Tensor:
-    """Sample images bilinearly at theta's (B, 2, 3) coordinates; black outside."""
-    grid = F.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+def _weigh(padded: Tensor, half: Tensor, dim: int) -> Tensor:
+    """Convolve along a dimension with each image's symmetric kernel, of which (n, reach + 1) is half."""
+    reach = half.shape[1] - 1
+    length = padded.shape[dim] - 2 * reach
+    weights = [per_image(half[:, distance], padded) for distance in range(reach + 1)]
 
-
-def blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Blur (B, C, H, W) by a Gaussian of each image's own sigma, (B,) in pixels.
-
-    Borders are mirrored.
-    """
-    n, channels, side, _ = images.shape
-
-    # A softmax of −x²/2σ² is the Gaussian, with its sum made 1.
-    reach = min(math.ceil(_BLUR_REACH_SIGMAS * float(sigma.max())), side - 1)
-    offset = torch.arange(-reach, reach + 1, dtype=torch.float32)
-    kernel = torch.softmax(-0.5 * (offset / sigma[:, None]) ** 2, dim=1).to(images.device)
-    kernel = kernel.repeat_interleave(channels, 0)
-
-    # Every channel of every image is a group of one convolution, first down, then across.
-    padded = F.pad(images, (reach, reach, reach, reach), mode="reflect")
-    padded = padded.reshape(1, n * channels, side + 2 * reach, -1)
-    rows = F.conv2d(padded, kernel[:, None, :, None], groups=n * channels)
-    return F.conv2d(rows, kernel[:, None, None, :], groups=n * channels).view_as(images)
+    weighed = weights[0] * padded.narrow(dim, reach, length)
+    for distance in range(1, reach + 1):
+        before = padded.narrow(dim, reach - distance, length)
+        after = padded.narrow(dim, reach + distance, length)
+        weighed.addcmul_(weights[distance], before + after)
+    return weighed

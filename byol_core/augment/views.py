@@ -1,21 +1,25 @@
-"""Makes random views of a batch of images, every image with draws of its own.
+"""Makes random views of a batch of images from their draws (``draws``).
 
-The code is the same on CPU and GPU. Draws come from the CPU, so a view is the same on every device.
-Colour operations follow
-torchvision's definitions (blends with black, with the mean grey and with the grey image; hue as a
-turn in HSV) and keep pixels in [0, 1].
+Applying draws is a pure function of tensors, the same on CPU and GPU: no random number, nothing
+that waits for the device, no image that depends on its batch mates. Colours follow torchvision's
+definitions (blends with black, with the mean grey and with the grey image; hue as a turn in HSV)
+and keep pixels in [0, 1]. The order is that of BYOL's appendix B (arXiv 2006.07733); brightness is
+a factor here, an addend in its code.
 """
 
-import numpy as np
+from collections.abc import Mapping
+
+import torch
 from torch import Tensor
 
-from byol_core.augment.colour import choose_per_image, grey, jitter, per_image, solarize
-from byol_core.augment.geometry import blur, crop_and_flip
+from byol_core.augment.colour import grey, jitter, per_image, solarize
+from byol_core.augment.geometry import blur, place
 from byol_core.config import Augment
-from byol_core.streams import happens, normal, uniform
 
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
+_MEAN_AND_STD = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+}
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -27,52 +31,48 @@ def normalized(images: Tensor, augment: Augment) -> Tensor:
     """Return images as the encoder sees them: standardized by channel if the config says so."""
     if augment.normalize == "none":
         return images
-    mean = images.new_tensor(_IMAGENET_MEAN).view(1, -1, 1, 1)
-    std = images.new_tensor(_IMAGENET_STD).view(1, -1, 1, 1)
-    return (images - mean) / std
+    means, stds = _MEAN_AND_STD[augment.normalize]
+
+    # Numbers, not tensors: a tensor would be copied to the device at every step.
+    channels = [
+        (channel - mean) / std
+        for channel, mean, std in zip(images.unbind(1), means, stds, strict=True)
+    ]
+    return torch.stack(channels, 1)
 
 
-def random_view(
-    images: Tensor, augment: Augment, rng: np.random.Generator, view: int = 1
-) -> Tensor:
-    """Draw one view of each image.
+def apply_view(images: Tensor, draws: Mapping[str, Tensor], augment: Augment) -> Tensor:
+    """Make the view of each image that was drawn.
 
     Args:
-        images: (B, C, H, W) float32 in [0, 1].
-        augment: what is drawn from.
-        rng: the stream of this batch and view.
-        view: 1 or 2; the views may differ in how often they are blurred and solarized.
+        images: (n, C, H, W) floating point, in [0, 1].
+        draws: of these images, on their device (`draw_view`).
+        augment: what was drawn from.
 
     Returns:
-        (B, C, H, W) float32, normalized.
+        (n, C, H, W), normalized.
     """
-    return colour_and_noise(crop_and_flip(images, augment, rng), augment, rng, view)
+    return finish_view(place(images, draws, augment), draws, augment)
 
 
-def colour_and_noise(
-    images: Tensor, augment: Augment, rng: np.random.Generator, view: int = 1
-) -> Tensor:
-    """Draw what follows crop and flip; arguments and result are those of `random_view`."""
-    n = len(images)
-
-    # Colour, blur and solarization. What is off draws nothing.
-    if augment.jitter_p:
-        images = jitter(images, augment, rng)
-    if augment.grayscale_p:
-        is_grey = happens(rng, augment.grayscale_p, n)
-        images = choose_per_image(is_grey, grey(images).expand_as(images), images)
-    if blur_p := augment.blur_p[view - 1]:
-        sigma = uniform(rng, *augment.blur_sigma, n)
-        images = choose_per_image(happens(rng, blur_p, n), blur(images, sigma), images)
-    if solarize_p := augment.solarize_p[view - 1]:
-        images = choose_per_image(happens(rng, solarize_p, n), solarize(images), images)
+def finish_view(images: Tensor, draws: Mapping[str, Tensor], augment: Augment) -> Tensor:
+    """Do what follows crop and flip; arguments and result are those of `apply_view`."""
+    # Colour, blur and solarization.
+    if "jitter" in draws:
+        images = jitter(images, draws)
+    if "grayscale" in draws:
+        images = torch.where(per_image(draws["grayscale"], images), grey(images), images)
+    if "blur" in draws:
+        blurred = blur(images, draws["blur_sigma"], augment.blur_sigma[1])
+        images = torch.where(per_image(draws["blur"], images), blurred, images)
+    if "solarize" in draws:
+        images = solarize(images, draws["solarize"])
 
     # Gain, offset and noise, after which pixels may leave [0, 1].
-    if augment.gain or augment.offset:
-        gain = uniform(rng, 1 - augment.gain, 1 + augment.gain, n)
-        images = images * per_image(gain, images)
-        offset = uniform(rng, -augment.offset, augment.offset, n)
-        images = images + per_image(offset, images)
-    if augment.noise_std:
-        images = images + normal(rng, augment.noise_std, *images.shape).to(images.device)
+    if "gain" in draws:
+        images = images * per_image(draws["gain"], images)
+    if "offset" in draws:
+        images = images + per_image(draws["offset"], images)
+    if "noise" in draws:
+        images = images + draws["noise"]
     return normalized(images, augment)

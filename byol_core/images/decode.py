@@ -4,26 +4,32 @@ Views are cut out of the original and resized bicubically with antialiasing (PIL
 Python's lock while it decodes and resizes, so threads do this in parallel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from torch import Tensor
 
-from byol_core.augment.crops import Crop
+from byol_core.augment.crops import crop_boxes
+from byol_core.config import Augment
 from byol_core.datasets.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
 _WHOLE_TO_MIDDLE = 8 / 7  # 256 → 224
 
 
-def decode(file: Path, crops: Sequence[Crop], side: int) -> list[Pixels]:
+def decode(
+    file: Path, views: Sequence[Mapping[str, Tensor]], augment: Augment, side: int
+) -> list[Pixels]:
     """Read a photo and cut out its views.
 
     Args:
         file: JPEG, PNG or whatever PIL reads; grey and CMYK become RGB.
-        crops: of each view; none for the one view of evaluation, the middle of the photo.
+        views: the draws of each, of this photo alone (n = 1); none for the one view of evaluation,
+            the middle of the photo.
+        augment: what was drawn from.
         side: of a view, in pixels.
 
     Returns:
@@ -40,9 +46,9 @@ def decode(file: Path, crops: Sequence[Crop], side: int) -> list[Pixels]:
         raise DataError(
             f"{str(file)!r}: {reason}; replace it by a whole copy, or delete it"
         ) from None
-    if not crops:
+    if not views:
         return [_channels_first(middle(photo, side))]
-    return [_cut(photo, crop, side) for crop in crops]
+    return [_cut(photo, draws, augment, side) for draws in views]
 
 
 def middle(photo: Image.Image, side: int) -> Image.Image:
@@ -60,18 +66,23 @@ def middle(photo: Image.Image, side: int) -> Image.Image:
     return _resized(photo, width, height).crop((left, upper, left + side, upper + side))
 
 
-def _cut(photo: Image.Image, crop: Crop, side: int) -> Pixels:
-    if crop.cut:
+def _cut(photo: Image.Image, draws: Mapping[str, Tensor], augment: Augment, side: int) -> Pixels:
+    """Cut a view out, or show the middle where no crop was drawn, and mirror it."""
+    if _happens(draws, "crop"):
         # Cropped first: `resize(box=…)` would let pixels from outside the box in.
-        box = photo.crop(crop.box(*photo.size))
-        view = _resized(box, side, side)
+        (box,) = crop_boxes(draws, augment, *photo.size).int().tolist()
+        view = _resized(photo.crop(box), side, side)
     else:
         view = middle(photo, side)
 
     pixels = _channels_first(view)
-    if crop.flip:
+    if _happens(draws, "flip"):
         return pixels[..., ::-1]
     return pixels
+
+
+def _happens(draws: Mapping[str, Tensor], operation: str) -> bool:
+    return operation in draws and bool(draws[operation])
 
 
 def _resized(image: Image.Image, width: int, height: int) -> Image.Image:

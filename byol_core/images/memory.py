@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from byol_core.augment.draws import to_device
 from byol_core.images.source import Request, Source, Whole
 
 
@@ -13,8 +14,8 @@ class Split:
     """Holds images with labels in memory.
 
     Attributes:
-        images: (N, C, H, W) uint8.
-        labels: (N,) int64; −1 where there is none.
+        images: (N, C, H, W) uint8, on the CPU or on the device that computes.
+        labels: (N,) int64, on the CPU; −1 where there is none.
     """
 
     images: Tensor
@@ -24,9 +25,10 @@ class Split:
         return len(self.images)
 
     @property
-    def channels(self) -> int:
-        """Return the number of channels: 1 (grey) or 3."""
-        return int(self.images.shape[1])
+    def shape(self) -> tuple[int, int, int]:
+        """Return channels (1, grey, or 3), height and width of an image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
 
     def first(self, n: int) -> "Split":
         """Return the first n images; all of them for n = 0."""
@@ -35,9 +37,13 @@ class Split:
         return Split(self.images[:n], self.labels[:n])
 
     def read(self, requests: Iterable[Request]) -> Generator[Whole, None, None]:
-        """Yield a batch for each request, in order; crops are left to `Whole.view`."""
+        """Yield a batch for each request, in order; views are left to `Whole.views`.
+
+        Images that lie on a device stay there: only the rows and the draws travel.
+        """
         for request in requests:
-            yield Whole(self.images[request.rows])
+            rows = to_device(request.rows, self.images.device)
+            yield Whole(self.images[rows], self.labels[request.rows], request)
 
 
 @dataclass(frozen=True)
@@ -51,4 +57,4 @@ class Dataset:
     @property
     def channels(self) -> int:
         """Return the number of channels: 1 (grey) or 3."""
-        return self.pretrain.channels
+        return self.pretrain.shape[0]

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from byol_core.augment.crops import draw_crops
 from byol_core.datasets.photo_folder import (
     PhotoFolder,
     PhotoSplit,
@@ -49,9 +48,9 @@ class Photos:
     threads: int
 
     @property
-    def channels(self) -> int:
-        """Return 3: all photos are read as RGB."""
-        return 3
+    def shape(self) -> tuple[int, int, int]:
+        """Return 3 channels, as all photos are read as RGB, and the sides of a view."""
+        return 3, self.side, self.side
 
     def __len__(self) -> int:
         return len(self.names)
@@ -81,21 +80,22 @@ class Photos:
             pool.shutdown(cancel_futures=True)
 
     def _start(self, pool: ThreadPoolExecutor, request: Request) -> "_Decoding":
-        """Draw the crops of a batch, and have the threads fill in its pixels."""
+        """Have the threads fill in the pixels of a batch."""
         rows = request.rows.tolist()
-        crops_by_view = [draw_crops(request.augment, rng, len(rows)) for rng in request.crops]
-        views = max(1, len(crops_by_view))
-        pixels = np.empty((views, len(rows), 3, self.side, self.side), dtype=np.uint8)
+        views = max(1, len(request.views))
+        pixels = np.empty((views, len(rows), *self.shape), dtype=np.uint8)
 
         def fill(start: int) -> None:
             for i in range(start, min(start + _PHOTOS_A_TASK, len(rows))):
-                crops = [crops_of_view[i] for crops_of_view in crops_by_view]
-                images = decode(self.folder / self.names[rows[i]], crops, self.side)
+                cuts = [draws.rows(slice(i, i + 1)) for draws in request.views]
+                file = self.folder / self.names[rows[i]]
+                images = decode(file, cuts, request.augment, self.side)
                 for view, image in enumerate(images):
                     pixels[view, i] = image
 
         starts = range(0, len(rows), _PHOTOS_A_TASK)
-        return _Decoding(pixels, [pool.submit(fill, start) for start in starts])
+        tasks = [pool.submit(fill, start) for start in starts]
+        return _Decoding(pixels, self.labels[request.rows], request, tasks)
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,15 @@ class _Decoding:
     """Holds a batch on its way: (views, B, 3, side, side) pixels, and the tasks that fill them."""
 
     pixels: Pixels
+    labels: Tensor
+    request: Request
     tasks: list[Future[None]]
 
     def batch(self) -> Cut:
         """Wait for the tasks; return the batch."""
         for task in self.tasks:
             task.result()
-        return Cut(tuple(torch.from_numpy(view) for view in self.pixels))
+        return Cut(torch.from_numpy(self.pixels), self.labels, self.request)
 
 
 def in_stable_order(listing: PhotoFolder, side: int, threads: int) -> tuple[Photos, Photos]:

@@ -1,18 +1,18 @@
 """Defines what views come from: a source, which hands out batches of its images.
 
-``memory.Split`` holds pixels, ``photos.Photos`` decodes files on demand. What a batch still lacks
-of a random view is drawn on the device, by ``Batch.view``.
+``memory.Split`` holds pixels, ``photos.Photos`` decodes files on demand. A request says which
+images are wanted in which views; the batch makes them on the device.
 """
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from byol_core.augment.views import colour_and_noise, normalized, random_view, to_float
+from byol_core.augment.draws import ViewDraws, to_device
+from byol_core.augment.views import apply_view, finish_view, normalized, to_float
 from byol_core.config import Augment
 
 
@@ -22,30 +22,31 @@ class Request:
 
     Attributes:
         rows: (B,) int64, which images.
-        augment: the augmentation.
-        crops: the random streams, one for each view, of crops that are cut before the batch is
-            handed out; none where images are wanted as they are.
+        augment: what the views were drawn from; it says how pixels are normalized, too.
+        views: the draws of each view of these images; none where images are wanted as they are.
     """
 
     rows: Tensor
     augment: Augment
-    crops: tuple[np.random.Generator, ...] = ()
+    views: tuple[ViewDraws, ...] = ()
 
 
 class Batch(Protocol):
     """Holds some images of a source."""
 
-    def view(
-        self, view: int, augment: Augment, rng: np.random.Generator, device: torch.device
-    ) -> Tensor:
-        """Return random view 1 or 2 of each image.
+    @property
+    def labels(self) -> Tensor:
+        """Return the label of each image: (B,) int64; −1 where there is none."""
+
+    def views(self, device: torch.device) -> Tensor:
+        """Return the views that were requested.
 
         Returns:
-            (B, C, H, W) float32 on the device, normalized.
+            (V, B, C, H, W) float32 on the device, normalized.
         """
 
-    def clean(self, augment: Augment, device: torch.device) -> Tensor:
-        """Return the images without augmentation, normalized."""
+    def clean(self, device: torch.device) -> Tensor:
+        """Return the images without augmentation, (B, C, H, W), normalized."""
 
 
 class Source(Protocol):
@@ -56,8 +57,8 @@ class Source(Protocol):
         """Return the label of each image: (N,) int64; −1 where there is none."""
 
     @property
-    def channels(self) -> int:
-        """Return the number of channels: 1 (grey) or 3."""
+    def shape(self) -> tuple[int, int, int]:
+        """Return channels (1, grey, or 3), height and width of a view."""
 
     def __len__(self) -> int: ...
 
@@ -71,19 +72,24 @@ class Whole:
 
     Attributes:
         pixels: (B, C, H, W) uint8.
+        labels: (B,) int64.
+        request: that the batch answers.
     """
 
     pixels: Tensor
+    labels: Tensor
+    request: Request
 
-    def view(
-        self, view: int, augment: Augment, rng: np.random.Generator, device: torch.device
-    ) -> Tensor:
-        """Return what `Batch.view` says."""
-        return random_view(to_float(self.pixels.to(device)), augment, rng, view)
+    def views(self, device: torch.device) -> Tensor:
+        """Return what `Batch.views` says."""
+        request = self.request
+        images = to_float(to_device(self.pixels, device))
+        made = [apply_view(images, view.to(device), request.augment) for view in request.views]
+        return torch.stack(made)
 
-    def clean(self, augment: Augment, device: torch.device) -> Tensor:
+    def clean(self, device: torch.device) -> Tensor:
         """Return what `Batch.clean` says."""
-        return normalized(to_float(self.pixels.to(device)), augment)
+        return normalized(to_float(to_device(self.pixels, device)), self.request.augment)
 
 
 @dataclass(frozen=True)
@@ -91,17 +97,24 @@ class Cut:
     """Holds photos whose views were cut out and mirrored while they were decoded.
 
     Attributes:
-        pixels: for each view (B, 3, side, side) uint8.
+        pixels: (V, B, 3, side, side) uint8; without requested views the middles, V = 1.
+        labels: (B,) int64.
+        request: that the batch answers.
     """
 
-    pixels: tuple[Tensor, ...]
+    pixels: Tensor
+    labels: Tensor
+    request: Request
 
-    def view(
-        self, view: int, augment: Augment, rng: np.random.Generator, device: torch.device
-    ) -> Tensor:
-        """Return what `Batch.view` says."""
-        return colour_and_noise(to_float(self.pixels[view - 1].to(device)), augment, rng, view)
+    def views(self, device: torch.device) -> Tensor:
+        """Return what `Batch.views` says."""
+        augment = self.request.augment
+        images = to_float(to_device(self.pixels, device))
+        draws = [view.to(device) for view in self.request.views]
+        made = [finish_view(cut, view, augment) for cut, view in zip(images, draws, strict=True)]
+        return torch.stack(made)
 
-    def clean(self, augment: Augment, device: torch.device) -> Tensor:
-        """Return what `Batch.clean` says."""
-        return normalized(to_float(self.pixels[0].to(device)), augment)
+    def clean(self, device: torch.device) -> Tensor:
+        """Return what `Batch.clean` says; only views that were requested are decoded."""
+        assert not self.request.views, "photos are decoded as views or whole, as requested"
+        return normalized(to_float(to_device(self.pixels[0], device)), self.request.augment)
