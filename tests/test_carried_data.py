@@ -4,21 +4,22 @@ import hashlib
 import io
 import sys
 import tarfile
+from dataclasses import replace
 
 import pytest
+import torchvision.datasets
 from typer.testing import CliRunner
 
-from byol_core.datasets import archives
-from byol_core.datasets.archives import Archive, File, describe, put_in_place
+from byol_core.datasets.archives import describe, put_in_place
 from byol_core.datasets.errors import DataError
-from byol_core.datasets.locate import STL10_FILES
+from byol_core.datasets.published import PUBLISHED, File
 from orchestrator.cli.main import app
 
 CONTENTS = {"train_X.bin": b"x" * 300, "train_y.bin": b"\x01\x02\x03"}
 
 
 def published(name, content):
-    return File(name, len(content), hashlib.md5(content).hexdigest())
+    return File(name, hashlib.md5(content).hexdigest(), len(content))
 
 
 def tarred(contents, folder="stl10_binary"):
@@ -39,10 +40,9 @@ def carried(tmp_path, monkeypatch):
     file.parent.mkdir()
     file.write_bytes(tarred(CONTENTS))
     members = tuple(published(name, content) for name, content in CONTENTS.items())
-    archive = Archive(
-        "http://x/a.gz", published(file.name, file.read_bytes()), "stl10_binary", members
-    )
-    monkeypatch.setitem(archives.ARCHIVES, "stl10", archive)
+    archive = published(file.name, file.read_bytes())
+    small = replace(PUBLISHED["stl10"], site="http://x/", archive=archive, files=members)
+    monkeypatch.setitem(PUBLISHED, "stl10", small)
     monkeypatch.setenv("SWEEP_DATA", str(tmp_path / "data"))
     return file
 
@@ -51,13 +51,21 @@ def lying(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-def test_what_is_published_is_what_torchvision_checks_and_runs_read():
-    from torchvision.datasets import STL10
+@pytest.mark.parametrize("name", ["STL10", "CIFAR10", "CIFAR100"])
+def test_what_is_published_is_what_torchvision_checks(name):
+    published, reader = PUBLISHED[name.lower()], getattr(torchvision.datasets, name)
+    assert f"{published.site}{published.archive.name}" == reader.url
+    assert (published.archive.md5, published.folder) == (reader.tgz_md5, reader.base_folder)
+    checked = [*reader.train_list, *reader.test_list]
+    if name != "STL10":
+        checked.append([reader.meta["filename"], reader.meta["md5"]])
+    assert [[file.name, file.md5] for file in published.files] == checked
 
-    archive = archives.ARCHIVES["stl10"]
-    assert (archive.url, archive.file.md5) == (STL10.url, STL10.tgz_md5)
-    assert [[file.name, file.md5] for file in archive.members] == STL10.train_list + STL10.test_list
-    assert {file.name for file in archive.members} == set(STL10_FILES)
+
+def test_what_is_published_of_fashion_mnist_is_what_torchvision_checks():
+    published, reader = PUBLISHED["fashion_mnist"], torchvision.datasets.FashionMNIST
+    assert [published.site] == reader.mirrors
+    assert [(file.name, file.md5) for file in published.files] == reader.resources
 
 
 def test_the_url_sizes_and_checksums_are_printed_without_torch_or_network(monkeypatch):

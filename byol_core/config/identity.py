@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from byol_core.config.canonical import canonical
@@ -20,10 +20,13 @@ class DataIdentity:
     Attributes:
         fingerprint: sha256 over the content.
         split: how training and test images were told apart.
+        images: how many there are to train on, without limit; it follows from the content, and
+            tells which settings mean the same. None where a run was recorded without it.
     """
 
     fingerprint: str
     split: str
+    images: int | None = None
 
 
 def run_id(config: TrainConfig, data: DataIdentity) -> str:
@@ -31,11 +34,15 @@ def run_id(config: TrainConfig, data: DataIdentity) -> str:
 
     Evaluation, device, threads, paths and log intervals are no part of it.
     """
-    return run_id_of(canonical(config), data)
+    return run_id_of(canonical(config, data.images), data)
 
 
 def run_id_of(canonical_config: Mapping[str, Any], data: DataIdentity) -> str:
     """Return the run id of canonical settings."""
-    content = {"config": canonical_config, "data": asdict(data), "semantics": SEMANTICS}
+    content = {
+        "config": canonical_config,
+        "data": {"fingerprint": data.fingerprint, "split": data.split},
+        "semantics": SEMANTICS,
+    }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

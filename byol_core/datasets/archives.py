@@ -1,72 +1,38 @@
-"""Knows the archives that data sets are published in, and puts the files of one into place.
+"""Tells what is published of a data set, and puts into place what was carried here.
 
-For machines without network: somebody downloads the archive elsewhere and carries it here.
+For machines without network: somebody downloads the files elsewhere. No file is used, and none is
+put into place, whose size and MD5 are not those that are published.
 """
 
 import hashlib
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 from byol_core.datasets.errors import DataError
-from byol_core.datasets.locate import data_root
+from byol_core.datasets.published import PUBLISHED, File, Published, data_root
 from byol_core.files.outputs import output
 
 _PIECE_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class File:
-    """Holds what is published of a file: its name, size and MD5."""
-
-    name: str
-    size_bytes: int
-    md5: str
-
-
-@dataclass(frozen=True)
-class Archive:
-    """Holds what is published of an archive.
-
-    Attributes:
-        url: where it is downloaded from.
-        file: the archive itself.
-        folder: what it unpacks to.
-        members: the files of that folder which are read.
-    """
-
-    url: str
-    file: File
-    folder: str
-    members: tuple[File, ...]
-
-
-ARCHIVES = {
-    # MD5 as in torchvision.datasets.STL10, whose downloads are checked against the same.
-    "stl10": Archive(
-        "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",
-        File("stl10_binary.tar.gz", 2_640_397_119, "91f7769df0f17e558f3565bffb0c7dfb"),
-        "stl10_binary",
-        (
-            File("train_X.bin", 138_240_000, "918c2871b30a85fa023e0c44e0bee87f"),
-            File("train_y.bin", 5_000, "5a34089d4802c674881badbb80307741"),
-            File("unlabeled_X.bin", 2_764_800_000, "5242ba1fed5e4be9e1e742405eb56ca4"),
-            File("test_X.bin", 221_184_000, "7f263ba9f9e0b06b93213547f721ac82"),
-            File("test_y.bin", 8_000, "36f9794fa4beb8a2c72628de14fa638e"),
-        ),
-    ),
-}
-
-
 def describe(name: str) -> Iterator[str]:
-    """Yield where an archive comes from, its size and checksums; the first line is the URL alone."""
-    archive = ARCHIVES[name]
-    yield archive.url
-    yield from map(_file_line, (archive.file, *archive.members))
-    yield f"the files lie in {archive.folder}/ of the archive; put them into place with:"
-    yield f"sweep data fetch {name} --from {archive.file.name}"
+    """Yield where a data set comes from, its sizes and MD5s; the first lines are the URLs alone."""
+    published = PUBLISHED[name]
+    for file in published.downloads:
+        yield f"{published.site}{file.name}"
+
+    if published.archive is not None:
+        yield _file_line(published.archive)
+    yield from map(_file_line, published.files)
+
+    if published.archive is not None:
+        yield f"the files lie in {published.folder}/ of the archive; put them into place with:"
+        yield f"sweep data fetch {name} --from {published.archive.name}"
+    else:
+        yield "carry them here in a folder DIR, and put them into place with:"
+        yield f"sweep data fetch {name} --from DIR"
 
 
 def put_in_place(name: str, source: Path) -> Path:
@@ -77,18 +43,18 @@ def put_in_place(name: str, source: Path) -> Path:
         source: the archive, or a folder with its unpacked files.
 
     Returns:
-        The folder it lies in.
+        The data folder, below which it lies.
 
     Raises:
         DataError: a file is missing, is another one, or cannot be copied.
     """
-    archive = ARCHIVES[name]
-    folder = data_root() / archive.folder
-    missing = {file.name for file in archive.members}
+    published = PUBLISHED[name]
+    folder = data_root() / published.folder
+    missing = {file.name for file in published.files}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        is_there = source.is_dir() and _unpacked(archive, source).samefile(folder)
-        for file, stream in _streams(archive, source):
+        is_there = source.is_dir() and _unpacked(published, source).samefile(folder)
+        for file, stream in _streams(published, source):
             if is_there:
                 _check(file, source, *_drain(stream))
             else:
@@ -104,42 +70,72 @@ def put_in_place(name: str, source: Path) -> Path:
             f"{str(source)!r} holds no {', '.join(sorted(missing))}; "
             f"`sweep data fetch {name} --print-url` says what it must hold"
         )
-    return folder.parent
+    return data_root()
+
+
+def differing(name: str, files: Sequence[Path]) -> list[Path]:
+    """Return which files of a data set, in the order of its table, are not the published ones.
+
+    Raises:
+        OSError: a file is there and cannot be read.
+    """
+    pairs = zip(PUBLISHED[name].files, files, strict=True)
+    return [path for file, path in pairs if not _is_published(file, path)]
+
+
+def _is_published(file: File, path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return _difference(file, *_drain(stream)) is None
 
 
 def _file_line(file: File) -> str:
-    return f"{file.size_bytes:>10} bytes  md5 {file.md5}  {file.name}"
+    size = f"{file.size_bytes:>10} bytes  " if file.size_bytes is not None else ""
+    return f"{size}md5 {file.md5}  {file.name}"
 
 
-def _streams(archive: Archive, source: Path) -> Iterator[tuple[File, IO[bytes]]]:
-    """Yield the files of a data set, open to be read, as far as they are there."""
+def _streams(published: Published, source: Path) -> Iterator[tuple[File, IO[bytes]]]:
+    """Yield the files of a data set, open to be read, as far as they are there.
+
+    Raises:
+        DataError: the archive is another one, or the data set is published in none.
+    """
     if source.is_dir():
-        yield from _of_folder(archive, _unpacked(archive, source))
+        yield from _of_folder(published, _unpacked(published, source))
+    elif published.archive is not None:
+        yield from _of_archive(published, published.archive, source)
     else:
-        yield from _of_archive(archive, source)
+        source.stat()
+        raise DataError(
+            f"{str(source)!r} is a file; {published.title} comes in {len(published.files)} files: "
+            "name the folder that holds them"
+        )
 
 
-def _unpacked(archive: Archive, source: Path) -> Path:
+def _unpacked(published: Published, source: Path) -> Path:
     """Return the folder of the files themselves, which may be in the folder that was named."""
-    inside = source / archive.folder
+    inside = source / published.folder
     return inside if inside.is_dir() else source
 
 
-def _of_folder(archive: Archive, folder: Path) -> Iterator[tuple[File, IO[bytes]]]:
-    for file in archive.members:
+def _of_folder(published: Published, folder: Path) -> Iterator[tuple[File, IO[bytes]]]:
+    for file in published.files:
         path = folder / file.name
         if path.is_file():
             with path.open("rb") as stream:
                 yield file, stream
 
 
-def _of_archive(archive: Archive, source: Path) -> Iterator[tuple[File, IO[bytes]]]:
+def _of_archive(
+    published: Published, archive: File, source: Path
+) -> Iterator[tuple[File, IO[bytes]]]:
     # The whole is judged first: an archive that was cut on the way is named as such.
     with source.open("rb") as stream:
-        _check(archive.file, source, *_drain(stream))
+        _check(archive, source, *_drain(stream))
 
     # In the order of the archive, which is compressed and so read from one end to the other.
-    by_name = {f"{archive.folder}/{file.name}": file for file in archive.members}
+    by_name = {f"{published.folder}/{file.name}": file for file in published.files}
     with tarfile.open(source) as tar:
         for entry in tar:
             stream_of_entry = tar.extractfile(entry) if entry.name in by_name else None
@@ -175,10 +171,15 @@ def _check(file: File, source: Path, size_bytes: int, md5: str) -> None:
     Raises:
         DataError: it names both sizes, or both checksums.
     """
-    if size_bytes != file.size_bytes:
-        problem = f"{size_bytes} bytes; it must have {file.size_bytes}"
-    elif md5 != file.md5:
-        problem = f"MD5 {md5}; it must be {file.md5}"
-    else:
-        return
-    raise DataError(f"{file.name} from {str(source)!r} has {problem}: carry it here again")
+    difference = _difference(file, size_bytes, md5)
+    if difference is not None:
+        raise DataError(f"{file.name} from {str(source)!r} has {difference}: carry it here again")
+
+
+def _difference(file: File, size_bytes: int, md5: str) -> str | None:
+    """Return in what a file differs from the published one; None where it is the same."""
+    if file.size_bytes is not None and size_bytes != file.size_bytes:
+        return f"{size_bytes} bytes; it must have {file.size_bytes}"
+    if md5 != file.md5:
+        return f"MD5 {md5}; it must be {file.md5}"
+    return None

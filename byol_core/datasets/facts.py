@@ -1,7 +1,7 @@
 """Tells what a data set holds without reading its images: how many, of which channels and classes.
 
 A plan asks for it, so that settings that do not fit the images are refused before any run starts.
-Of an .npz the headers and the labels are read, of photos the listing.
+Of an .npz the headers and the labels are read, of photos the listing; what is published is known.
 """
 
 from collections.abc import Hashable, Sequence
@@ -10,13 +10,9 @@ from dataclasses import dataclass
 from byol_core.config.errors import ConfigError
 from byol_core.config.train_config import DatasetConfig, TrainConfig
 from byol_core.datasets.errors import DataError
-from byol_core.datasets.locate import Files, find
-from byol_core.datasets.npz import channels_of, kinds_in, labels_in
-from byol_core.datasets.photo_folder import PhotoFolder, class_of, classes_of, mixed
-
-DIGITS_TRAIN = 1400
-_STL10_TRAIN = 105_000
-_STL10_LABELS = 1  # the place of train_y.bin among its files
+from byol_core.datasets.kinds import KINDS, Files
+from byol_core.datasets.locate import find
+from byol_core.datasets.npz import UNLABELLED
 
 
 @dataclass(frozen=True)
@@ -46,23 +42,10 @@ def data_facts(dataset: DatasetConfig, files: Files | None = None) -> DataFacts:
         OSError: a file cannot be read.
     """
     files = find(dataset) if files is None else files
-    if isinstance(files, PhotoFolder):
-        images, channels, labels = _of_photos(files, dataset.limit)
-    elif dataset.name == "arrays":
-        _, shape = kinds_in(files[0])["x_train"]
-        images, channels = shape[0], channels_of(shape)
-        labels = labels_in(files[0])["train"].tolist()
-    elif dataset.name == "stl10":
-        images, channels = _STL10_TRAIN, 3
-        labels = files[_STL10_LABELS].read_bytes()
-    else:
-        images, channels = DIGITS_TRAIN, 1
-        labels = range(10)  # its first images are of different classes
-
-    # Of unlabelled images a limit may leave more than of labelled ones.
-    limit = dataset.limit or images
-    _check_classes(dataset, labels[:limit])
-    return DataFacts(min(images, limit), channels)
+    kind = KINDS[dataset.name]
+    size = kind.size(files)
+    _check_classes(dataset, kind.labels(files, dataset.limit))
+    return DataFacts(min(size.images, dataset.limit or size.images), size.channels)
 
 
 def check_fit(config: TrainConfig, facts: DataFacts) -> None:
@@ -77,11 +60,12 @@ def check_fit(config: TrainConfig, facts: DataFacts) -> None:
             f"batch_size: {config.batch_size} is larger than the {facts.images} training images; "
             "make it smaller, or dataset.limit larger",
         )
-    if config.augment.normalize == "imagenet" and facts.channels != 3:
+    normalize = config.augment.normalize
+    if normalize != "none" and facts.channels != 3:
         raise ConfigError(
             "augment.normalize",
-            "augment.normalize: 'imagenet' holds means of three colours and these images are grey; "
-            "use none",
+            f"augment.normalize: {normalize!r} holds means of three colours and these images are "
+            "grey; use none",
         )
     if _trains_at_rate_0(config, facts.images // config.batch_size):
         raise ConfigError(
@@ -92,25 +76,22 @@ def check_fit(config: TrainConfig, facts: DataFacts) -> None:
         )
 
 
-def _of_photos(listing: PhotoFolder, limit: int) -> tuple[int, int, Sequence[Hashable]]:
-    """Return how many training photos there are, their channels, and their classes in order."""
-    classes_of(listing)
-    photos = listing.train.photos
-    if limit:
-        photos = tuple(mixed(photos))
-    return len(photos), 3, [class_of(photo) for photo in photos]
-
-
 def _check_classes(dataset: DatasetConfig, labels: Sequence[Hashable]) -> None:
-    """Refuse images of a single class, between which no protocol can tell.
+    """Refuse images of no or a single class, by which no encoder can be judged.
 
     Raises:
         ConfigError: the limit cuts the others off.
         DataError: there are no others.
     """
-    if len(set(labels)) >= 2:
+    classes = set(labels) - {UNLABELLED}
+    if len(classes) >= 2:
         return
-    problem = f"are all of class {labels[0]!r}, and encoders are judged by telling classes apart"
+    problem = "have no label"
+    if classes:
+        problem = f"are all of class {classes.pop()!r}"
+        if UNLABELLED in labels:
+            problem += " or without a label"
+    problem += ", and encoders are judged by telling classes apart"
     if dataset.limit:
         raise ConfigError(
             "dataset.limit",

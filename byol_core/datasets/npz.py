@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 """What an .npz of images holds."""
 
+UNLABELLED = -1
+"""Stands for the label of an image that has none."""
+
 UNREADABLE = (
     AttributeError,  # one array, not a zip of them
     ValueError,
@@ -96,19 +99,28 @@ def check_arrays(file: Path, kinds: Kinds) -> None:
 
 
 def check_labels(file: Path, labels: Mapping[str, "npt.NDArray[Any]"]) -> None:
-    """Refuse labels that name no class, and test images of a class that nothing is learned of.
+    """Refuse labels that name no class, and test images by which no encoder can be judged.
 
     Raises:
         DataError: it names the array and the label.
     """
     for split, numbers in labels.items():
         for label in (numbers.min(), numbers.max()):
-            if not 0 <= label < _LABELS:
+            if not UNLABELLED <= label < _LABELS:
                 raise DataError(
                     f"{str(file)!r}: y_{split} holds the label {label}; labels must be whole "
-                    f"numbers from 0 to {_LABELS - 1}, one for each class"
+                    f"numbers from 0 to {_LABELS - 1}, one for each class, or {UNLABELLED} for none"
                 )
-    unknown = sorted(set(labels["test"].tolist()) - set(labels["train"].tolist()))
+
+    # Encoders are judged by the test images of classes that they can have learned.
+    known = {UNLABELLED, *labels["train"].tolist()}
+    tested = set(labels["test"].tolist())
+    if tested == {UNLABELLED}:
+        raise DataError(
+            f"{str(file)!r}: y_test holds no label but {UNLABELLED}, which stands for none; "
+            "encoders are judged by test images with a label"
+        )
+    unknown = sorted(tested - known)
     if unknown:
         raise DataError(
             f"{str(file)!r}: y_test holds the label {unknown[0]}, which y_train does not; "

@@ -1,13 +1,17 @@
 """Opens data sets: what BYOL trains on, and what its encoder is judged on.
 
 Every data set becomes a `Dataset` of sources; the trainer knows no other form. Small ones lie in
-memory as uint8 tensors; photos are decoded on demand (``photos``). ``datasets.locate`` says where
-the files lie.
+memory as uint8 tensors, each by a reader of its own (`READERS`); photos are decoded on demand
+(``photos``). ``datasets.locate`` says where the files lie.
 """
 
+import gzip
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,16 +19,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from byol_core.config import DatasetConfig
+from byol_core.datasets.archives import differing
 from byol_core.datasets.errors import DataError
-from byol_core.datasets.facts import DIGITS_TRAIN
-from byol_core.datasets.locate import locate, locate_photos
+from byol_core.datasets.kinds import DIGITS_TRAIN
+from byol_core.datasets.locate import find
 from byol_core.datasets.node_copy import copy_photos_to_node, copy_to_node
 from byol_core.datasets.npz import ARRAYS, UNREADABLE, check_arrays, check_labels, not_an_npz
+from byol_core.datasets.photo_folder import PhotoFolder
+from byol_core.datasets.published import PUBLISHED
 from byol_core.images.memory import Dataset, Split
 from byol_core.images.photos import in_stable_order
 from byol_core.streams import stream
 
+if TYPE_CHECKING:
+    from torchvision.datasets import CIFAR10
+
 DIGITS_SIDE_PX = 16
+
+Splits = tuple[Split, Split, Split]
+"""What a reader returns: images to train on without labels, and those to judge an encoder by."""
 
 
 def load(dataset: DatasetConfig, threads: int = 0) -> Dataset:
@@ -38,15 +51,14 @@ def load(dataset: DatasetConfig, threads: int = 0) -> Dataset:
         DataMissingError: its files are not there.
         DataError: they do not hold what they should.
     """
-    if dataset.name == "folder":
-        listing = copy_photos_to_node(locate_photos(dataset))
+    files = find(dataset)
+    if isinstance(files, PhotoFolder):
+        listing = copy_photos_to_node(files)
         photos, test_photos = in_stable_order(listing, dataset.side, threads)
         train_photos = photos.first(dataset.limit)
         return Dataset(train_photos, train_photos, test_photos)
 
-    readers: dict[str, Callable[[list[Path]], tuple[Split, Split, Split]]]
-    readers = {"digits": _digits, "arrays": _arrays, "stl10": _stl10}
-    pretrain, train, test = readers[dataset.name](copy_to_node(locate(dataset)))
+    pretrain, train, test = READERS[dataset.name](copy_to_node(files))
     return Dataset(pretrain.first(dataset.limit), train.first(dataset.limit), test)
 
 
@@ -56,7 +68,7 @@ def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
     yield from torch.split(order[: n - n % batch_size], batch_size)
 
 
-def _digits(_: list[Path]) -> tuple[Split, Split, Split]:
+def _digits(_: list[Path]) -> Splits:
     """Return scikit-learn's handwritten digits, 8×8 pixels made 16×16."""
     from sklearn.datasets import load_digits
 
@@ -75,11 +87,11 @@ def _digits(_: list[Path]) -> tuple[Split, Split, Split]:
     return train, train, test
 
 
-def _arrays(files: list[Path]) -> tuple[Split, Split, Split]:
+def _arrays(files: list[Path]) -> Splits:
     """Return the images of an .npz.
 
     It holds x_train and x_test, uint8 (N, H, W, 3) or (N, H, W), and y_train and y_test, integers
-    (N,).
+    (N,), −1 where there is no label.
     """
     file = files[0]
     try:
@@ -94,16 +106,7 @@ def _arrays(files: list[Path]) -> tuple[Split, Split, Split]:
     return train, train, test
 
 
-def _split_of(x: np.ndarray, y: np.ndarray) -> Split:
-    """Return the images and labels of a split as tensors."""
-    # Channels last → channels first; a grey image gets its one channel.
-    if x.ndim == 3:
-        x = x[..., None]
-    images = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous()
-    return Split(images, torch.from_numpy(y.astype(np.int64)))
-
-
-def _stl10(files: list[Path]) -> tuple[Split, Split, Split]:
+def _stl10(files: list[Path]) -> Splits:
     """Return STL-10, read by torchvision.
 
     105,000 images, train and unlabeled, are there to pretrain on, 5,000 and 8,000 labelled ones to
@@ -111,15 +114,107 @@ def _stl10(files: list[Path]) -> tuple[Split, Split, Split]:
     """
     from torchvision.datasets import STL10
 
-    def read(split: str) -> Split:
-        part = STL10(str(files[0].parent.parent), split=split)
-        labels = np.asarray(part.labels, dtype=np.int64)
-        return Split(torch.from_numpy(part.data), torch.from_numpy(labels))
+    root = files[0].parent.parent
+    with _naming_the_damage("stl10", files):
+        train_and_unlabeled = STL10(root, split="train+unlabeled")
+        test = STL10(root, split="test")
 
+    # The labelled images come first.
+    pretrain = _split_of_channels_first(train_and_unlabeled.data, train_and_unlabeled.labels)
+    train = pretrain.first(int((pretrain.labels >= 0).sum()))
+    return pretrain, train, _split_of_channels_first(test.data, test.labels)
+
+
+def _cifar10(files: list[Path]) -> Splits:
+    """Return CIFAR-10, read by torchvision."""
+    from torchvision.datasets import CIFAR10
+
+    return _cifar("cifar10", CIFAR10, files)
+
+
+def _cifar100(files: list[Path]) -> Splits:
+    """Return CIFAR-100 with its 100 fine classes, read by torchvision."""
+    from torchvision.datasets import CIFAR100
+
+    return _cifar("cifar100", CIFAR100, files)
+
+
+def _cifar(name: str, read: "type[CIFAR10]", files: list[Path]) -> Splits:
+    """Return CIFAR images; torchvision compares every MD5 before it unpickles anything."""
+    root = files[0].parent.parent
+    with _naming_the_damage(name, files):
+        train, test = (read(root, train=is_train) for is_train in (True, False))
+    train_split = _split_of(train.data, np.asarray(train.targets))
+    return train_split, train_split, _split_of(test.data, np.asarray(test.targets))
+
+
+def _fashion_mnist(files: list[Path]) -> Splits:
+    """Return Fashion-MNIST, read by torchvision.
+
+    It reads unpacked files alone, of which no MD5 is published: they are unpacked here from those
+    that are checked, to a folder that is gone afterwards.
+    """
+    from torchvision.datasets import FashionMNIST
+
+    _check_published("fashion_mnist", files)
+    with TemporaryDirectory(prefix="byol-sweeps-") as root:
+        raw = Path(root) / PUBLISHED["fashion_mnist"].folder
+        raw.mkdir(parents=True)
+        for file in files:
+            (raw / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
+        train, test = (FashionMNIST(root, train=is_train) for is_train in (True, False))
+    train_split = _split_of(train.data.numpy(), train.targets.numpy())
+    return train_split, train_split, _split_of(test.data.numpy(), test.targets.numpy())
+
+
+def _split_of(x: np.ndarray, y: np.ndarray) -> Split:
+    """Return images (N, H, W, C) or (N, H, W), and their labels, as tensors."""
+    # Channels last → channels first; a grey image gets its one channel.
+    if x.ndim == 3:
+        x = x[..., None]
+    return _split_of_channels_first(x.transpose(0, 3, 1, 2), y)
+
+
+def _split_of_channels_first(x: np.ndarray, y: np.ndarray) -> Split:
+    images = torch.from_numpy(x).contiguous()
+    return Split(images, torch.from_numpy(y.astype(np.int64)))
+
+
+@contextmanager
+def _naming_the_damage(name: str, files: list[Path]) -> Iterator[None]:
+    """Have torchvision's complaint name the files that are at fault.
+
+    Raises:
+        DataError: a file is not the published one.
+    """
     try:
-        return read("train+unlabeled"), read("train"), read("test")
+        yield
     except RuntimeError as error:
-        folder = str(files[0].parent)
+        _check_published(name, files)
+        raise DataError(f"{PUBLISHED[name].title} cannot be read: {error}") from None
+
+
+def _check_published(name: str, files: list[Path]) -> None:
+    """Refuse files that are not the published ones.
+
+    Raises:
+        DataError: it names them.
+    """
+    damaged = [file.name for file in differing(name, files)]
+    if damaged:
         raise DataError(
-            f"STL-10 in {folder!r} is damaged: {error}; delete it and run: sweep data fetch stl10"
-        ) from None
+            f"{PUBLISHED[name].title} in {str(files[0].parent)!r} is damaged: "
+            f"{', '.join(damaged)} has another MD5 than is published; "
+            f"delete it and run: sweep data fetch {name}"
+        )
+
+
+READERS: dict[str, Callable[[list[Path]], Splits]] = {
+    "digits": _digits,
+    "arrays": _arrays,
+    "stl10": _stl10,
+    "cifar10": _cifar10,
+    "cifar100": _cifar100,
+    "fashion_mnist": _fashion_mnist,
+}
+"""Name of a data set that is held in memory → what reads its files."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from byol_core.config import DatasetConfig
 from byol_core.datasets.errors import DataMissingError
-from byol_core.datasets.locate import locate
+from byol_core.datasets.locate import find
 from byol_core.files import read_json, write_json
 from orchestrator.doctor.files import file_clock_offset_s
 
@@ -68,8 +68,8 @@ def _missing(datasets: Sequence[dict[str, Any]]) -> list[str]:
     missing = []
     for settings in datasets:
         try:
-            locate(DatasetConfig.model_validate(settings))
-        except DataMissingError as error:
+            find(DatasetConfig.model_validate(settings))
+        except (DataMissingError, OSError) as error:
             missing.append(str(error))
     return missing
 

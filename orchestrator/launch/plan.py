@@ -1,7 +1,7 @@
 """Compares a spec with what is there: which runs to start, to reuse, or to leave alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -117,8 +117,10 @@ def make_plan(
     if selection.only:
         chosen = named_variants(sweep, chosen, selection.only)
 
-    # 3. A run is named by its config and by what its images hold, so these must be there.
+    # 3. A run is named by its config and by what its images hold, so these must be there. How many
+    # they are tells which settings mean the same, as a limit beyond them and none.
     identities = data_identities(sweep, chosen)
+    chosen = [replace(variant, images=identities[variant.name].images) for variant in chosen]
 
     # 4. The runs, seed by seed, so that a half-done sweep already gives a table.
     seeds = selection.seeds or sweep.spec.seeds
@@ -197,7 +199,10 @@ def _is_to_start(
 def _removed_runs(
     sweep: Sweep, root: Root, variants: Sequence[Variant], runs: Sequence[PlannedRun]
 ) -> list[dict[str, Any]]:
-    """Return the runs that the spec dropped since the last --prune, or whose variant it changed."""
+    """Return the runs that the spec dropped since the last --prune, or whose variant it changed.
+
+    Variants are compared as the spec writes them: of some the images were never looked at.
+    """
     before = root.sweep(sweep.label).read_plan() or {"variants": [], "runs": []}
     now = {variant.name: variant.canonical() for variant in variants}
     gone = {old["name"] for old in before["variants"] if now.get(old["name"]) != old["config"]}

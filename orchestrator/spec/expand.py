@@ -31,17 +31,19 @@ class Variant:
         row: the one under `variants:` that it belongs to, None in a spec without.
         overrides: what makes it differ from the base.
         config: with seed 0.
+        images: how many training images its data set has; None before these were looked at.
     """
 
     name: str
     row: str | None
     overrides: Overrides
     config: TrainConfig
+    images: int | None = None
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
         """The canonical settings at seed 0, computed once for all seeds."""
-        return canonical(self.config)
+        return canonical(self.config, self.images)
 
     def canonical(self, seed: int = 0) -> dict[str, Any]:
         """Return the canonical settings of one run."""
