@@ -6,4 +6,5 @@ loads no torch.
 * ``streams`` gives random numbers a name instead of a global generator.
 * ``protocols`` names the ways to evaluate an encoder, and their versions.
 * ``points`` puts a point of the metric series in words.
+* ``plugins`` loads parts that users write themselves.
 """

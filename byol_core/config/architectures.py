@@ -12,7 +12,7 @@ class Arch:
     Attributes:
         stem: its channels.
         widths: the channels of each stage.
-        blocks: how many blocks each stage has.
+        blocks: how many blocks each stage has; of tiny, `encoder.tiny_blocks` times as many.
         block: which kind; a bottleneck computes with a quarter of its channels inside.
     """
 
@@ -34,5 +34,8 @@ ARCHS = {
     "tiny": Arch(16, (16, 32, 64), (1, 1, 1), "basic"),
     # These are of He et al. 2015, table 1.
     "resnet18": Arch(64, (64, 128, 256, 512), (2, 2, 2, 2), "basic"),
+    "resnet34": Arch(64, (64, 128, 256, 512), (3, 4, 6, 3), "basic"),
     "resnet50": Arch(64, (256, 512, 1024, 2048), (3, 4, 6, 3), "bottleneck"),
+    # BYOL's wider one (2x) doubles every width, not the inner ones alone as torchvision's wide one.
+    "resnet50x2": Arch(128, (512, 1024, 2048, 4096), (3, 4, 6, 3), "bottleneck"),
 }

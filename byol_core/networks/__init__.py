@@ -1,8 +1,12 @@
 """Builds the networks, with a file for each kind of part.
 
-* ``norms`` makes a layer's norm.
+* ``batch_norm`` is batch norm with a view axis, and the switches by which its leakage is studied.
+* ``norms`` makes a layer's norm, and layers with standardized weights.
+* ``views`` runs a network over stacked views.
 * ``encoder`` builds the ResNets.
-* ``heads`` builds projector and predictor.
+* ``heads`` builds the multi-layer perceptrons: projector and predictor.
+* ``predictors`` makes the predictor, trained or in closed form.
 * ``byol`` puts them together as online and target network.
 * ``init`` draws the initial weights.
+* ``roles`` tells what each parameter is: weight, bias, of a norm, gain, or not trained.
 """

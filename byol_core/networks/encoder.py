@@ -4,22 +4,65 @@ A convolution that a norm follows has no bias, since the norm's offset does its 
 it has one.
 """
 
+from itertools import accumulate
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from byol_core.config import EncoderConfig
+from byol_core.config import BatchNormConfig, EncoderConfig
 from byol_core.config.architectures import ARCHS
-from byol_core.networks.norms import StandardizedConv2d, make_norm
+from byol_core.networks.norms import conv2d, make_norm
+from byol_core.networks.views import over_views
+
+
+class _Layers:
+    """Makes the layers of an encoder, all of one kind.
+
+    Args:
+        config: of the encoder.
+        batch_norm: over what batch norm takes its statistics.
+    """
+
+    def __init__(self, config: EncoderConfig, batch_norm: BatchNormConfig) -> None:
+        self.config = config
+        self.batch_norm = batch_norm
+
+    def conv_and_norm(
+        self, channels_in: int, channels: int, size: int, stride: int
+    ) -> tuple[nn.Module, nn.Module]:
+        """Return a convolution and what normalizes its output."""
+        conv = conv2d(self.config, channels_in, channels, size, stride)
+        return conv, make_norm(self.config, self.batch_norm, channels, of_images=True)
+
+    def shortcut(self, channels_in: int, channels: int, stride: int) -> nn.Module:
+        """Return what leads past a block: nothing where the shape stays."""
+        if stride == 1 and channels_in == channels:
+            return nn.Identity()
+        return nn.Sequential(*self.conv_and_norm(channels_in, channels, 1, stride))
+
+    def stem(self, channels_in: int, width: int) -> nn.Sequential:
+        """Return what comes before the first block."""
+        sizes = {"3x3": (3, 1), "3x3_stride2": (3, 2), "7x7_pool": (7, 2)}
+        size, stride = sizes[self.config.stem]
+        stem = nn.Sequential(*self.conv_and_norm(channels_in, width, size, stride), nn.ReLU())
+        if self.config.stem == "7x7_pool":
+            stem.append(nn.MaxPool2d(3, stride=2, padding=1))
+        return stem
 
 
 class BasicBlock(nn.Module):
     """Computes conv → norm → ReLU → conv → norm, plus the shortcut, → ReLU (ResNet v1)."""
 
-    def __init__(self, channels_in: int, channels: int, stride: int, config: EncoderConfig) -> None:
+    def __init__(self, channels_in: int, channels: int, stride: int, layers: _Layers) -> None:
         super().__init__()
-        self.conv1, self.norm1 = _conv_and_norm(channels_in, channels, 3, stride, config)
-        self.conv2, self.norm2 = _conv_and_norm(channels, channels, 3, 1, config)
-        self.shortcut = _shortcut(channels_in, channels, stride, config)
+        self.conv1, self.norm1 = layers.conv_and_norm(channels_in, channels, 3, stride)
+        self.conv2, self.norm2 = layers.conv_and_norm(channels, channels, 3, 1)
+        self.shortcut = layers.shortcut(channels_in, channels, stride)
+
+    @property
+    def last_norm(self) -> nn.Module:
+        """Return the norm before the sum with the shortcut."""
+        return self.norm2
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C_in, H, W) to (B, C, H / stride, W / stride)."""
@@ -32,16 +75,21 @@ class Bottleneck(nn.Module):
 
     The stride is the 3×3's, as in torchvision and in Haiku, which DeepMind's code uses; He et al.
     put it into the first 1×1. γ of the last norm starts at 1, as in the paper's results
-    (deepmind-research/byol, README), not at 0.
+    (deepmind-research/byol, README), unless `init.zero_last_norm`.
     """
 
-    def __init__(self, channels_in: int, channels: int, stride: int, config: EncoderConfig) -> None:
+    def __init__(self, channels_in: int, channels: int, stride: int, layers: _Layers) -> None:
         super().__init__()
         inner = channels // 4
-        self.conv1, self.norm1 = _conv_and_norm(channels_in, inner, 1, 1, config)
-        self.conv2, self.norm2 = _conv_and_norm(inner, inner, 3, stride, config)
-        self.conv3, self.norm3 = _conv_and_norm(inner, channels, 1, 1, config)
-        self.shortcut = _shortcut(channels_in, channels, stride, config)
+        self.conv1, self.norm1 = layers.conv_and_norm(channels_in, inner, 1, 1)
+        self.conv2, self.norm2 = layers.conv_and_norm(inner, inner, 3, stride)
+        self.conv3, self.norm3 = layers.conv_and_norm(inner, channels, 1, 1)
+        self.shortcut = layers.shortcut(channels_in, channels, stride)
+
+    @property
+    def last_norm(self) -> nn.Module:
+        """Return the norm before the sum with the shortcut."""
+        return self.norm3
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C_in, H, W) to (B, C, H / stride, W / stride)."""
@@ -54,51 +102,49 @@ _BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
 class Encoder(nn.Module):
-    """Is a ResNet v1 without its classifier: images (B, C, H, W) → features (B, `out`)."""
+    """Is a ResNet v1 without its classifier: images (B, C, H, W) → features (B, `out`).
 
-    def __init__(self, config: EncoderConfig, channels_in: int) -> None:
+    Attributes:
+        out: width of the features.
+        stages: how many blocks each stage has; `blocks` holds all of them in a row.
+    """
+
+    def __init__(
+        self, config: EncoderConfig, channels_in: int, batch_norm: BatchNormConfig
+    ) -> None:
         super().__init__()
         arch = ARCHS[config.arch]
         block = _BLOCKS[arch.block]
-        self.stem = _stem(config, channels_in, arch.stem)
+        layers = _Layers(config, batch_norm)
+        repeated = config.tiny_blocks if config.arch == "tiny" else 1
+        self.stages = tuple(count * repeated for count in arch.blocks)
+        self.stem = layers.stem(channels_in, arch.stem)
 
         # The first block of a stage changes width and, but for the first stage, resolution.
         blocks: list[nn.Module] = []
         width = arch.stem
-        for stage, (channels, count) in enumerate(zip(arch.widths, arch.blocks, strict=True)):
+        for stage, (channels, count) in enumerate(zip(arch.widths, self.stages, strict=True)):
             for i in range(count):
                 stride = 2 if stage > 0 and i == 0 else 1
-                blocks.append(block(width, channels, stride, config))
+                blocks.append(block(width, channels, stride, layers))
                 width = channels
 
         self.blocks = nn.Sequential(*blocks)
         self.out = width
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the pooled features."""
+        """Return the pooled features: (V, B, C, H, W) to (V, B, F), or (B, C, H, W) to (B, F)."""
+        return over_views(self, self._features, images, item_axes=3)
+
+    def stage_of(self, name: str) -> int:
+        """Return the stage of a parameter of this encoder: 0 is the stem, 1 the first stage."""
+        place, _, rest = name.partition(".")
+        if place == "stem":
+            return 0
+        block = int(rest.partition(".")[0])
+        ends = accumulate(self.stages)
+        return 1 + sum(block >= end for end in ends)
+
+    def _features(self, images: Tensor) -> Tensor:
         features: Tensor = self.blocks(self.stem(images)).mean(dim=(2, 3))
         return features
-
-
-def _stem(config: EncoderConfig, channels_in: int, width: int) -> nn.Sequential:
-    size, stride = {"3x3": (3, 1), "3x3_stride2": (3, 2), "7x7_pool": (7, 2)}[config.stem]
-    stem = nn.Sequential(*_conv_and_norm(channels_in, width, size, stride, config), nn.ReLU())
-    if config.stem == "7x7_pool":
-        stem.append(nn.MaxPool2d(3, stride=2, padding=1))
-    return stem
-
-
-def _shortcut(channels_in: int, channels: int, stride: int, config: EncoderConfig) -> nn.Module:
-    if stride == 1 and channels_in == channels:
-        return nn.Identity()
-    return nn.Sequential(*_conv_and_norm(channels_in, channels, 1, stride, config))
-
-
-def _conv_and_norm(
-    channels_in: int, channels: int, size: int, stride: int, config: EncoderConfig
-) -> tuple[nn.Module, nn.Module]:
-    """Return a convolution and what normalizes its output."""
-    convolution = StandardizedConv2d if config.norm == "gn_ws" else nn.Conv2d
-    bias = config.norm == "none"
-    conv = convolution(channels_in, channels, size, stride, padding=size // 2, bias=bias)
-    return conv, make_norm(config.norm, channels, config.gn_groups, of_images=True)

@@ -14,6 +14,8 @@ from scipy.stats import truncnorm
 from torch import Tensor, nn
 
 from byol_core.config import InitConfig
+from byol_core.networks.batch_norm import keeping_averages
+from byol_core.networks.encoder import BasicBlock, Bottleneck
 from byol_core.networks.norms import Affine
 from byol_core.streams import normal, stream, uniform
 
@@ -21,15 +23,33 @@ from byol_core.streams import normal, stream, uniform
 def initialize(network: nn.Module, config: InitConfig, seed: int, draw: str = "init") -> None:
     """Set every weight and bias of linear and convolutional layers; norms keep γ = 1 and β = 0.
 
+    Order matters: weights are drawn, γ of each block's last norm is zeroed where that is asked for,
+    the projector is moved towards a constant, and noise is added last. So a collapsed start can be
+    disturbed; the noise of its last layer is relative to the weights as they were drawn.
+
     Args:
         network: changed in place.
-        config: scheme, scale and biases.
+        config: scheme, scale and biases, and how far from an ordinary start.
         seed: of the run.
         draw: names the draw; another name gives other weights.
     """
-    for name, layer in network.named_modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d):
-            _initialize_layer(layer, config, seed, draw, name)
+    layers = {
+        name: layer
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.Linear | nn.Conv2d)
+    }
+    for name, layer in layers.items():
+        _initialize_layer(layer, config, seed, draw, name)
+    sizes = {name: _root_mean_square(layer.weight) for name, layer in layers.items()}
+
+    if config.zero_last_norm:
+        _zero_last_norms(network)
+    if config.collapse and "projector.out" in layers:
+        _collapse(layers["projector.out"], config, stream(seed, draw, "collapse"))
+    if config.noise_std:
+        for name, layer in layers.items():
+            rng = stream(seed, draw, "noise", name)
+            _disturb(layer.weight, config.noise_std * sizes[name], rng)
 
 
 @torch.no_grad()
@@ -42,14 +62,54 @@ def _initialize_layer(
         layer.bias.copy_(_bias(layer, config.biases, stream(seed, draw, f"{name}.bias")))
 
 
+@torch.no_grad()
+def _zero_last_norms(network: nn.Module) -> None:
+    """Set γ of the last norm of each residual block to 0 (Goyal et al. 2017, section 5.1)."""
+    for layer in network.modules():
+        if isinstance(layer, BasicBlock | Bottleneck):
+            gamma = layer.last_norm.weight
+            assert isinstance(gamma, Tensor), "a norm without γ has nothing to start at 0"
+            gamma.zero_()
+
+
+@torch.no_grad()
+def _collapse(layer: nn.Linear | nn.Conv2d, config: InitConfig, rng: np.random.Generator) -> None:
+    """Move the projector towards a constant output: W ← (1 − collapse) W, the bias stays.
+
+    At 1 the projection is its bias. Where biases start at zero that would be no direction, and at
+    any other value nothing but a scale, which the loss does not see; so there the bias becomes a
+    random unit vector.
+    """
+    layer.weight.mul_(1 - config.collapse)
+    assert layer.bias is not None, "the plan refuses a collapsed start without bias"
+    if config.biases == "zeros":
+        direction = normal(rng, 1.0, *layer.bias.shape)
+        layer.bias.copy_(direction / torch.linalg.vector_norm(direction))
+
+
+@torch.no_grad()
+def _disturb(weight: Tensor, std: float, rng: np.random.Generator) -> None:
+    weight.add_(normal(rng, std, *weight.shape))
+
+
+def _root_mean_square(weight: Tensor) -> float:
+    """Return the size of a weight's entries."""
+    return float(weight.detach().double().square().mean().sqrt())
+
+
 @contextmanager
 def calibrating(network: nn.Module) -> Iterator[None]:
-    """Have a forward pass set each `Affine` to act on that batch as batch norm would."""
+    """Have a forward pass set each `Affine` to act on that batch as batch norm would.
+
+    On that batch, of both views stacked, which share their statistics. A batch norm elsewhere in
+    the network keeps its running averages.
+    """
     layers = [layer for layer in network.modules() if isinstance(layer, Affine)]
     for layer in layers:
         layer.calibrating = True
     try:
-        yield
+        with keeping_averages(network):
+            yield
     finally:
         for layer in layers:
             layer.calibrating = False
@@ -59,6 +119,8 @@ def _weight(layer: nn.Linear | nn.Conv2d, scheme: str, rng: np.random.Generator)
     shape = layer.weight.shape
     if scheme == "he":
         return normal(rng, math.sqrt(2 / _fan_in(layer)), *shape)
+    if scheme == "lecun":
+        return normal(rng, 1 / math.sqrt(_fan_in(layer)), *shape)
     if scheme == "haiku":
         return _truncated_normal(rng, 1 / math.sqrt(_fan_in(layer)), *shape)
     if scheme == "orthogonal":

@@ -1,10 +1,17 @@
 """Makes the norms that an ablation puts into a network, and layers with standardized weights."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from byol_core.config.train_config import Norm
+from byol_core.config import BatchNormConfig, EncoderConfig, HeadConfig
+from byol_core.networks.batch_norm import EPS, BatchNorm
+from byol_core.networks.roles import Role
+from byol_core.plugins import build_part, is_plug_in
+
+Form = Literal["biased", "unbiased"]
 
 
 class Affine(nn.Module):
@@ -13,7 +20,7 @@ class Affine(nn.Module):
     This is what is left of batch norm in the paper's modified init.
     """
 
-    eps = 1e-5  # batch norm's
+    roles: dict[str, Role] = {"weight": "norm", "bias": "norm"}
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -24,7 +31,7 @@ class Affine(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C) or (B, C, H, W) to the same shape.
 
-        While calibrating, γ = 1/σ and β = −μ/σ are first taken from x.
+        While calibrating, γ = 1/σ and β = −μ/σ are first taken from x, all views of it together.
         """
         if self.calibrating:
             self._calibrate(x)
@@ -33,50 +40,100 @@ class Affine(nn.Module):
 
     @torch.no_grad()
     def _calibrate(self, x: Tensor) -> None:
+        exact = x if x.dtype == torch.float64 else x.float()
         axes = [axis for axis in range(x.ndim) if axis != 1]
-        inverse_std = torch.rsqrt(x.var(axes, correction=0) + self.eps)
+        variance, mean = torch.var_mean(exact, axes, correction=0)
+        inverse_std = torch.rsqrt(variance + EPS)
         self.weight.copy_(inverse_std)
-        self.bias.copy_(-x.mean(axes) * inverse_std)
+        self.bias.copy_(-mean * inverse_std)
 
 
 class StandardizedConv2d(nn.Conv2d):
-    """Is a convolution whose filters are standardized on use (Qiao et al. 2019)."""
+    """Is a convolution whose filters are standardized on use (arXiv 1903.10520)."""
+
+    form: Form = "biased"
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute what nn.Conv2d does."""
-        y: Tensor = self._conv_forward(x, standardized(self.weight), self.bias)
+        y: Tensor = self._conv_forward(x, standardized(self.weight, self.form), self.bias)
         return y
 
 
 class StandardizedLinear(nn.Linear):
     """Is a linear layer whose rows are standardized on use."""
 
+    form: Form = "biased"
+
     def forward(self, x: Tensor) -> Tensor:
         """Compute what nn.Linear does."""
-        return F.linear(x, standardized(self.weight), self.bias)
+        return F.linear(x, standardized(self.weight, self.form), self.bias)
 
 
-def standardized(weight: Tensor, eps: float = 1e-5) -> Tensor:
-    """Return (w − mean)/std over each output's fan-in, with a gradient to w.
+def standardized(weight: Tensor, form: Form = "biased") -> Tensor:
+    """Return (w − mean) / deviation over each output's fan-in, with a gradient to w.
 
-    This is the weight standardization of arXiv 2010.10241. The paper's epsilon and gain were not
-    seen; here it is the biased variance + 1e-5 and no gain.
+    This is the weight standardization of arXiv 2010.10241, whose epsilon was not seen: `biased`
+    divides by √(mean square + 1e-5). `unbiased` is the blog's code (untitled-ai/self_supervised,
+    ws_resnet.py), which divides by the deviation over n − 1, plus 1e-5. Neither has a gain.
     """
     rows = weight.flatten(1)
-    variance, mean = torch.var_mean(rows, dim=1, correction=0, keepdim=True)
-    return ((rows - mean) * torch.rsqrt(variance + eps)).view_as(weight)
+    correction = 1 if form == "unbiased" else 0
+    variance, mean = torch.var_mean(rows, dim=1, correction=correction, keepdim=True)
+    if form == "unbiased":
+        return ((rows - mean) / (variance.sqrt() + EPS)).view_as(weight)
+    return ((rows - mean) * torch.rsqrt(variance + EPS)).view_as(weight)
 
 
-def make_norm(kind: Norm, channels: int, groups: int, of_images: bool) -> nn.Module:
-    """Return the norm of a layer; "ln" on images is over (C, H, W), as in arXiv 2010.10241."""
-    match kind:
+def make_norm(
+    part: EncoderConfig | HeadConfig, batch_norm: BatchNormConfig, channels: int, of_images: bool
+) -> nn.Module:
+    """Return the norm of a layer with so many channels.
+
+    Layer norm on images is over (C, H, W), as in arXiv 2010.10241, with γ and β per channel: group
+    norm with one group. In heads, group norm with one group is layer norm.
+
+    Args:
+        part: of the network, which says which norm it has.
+        batch_norm: over what batch norm takes its statistics.
+        channels: of what is normalized.
+        of_images: whether the norm gets (B, C, H, W), or (B, C).
+    """
+    affine = part.norm_affine
+    match part.norm:
         case "bn":
-            return nn.BatchNorm2d(channels) if of_images else nn.BatchNorm1d(channels)
-        case "ln":
-            return nn.GroupNorm(1, channels) if of_images else nn.LayerNorm(channels)
-        case "gn" | "gn_ws":
-            return nn.GroupNorm(groups, channels)
+            return BatchNorm(channels, batch_norm, affine)
+        case "gn" if part.gn_groups > 1:
+            return nn.GroupNorm(part.gn_groups, channels, eps=EPS, affine=affine)
+        case "ln" | "gn" if of_images:
+            return nn.GroupNorm(1, channels, eps=EPS, affine=affine)
+        case "ln" | "gn":
+            return nn.LayerNorm(channels, eps=EPS, elementwise_affine=affine)
+        case "in":
+            return nn.InstanceNorm2d(channels, eps=EPS, affine=affine)
         case "affine":
             return Affine(channels)
-        case "none":
+        case name if is_plug_in(name):
+            return build_part(name, nn.Module, channels, of_images)
+        case _:
             return nn.Identity()
+
+
+def conv2d(
+    part: EncoderConfig, channels_in: int, channels: int, size: int, stride: int
+) -> nn.Conv2d:
+    """Return a convolution, standardized where the encoder's are; a bias only without a norm."""
+    bias = part.norm == "none"
+    if part.weight_standardization == "none":
+        return nn.Conv2d(channels_in, channels, size, stride, padding=size // 2, bias=bias)
+    layer = StandardizedConv2d(channels_in, channels, size, stride, padding=size // 2, bias=bias)
+    layer.form = part.weight_standardization
+    return layer
+
+
+def linear(form: Literal["none"] | Form, features_in: int, out: int, bias: bool) -> nn.Linear:
+    """Return a linear layer, standardized where a form is given."""
+    if form == "none":
+        return nn.Linear(features_in, out, bias)
+    layer = StandardizedLinear(features_in, out, bias)
+    layer.form = form
+    return layer

@@ -1,0 +1,312 @@
+"""Is batch norm that knows of views, and the switches by which its leakage is studied.
+
+Both views of a batch go through a network stacked, (V·B, …), views first. Over what the statistics
+are taken is a setting (`batch_norm`): each view alone, as in DeepMind's code, which runs a network
+once per view; both views together, as where they are concatenated; or groups of images (ghost batch
+norm, Hoffer et al. 2017). For the questions of arXiv 2010.10241, whether batch statistics leak
+information about the other images, they can also come from the batch before or from running
+averages, act in part only, or take no gradient.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from byol_core.config import BatchNormConfig
+from byol_core.networks.roles import Role
+
+EPS = 1e-5
+_VIEWS = 2
+_CHANNELS = 3
+"""The axis of channels where sets are taken apart: (V, groups, images, C, …)."""
+
+
+class BatchNorm(nn.Module):
+    """Normalizes each channel of (V·B, C) or (V·B, C, H, W) by statistics over images.
+
+    In evaluation it is a plain batch norm by running averages. Its parameters and buffers are named
+    as PyTorch's, so that encoders load by name. In training each set of statistics updates the
+    running averages, one after the other, views first: as if the network had run once per set. Of
+    such an average, the variance is over n − 1, as PyTorch's.
+
+    Attributes:
+        views: V of the next forward pass; the network sets it.
+        frozen: whether running averages normalize and stand still, while all else trains.
+        tracks: whether its own batches move the running averages.
+        averaged: sets that are averaged so far, under `averaging`.
+        order: in which the images of a view form groups; None: as they come.
+    """
+
+    roles: dict[str, Role] = {"weight": "norm", "bias": "norm"}
+    running_mean: Tensor
+    running_var: Tensor
+    seen: Tensor
+    other_mean: Tensor
+    other_var: Tensor
+
+    def __init__(self, channels: int, config: BatchNormConfig, affine: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.views = 1
+        self.frozen = False
+        self.source = config.source
+        self.group = config.group
+        self.tracks = True
+        self.averaged: int | None = None
+        self.order: Tensor | None = None
+        self.inverse_order: Tensor | None = None
+
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        if config.source != "batch":
+            self.register_buffer("seen", torch.zeros(()))  # 1 after the first batch
+        if config.source == "other_batch":
+            self.register_buffer("other_mean", torch.zeros(_VIEWS, channels))
+            self.register_buffer("other_var", torch.ones(_VIEWS, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (V·B, C) or (V·B, C, H, W) to the same shape."""
+        if not self.training or self.frozen or (self.source == "running" and not self.tracks):
+            return self._by_running_averages(x)
+        if self._is_plain(x):
+            return self._plain(x)
+        return self._by_sets(x)
+
+    def _is_plain(self, x: Tensor) -> bool:
+        """Tell whether PyTorch's own batch norm, once per view or once, does it all."""
+        return (
+            self.source == "batch"
+            and self.config.parts == "both"
+            and self.config.gradient
+            and self._groups(x) == 1
+        )
+
+    def _groups(self, x: Tensor) -> int:
+        """Return the groups of images of a view."""
+        images = len(x) // self.views
+        if not 0 < self.group < images:
+            return 1
+        if images % self.group:
+            raise ValueError(f"batch_norm.group: {self.group} does not divide {images} images")
+        return images // self.group
+
+    def _plain(self, x: Tensor) -> Tensor:
+        """Normalize by PyTorch's batch norm, one view after the other."""
+        sets = self.views if self.config.views == "per_view" else 1
+        if sets == 1:
+            return self._batch_norm(x)
+        return torch.cat([self._batch_norm(view) for view in x.chunk(sets)])
+
+    def _batch_norm(self, x: Tensor) -> Tensor:
+        """Normalize one set by its own statistics."""
+        mean, var = (self.running_mean, self.running_var) if self.tracks else (None, None)
+        return F.batch_norm(x, mean, var, self.weight, self.bias, True, self._next_momentum(), EPS)
+
+    def _by_sets(self, x: Tensor) -> Tensor:
+        """Normalize by any statistics: sets are taken apart, none of them in a loop."""
+        # Images that share statistics come to lie side by side: (V, groups, images, C, …).
+        groups = self._groups(x)
+        stacked = _reordered(x.reshape(self.views, -1, *x.shape[1:]), self.order)
+        sets = stacked.reshape(self.views, groups, -1, *x.shape[1:])
+
+        # Each set's statistics, in float32 whatever the network computes in.
+        exact = sets if sets.dtype == torch.float64 else sets.float()
+        over = [0, 2] if self.config.views == "joint" else [2]
+        over += range(_CHANNELS + 1, sets.ndim)
+        var, mean = torch.var_mean(exact, over, correction=0, keepdim=True)
+
+        # What normalizes them, and what is kept of them.
+        y = self._normalized(exact, *self._chosen(mean, var)).to(x.dtype)
+        self._remember(mean, var, values=exact.numel() // mean.numel())
+        return _reordered(y.flatten(1, 2), self.inverse_order).flatten(0, 1)
+
+    def _chosen(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean and the variance that normalize; of the first batch always its own."""
+        if self.source == "batch":
+            if self.config.gradient:
+                return mean, var
+            return mean.detach(), var.detach()
+
+        # Statistics of earlier batches are constants: no gradient flows through them.
+        earlier_mean, earlier_var = self.running_mean, self.running_var
+        if self.source == "other_batch":
+            earlier_mean, earlier_var = self.other_mean, self.other_var
+        is_first = self.seen == 0
+        return (
+            torch.where(is_first, mean.detach(), _beside(mean, earlier_mean)),
+            torch.where(is_first, var.detach(), _beside(var, earlier_var)),
+        )
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, var: Tensor, values: int) -> None:
+        """Keep a batch's statistics: for the next batch, and in the running averages."""
+        means = mean.detach().reshape(-1, len(self.running_mean))
+        variances = var.detach().reshape(-1, len(self.running_mean))
+        if self.source == "other_batch":
+            self.other_mean[: len(means)].copy_(means)
+            self.other_var[: len(means)].copy_(variances)
+
+        # The first batch is the first average, where averages normalize.
+        unbiased = variances * (values / (values - 1))
+        if self.source == "running":
+            is_first = self.seen == 0
+            self.running_mean.copy_(torch.where(is_first, means.mean(0), self.running_mean))
+            self.running_var.copy_(torch.where(is_first, unbiased.mean(0), self.running_var))
+        if self.source != "batch":
+            self.seen.fill_(1.0)
+        if self.tracks:
+            self._average(means, unbiased)
+
+    def _average(self, means: Tensor, variances: Tensor) -> None:
+        """Move the running averages by one set after the other."""
+        for mean, variance in zip(means, variances, strict=True):
+            momentum = self._next_momentum()
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
+            self.running_var.lerp_(variance.to(self.running_var.dtype), momentum)
+
+    def _next_momentum(self) -> float:
+        """Return the weight of the next set in the running averages."""
+        if self.averaged is None:
+            return self.config.momentum
+        self.averaged += 1
+        return 1 / self.averaged
+
+    def _by_running_averages(self, x: Tensor) -> Tensor:
+        """Normalize as in evaluation."""
+        if self.config.parts == "both":
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, EPS
+            )
+        sets = x[None, None]
+        mean = _beside(sets, self.running_mean)
+        y = self._normalized(sets, mean, _beside(sets, self.running_var))
+        return y[0, 0].to(x.dtype)
+
+    def _normalized(self, sets: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+        """Centre, scale or both, then apply γ and β: (V, groups, images, C, …) to the same shape."""
+        y = sets
+        if self.config.parts != "scale":
+            y = y - mean
+        if self.config.parts != "centre":
+            y = y * torch.rsqrt(var + EPS)
+        if self.weight is None or self.bias is None:
+            return y
+        return y * _beside(y, self.weight) + _beside(y, self.bias)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Load also what PyTorch's batch norm has saved, which counts its batches."""
+        state.pop(f"{prefix}num_batches_tracked", None)
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+def _beside(sets: Tensor, statistic: Tensor) -> Tensor:
+    """Return statistics (C,) or (V, C) in a shape to compute with (V, groups, images, C, …)."""
+    shape = [1] * sets.ndim
+    shape[_CHANNELS] = statistic.shape[-1]
+    if statistic.ndim == 2:
+        statistic = statistic[: sets.shape[0]]
+        shape[0] = sets.shape[0]
+    return statistic.view(shape)
+
+
+def _reordered(stacked: Tensor, order: Tensor | None) -> Tensor:
+    """Return (V, B, …) in another order of images, where there is one."""
+    if order is None:
+        return stacked
+    return stacked.index_select(1, order)
+
+
+def batch_norms(network: nn.Module) -> list[BatchNorm]:
+    """Return every batch norm of a network."""
+    return [layer for layer in network.modules() if isinstance(layer, BatchNorm)]
+
+
+def norm_buffers(network: nn.Module) -> list[Tensor]:
+    """Return the running averages of a network, in the order of its layers.
+
+    Under `batch_norm.target` ema and eval the target's follow the online network's by τ.
+    """
+    buffers: list[Tensor] = []
+    for layer in batch_norms(network):
+        buffers += [layer.running_mean, layer.running_var]
+    return buffers
+
+
+def set_statistics(network: nn.Module, target: Literal["own", "ema", "eval"]) -> None:
+    """Say whose running averages a network keeps: `batch_norm.target`.
+
+    Args:
+        network: the target.
+        target: own: of its own batches. ema: nothing but what is written into them. eval: the same,
+            and they normalize while training too, as in EMAN (arXiv 2101.08482).
+    """
+    for layer in batch_norms(network):
+        layer.tracks = target == "own"
+        if target == "eval":
+            layer.source = "running"
+
+
+def set_frozen(network: nn.Module, frozen: bool) -> None:
+    """Have running averages normalize and stand still from now on, or let them go on."""
+    for layer in batch_norms(network):
+        layer.frozen = frozen
+
+
+def set_order(network: nn.Module, order: NDArray[np.int64]) -> None:
+    """Have groups of images form in this order of a part's images (MoCo's shuffling).
+
+    The first call makes the tensors; later ones write into them, so that a captured step sees them.
+    """
+    layers = batch_norms(network)
+    if not layers:
+        return
+    first = layers[0]
+    if first.order is None or first.inverse_order is None:
+        device = first.running_mean.device
+        first.order = torch.empty(len(order), dtype=torch.int64, device=device)
+        first.inverse_order = torch.empty_like(first.order)
+    first.order.copy_(torch.from_numpy(order))
+    first.inverse_order.copy_(torch.from_numpy(np.argsort(order)))
+
+    # All layers share them.
+    for layer in layers:
+        layer.order = first.order
+        layer.inverse_order = first.inverse_order
+
+
+@contextmanager
+def averaging(network: nn.Module) -> Iterator[None]:
+    """Have running averages become the plain mean over all batches that pass within the context.
+
+    An encoder that is never trained gets its statistics so.
+    """
+    layers = batch_norms(network)
+    for layer in layers:
+        layer.averaged = 0
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.averaged = None
+
+
+@contextmanager
+def keeping_averages(network: nn.Module) -> Iterator[None]:
+    """Have a forward pass normalize by the whole batch and leave the running averages alone."""
+    layers = batch_norms(network)
+    before = [(layer.tracks, layer.group, layer.source) for layer in layers]
+    for layer in layers:
+        layer.tracks, layer.group, layer.source = False, 0, "batch"
+    try:
+        yield
+    finally:
+        for layer, settings in zip(layers, before, strict=True):
+            layer.tracks, layer.group, layer.source = settings

@@ -1,0 +1,77 @@
+"""Loads parts that users write themselves, named in a config as `package.module:Class`.
+
+The module is found as Python finds any other: installed, or in the folder that a run starts in.
+"""
+
+from importlib import import_module
+from typing import Any, TypeVar
+
+Base = TypeVar("Base")
+
+
+class PlugInError(ValueError):
+    """Says that a part of the user's own cannot be loaded or built."""
+
+
+def is_plug_in(name: str) -> bool:
+    """Tell a part of the user's own, `package.module:Class`, from the name of one of ours."""
+    return ":" in name
+
+
+def load_part(name: str) -> type[Any]:
+    """Return the class that `package.module:Class` names.
+
+    Raises:
+        PlugInError: there is no such module or class, or importing it fails.
+    """
+    module_name, _, class_name = name.partition(":")
+    try:
+        module = import_module(module_name)
+    except Exception as error:  # a user's module may raise anything
+        reason = f"{type(error).__name__}: {error}"
+        raise PlugInError(
+            f"{name}: {module_name} cannot be imported ({reason}); "
+            "write package.module:Class, of a package that is installed here"
+        ) from error
+
+    part = getattr(module, class_name, None)
+    if not isinstance(part, type):
+        raise PlugInError(
+            f"{name}: {module_name} has no class {class_name}; its classes: {_classes(module)}"
+        )
+    return part
+
+
+def build_part(name: str, base: type[Base], *arguments: Any) -> Base:
+    """Return the object that a user's class makes of these arguments.
+
+    Args:
+        name: of the class, `package.module:Class`.
+        base: what the object must be an instance of.
+        arguments: of the class, by position.
+
+    Raises:
+        PlugInError: the class cannot be loaded, does not take the arguments, or is of another kind.
+    """
+    part = load_part(name)
+    try:
+        built = part(*arguments)
+    except Exception as error:  # a user's class may raise anything
+        given = ", ".join(map(repr, arguments))
+        reason = f"{type(error).__name__}: {error}"
+        raise PlugInError(f"{name}: it cannot be built from ({given}): {reason}") from error
+
+    if not isinstance(built, base):
+        needed = f"{base.__module__}.{base.__qualname__}"
+        raise PlugInError(f"{name}: it is no {needed}; make it a subclass of that")
+    return built
+
+
+def _classes(module: Any) -> str:
+    """Return the names of the classes that a module defines itself."""
+    own = [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__
+    ]
+    return ", ".join(own) or "none"
