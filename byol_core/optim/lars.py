@@ -1,64 +1,99 @@
-"""Implements LARS as BYOL uses it."""
+"""Implements LARS in the two forms that the studies used."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from byol_core.optim.sgd import SGD, Moving
 
-class LARS(torch.optim.Optimizer):
-    """Scales the rate of each layer, in the form of deepmind-research/byol (utils/optimizers.py).
+Form = Literal["deepmind", "blog"]
 
-    g ← g + wd·w;  g ← η ‖w‖/‖g‖ · g where the group adapts (factor 1 if either norm is 0);
-    m ← μ·m + g;  w ← w − lr·m.
+
+class LARS(SGD):
+    """Scales the update of each tensor to the size of its weights (You et al., arXiv 1708.03888).
+
+    With u = g + wd·w, and r = 1 where a group does not adapt or a norm in r is 0:
+
+    * deepmind (deepmind-research/byol, utils/optimizers.py): r = η ‖w‖/‖u‖;
+      m ← μ·m + r·u; w ← w − lr·m.
+    * blog (untitled-ai/self_supervised, lars.py): r = η ‖w‖/(‖g‖ + wd·‖w‖);
+      m ← μ·m + lr·r·u; w ← w − m. There a tensor of zeros has r = 0 and never moves, which is not
+      followed; its warm-up counts steps, of which there is one, so it is none.
 
     Args:
-        params: groups with `weight_decay` and `adapt`.
-        lr: learning rate.
+        groups: as of `SGD`, with `name` and `adapt`.
         momentum: μ in [0, 1).
         trust_coefficient: η.
+        form: which of the two.
+        is_common: all tensors that adapt share one ratio, of the norms over all of them.
     """
 
     def __init__(
-        self, params: Iterable[dict[str, Any]], lr: float, momentum: float, trust_coefficient: float
+        self,
+        groups: Iterable[dict[str, Any]],
+        momentum: float,
+        trust_coefficient: float,
+        form: Form = "deepmind",
+        is_common: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "trust_coefficient": trust_coefficient,
-            "weight_decay": 0.0,
-            "adapt": True,
-        }
-        super().__init__(params, defaults)
+        super().__init__(groups, momentum)
+        self.trust_coefficient = trust_coefficient
+        self.form = form
+        self.is_common = is_common
+        self.newest_ratios: dict[str, Tensor] = {}
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Update every parameter that has a gradient."""
-        assert closure is None, "LARS evaluates no closure"
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, group)
+    def _ratios(self, moving: Sequence[Moving]) -> list[list[Tensor] | None]:
+        adapted = [part for part in moving if part.parameters and part.group["adapt"]]
+        norms = [self._norms(part) for part in adapted]
+        if self.is_common:
+            norms = _common(norms)
 
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        assert parameter.grad is not None
-        update = parameter.grad + group["weight_decay"] * parameter
-        if group["adapt"]:
-            update = update * _trust_ratio(parameter, update, group["trust_coefficient"])
+        # What is logged stays on the device until it is read.
+        ratios: dict[int, list[Tensor] | None] = {}
+        for part, (weights, updates) in zip(adapted, norms, strict=True):
+            ratio = trust_ratio(weights, updates, self.trust_coefficient)
+            ratios[id(part)] = list(ratio.unbind())
+            self.newest_ratios[part.group["name"]] = ratio
+        return [ratios.get(id(part)) for part in moving]
 
-        # Momentum is over scaled updates, and takes in no learning rate.
-        state = self.state[parameter]
-        if "momentum" not in state:
-            state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"].mul_(group["momentum"]).add_(update)
-        parameter.add_(momentum, alpha=-group["lr"])
+    def _norms(self, part: Moving) -> tuple[Tensor, Tensor]:
+        """Return ‖w‖ and what it is divided by, of each tensor."""
+        weights = _norms(part.parameters)
+        if self.form == "deepmind":
+            return weights, _norms(part.updates)
+        return weights, _norms(part.gradients) + part.group["weight_decay"] * weights
+
+    def _descend(self, part: Moving, ratios: list[Tensor] | None) -> None:
+        momentum = part.group["momentum"]
+        if self.form == "deepmind" or not momentum:
+            super()._descend(part, ratios)
+            return
+
+        # The rate is within the momentum: a change of it acts on new updates alone.
+        updates = part.updates
+        if ratios is not None:
+            updates = list(torch._foreach_mul(updates, ratios))
+        updates = list(torch._foreach_mul(updates, part.group["lr"]))
+        buffers = self.accumulated(part.parameters, updates, momentum)
+        torch._foreach_sub_(part.parameters, buffers)
 
 
-def _trust_ratio(parameter: Tensor, update: Tensor, trust_coefficient: float) -> Tensor:
-    """Return η ‖w‖/‖g‖, or 1 where either norm is 0."""
-    weight_norm = parameter.norm()
-    update_norm = update.norm()
-    is_usable = (weight_norm > 0) & (update_norm > 0)
-    ratio = trust_coefficient * weight_norm / update_norm
-    return torch.where(is_usable, ratio, torch.ones_like(weight_norm))
+def trust_ratio(weights: Tensor, updates: Tensor, trust_coefficient: float) -> Tensor:
+    """Return η ‖w‖/‖u‖ of each pair of norms, or 1 where either is 0."""
+    is_usable = (weights > 0) & (updates > 0)
+    return torch.where(is_usable, trust_coefficient * weights / updates, 1.0)
+
+
+def _norms(tensors: list[Tensor]) -> Tensor:
+    return torch.stack(list(torch._foreach_norm(tensors)))
+
+
+def _common(norms: Sequence[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+    """Replace the norms of each tensor by those of all tensors together."""
+    if not norms:
+        return []
+    weights = torch.cat([weights for weights, _ in norms]).norm()
+    updates = torch.cat([updates for _, updates in norms]).norm()
+    return [(weights.expand_as(each), updates.expand_as(each)) for each, _ in norms]
