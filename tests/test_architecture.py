@@ -15,7 +15,7 @@ OURS = {"byol_core", "orchestrator", "analysis"}
 # The floors of each package, from the ground up: what stands on one imports from lower ones only (docs/parts.md).
 FLOORS = {
     "byol_core": [
-        ["streams", "files", "points", "protocols"],
+        ["streams", "files", "points", "protocols", "plugins"],
         ["config"],
         ["datasets"],
         ["augment"],
@@ -58,6 +58,7 @@ ALLOWED = {
     "analysis": {
         "orchestrator.database.address",
         "orchestrator.database.schema",
+        "orchestrator.store.settings",
         "byol_core.files",
     },
 }
@@ -79,6 +80,7 @@ LIGHT = {
     "byol_core.points",
     "orchestrator.database.address",
     "orchestrator.database.schema",
+    "orchestrator.store.settings",
     "analysis",
     "analysis.papers.rows",
     "analysis.tables.collapse",

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Select, select
 
 from orchestrator.database import schema
+from orchestrator.store.settings import settings_today
 
 Kind = Literal["text", "integer", "number", "yes or no", "texts", "json", "record"]
 """`texts` is a list, `json` anything, `record` a flat mapping whose keys may become columns."""
@@ -93,14 +94,15 @@ def _runs(connection: Connection) -> Iterator[Record]:
     names = _sweeps_and_variants(connection)
     results = _results(connection)
     facts_of_run = [schema.runs.c[name] for name in _RUN_COLUMNS]
-    others = [schema.runs.c[name] for name in ("run_number", "config", "tags")]
+    others = [schema.runs.c[name] for name in ("run_number", "config", "semantics", "tags")]
     query = select(*others, *facts_of_run)
-    for run_number, config, tags, *facts in connection.execute(
+    for run_number, config, semantics, tags, *facts in connection.execute(
         query.order_by(schema.runs.c.run_id)
     ):
         run_id = facts[0]
         sweeps, variants = names.get(run_id, (set(), set()))
-        settings = {key: value for key, value in json.loads(config).items() if key != "seed"}
+        stated = settings_today(json.loads(config), semantics)
+        settings = {key: value for key, value in stated.items() if key != "seed"}
         names_of_run = (sorted(sweeps), sorted(variants), json.loads(tags))
         yield (*facts, *names_of_run, settings, results.get(run_number, {}))
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from orchestrator.database.schema import attempts, evaluations, runs, summaries, sweep_runs, sweeps
+from orchestrator.store.settings import settings_today
 
 Evaluation = tuple[str, int, str, str]
 """Protocol, version, network, name."""
@@ -30,7 +31,7 @@ class Run:
         seed: of the run.
         state: COMPLETED, RUNNING, …
         outcome: `ok` or `diverged` of a COMPLETED run, else None.
-        config: canonical, dotted keys.
+        config: canonical, dotted keys, in today's words.
         data: fingerprint and split of its data set, and the semantics of its trainer.
         sweeps: labels of the sweeps that ask for it, newest first.
         launched_at: of the newest of them, in seconds since 1970; 0 without one.
@@ -87,7 +88,7 @@ def read_runs(connection: Connection) -> list[Run]:
             seed=row.seed,
             state=row.state,
             outcome=row.outcome,
-            config=json.loads(row.config),
+            config=settings_today(json.loads(row.config), row.semantics),
             data=(row.data_fingerprint, row.data_split, row.semantics),
             sweeps=demand.sweeps,
             launched_at=demand.launched_at,

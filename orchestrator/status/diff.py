@@ -39,7 +39,7 @@ def difference(run: RunFolder, other: RunFolder) -> dict[str, tuple[Any, Any]]:
 def _facts(run: RunFolder) -> dict[str, Any]:
     """Return everything in which a run may differ from another, in one flat dictionary."""
     description = run.read_description()
-    facts = dict(description["canonical"])
+    facts = dict(run.settings())
     facts |= {f"data.{key}": value for key, value in description["data"].items()}
     facts["semantics"] = description["semantics"]
 

@@ -5,7 +5,7 @@ What is left takes as long as measured paces say, dealt out to as many places as
 
 import heapq
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, RowMapping, select
 
 from orchestrator.database import schema
 from orchestrator.status.pace import Kind, Measured, kind_of, measured_kinds
+from orchestrator.store.settings import settings_today
 from orchestrator.store.state import State
 
 _ENOUGH = 3
@@ -163,7 +164,7 @@ def _runs_left(connection: Connection, sweep_id: int, run_ids: Collection[str]) 
     cells = schema.sweep_runs
     runs = schema.runs
     attempts = schema.attempts
-    names = ("run_id", "state", "config", "data_fingerprint", "step", "total_steps")
+    names = ("run_id", "state", "config", "semantics", "data_fingerprint", "step", "total_steps")
     measured = ("images_per_s", "claimed_at", "last_at")
     last_attempt = (attempts.c.run_number == runs.c.run_number) & (
         attempts.c.number == runs.c.attempt
@@ -181,18 +182,18 @@ def _runs_left(connection: Connection, sweep_id: int, run_ids: Collection[str]) 
     )
 
     # The runs of a variant differ in their seed alone, so one config is read for all of them.
-    configs: dict[str, dict[str, Any]] = {}
+    configs: dict[str, Mapping[str, Any]] = {}
     left: dict[str, _RunLeft] = {}
     for row in connection.execute(query).mappings():
         if row["run_id"] in run_ids:
             variant = row["variant"]
             if variant not in configs:
-                configs[variant] = json.loads(row["config"])
+                configs[variant] = settings_today(json.loads(row["config"]), row["semantics"])
             left[row["run_id"]] = _run_left(row, configs[variant])
     return list(left.values())
 
 
-def _run_left(row: RowMapping, config: dict[str, Any]) -> _RunLeft:
+def _run_left(row: RowMapping, config: Mapping[str, Any]) -> _RunLeft:
     step = row["step"] or 0
     total_steps = row["total_steps"]
     running = row["state"] == State.RUNNING

@@ -13,8 +13,17 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from byol_core.config import PRESETS, ConfigError, canonical, flatten, resolve
-from byol_core.config.identity import DataIdentity, run_id_of
+from byol_core.config import (
+    PRESETS,
+    SEMANTICS,
+    ConfigError,
+    DataIdentity,
+    flatten,
+    resolve,
+    run_id,
+)
+from byol_core.config.old_settings import new_name
+from byol_core.datasets.published import PUBLISHED
 from orchestrator.provenance.redact import REDACTED, redact
 from orchestrator.status.provenance import start_event
 from orchestrator.store.root import PREFIX, Root, RunFolder
@@ -101,6 +110,19 @@ def closest_preset(config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         overrides[name] = {key: value for key, value in config.items() if value != preset[key]}
     closest = min(overrides, key=lambda name: len(overrides[name]))
     return closest, overrides[closest]
+
+
+def from_first_defaults(config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the preset that changes nothing, and what an older config changes, in its own words.
+
+    That preset has meant the same ever since; others have keys today that no older trainer knows.
+    """
+    preset = "digits-tiny"
+    defaults = flatten(resolve(preset, {}).model_dump(mode="json"))
+    missing = object()
+    return preset, {
+        key: value for key, value in config.items() if defaults.get(new_name(key), missing) != value
+    }
 
 
 def _code(root: Root, origin: Mapping[str, Any]) -> Step:
@@ -222,8 +244,8 @@ def _images(run: RunFolder, origin: Mapping[str, Any]) -> Step:
     dataset = description["config"]["dataset"]
     step = Step("the images")
     step.remarks.append(f"{dataset['name']}, content sha256 {description['data']['fingerprint']}")
-    if dataset["name"] == "stl10" and not dataset.get("path"):
-        step.commands.append("python -m orchestrator.cli data fetch stl10")
+    if dataset["name"] in PUBLISHED and not dataset.get("path"):
+        step.commands.append(f"python -m orchestrator.cli data fetch {dataset['name']}")
     elif dataset.get("path"):
         step.remarks.append("where they lie elsewhere now: change dataset.path below")
         path = str(_given_path(run, origin))
@@ -238,12 +260,20 @@ def _training(run: RunFolder, start: Mapping[str, Any], path: str | None) -> Ste
     """Return the call that trains the run, proved to give its id."""
     step = Step("the run")
     description = run.read_description()
-    preset, overrides = closest_preset(flatten(description["config"]))
-    if _id_of(preset, overrides, description["data"]) != run.run_id:
+    config = flatten(description["config"])
+    if description["semantics"] != SEMANTICS:
+        preset, overrides = from_first_defaults(config)
         step.remarks.append(
-            "this version of the program reads these settings otherwise, or refuses them: "
-            "the code above gives the run its id"
+            f"the run is of SEMANTICS {description['semantics']}: the code above makes it again; this "
+            f"version trains under SEMANTICS {SEMANTICS}, and makes another run of these settings"
         )
+    else:
+        preset, overrides = closest_preset(config)
+        if _id_of(preset, overrides, description["data"]) != run.run_id:
+            step.remarks.append(
+                "this version of the program reads these settings otherwise, or refuses them: "
+                "the code above gives the run its id"
+            )
 
     # A path is no part of the id, and is to mean the same in any folder.
     if "dataset.path" in overrides:
@@ -261,10 +291,10 @@ def _training(run: RunFolder, start: Mapping[str, Any], path: str | None) -> Ste
     return step
 
 
-def _id_of(preset: str, overrides: Mapping[str, Any], data: Mapping[str, str]) -> str | None:
+def _id_of(preset: str, overrides: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
     """Return the run id that these settings have in this version; None where it refuses them."""
     try:
-        return run_id_of(canonical(resolve(preset, overrides)), DataIdentity(**data))
+        return run_id(resolve(preset, overrides), DataIdentity(**data))
     except ConfigError:
         return None
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from orchestrator.database import schema
 from orchestrator.errors import UsageError
+from orchestrator.store.settings import settings_today
 from orchestrator.store.state import State
 
 KEYS = (
@@ -54,7 +55,7 @@ class RunsSource:
         self._connection = connection
         self._facts = {row.run_id: row for row in connection.execute(_runs())}
         self._numbers = {row.run_id: row.run_number for row in self._facts.values()}
-        self._configs: dict[str, dict[str, Any]] | None = None
+        self._configs: dict[str, Mapping[str, Any]] | None = None
         self.rows = self._rows(sweeps)
 
     def _rows(self, sweeps: Sequence[str] | None) -> list[Row]:
@@ -92,7 +93,8 @@ class RunsSource:
         """
         if self._configs is None:
             self._configs = {
-                run_id: json.loads(facts.config) for run_id, facts in self._facts.items()
+                run_id: settings_today(json.loads(facts.config), facts.semantics)
+                for run_id, facts in self._facts.items()
             }
         known = set[str]().union(*self._configs.values())
         if name in known:
@@ -191,7 +193,7 @@ def _runs() -> Any:
     """Select runs, each with its last attempt."""
     runs, attempts = schema.runs, schema.attempts
     last = (attempts.c.run_number == runs.c.run_number) & (attempts.c.number == runs.c.attempt)
-    names = [*_OF_RUN, "run_number", "run_id", "config", "tags", "seed"]
+    names = [*_OF_RUN, "run_number", "run_id", "config", "semantics", "tags", "seed"]
     date = func.coalesce(attempts.c.ended_at, attempts.c.last_at, attempts.c.claimed_at)
     return (
         select(*(runs.c[name] for name in names))

@@ -32,7 +32,7 @@ def run_details(run: RunFolder, standing: Standing) -> dict[str, Any]:
 
 def difference_from_preset(run: RunFolder) -> tuple[str, dict[str, Any]]:
     """Return the preset closest to the run's config, and what differs from it."""
-    config = canonical(run.config())
+    config = run.settings()
     differences = {}
     for name in PRESETS:
         preset = canonical(resolve(name, {}))

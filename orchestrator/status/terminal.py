@@ -266,6 +266,7 @@ def _run_details(run: dict[str, Any], preset: str, changed: dict[str, Any]) -> I
     yield f"folder   {run['folder']}"
     yield f"seed     {run['config']['seed']}"
     yield f"config   {preset}: {changes or 'nothing changed'}"
+    yield from _trainer_lines(run["semantics"])
 
     # What people said of it, where its result comes from, and how it went.
     yield from remark_lines(run)
@@ -276,6 +277,17 @@ def _run_details(run: dict[str, Any], preset: str, changed: dict[str, Any]) -> I
     for name, value in (result.get("final") or {}).items():
         # A value that is not finite is stored as text.
         yield f"{name:<16} {float(value):.4f} (mean over the last epoch)"
+
+
+def _trainer_lines(semantics: int) -> Iterator[str]:
+    """Yield that a run is of another trainer than this version's; nothing for one of its own."""
+    from byol_core.config import SEMANTICS
+
+    if semantics != SEMANTICS:
+        yield (
+            f"trainer  of SEMANTICS {semantics}, while this version trains under {SEMANTICS}; "
+            "CHANGELOG.md says what changed"
+        )
 
 
 def _attempt_line(attempt: dict[str, Any]) -> str:

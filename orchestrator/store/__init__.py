@@ -2,6 +2,7 @@
 
 * ``shapes`` says which form the files have.
 * ``root`` knows where every file lies.
+* ``settings`` reads the settings of a run in today's words.
 * ``state`` lists the states of a run.
 * ``jobs`` holds what SLURM says of a run's job.
 * ``exit_codes`` puts SLURM's exit codes in words.

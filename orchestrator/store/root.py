@@ -6,7 +6,7 @@ It reads and names, and writes nothing but empty folders; docs/run-folders.md li
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from byol_core.files import (
     read_json,
 )
 from orchestrator.errors import StoreError, UsageError
+from orchestrator.store.settings import settings_today
 from orchestrator.store.shapes import (
     CLAIM,
     DESCRIPTION,
@@ -146,12 +147,29 @@ class RunFolder:
             raise DamagedFileError(self.description, "it is that of another run")
         return description
 
-    def config(self) -> "TrainConfig":
-        """Return the run's config; raises what `read_description` does."""
-        # Imported here, as what only looks at runs is not to wait for pydantic's models.
-        from byol_core.config import TrainConfig
+    def settings(self) -> Mapping[str, Any]:
+        """Return the run's canonical settings in today's words; raises as `read_description`."""
+        description = self.read_description()
+        return settings_today(description["canonical"], description["semantics"])
 
-        text = json.dumps(self.read_description()["config"])
+    def config(self) -> "TrainConfig":
+        """Return the config that the run is trained with.
+
+        Raises:
+            StoreError: a trainer of other `SEMANTICS` made it, or what `read_description` does.
+            DamagedFileError: as there, or no such config can be trained.
+        """
+        # Imported here, as what only looks at runs is not to wait for pydantic's models.
+        from byol_core.config import SEMANTICS, TrainConfig
+
+        description = self.read_description()
+        if description["semantics"] != SEMANTICS:
+            raise StoreError(
+                f"run {self.run_id[:PREFIX]} is of SEMANTICS {description['semantics']}, and this "
+                f"version trains under SEMANTICS {SEMANTICS}; launch its sweep again, which makes "
+                "a run of its own"
+            )
+        text = json.dumps(description["config"])
         try:
             return TrainConfig.model_validate_json(text)
         except ValueError as error:
