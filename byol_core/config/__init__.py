@@ -8,7 +8,7 @@ This package loads no torch.
 * ``effect`` tells which keys of a run have effect.
 * ``key_facts`` lists what it declares, key by key.
 * ``architectures`` holds the numbers of the encoders.
-* ``checks`` refuses settings that do not go together.
+* ``checks`` refuses settings that do not go together, ``network_checks`` those of the networks.
 * ``presets`` names base configs.
 * ``resolve`` lays overrides over a preset.
 * ``canonical`` gives settings that mean the same one form.

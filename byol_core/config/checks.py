@@ -13,13 +13,13 @@ from typing import Any
 from byol_core.config.architectures import ARCHS
 from byol_core.config.canonical import canonical
 from byol_core.config.errors import ConfigError
+from byol_core.config.network_checks import HEADS, NETWORK_CHECKS
 from byol_core.config.train_config import TrainConfig
 
 _SMALLEST_BLUR_PX = 0.01
 """Below it the square of a blur's width vanishes beside a pixel's."""
 _LARGEST_COUNT = 10_000_000  # as of epochs, steps and widths
 _LARGEST_WEIGHTS = 2**38  # a terabyte in float32, which no device holds
-_HEADS = ("projector", "predictor")
 _FACTORS = ("optimizer.lambda_predictor", "optimizer.mu_projector")
 
 
@@ -79,12 +79,20 @@ def _counts_are_counts(in_effect: Mapping[str, Any]) -> None:
             raise ConfigError(key, f"{key}: {value} is above {_LARGEST_COUNT}; make it smaller")
 
 
+def _is_deep(in_effect: Mapping[str, Any], part: str) -> bool:
+    """Tell whether a head has a matrix between two hidden layers."""
+    return (in_effect[f"{part}.depth"] or 0) > 2
+
+
 def _weights_fit_a_device(in_effect: Mapping[str, Any]) -> None:
     """Refuse matrices of which one alone is larger than any memory."""
     features = ARCHS[in_effect["encoder.arch"]].widths[-1]
+    inner = {
+        part: in_effect[f"{part}.hidden"] if _is_deep(in_effect, part) else 0 for part in HEADS
+    }
     sides = {
-        "projector.hidden": (features, in_effect["projector.out"]),
-        "predictor.hidden": (in_effect["projector.out"], in_effect["predictor.out"]),
+        "projector.hidden": (features, in_effect["projector.out"], inner["projector"]),
+        "predictor.hidden": (in_effect["projector.out"], inner["predictor"]),
         "loss.queue_size": (in_effect["projector.out"],),
     }
     for key, others in sides.items():
@@ -97,38 +105,6 @@ def _weights_fit_a_device(in_effect: Mapping[str, Any]) -> None:
                 )
 
 
-def _groups_hold_two_values(in_effect: Mapping[str, Any]) -> None:
-    """Refuse a head's norm over single values, each of which becomes 0: nothing gets through."""
-    for part in _HEADS:
-        hidden = in_effect[f"{part}.hidden"]
-        groups = in_effect[f"{part}.gn_groups"]
-        if groups is not None and groups == hidden:
-            raise ConfigError(
-                f"{part}.gn_groups",
-                f"{part}.gn_groups: {groups} groups of {part}.hidden {hidden} hold one value "
-                "each, which becomes 0; use fewer groups",
-            )
-        if in_effect[f"{part}.norm"] == "ln" and hidden == 1:
-            raise ConfigError(
-                f"{part}.hidden",
-                f"{part}.hidden: 1 value becomes 0 under {part}.norm 'ln'; use 2 or more",
-            )
-
-
-def _groups_divide_the_widths(in_effect: Mapping[str, Any]) -> None:
-    """Refuse a group norm in a head whose groups would not be equal."""
-    for part in _HEADS:
-        groups = in_effect[f"{part}.gn_groups"]
-        widths = ["hidden", "out"] if in_effect[f"{part}.out_norm"] else ["hidden"]
-        for name in widths:
-            width = in_effect[f"{part}.{name}"]
-            if groups and width and width % groups:
-                raise ConfigError(
-                    f"{part}.gn_groups",
-                    f"{part}.gn_groups: {groups} does not divide {part}.{name} {width}",
-                )
-
-
 def _parts_of_a_batch_are_equal(in_effect: Mapping[str, Any]) -> None:
     """Refuse a batch that cannot be cut into as many parts of two images or more."""
     parts = in_effect["accumulate"]
@@ -138,21 +114,6 @@ def _parts_of_a_batch_are_equal(in_effect: Mapping[str, Any]) -> None:
             "accumulate",
             f"accumulate: {parts} does not cut batch_size {size} into equal parts of two images "
             "or more; use a divisor of it",
-        )
-
-
-def _groups_divide_the_channels(in_effect: Mapping[str, Any]) -> None:
-    """Refuse a group norm whose groups would not be equal, anywhere in the encoder."""
-    groups = in_effect["encoder.gn_groups"]
-    if groups is None:
-        return
-    arch = in_effect["encoder.arch"]
-    allowed = ARCHS[arch].group_counts()
-    if groups not in allowed:
-        raise ConfigError(
-            "encoder.gn_groups",
-            f"encoder.gn_groups: {groups} does not divide the channels of every layer of "
-            f"{arch!r}; allowed: {', '.join(map(str, allowed))}",
         )
 
 
@@ -195,10 +156,8 @@ _CHECKS: tuple[Callable[[Mapping[str, Any]], None], ...] = (
     _numbers_exist_in_float32,
     _rates_exist_in_float32,
     _weights_fit_a_device,
-    _groups_hold_two_values,
-    _groups_divide_the_widths,
-    _groups_divide_the_channels,
     _parts_of_a_batch_are_equal,
+    *NETWORK_CHECKS,
     _warmup_ends_within_the_run,
     _crops_have_an_area,
     _blurs_have_a_width,

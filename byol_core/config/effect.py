@@ -90,7 +90,13 @@ def _conditions() -> Mapping[str, tuple[Condition, ...]]:
 
 
 def _absolute(condition: Condition, section: str) -> Condition:
-    if isinstance(condition, When) and condition.key.startswith("."):
+    if isinstance(condition, WhenAny):
+        return WhenAny(tuple(_whole(choice, section) for choice in condition.conditions))
+    return _whole(condition, section)
+
+
+def _whole(condition: When, section: str) -> When:
+    if condition.key.startswith("."):
         return When(section + condition.key, condition.values)
     return condition
 

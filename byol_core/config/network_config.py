@@ -73,7 +73,9 @@ class HeadConfig(Section):
     out: Count = Field(
         64, description="width of the output; equal for projector and predictor, which are compared"
     )
-    norm: Norm = "bn"
+    norm: Annotated[Norm, WhenAny((When(".depth", (2, 3, 4, 5, 6, 7, 8)), When(".out_norm")))] = (
+        "bn"
+    )
     gn_groups: Groups = 16
     norm_affine: NormAffine = True
     out_norm: bool = Field(
@@ -99,7 +101,11 @@ class PredictorConfig(HeadConfig):
     out: Annotated[Count, When(".kind", ("mlp", "linear"))] = Field(
         64, description="width of the output; equal for projector and predictor, which are compared"
     )
-    norm: Annotated[Norm, When(".kind", ("mlp",))] = "bn"
+    norm: Annotated[
+        Norm,
+        When(".kind", ("mlp",)),
+        WhenAny((When(".depth", (2, 3, 4, 5, 6, 7, 8)), When(".out_norm"))),
+    ] = "bn"
     weight_standardization: Annotated[Standardization, When(".kind", ("mlp", "linear"))] = "none"
     out_bias: Annotated[bool, When(".kind", ("mlp", "linear"))] = Field(
         True, description="whether the last linear layer has a bias"
@@ -144,14 +150,14 @@ class BatchNormConfig(Section):
         description="images of a view that share statistics (ghost batch norm); 0: all of the "
         "batch, over all devices",
     )
-    shuffle: Annotated[bool, When(".group")] = Field(
+    shuffle: Annotated[bool, When(".group"), When(".target", ("own", "ema"))] = Field(
         False,
         description="whether the target groups the images in another order (MoCo's shuffling)",
     )
     source: Literal["batch", "running", "other_batch"] = Field(
         "batch",
         description="whose statistics normalize while training: of the batch, running averages, or "
-        "those of the batch before",
+        "those of the batch before; the first batch uses its own",
     )
     frozen_from: Annotated[Fraction, When(".source", ("batch",))] = Field(
         1.0,
@@ -166,7 +172,7 @@ class BatchNormConfig(Section):
     momentum: Annotated[float, Field(gt=0, le=1)] = Field(
         0.1, description="weight of the newest batch in running averages"
     )
-    target: Literal["own", "ema", "eval"] = Field(
+    target: Annotated[Literal["own", "ema", "eval"], When("target.kind", ("ema",))] = Field(
         "own",
         description="the target's running averages. own: of its own batches; ema: they follow the "
         "online network's by τ; eval: the same, and they normalize in place of the batch (EMAN)",
@@ -206,9 +212,11 @@ class InitConfig(Section):
     collapse: Fraction = Field(
         0.0,
         description="how far the projector starts towards a constant output: its last layer's "
-        "weights times 1 − this; 1: fully collapsed",
+        "weights times 1 − this, beside its bias, which is a random unit vector where biases start "
+        "at zero; 1: fully collapsed",
     )
     noise_std: NotNegative = Field(
         0.0,
-        description="deviation of noise on every first weight, relative to the layer's mean square",
+        description="deviation of noise on every first weight, relative to the layer's root mean "
+        "square before init.collapse",
     )

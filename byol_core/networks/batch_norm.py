@@ -114,7 +114,10 @@ class BatchNorm(nn.Module):
         """Normalize by any statistics: sets are taken apart, none of them in a loop."""
         # Images that share statistics come to lie side by side: (V, groups, images, C, …).
         groups = self._groups(x)
-        stacked = _reordered(x.reshape(self.views, -1, *x.shape[1:]), self.order)
+        is_shuffled = groups > 1
+        stacked = x.reshape(self.views, -1, *x.shape[1:])
+        if is_shuffled:
+            stacked = _reordered(stacked, self.order)
         sets = stacked.reshape(self.views, groups, -1, *x.shape[1:])
 
         # Each set's statistics, in float32 whatever the network computes in.
@@ -126,7 +129,10 @@ class BatchNorm(nn.Module):
         # What normalizes them, and what is kept of them.
         y = self._normalized(exact, *self._chosen(mean, var)).to(x.dtype)
         self._remember(mean, var, values=exact.numel() // mean.numel())
-        return _reordered(y.flatten(1, 2), self.inverse_order).flatten(0, 1)
+        y = y.flatten(1, 2)
+        if is_shuffled:
+            y = _reordered(y, self.inverse_order)
+        return y.flatten(0, 1)
 
     def _chosen(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean and the variance that normalize; of the first batch always its own."""
@@ -286,27 +292,39 @@ def set_order(network: nn.Module, order: NDArray[np.int64]) -> None:
 def averaging(network: nn.Module) -> Iterator[None]:
     """Have running averages become the plain mean over all batches that pass within the context.
 
-    An encoder that is never trained gets its statistics so.
+    An encoder that is never trained gets its statistics so; the batches normalize themselves.
     """
     layers = batch_norms(network)
-    for layer in layers:
-        layer.averaged = 0
-    try:
-        yield
-    finally:
+    with _normalizing_by_the_batch(layers):
         for layer in layers:
-            layer.averaged = None
+            layer.averaged = 0
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.averaged = None
 
 
 @contextmanager
 def keeping_averages(network: nn.Module) -> Iterator[None]:
     """Have a forward pass normalize by the whole batch and leave the running averages alone."""
     layers = batch_norms(network)
-    before = [(layer.tracks, layer.group, layer.source) for layer in layers]
+    with _normalizing_by_the_batch(layers):
+        for layer in layers:
+            layer.tracks = False
+            layer.group = 0
+        yield
+
+
+@contextmanager
+def _normalizing_by_the_batch(layers: list[BatchNorm]) -> Iterator[None]:
+    """Have batches normalize themselves, and give every layer its settings back in the end."""
+    before = [(layer.source, layer.group, layer.tracks, layer.frozen) for layer in layers]
     for layer in layers:
-        layer.tracks, layer.group, layer.source = False, 0, "batch"
+        layer.source = "batch"
+        layer.frozen = False
     try:
         yield
     finally:
         for layer, settings in zip(layers, before, strict=True):
-            layer.tracks, layer.group, layer.source = settings
+            layer.source, layer.group, layer.tracks, layer.frozen = settings

@@ -17,6 +17,7 @@ from byol_core.config import InitConfig
 from byol_core.networks.batch_norm import keeping_averages
 from byol_core.networks.encoder import BasicBlock, Bottleneck
 from byol_core.networks.norms import Affine
+from byol_core.plugins import PlugInError
 from byol_core.streams import normal, stream, uniform
 
 
@@ -65,11 +66,18 @@ def _initialize_layer(
 @torch.no_grad()
 def _zero_last_norms(network: nn.Module) -> None:
     """Set γ of the last norm of each residual block to 0 (Goyal et al. 2017, section 5.1)."""
-    for layer in network.modules():
-        if isinstance(layer, BasicBlock | Bottleneck):
-            gamma = layer.last_norm.weight
-            assert isinstance(gamma, Tensor), "a norm without γ has nothing to start at 0"
-            gamma.zero_()
+    blocks = [layer for layer in network.modules() if isinstance(layer, BasicBlock | Bottleneck)]
+    for norm in (block.last_norm for block in blocks):
+        # Under norm none and affine there is no γ that could start at 0.
+        if isinstance(norm, nn.Identity | Affine):
+            continue
+        gamma = getattr(norm, "weight", None)
+        if not isinstance(gamma, Tensor):
+            raise PlugInError(
+                f"init.zero_last_norm: {type(norm).__name__} has no parameter weight that could "
+                "start at 0; set it to false"
+            )
+        gamma.zero_()
 
 
 @torch.no_grad()
