@@ -1,27 +1,23 @@
-"""Computes BYOL's loss, the squared distance of two unit vectors (arXiv 2006.07733)."""
+"""Computes BYOL's loss, the squared distance of prediction and target (arXiv 2006.07733)."""
 
-import torch
 from torch import Tensor
 
-_NORM_FLOOR = 1e-12
+from byol_core.losses.normalize import Normalization, l2_normalize, normalize
 
 
-def l2_normalize(x: Tensor) -> Tensor:
-    """Return x / ‖x‖₂ along the last axis, as x · rsqrt(max(‖x‖², 1e-12)).
+def regression_loss(prediction: Tensor, target: Tensor, kind: Normalization = "l2") -> Tensor:
+    """Return ‖q̄ − z̄′‖² for each pair of rows (BYOL, equation 2).
 
-    That is the form of deepmind-research/byol, utils/helpers.py.
-    """
-    return x * torch.rsqrt(x.square().sum(-1, keepdim=True).clamp_min(_NORM_FLOOR))
-
-
-def regression_loss(prediction: Tensor, target_projection: Tensor) -> Tensor:
-    """Return ‖q̄ − z̄′‖² = 2 − 2 cos(q, z′) for each pair of rows (BYOL, equation 2).
+    Of unit vectors it is 2 − 2 cos(q, z′), and computed as that.
 
     Args:
         prediction: (B, D) of the online network.
-        target_projection: (B, D) of the target network, without gradient.
+        target: (B, D) projections of the other view by the target network.
+        kind: how both are normalized; the paper's is `l2`, the others are of its appendix F.6.
 
     Returns:
-        (B,) in [0, 4].
+        (B,); in [0, 4] under `l2`.
     """
-    return 2 - 2 * (l2_normalize(prediction) * l2_normalize(target_projection)).sum(-1)
+    if kind == "l2":
+        return 2 - 2 * (l2_normalize(prediction) * l2_normalize(target)).sum(-1)
+    return (normalize(prediction, kind) - normalize(target, kind)).square().sum(-1)

@@ -5,7 +5,7 @@
 * ``views`` runs a network over stacked views.
 * ``encoder`` builds the ResNets.
 * ``heads`` builds the multi-layer perceptrons: projector and predictor.
-* ``predictors`` makes the predictor, trained or in closed form.
+* ``predictors`` makes the predictor, trained or in closed form; ``least_squares`` solves for one.
 * ``byol`` puts them together as online and target network.
 * ``init`` draws the initial weights.
 * ``roles`` tells what each parameter is: weight, bias, of a norm, gain, or not trained.

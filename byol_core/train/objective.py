@@ -1,157 +1,223 @@
-"""What a step minimizes, as a value: the regression of BYOL, or the contrast of MoCo or SimCLR.
+"""What a step minimizes, as a value: how predictions are compared with targets.
 
-An objective says which outputs of the networks it needs and makes one number of them. The step
-(``step``) is the same for all.
+Which prediction and which target is for the networks to say: an objective sees (V, B, D) of each,
+the two views stacked. So predictor, target, loss and normalization are settings of their own, and
+the step (``step``) is the same for all.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from byol_core.config import TrainConfig
-from byol_core.losses.contrastive import contrastive_loss, nt_xent
-from byol_core.losses.regression import l2_normalize, regression_loss
+from byol_core.losses.contrastive import contrastive_loss, nt_xent, regression_with_negatives
+from byol_core.losses.normalize import (
+    Normalization,
+    at_least_float32,
+    l2_normalize,
+    normalize,
+)
+from byol_core.losses.regression import regression_loss
+from byol_core.plugins import is_plug_in, load_part
 from byol_core.streams import normal, stream
 
-Pair = tuple[Tensor, Tensor]
-"""What a network made of view 1 and of view 2, each (B, D)."""
+State = dict[str, Tensor]
 
 
 class Objective(Protocol):
-    """A loss, and what it needs of the networks.
+    """Compares predictions with targets, and keeps what the next step needs."""
 
-    Attributes:
-        has_target: there is a target network with a predictor in front of it; without one both views
-            are compared as the online network projects them.
-    """
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Return the scalar that a step minimizes; both are (2, B, D), in the same order of views.
 
-    has_target: bool
-
-    def loss(self, prediction: Pair, target: Pair) -> Tensor:
-        """Return the scalar that a step minimizes.
-
-        Args:
-            prediction: q(z) of both views, or z where there is no target network.
-            target: z′ of both views, without gradient; z again where there is no target network.
+        Where the target is the online network itself, it comes with its gradient.
         """
 
-    def remember(self, target: Pair) -> None:
-        """Take in the targets of a step that is over."""
+    def comparable(self, target: Tensor) -> Tensor:
+        """Return targets as the loss compares them, which a predictor could be fitted to."""
 
-    def state(self) -> dict[str, Tensor]:
+    def remember(self, target: Tensor) -> None:
+        """Take in the targets of a step, after its backward pass."""
+
+    def state(self) -> State:
         """Return what the next step depends on."""
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
+    def load_state(self, state: State) -> None:
         """Go on from what `state` returned."""
 
 
-class Regression:
-    """BYOL: each view's prediction regresses the target's projection of the other view.
-
-    The loss is symmetrized (arXiv 2006.07733, equation 2 and below).
-    """
-
-    has_target = True
-
-    def __init__(self, scale: float) -> None:
-        self._scale = scale
-
-    def loss(self, prediction: Pair, target: Pair) -> Tensor:
-        """As `Objective.loss`."""
-        one_way = self._scale * regression_loss(prediction[0], target[1]).mean()
-        other_way = self._scale * regression_loss(prediction[1], target[0]).mean()
-        return one_way + other_way
-
-    def remember(self, target: Pair) -> None:
-        """Nothing outlives a step."""
-
-    def state(self) -> dict[str, Tensor]:
-        """Nothing outlives a step."""
-        return {}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Nothing outlives a step."""
-
-
-class QueueContrast:
-    """MoCo: the prediction picks the other view's target out of a queue of earlier targets.
+class Comparison:
+    """Is an objective; by itself it keeps nothing between steps.
 
     Args:
-        scale: of the loss.
-        temperature: of the softmax.
-        queue: (K, D) l2-normalized, the newest first.
+        compare: prediction (2, B, D) and target (2, B, D) → a scalar.
+        scale: factor on it.
+        normalization: how it compares vectors.
     """
 
-    has_target = True
-
-    def __init__(self, scale: float, temperature: float, queue: Tensor) -> None:
+    def __init__(
+        self,
+        compare: Callable[[Tensor, Tensor], Tensor],
+        scale: float,
+        normalization: Normalization = "l2",
+    ) -> None:
+        self._compare = compare
         self._scale = scale
-        self._temperature = temperature
-        self._queue = queue
+        self._normalization = normalization
 
-    def loss(self, prediction: Pair, target: Pair) -> Tensor:
-        """As `Objective.loss`; both directions, as in BYOL."""
-        one_way = self._scale * self._contrast(prediction[0], target[1])
-        other_way = self._scale * self._contrast(prediction[1], target[0])
-        return one_way + other_way
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """As `Objective`."""
+        with torch.autocast(prediction.device.type, enabled=False):
+            return self._scale * self._compare(
+                at_least_float32(prediction), at_least_float32(target)
+            )
 
-    def _contrast(self, query: Tensor, key: Tensor) -> Tensor:
-        return contrastive_loss(query, key, self._queue, self._temperature).mean()
+    def comparable(self, target: Tensor) -> Tensor:
+        """As `Objective.comparable`."""
+        return normalize(at_least_float32(target), self._normalization)
 
-    def remember(self, target: Pair) -> None:
-        """Put the keys of a step at the front of the queue; the oldest leave."""
-        newest = [l2_normalize(key) for key in target]
-        self._queue = torch.cat([*newest, self._queue])[: len(self._queue)]
-
-    def state(self) -> dict[str, Tensor]:
-        """Return the queue."""
-        return {"queue": self._queue}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take over the queue."""
-        self._queue.copy_(state["queue"])
-
-
-class BatchContrast:
-    """SimCLR: each projection picks its other view out of the batch. There is no target network."""
-
-    has_target = False
-
-    def __init__(self, scale: float, temperature: float) -> None:
-        self._scale = scale
-        self._temperature = temperature
-
-    def loss(self, prediction: Pair, target: Pair) -> Tensor:
-        """As `Objective.loss`; the target is not looked at."""
-        return self._scale * nt_xent(*prediction, self._temperature).mean()
-
-    def remember(self, target: Pair) -> None:
+    def remember(self, target: Tensor) -> None:
         """Nothing outlives a step."""
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> State:
         """Nothing outlives a step."""
         return {}
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
+    def load_state(self, state: State) -> None:
         """Nothing outlives a step."""
+
+
+class QueueContrast(Comparison):
+    """Is MoCo's: each prediction picks the other view's target out of a queue of earlier targets.
+
+    The cross-entropies of both orders are added, and with `both` the keys of both views enter the
+    queue. In the blog's code (untitled-ai/self_supervised, moco.py), whose sum it is too, those of
+    one view enter alone.
+
+    Args:
+        scale: factor on the loss.
+        symmetric: whether the second view predicts the first, too.
+        temperature: of the softmax.
+        keys_of: how many views' keys enter the queue, 1 or 2.
+        queue: (K, D) l2-normalized, a ring: the newest keys take the place of the oldest.
+    """
+
+    def __init__(
+        self, scale: float, symmetric: bool, temperature: float, keys_of: int, queue: Tensor
+    ) -> None:
+        super().__init__(in_orders(self._one_way, symmetric), scale)
+        self._temperature = temperature
+        self._keys_of = keys_of
+        self._queue = queue
+        self._next = torch.zeros((), dtype=torch.long, device=queue.device)
+
+    def _one_way(self, prediction: Tensor, target: Tensor, own_target: Tensor) -> Tensor:
+        queue = self._queue.to(prediction.dtype)
+        return contrastive_loss(prediction, target, queue, self._temperature)
+
+    @torch.no_grad()
+    def remember(self, target: Tensor) -> None:
+        """Write the keys of a step into the ring; of more keys than it holds, the last."""
+        places = len(self._queue)
+        newest = l2_normalize(at_least_float32(target[: self._keys_of])).flatten(0, 1)[-places:]
+
+        # Where they go is counted on the device, so that nothing waits for it.
+        offsets = torch.arange(len(newest), device=self._queue.device)
+        self._queue.index_copy_(0, (self._next + offsets) % places, newest.to(self._queue.dtype))
+        self._next.add_(len(newest)).remainder_(places)
+
+    def state(self) -> State:
+        """Return the queue, and which of its places is written next."""
+        return {"queue": self._queue, "queue_next": self._next}
+
+    def load_state(self, state: State) -> None:
+        """Take over the queue."""
+        self._queue.copy_(state["queue"])
+        self._next.copy_(state["queue_next"])
+
+
+class PlugIn(Comparison):
+    """Is a loss of the user's own: an object that is called with predictions and targets.
+
+    It may also have `remember`, `state` and `load_state`, as `Objective` describes them.
+    """
+
+    def __init__(self, name: str, config: TrainConfig) -> None:
+        self._own = load_part(name)(config)
+        super().__init__(self._own, config.loss.scale)
+
+    def remember(self, target: Tensor) -> None:
+        """Hand the targets on, where the user's loss takes them."""
+        if hasattr(self._own, "remember"):
+            self._own.remember(target)
+
+    def state(self) -> State:
+        """Return what the user's loss keeps."""
+        return dict(self._own.state()) if hasattr(self._own, "state") else {}
+
+    def load_state(self, state: State) -> None:
+        """Hand it back."""
+        if hasattr(self._own, "load_state"):
+            self._own.load_state(state)
+
+
+OneWay = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Prediction of view v, target of the other view v′ and target of v, each (B, D) → (B,)."""
+
+
+def in_orders(one_way: OneWay, symmetric: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a loss that adds up the means of both orders of the views, or takes the first alone."""
+
+    def compare(prediction: Tensor, target: Tensor) -> Tensor:
+        there = one_way(prediction[0], target[1], target[0]).mean()
+        if not symmetric:
+            return there
+        return there + one_way(prediction[1], target[0], target[1]).mean()
+
+    return compare
 
 
 def make_objective(config: TrainConfig, device: torch.device) -> Objective | None:
     """Return what a run minimizes; None for the random encoder, which trains nothing."""
-    temperature = config.contrastive.temperature
+    loss = config.loss
     match config.method:
         case "byol":
-            return Regression(config.loss_scale)
+            one_way = _regression(config)
+            return Comparison(in_orders(one_way, loss.symmetric), loss.scale, loss.normalize)
         case "moco":
-            return QueueContrast(config.loss_scale, temperature, _first_queue(config).to(device))
+            keys_of = 2 if loss.queue_keys == "both" else 1
+            queue = _first_queue(config).to(device)
+            return QueueContrast(loss.scale, loss.symmetric, loss.temperature, keys_of, queue)
         case "simclr":
-            return BatchContrast(config.loss_scale, temperature)
+            return Comparison(lambda p, t: nt_xent(p, t, loss.temperature).mean(), loss.scale)
         case "random":
             return None
+    assert is_plug_in(config.method), config.method
+    return PlugIn(config.method, config)
+
+
+def _regression(config: TrainConfig) -> OneWay:
+    """Return BYOL's loss of one order: equation 2, or equation 6 where β is above 0.
+
+    With `loss.scale` 1/4 its sum over both orders is SimSiam's loss but for a constant, half of the
+    negative cosine of each order (arXiv 2011.10566, equation 2).
+    """
+    loss = config.loss
+
+    def plain(prediction: Tensor, target: Tensor, own_target: Tensor) -> Tensor:
+        return regression_loss(prediction, target, loss.normalize)
+
+    def with_negatives(prediction: Tensor, target: Tensor, own_target: Tensor) -> Tensor:
+        return regression_with_negatives(
+            prediction, target, own_target, loss.beta, loss.temperature
+        )
+
+    return with_negatives if loss.beta else plain
 
 
 def _first_queue(config: TrainConfig) -> Tensor:
     """Return random keys, so that the first step has negatives too."""
     rng = stream(config.seed, "queue")
-    return l2_normalize(normal(rng, 1.0, config.contrastive.queue_size, config.projector.out))
+    return l2_normalize(normal(rng, 1.0, config.loss.queue_size, config.projector.out))
