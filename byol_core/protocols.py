@@ -1,4 +1,8 @@
 """Names the ways to evaluate a trained encoder, and their versions."""
 
-PROTOCOLS = {"probe": 1, "knn": 1}
-"""Name → version, raised when a protocol would give another number for the same encoder."""
+PROTOCOLS = {"probe": 2, "knn": 2}
+"""Name → version, raised when a protocol would give another number for the same encoder.
+
+In version 1, `probe` drew its views with the run's own augmentation, so that an axis of it measured
+the probe; and both took images without a label for a class, and let a GPU round to TF32.
+"""

@@ -1,7 +1,9 @@
 """Judges how good a frozen encoder is: each protocol has a file.
 
 * ``protocols`` runs one by its name.
-* ``probe`` fits a logistic regression to features of augmented images.
+* ``probe`` fits a logistic regression to features of drawn views.
 * ``knn`` lets the nearest training images vote.
 * ``features`` computes what they judge.
+* ``views`` says which views they judge on: a protocol's own, not the run's.
+* ``labels`` leaves out images without a label.
 """

@@ -1,48 +1,101 @@
-"""Computes the features that a frozen encoder gives augmented or clean images."""
+"""Computes the features that a frozen encoder gives the views of images."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from byol_core.config import Augment
-from byol_core.images.source import Batch, Request, Source
+from byol_core.augment.draws import draw_view
+from byol_core.evaluation.labels import Labelled
+from byol_core.evaluation.views import Views
+from byol_core.images.source import Request
+from byol_core.streams import Name
 
 BATCH = 256
+
+# The draws of an evaluation do not depend on the run's seed.
+_SEED = 0
 
 
 class NotFiniteError(ArithmeticError):
     """An encoder gives features that are infinite or no numbers, so nothing can be judged."""
 
 
-def clean_features(encoder: nn.Module, source: Source, augment: Augment) -> Tensor:
-    """Return the features, (N, F) float32 on the CPU, of all images as they are."""
-    device = device_of(encoder)
-    requests = [Request(rows, augment) for rows in torch.split(torch.arange(len(source)), BATCH)]
-    return features(encoder, source, requests, lambda batch, _: batch.clean(augment, device))
+def features(encoder: nn.Module, images: Labelled, views: Views, names: tuple[Name, ...]) -> Tensor:
+    """Return the features of each view of each image.
 
+    Args:
+        encoder: it is left as it is, its mode and its buffers too.
+        images: which.
+        views: which of each image.
+        names: of the streams that views are drawn from.
 
-@torch.no_grad()
-def features(
-    encoder: nn.Module,
-    source: Source,
-    requests: list[Request],
-    pixels: Callable[[Batch, int], Tensor],
-) -> Tensor:
-    """Return (N, F) float32 on the CPU; `pixels` gets each batch and its number.
+    Returns:
+        (draws · N, F) float32 on the CPU: all images in their first draw, then in the second, …
 
     Raises:
         NotFiniteError: a feature is not finite.
     """
-    parts = []
-    for number, batch in enumerate(source.read(requests)):
-        parts.append(encoder(pixels(batch, number)).float().cpu())
+    device = _device_of(encoder)
+    parts: list[Tensor] = []
+    with frozen(encoder), torch.no_grad():
+        for batch in images.source.read(_requests(images, views, names)):
+            pixels = batch.views(device)[0] if views.operations else batch.clean(device)
+            parts.append(encoder(pixels).float().cpu())
     joined = torch.cat(parts)
     if not joined.isfinite().all():
         raise NotFiniteError("the encoder's features are not finite")
     return joined
 
 
-def device_of(encoder: nn.Module) -> torch.device:
-    """Return where an encoder computes."""
+def _requests(images: Labelled, views: Views, names: tuple[Name, ...]) -> Iterator[Request]:
+    """Ask for all views, batch by batch, with the draws of each."""
+    augment = views.augment
+    for draw in range(views.draws):
+        for number, rows in enumerate(torch.split(images.rows, BATCH)):
+            if not views.operations:
+                yield Request(rows, augment)
+                continue
+            of_batch = (*names, draw, number)
+            drawn = draw_view(augment, _SEED, of_batch, 1, len(rows), images.source.shape)
+            yield Request(rows, augment, (drawn,))
+
+
+@contextmanager
+def frozen(encoder: nn.Module) -> Iterator[None]:
+    """Hold an encoder in eval mode, where statistics are used and not updated; then undo that."""
+    modes = {module: module.training for module in encoder.modules()}
+    encoder.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Compute in float32, whatever the training did: without autocast, and without TF32 on a GPU.
+
+    By default a GPU computes convolutions in TF32, whose ten bits an accuracy can show.
+    """
+    devices = ["cpu"]
+    if torch.cuda.is_available():
+        devices.append("cuda")
+    convolutions = torch.backends.cudnn.allow_tf32
+    products = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        with ExitStack() as stack:
+            for device in devices:
+                stack.enter_context(torch.autocast(device, enabled=False))
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = convolutions
+        torch.backends.cuda.matmul.allow_tf32 = products
+
+
+def _device_of(encoder: nn.Module) -> torch.device:
     return next(encoder.parameters()).device

@@ -6,6 +6,7 @@
 * ``objective`` says what a step minimizes: BYOL's loss, MoCo's or SimCLR's.
 * ``requests`` says which images a step wants.
 * ``checkpoint`` keeps what a run needs to go on.
+* ``encoders`` keeps what stays, and builds it again to be judged.
 * ``observer`` is how a run speaks to its caller.
 * ``device`` picks where it computes.
 """
