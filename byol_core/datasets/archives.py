@@ -40,7 +40,7 @@ def put_in_place(name: str, source: Path) -> Path:
 
     Args:
         name: which data set.
-        source: the archive, or a folder with its unpacked files.
+        source: the archive, a folder that holds it, or one with the unpacked files.
 
     Returns:
         The data folder, below which it lies.
@@ -49,6 +49,7 @@ def put_in_place(name: str, source: Path) -> Path:
         DataError: a file is missing, is another one, or cannot be copied.
     """
     published = PUBLISHED[name]
+    source = _archive_in(published, source) or source
     folder = data_root() / published.folder
     missing = {file.name for file in published.files}
     try:
@@ -91,8 +92,8 @@ def _is_published(file: File, path: Path) -> bool:
 
 
 def _file_line(file: File) -> str:
-    size = f"{file.size_bytes:>10} bytes  " if file.size_bytes is not None else ""
-    return f"{size}md5 {file.md5}  {file.name}"
+    size = f"{file.size_bytes} bytes" if file.size_bytes is not None else ""
+    return f"{size:>16}  md5 {file.md5}  {file.name}"
 
 
 def _streams(published: Published, source: Path) -> Iterator[tuple[File, IO[bytes]]]:
@@ -111,6 +112,14 @@ def _streams(published: Published, source: Path) -> Iterator[tuple[File, IO[byte
             f"{str(source)!r} is a file; {published.title} comes in {len(published.files)} files: "
             "name the folder that holds them"
         )
+
+
+def _archive_in(published: Published, source: Path) -> Path | None:
+    """Return the archive in a folder; None where there is none, or the files lie beside it."""
+    if published.archive is None or (source / published.folder).is_dir():
+        return None
+    archive = source / published.archive.name
+    return archive if archive.is_file() else None
 
 
 def _unpacked(published: Published, source: Path) -> Path:

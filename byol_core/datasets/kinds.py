@@ -11,6 +11,7 @@ from typing import Any
 
 from byol_core.config.train_config import DatasetConfig
 from byol_core.datasets.errors import DataMissingError
+from byol_core.datasets.fingerprint import of_files, of_photos
 from byol_core.datasets.npz import channels_of, kinds_in, labels_in
 from byol_core.datasets.photo_folder import (
     SUFFIXES,
@@ -52,6 +53,7 @@ class Kind:
             fewer where these are known to be of several classes.
         split: which images are for training and which for testing.
         way_out: what to do where a file is missing.
+        fingerprint: gives the sha256 of all content.
     """
 
     find: Callable[[DatasetConfig], Files]
@@ -59,6 +61,7 @@ class Kind:
     labels: Callable[[Any, int], Sequence[Hashable]]
     split: str
     way_out: str = "check dataset.path"
+    fingerprint: Callable[[Any], str] = of_files
 
 
 def _find_digits(dataset: DatasetConfig) -> list[Path]:
@@ -157,6 +160,7 @@ KINDS = {
         size=lambda listing: Size(len(listing.train.photos), 3),
         labels=_labels_of_photos,
         split="train/test folders, in the order of the names' sha256",
+        fingerprint=of_photos,
     ),
     **{name: _published(name, published) for name, published in PUBLISHED.items()},
 }

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from byol_core.config.identity import DataIdentity
 from byol_core.config.train_config import DatasetConfig
-from byol_core.datasets import fingerprint
 from byol_core.datasets.errors import DataMissingError
 from byol_core.datasets.kinds import KINDS, Files
 from byol_core.datasets.photo_folder import PhotoFolder
+from byol_core.datasets.published import PUBLISHED
 
 
 def find(dataset: DatasetConfig) -> Files:
@@ -39,11 +39,7 @@ def data_identity(dataset: DatasetConfig, files: Files | None = None) -> DataIde
     """
     files = find(dataset) if files is None else files
     kind = KINDS[dataset.name]
-    if isinstance(files, PhotoFolder):
-        content = fingerprint.of_photos(files)
-    else:
-        content = fingerprint.of_files(files)
-    return DataIdentity(content, kind.split, kind.size(files).images)
+    return DataIdentity(kind.fingerprint(files), kind.split, kind.size(files).images)
 
 
 def _missing(dataset: DatasetConfig, file: Path) -> str:
@@ -52,4 +48,6 @@ def _missing(dataset: DatasetConfig, file: Path) -> str:
         mend = "photos want dataset.name=folder" if dataset.name == "arrays" else "move it away"
         return f"data set {dataset.name!r}: {str(file)!r} is a folder; {mend}"
     problem = f"data set {dataset.name!r} is not there: {str(file)!r} is missing"
+    if dataset.path is not None and dataset.name in PUBLISHED:
+        problem += "; check dataset.path, or leave it out"
     return f"{problem}; {KINDS[dataset.name].way_out}"

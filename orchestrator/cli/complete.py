@@ -135,6 +135,13 @@ def complete_tables() -> list[str]:
     return table_ids()
 
 
+def complete_published() -> list[str]:
+    """Return the names of the data sets that can be fetched."""
+    from byol_core.datasets.published import PUBLISHED
+
+    return sorted(PUBLISHED)
+
+
 def complete_keys() -> list[str]:
     """Return the keys of a run."""
     from byol_core.config.resolve import keys

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.arguments import names
-from orchestrator.cli.complete import complete_runs, complete_sweeps
+from orchestrator.cli.complete import complete_published, complete_runs, complete_sweeps
 from orchestrator.cli.context import Places, near, rebuilt
 from orchestrator.errors import StoreError, UsageError
 from orchestrator.text import counted, plain
@@ -135,7 +135,13 @@ def rebuild(
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help="Which data set, e.g. stl10.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Which: cifar10, cifar100, fashion_mnist or stl10.",
+            autocompletion=complete_published,
+        ),
+    ],
     print_url: Annotated[
         bool, typer.Option("--print-url", help="Print where it is, sizes and checksums; no more.")
     ] = False,
