@@ -1,4 +1,4 @@
-"""Data sets and evaluation: the readers on real files, the protocols against scikit-learn."""
+"""Data sets: the readers on real files."""
 
 import hashlib
 import os
@@ -8,17 +8,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from sklearn.neighbors import KNeighborsClassifier
-from torch import nn
 
-from byol_core.config import Augment, DatasetConfig
+from byol_core.config import DatasetConfig
 from byol_core.datasets.errors import DataError, DataMissingError
 from byol_core.datasets.locate import data_root, find
-from byol_core.evaluation.knn import knn
-from byol_core.evaluation.probe import probe
-from byol_core.evaluation.protocols import evaluate
 from byol_core.images.load import load
-from byol_core.images.memory import Dataset, Split
 
 
 def test_digits_are_scikit_learns_split_once_for_ever():
@@ -143,68 +137,6 @@ def test_damaged_stl10_names_the_way_out(tmp_path):
         (folder / name).write_bytes(b"x")
     with pytest.raises(DataError, match="damaged.*sweep data fetch stl10"):
         load(DatasetConfig(name="stl10", path=str(tmp_path)))
-
-
-class Flat(nn.Module):
-    """Features that are the pixels."""
-
-    def __init__(self):
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(1))
-
-    def forward(self, x):
-        return x.flatten(1) * self.scale
-
-
-class Constant(Flat):
-    def forward(self, x):
-        return torch.ones(len(x), 4) * self.scale
-
-
-PLAIN = Augment(rotate_rad=0.0, scale=(1.0, 1.0), shift=0.0, gain=0.0, offset=0.0, noise_std=0.0)
-
-
-def test_knn_equals_scikit_learns_cosine_weighted_vote():
-    images = load(DatasetConfig(limit=300))
-    flat = {
-        name: split.images.flatten(1).float().numpy() / 255
-        for name, split in [("train", images.train), ("test", images.test)]
-    }
-    unit = {name: x / np.linalg.norm(x, axis=1, keepdims=True) for name, x in flat.items()}
-    reference = KNeighborsClassifier(
-        20, metric="cosine", weights=lambda distance: np.exp((1 - distance) / 0.07)
-    )
-    reference.fit(unit["train"], images.train.labels.numpy())
-    expected = reference.score(unit["test"], images.test.labels.numpy())
-    assert knn(Flat(), images, PLAIN) == pytest.approx(expected, abs=0.003)
-
-
-def test_probe_reads_what_is_linear_and_gives_chance_for_a_constant():
-    images = load(DatasetConfig())
-    assert probe(Flat(), images, PLAIN) > 0.93
-    assert probe(Constant(), images, PLAIN) < 0.2
-
-
-def test_probe_is_deterministic_and_harder_under_augmentation():
-    images = load(DatasetConfig(limit=300))
-    first, second = probe(Flat(), images, Augment()), probe(Flat(), images, Augment())
-    assert first == second < probe(Flat(), images, PLAIN)
-
-
-def test_a_result_names_protocol_and_version():
-    images = load(DatasetConfig(limit=100))
-    result = evaluate("knn", {"online": Flat(), "target": Constant()}, images, PLAIN)
-    assert (result["protocol"], result["version"]) == ("knn", 1) and result["online"] != result[
-        "target"
-    ]
-
-
-def test_unlabelled_images_are_no_part_of_evaluation():
-    images = load(DatasetConfig(limit=100))
-    unlabelled = Split(images.pretrain.images, torch.full((100,), -1))
-    assert knn(Flat(), Dataset(unlabelled, images.train, images.test), PLAIN) == knn(
-        Flat(), images, PLAIN
-    )
 
 
 def test_images_are_read_from_a_copy_on_the_node(tmp_path, monkeypatch):

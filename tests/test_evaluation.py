@@ -8,11 +8,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
+from torchvision import transforms
 
-from byol_core.config import PROTOCOLS, TrainConfig
+from byol_core.config import PROTOCOLS, DatasetConfig, TrainConfig, resolve
 from byol_core.evaluation import probe as probe_module
 from byol_core.evaluation.features import NotFiniteError, features
 from byol_core.evaluation.labels import Labelled, NoLabelsError
@@ -20,8 +22,10 @@ from byol_core.evaluation.probe import chosen_places
 from byol_core.evaluation.protocols import evaluate
 from byol_core.evaluation.views import views_of
 from byol_core.files import DamagedFileError
+from byol_core.images.load import load
 from byol_core.images.memory import Dataset, Split
 from byol_core.networks.encoder import Encoder
+from byol_core.train.checkpoint import save_state
 from byol_core.train.encoders import keep_encoders, load_encoders
 
 CPU = torch.device("cpu")
@@ -81,9 +85,6 @@ def random_images():
 
 @pytest.fixture(scope="module")
 def small_digits():
-    from byol_core.config import DatasetConfig
-    from byol_core.images.load import load
-
     whole = load(DatasetConfig(limit=200))
     test = Split(whole.test.images[:100], whole.test.labels[:100])
     return Dataset(whole.train, whole.train, test)
@@ -214,6 +215,38 @@ def test_a_large_set_is_probed_on_a_mixed_choice_that_stays(monkeypatch):
     assert (
         int(rows.max()) > 900
     )  # not the first hundred, which a sorted set would have of one class
+
+
+class Thumbnail(Flat):
+    """Features that are the pixels of an 8×8 thumbnail."""
+
+    def forward(self, x):
+        return nn.functional.adaptive_avg_pool2d(x, 8).flatten(1) * self.scale
+
+
+def test_photos_are_judged_by_their_middle_and_fitted_on_crops(photos):
+    paper = resolve("imagenet-r50-300ep", {"dataset.path": str(photos), "dataset.side": 64})
+    dataset = load(DatasetConfig(name="folder", path=str(photos), side=64, limit=100), 2)
+    views = views_of("probe", paper)
+    rows = torch.tensor([0, 17, 299])
+    ours = features(Thumbnail(), Labelled(dataset.test, rows), views["test"], ())
+    theirs = transforms.Compose(
+        [
+            transforms.Resize(73, transforms.InterpolationMode.BICUBIC),
+            transforms.CenterCrop(64),
+            transforms.ToTensor(),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+    for row, of_row in zip(rows.tolist(), ours, strict=True):
+        with Image.open(dataset.test.folder / dataset.test.names[row]) as photo:
+            expected = Thumbnail()(theirs(photo.convert("RGB"))[None])[0]
+        torch.testing.assert_close(of_row, expected.detach(), atol=1e-5, rtol=0)
+
+    some = Labelled(dataset.train, torch.arange(20))
+    crops = features(Thumbnail(), some, views["train"], ("probe", "train"))
+    assert len(crops) == 40 and len(crops.unique(dim=0)) == 40
+    assert accuracy("knn", dataset, paper, Thumbnail()) > 0.1
 
 
 # Labels.
@@ -396,8 +429,6 @@ def test_an_encoder_of_an_older_version_loads(tmp_path):
     state = dict(encoder.state_dict())
     for name in [name for name in state if name.endswith("running_mean")]:
         state[name.replace("running_mean", "num_batches_tracked")] = torch.tensor(8)
-    from byol_core.train.checkpoint import save_state
-
     save_state(tmp_path / "encoder", {"online": state}, {})
     assert digest(load_encoders(tmp_path / "encoder", config, 1, CPU)["online"]) == digest(encoder)
 
