@@ -32,6 +32,7 @@ from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
 from orchestrator.launch.selection import Selection
 from orchestrator.spec import load_sweep
+from orchestrator.status.show import difference_from_preset
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
 
@@ -373,6 +374,9 @@ def test_variants_beyond_the_images_share_a_run_in_a_plan(planned):
     assert len(set(runs.values())) == 4 and len(root.runs()) == 4
     written = root.run(runs["beyond", 0]).read_description()
     assert written["data"]["images"] == 24 and written["canonical"]["dataset.limit"] == 0
+
+    preset, differences = difference_from_preset(root.run(runs["beyond", 0]))
+    assert preset == "digits-tiny" and set(differences) == {"dataset.name", "batch_size"}
 
     # By hand it is the same run, and a launch of one variant takes none of the others away.
     config = root.run(runs["half", 1]).config()

@@ -33,9 +33,10 @@ def run_details(run: RunFolder, standing: Standing) -> dict[str, Any]:
 def difference_from_preset(run: RunFolder) -> tuple[str, dict[str, Any]]:
     """Return the preset closest to the run's config, and what differs from it."""
     config = run.settings()
+    images = run.read_description()["data"].get("images")
     differences = {}
     for name in PRESETS:
-        preset = canonical(resolve(name, {}))
+        preset = canonical(resolve(name, {}), images)
         differences[name] = {
             key: value
             for key, value in config.items()

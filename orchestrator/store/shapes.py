@@ -160,7 +160,7 @@ DESCRIPTION = {
     "run_id": str,
     "config": {"seed": int},
     "canonical": _canonical,
-    "data": {"fingerprint": str, "split": str},
+    "data": {"fingerprint": str, "split": str, "images?": _maybe(int)},
     "semantics": int,
     "protocols": each(str),
     "keep": str,
