@@ -20,6 +20,8 @@ _SMALLEST_BLUR_PX = 0.01
 """Below it the square of a blur's width vanishes beside a pixel's."""
 _LARGEST_COUNT = 10_000_000  # as of epochs, steps and widths
 _LARGEST_WEIGHTS = 2**38  # a terabyte in float32, which no device holds
+_ROWS_PER_DIMENSION = 4
+"""With fewer, a matrix that is fitted to a batch explains it whatever the targets are."""
 _FACTORS = ("optimizer.lambda_predictor", "optimizer.mu_projector")
 
 
@@ -151,6 +153,46 @@ def _blurs_have_a_width(in_effect: Mapping[str, Any]) -> None:
         )
 
 
+def _optimal_predictors_have_rows(in_effect: Mapping[str, Any]) -> None:
+    """Refuse a closed form that fits its batch exactly: the loss is 0, and so is the gradient."""
+    if in_effect["predictor.kind"] != "optimal":
+        return
+    images = in_effect["batch_size"] // in_effect["accumulate"]
+    width = in_effect["projector.out"]
+    if 2 * images < _ROWS_PER_DIMENSION * width:
+        part = "batch_size" if in_effect["accumulate"] == 1 else "batch_size / accumulate"
+        raise ConfigError(
+            "predictor.kind",
+            f"predictor.kind: 'optimal' is fitted to both views of {part} {images} images; for "
+            f"projector.out {width} it needs {_ROWS_PER_DIMENSION * width // 2} images or more, "
+            f"or it fits them nearly exactly and no gradient is left; "
+            f"use a larger batch, or projector.out {max(2 * images // _ROWS_PER_DIMENSION, 1)}",
+        )
+
+
+def _negatives_are_cosines(in_effect: Mapping[str, Any]) -> None:
+    """Refuse β with vectors that are not compared by their cosine, as equation 6 does."""
+    normalize = in_effect["loss.normalize"]
+    if in_effect["loss.beta"] and normalize not in (None, "l2"):
+        raise ConfigError(
+            "loss.beta",
+            f"loss.beta: {in_effect['loss.beta']:g} weighs negatives by their cosine (BYOL, "
+            f"equation 6), which loss.normalize {normalize!r} leaves out; set loss.normalize to "
+            "'l2' or loss.beta to 0",
+        )
+
+
+def _symmetric_matrices_stay_so(in_effect: Mapping[str, Any]) -> None:
+    """Refuse a symmetric predictor whose rows are standardized, each in its own way."""
+    form = in_effect["predictor.weight_standardization"]
+    if in_effect["predictor.symmetric"] and form not in (None, "none"):
+        raise ConfigError(
+            "predictor.symmetric",
+            f"predictor.symmetric: with predictor.weight_standardization {form!r} each row has a "
+            "factor of its own, so the matrix is not symmetric; set one of them to its default",
+        )
+
+
 _CHECKS: tuple[Callable[[Mapping[str, Any]], None], ...] = (
     _counts_are_counts,
     _numbers_exist_in_float32,
@@ -158,6 +200,9 @@ _CHECKS: tuple[Callable[[Mapping[str, Any]], None], ...] = (
     _weights_fit_a_device,
     _parts_of_a_batch_are_equal,
     *NETWORK_CHECKS,
+    _optimal_predictors_have_rows,
+    _negatives_are_cosines,
+    _symmetric_matrices_stay_so,
     _warmup_ends_within_the_run,
     _crops_have_an_area,
     _blurs_have_a_width,
