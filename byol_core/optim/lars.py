@@ -44,40 +44,39 @@ class LARS(SGD):
         self.is_common = is_common
         self.newest_ratios: dict[str, Tensor] = {}
 
-    def _ratios(self, moving: Sequence[Moving]) -> list[list[Tensor] | None]:
-        adapted = [part for part in moving if part.parameters and part.group["adapt"]]
-        norms = [self._norms(part) for part in adapted]
+    def _prepare(self, moving: Sequence[Moving]) -> None:
+        """Make updates of all gradients: u ← r·(g + wd·w)."""
+        adapted = [part for part in moving if part.group["adapt"]]
+        weights = [_norms(part.parameters) for part in adapted]
+
+        # DeepMind's ratio is of the gradient with the decay in it, the blog's of it alone.
+        if self.form == "deepmind":
+            super()._prepare(moving)
+            divisors = [_norms(part.updates) for part in adapted]
+        else:
+            gradients = [_norms(part.updates) for part in adapted]
+            decays = [part.group["weight_decay"] for part in adapted]
+            divisors = [g + wd * w for g, wd, w in zip(gradients, decays, weights, strict=True)]
+            super()._prepare(moving)
+
+        # Each norm is of one tensor, or all are of all tensors together.
         if self.is_common:
-            norms = _common(norms)
+            weights = _common(weights)
+            divisors = _common(divisors)
 
         # What is logged stays on the device until it is read.
-        ratios: dict[int, list[Tensor] | None] = {}
-        for part, (weights, updates) in zip(adapted, norms, strict=True):
-            ratio = trust_ratio(weights, updates, self.trust_coefficient)
-            ratios[id(part)] = list(ratio.unbind())
+        for part, weight, divisor in zip(adapted, weights, divisors, strict=True):
+            ratio = trust_ratio(weight, divisor, self.trust_coefficient)
+            torch._foreach_mul_(part.updates, list(ratio.unbind()))
             self.newest_ratios[part.group["name"]] = ratio
-        return [ratios.get(id(part)) for part in moving]
 
-    def _norms(self, part: Moving) -> tuple[Tensor, Tensor]:
-        """Return ‖w‖ and what it is divided by, of each tensor."""
-        weights = _norms(part.parameters)
+    def _descend(self, part: Moving) -> None:
+        """Move one group; in the blog's form a change of the rate acts on new updates alone."""
         if self.form == "deepmind":
-            return weights, _norms(part.updates)
-        return weights, _norms(part.gradients) + part.group["weight_decay"] * weights
-
-    def _descend(self, part: Moving, ratios: list[Tensor] | None) -> None:
-        momentum = part.group["momentum"]
-        if self.form == "deepmind" or not momentum:
-            super()._descend(part, ratios)
+            super()._descend(part)
             return
-
-        # The rate is within the momentum: a change of it acts on new updates alone.
-        updates = part.updates
-        if ratios is not None:
-            updates = list(torch._foreach_mul(updates, ratios))
-        updates = list(torch._foreach_mul(updates, part.group["lr"]))
-        buffers = self.accumulated(part.parameters, updates, momentum)
-        torch._foreach_sub_(part.parameters, buffers)
+        torch._foreach_mul_(part.updates, part.group["lr"])
+        torch._foreach_sub_(part.parameters, self._accumulate(part))
 
 
 def trust_ratio(weights: Tensor, updates: Tensor, trust_coefficient: float) -> Tensor:
@@ -90,10 +89,9 @@ def _norms(tensors: list[Tensor]) -> Tensor:
     return torch.stack(list(torch._foreach_norm(tensors)))
 
 
-def _common(norms: Sequence[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
-    """Replace the norms of each tensor by those of all tensors together."""
+def _common(norms: list[Tensor]) -> list[Tensor]:
+    """Replace the norms of single tensors by that of all tensors together."""
     if not norms:
         return []
-    weights = torch.cat([weights for weights, _ in norms]).norm()
-    updates = torch.cat([updates for _, updates in norms]).norm()
-    return [(weights.expand_as(each), updates.expand_as(each)) for each, _ in norms]
+    total = torch.cat(norms).norm()
+    return [total.expand_as(each) for each in norms]

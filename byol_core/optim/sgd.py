@@ -15,13 +15,11 @@ class Moving:
     Attributes:
         group: of the optimizer.
         parameters: w, those that have a gradient.
-        gradients: g.
-        updates: u = g + wd·w.
+        updates: their gradients g, over which the step writes what it makes of them.
     """
 
     group: dict[str, Any]
     parameters: list[Tensor]
-    gradients: list[Tensor]
     updates: list[Tensor]
 
 
@@ -29,7 +27,7 @@ class SGD(torch.optim.Optimizer):
     """Descends as torch.optim.SGD does: u = g + wd·w; m ← μ·m + u; w ← w − lr·m.
 
     Torch's own reads a rate that is a tensor on the host in each step, so the host would wait for
-    the device.
+    the device. A step allocates nothing: it writes over the gradients, which are used up.
 
     Args:
         groups: each with `params`, `weight_decay`, and `lr`, a scalar tensor on the device.
@@ -43,33 +41,33 @@ class SGD(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Move every parameter that has a gradient."""
         assert closure is None, "no closure is evaluated"
-        moving = [_gather(group) for group in self.param_groups]
-        for part, ratios in zip(moving, self._ratios(moving), strict=True):
-            if part.parameters:
-                self._descend(part, ratios)
+        gathered = [_gather(group) for group in self.param_groups]
+        moving = [part for part in gathered if part.parameters]
+        self._prepare(moving)
+        for part in moving:
+            self._descend(part)
 
-    def _ratios(self, moving: Sequence[Moving]) -> list[list[Tensor] | None]:
-        """Return each group's factors on its updates, a scalar for each tensor; None: 1."""
-        return [None] * len(moving)
+    def _prepare(self, moving: Sequence[Moving]) -> None:
+        """Make updates of all gradients: u ← g + wd·w."""
+        for part in moving:
+            decay = part.group["weight_decay"]
+            if decay:
+                torch._foreach_add_(part.updates, part.parameters, alpha=decay)
 
-    def _descend(self, part: Moving, ratios: list[Tensor] | None) -> None:
-        updates = part.updates
-        if ratios is not None:
-            updates = list(torch._foreach_mul(updates, ratios))
+    def _descend(self, part: Moving) -> None:
+        """Move one group: momentum is over the updates and takes in no rate."""
+        directions = self._accumulate(part)
+        rates = [part.group["lr"]] * len(directions)
+        torch._foreach_addcmul_(part.parameters, directions, rates, value=-1)
 
-        # Momentum is over the updates and takes in no rate.
+    def _accumulate(self, part: Moving) -> list[Tensor]:
+        """Return m ← μ·m + u; without momentum that is u."""
         momentum = part.group["momentum"]
-        if momentum:
-            updates = self.accumulated(part.parameters, updates, momentum)
-        subtract(part.parameters, updates, part.group["lr"])
-
-    def accumulated(
-        self, parameters: list[Tensor], updates: list[Tensor], momentum: float
-    ) -> list[Tensor]:
-        """Return the parameters' m ← μ·m + u."""
-        buffers = [self._buffer(parameter) for parameter in parameters]
+        if not momentum:
+            return part.updates
+        buffers = [self._buffer(parameter) for parameter in part.parameters]
         torch._foreach_mul_(buffers, momentum)
-        torch._foreach_add_(buffers, updates)
+        torch._foreach_add_(buffers, part.updates)
         return buffers
 
     def _buffer(self, parameter: Tensor) -> Tensor:
@@ -80,16 +78,7 @@ class SGD(torch.optim.Optimizer):
         return buffer
 
 
-def subtract(parameters: list[Tensor], updates: list[Tensor], rate: Tensor) -> None:
-    """Set w ← w − rate·u in place; the rate is a scalar on the device."""
-    torch._foreach_addcmul_(parameters, updates, [rate] * len(updates), value=-1)
-
-
 def _gather(group: dict[str, Any]) -> Moving:
-    """Return what has a gradient in a group, with its updates."""
+    """Return what has a gradient in a group."""
     parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-    gradients = [parameter.grad for parameter in parameters]
-    updates = gradients
-    if parameters and group["weight_decay"]:
-        updates = list(torch._foreach_add(gradients, parameters, alpha=group["weight_decay"]))
-    return Moving(group, parameters, gradients, updates)
+    return Moving(group, parameters, [parameter.grad for parameter in parameters])
