@@ -4,8 +4,6 @@ A convolution that a norm follows has no bias, since the norm's offset does its 
 it has one.
 """
 
-from itertools import accumulate
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -106,7 +104,6 @@ class Encoder(nn.Module):
 
     Attributes:
         out: width of the features.
-        stages: how many blocks each stage has; `blocks` holds all of them in a row.
     """
 
     def __init__(
@@ -117,14 +114,13 @@ class Encoder(nn.Module):
         block = _BLOCKS[arch.block]
         layers = _Layers(config, batch_norm)
         repeated = config.tiny_blocks if config.arch == "tiny" else 1
-        self.stages = tuple(count * repeated for count in arch.blocks)
         self.stem = layers.stem(channels_in, arch.stem)
 
         # The first block of a stage changes width and, but for the first stage, resolution.
         blocks: list[nn.Module] = []
         width = arch.stem
-        for stage, (channels, count) in enumerate(zip(arch.widths, self.stages, strict=True)):
-            for i in range(count):
+        for stage, (channels, count) in enumerate(zip(arch.widths, arch.blocks, strict=True)):
+            for i in range(count * repeated):
                 stride = 2 if stage > 0 and i == 0 else 1
                 blocks.append(block(width, channels, stride, layers))
                 width = channels
@@ -135,15 +131,6 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the pooled features: (V, B, C, H, W) to (V, B, F), or (B, C, H, W) to (B, F)."""
         return over_views(self, self._features, images, item_axes=3)
-
-    def stage_of(self, name: str) -> int:
-        """Return the stage of a parameter of this encoder: 0 is the stem, 1 the first stage."""
-        place, _, rest = name.partition(".")
-        if place == "stem":
-            return 0
-        block = int(rest.partition(".")[0])
-        ends = accumulate(self.stages)
-        return 1 + sum(block >= end for end in ends)
 
     def _features(self, images: Tensor) -> Tensor:
         features: Tensor = self.blocks(self.stem(images)).mean(dim=(2, 3))
