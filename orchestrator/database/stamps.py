@@ -11,7 +11,11 @@ from orchestrator.store.root import RunFolder
 UNTOUCHED = "no attempt"
 """The stamp of a run folder without attempts and annotations."""
 
-_EVALUATIONS = [f"{name}-v{version}.json" for name, version in PROTOCOLS.items()]
+_EVALUATIONS = {
+    name: [f"{name}-v{version}.json" for version in range(newest, 0, -1)]
+    for name, newest in PROTOCOLS.items()
+}
+"""Protocol → the names of its results, the newest version first: older runs keep theirs."""
 
 
 def stamp_of(run: RunFolder, newest: int) -> str:
@@ -34,10 +38,19 @@ def stamp_of(run: RunFolder, newest: int) -> str:
     stamp = [attempts, annotations, _modified(f"{attempt}/done.json") or _modified(attempt)]
 
     # While one is missing, the folder shows what comes in.
-    evaluations = [_modified(f"{folder}/evaluations/{name}") for name in _EVALUATIONS]
+    evaluations = [_newest_evaluation(folder, names) for names in _EVALUATIONS.values()]
     if 0 in evaluations:
         evaluations.append(_modified(f"{folder}/evaluations"))
     return " ".join(map(str, stamp + evaluations))
+
+
+def _newest_evaluation(folder: str, names: list[str]) -> int:
+    """Return when the first of these results that is there was last changed; 0 without one."""
+    for name in names:
+        modified = _modified(f"{folder}/evaluations/{name}")
+        if modified:
+            return modified
+    return 0
 
 
 def _modified(path: str) -> int:
