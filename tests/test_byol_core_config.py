@@ -1,5 +1,6 @@
 """Settings, their canonical form and the identity of a run."""
 
+import numpy as np
 import pytest
 
 from byol_core.config import PRESETS, ConfigError, DataIdentity, canonical, resolve, run_id
@@ -257,11 +258,12 @@ def test_a_file_keeps_its_identity_when_it_moves_and_loses_it_when_it_changes(
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     one, other = tmp_path / "one.npz", tmp_path / "other.npz"
-    one.write_bytes(b"content")
+    images, labels = np.zeros((4, 8, 8), np.uint8), np.arange(4) % 2
+    np.savez(one, x_train=images, y_train=labels, x_test=images, y_test=labels)
     before = data_identity(DatasetConfig(name="arrays", path=str(one)))
     one.rename(other)
     assert data_identity(DatasetConfig(name="arrays", path=str(other))) == before
-    other.write_bytes(b"CONTENT, longer")
+    np.savez(other, x_train=images + 1, y_train=labels, x_test=images, y_test=labels)
     assert data_identity(DatasetConfig(name="arrays", path=str(other))) != before
 
 

@@ -21,7 +21,7 @@ _TRAINS = (
     "config/objective_config.py",
     "config/train_config.py",
     "protocols.py",
-    "datasets/facts.py",
+    "datasets/kinds.py",
     "datasets/npz.py",
     "datasets/photo_folder.py",
     "evaluation",
