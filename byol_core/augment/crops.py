@@ -12,39 +12,42 @@ from torch import Tensor
 from byol_core.config import Augment
 
 
-def crop_boxes(draws: Mapping[str, Tensor], augment: Augment, width: int, height: int) -> Tensor:
+def crop_boxes(
+    draws: Mapping[str, Tensor], augment: Augment, width: Tensor, height: Tensor
+) -> Tensor:
     """Return the first drawn box that fits into each image, or the largest in the middle.
 
     Args:
         draws: of the view of n images; `crop` is not read.
         augment: which says between which ratios the largest box lies.
-        width: of every image, in pixels.
+        width: of each image, in pixels, (n,) float64; (1,) where all are equal.
         height: likewise.
 
     Returns:
         (n, 4) float64, whole pixels: left, upper, right and lower edge.
     """
-    ratio = draws["crop_ratio"]
-    area = width * height * draws["crop_area"]
-    widths = torch.round(torch.sqrt(area * ratio))
-    heights = torch.round(torch.sqrt(area / ratio))
-    fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
+    area = (width * height)[:, None] * draws["crop_area"]
+    widths = torch.round(torch.sqrt(area * draws["crop_ratio"]))
+    heights = torch.round(torch.sqrt(area / draws["crop_ratio"]))
+    fits = (widths > 0) & (widths <= width[:, None]) & (heights > 0) & (heights <= height[:, None])
     first = fits.int().argmax(1, keepdim=True)
-    fits_any = fits.any(1)
 
-    # Of two lengths and two edges, those of the first that fits or those of the largest.
-    largest = _largest(augment, width, height)
-    box_width = torch.where(fits_any, widths.gather(1, first)[:, 0], largest[0])
-    box_height = torch.where(fits_any, heights.gather(1, first)[:, 0], largest[1])
-    left = torch.floor(draws["crop_place"][:, 0] * (width - box_width + 1))
-    upper = torch.floor(draws["crop_place"][:, 1] * (height - box_height + 1))
-    left = torch.where(fits_any, left, (width - largest[0]) // 2)
-    upper = torch.where(fits_any, upper, (height - largest[1]) // 2)
+    # A box that fits lies anywhere inside the image, the largest in the middle.
+    fits_any = fits.any(1)
+    largest_width, largest_height = _largest(augment, width, height)
+    box_width = torch.where(fits_any, widths.gather(1, first)[:, 0], largest_width)
+    box_height = torch.where(fits_any, heights.gather(1, first)[:, 0], largest_height)
+    right_of, below = draws["crop_place"].unbind(1)
+    left = torch.where(fits_any, right_of * (width - box_width + 1), (width - box_width) / 2)
+    upper = torch.where(fits_any, below * (height - box_height + 1), (height - box_height) / 2)
+    left = torch.floor(left)
+    upper = torch.floor(upper)
     return torch.stack([left, upper, left + box_width, upper + box_height], 1)
 
 
-def _largest(augment: Augment, width: int, height: int) -> tuple[int, int]:
+def _largest(augment: Augment, width: Tensor, height: Tensor) -> tuple[Tensor, Tensor]:
     """Return width and height of the largest box whose ratio is allowed."""
-    low, high = augment.crop_ratio
-    ratio = min(max(width / height, low), high)
-    return min(width, round(height * ratio)), min(height, round(width / ratio))
+    ratio = (width / height).clamp(*augment.crop_ratio)
+    largest_width = torch.minimum(width, torch.round(height * ratio))
+    largest_height = torch.minimum(height, torch.round(width / ratio))
+    return largest_width, largest_height

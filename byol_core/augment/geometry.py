@@ -42,7 +42,8 @@ def _crop_grid(images: Tensor, draws: Mapping[str, Tensor], augment: Augment) ->
     What is not cropped reads the whole image.
     """
     height, width = images.shape[-2:]
-    boxes = crop_boxes(draws, augment, width, height)
+    place = draws["crop_place"]
+    boxes = crop_boxes(draws, augment, place.new_full((1,), width), place.new_full((1,), height))
     is_cropped = draws["crop"]
     left, upper, right, lower = boxes.to(images.dtype).unbind(1)
     left = torch.where(is_cropped, left, 0)

@@ -4,15 +4,19 @@ Views are cut out of the original and resized bicubically with antialiasing (PIL
 Python's lock while it decodes and resizes, so threads do this in parallel.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 from torch import Tensor
 
 from byol_core.augment.crops import crop_boxes
+from byol_core.augment.draws import ViewDraws
 from byol_core.config import Augment
 from byol_core.datasets.errors import DataError
 
@@ -20,35 +24,104 @@ Pixels = npt.NDArray[np.uint8]
 _WHOLE_TO_MIDDLE = 8 / 7  # 256 → 224
 
 
+@dataclass(frozen=True)
+class _Window:
+    """Says what a view shows of a photo.
+
+    Attributes:
+        box: left, upper, right, lower edge in pixels; None: the middle, as in evaluation.
+        mirrored: left to right.
+    """
+
+    box: Sequence[int] | None = None
+    mirrored: bool = False
+
+
 def decode(
-    file: Path, views: Sequence[Mapping[str, Tensor]], augment: Augment, side: int
-) -> list[Pixels]:
-    """Read a photo and cut out its views.
+    files: Sequence[Path], views: Sequence[ViewDraws], augment: Augment, side: int
+) -> Pixels:
+    """Read some photos and cut out their views.
 
     Args:
-        file: JPEG, PNG or whatever PIL reads; grey and CMYK become RGB.
-        views: the draws of each, of this photo alone (n = 1); none for the one view of evaluation,
-            the middle of the photo.
+        files: JPEG, PNG or whatever PIL reads; grey and CMYK become RGB.
+        views: the draws of these photos, for each view; none for the one view of evaluation, the
+            middle of each photo.
         augment: what was drawn from.
         side: of a view, in pixels.
 
     Returns:
-        A (3, side, side) array for each view.
+        (V, n, 3, side, side), V = 1 without views.
 
     Raises:
-        DataError: the file holds no whole image.
+        DataError: a file holds no whole image.
     """
+    pixels = np.empty((max(1, len(views)), len(files), 3, side, side), dtype=np.uint8)
+    with ExitStack() as opened:
+        # Opening reads the size, from which the boxes of all photos follow at once.
+        photos = [opened.enter_context(_open(file)) for file in files]
+        windows = [_windows(draws, augment, photos) for draws in views]
+        if not views:
+            windows = [[_Window()] * len(files)]
+
+        # Each photo is decoded once for all its views.
+        for i, (file, photo) in enumerate(zip(files, photos, strict=True)):
+            with _naming(file):
+                whole = photo.convert("RGB")
+            for view, windows_of_view in enumerate(windows):
+                pixels[view, i] = _show(whole, windows_of_view[i], side)
+    return pixels
+
+
+def _open(file: Path) -> Image.Image:
+    with _naming(file):
+        return Image.open(file)
+
+
+@contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Have PIL's complaint name the file."""
     try:
-        with Image.open(file) as opened:
-            photo = opened.convert("RGB")
+        yield
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = f"no photo that can be read ({error})"
         raise DataError(
             f"{str(file)!r}: {reason}; replace it by a whole copy, or delete it"
         ) from None
-    if not views:
-        return [_channels_first(middle(photo, side))]
-    return [_cut(photo, draws, augment, side) for draws in views]
+
+
+def _windows(
+    draws: Mapping[str, Tensor], augment: Augment, photos: Sequence[Image.Image]
+) -> list[_Window]:
+    """Return what a view shows of each photo."""
+    nothing = torch.zeros(len(photos), dtype=torch.bool)
+    is_cropped = draws.get("crop", nothing).tolist()
+    is_mirrored = draws.get("flip", nothing).tolist()
+    boxes = [[0, 0, 0, 0]] * len(photos)
+    if any(is_cropped):
+        sizes = torch.tensor([photo.size for photo in photos], dtype=torch.float64)
+        boxes = crop_boxes(draws, augment, *sizes.unbind(1)).int().tolist()
+
+    return [
+        _Window(box if cropped else None, mirrored)
+        for box, cropped, mirrored in zip(boxes, is_cropped, is_mirrored, strict=True)
+    ]
+
+
+def _show(photo: Image.Image, window: _Window, side: int) -> Pixels:
+    """Return the (3, side, side) pixels of a view."""
+    pixels = np.asarray(_cut(photo, window.box, side)).transpose(2, 0, 1)
+    if window.mirrored:
+        return pixels[..., ::-1]
+    return pixels
+
+
+def _cut(photo: Image.Image, box: Sequence[int] | None, side: int) -> Image.Image:
+    if box is None:
+        return middle(photo, side)
+
+    # Cropped first: `resize(box=…)` would let pixels from outside the box in.
+    left, upper, right, lower = box
+    return _resized(photo.crop((left, upper, right, lower)), side, side)
 
 
 def middle(photo: Image.Image, side: int) -> Image.Image:
@@ -66,28 +139,5 @@ def middle(photo: Image.Image, side: int) -> Image.Image:
     return _resized(photo, width, height).crop((left, upper, left + side, upper + side))
 
 
-def _cut(photo: Image.Image, draws: Mapping[str, Tensor], augment: Augment, side: int) -> Pixels:
-    """Cut a view out, or show the middle where no crop was drawn, and mirror it."""
-    if _happens(draws, "crop"):
-        # Cropped first: `resize(box=…)` would let pixels from outside the box in.
-        (box,) = crop_boxes(draws, augment, *photo.size).int().tolist()
-        view = _resized(photo.crop(box), side, side)
-    else:
-        view = middle(photo, side)
-
-    pixels = _channels_first(view)
-    if _happens(draws, "flip"):
-        return pixels[..., ::-1]
-    return pixels
-
-
-def _happens(draws: Mapping[str, Tensor], operation: str) -> bool:
-    return operation in draws and bool(draws[operation])
-
-
 def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BICUBIC)
-
-
-def _channels_first(image: Image.Image) -> Pixels:
-    return np.asarray(image).transpose(2, 0, 1)

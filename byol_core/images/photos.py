@@ -81,19 +81,16 @@ class Photos:
 
     def _start(self, pool: ThreadPoolExecutor, request: Request) -> "_Decoding":
         """Have the threads fill in the pixels of a batch."""
-        rows = request.rows.tolist()
+        files = [self.folder / self.names[row] for row in request.rows.tolist()]
         views = max(1, len(request.views))
-        pixels = np.empty((views, len(rows), *self.shape), dtype=np.uint8)
+        pixels = np.empty((views, len(files), *self.shape), dtype=np.uint8)
 
         def fill(start: int) -> None:
-            for i in range(start, min(start + _PHOTOS_A_TASK, len(rows))):
-                cuts = [draws.rows(slice(i, i + 1)) for draws in request.views]
-                file = self.folder / self.names[rows[i]]
-                images = decode(file, cuts, request.augment, self.side)
-                for view, image in enumerate(images):
-                    pixels[view, i] = image
+            task = slice(start, start + _PHOTOS_A_TASK)
+            draws = [view.rows(task) for view in request.views]
+            pixels[:, task] = decode(files[task], draws, request.augment, self.side)
 
-        starts = range(0, len(rows), _PHOTOS_A_TASK)
+        starts = range(0, len(files), _PHOTOS_A_TASK)
         tasks = [pool.submit(fill, start) for start in starts]
         return _Decoding(pixels, self.labels[request.rows], request, tasks)
 
