@@ -13,6 +13,7 @@ This package loads no torch.
 * ``resolve`` lays overrides over a preset.
 * ``canonical`` gives settings that mean the same one form.
 * ``old_settings`` reads the settings of runs that an older trainer made in today's words.
+* ``target_memory`` tells how long the target's moving average remembers.
 * ``identity`` hashes that form together with the data.
 * ``trainer_digest`` hashes the code that trains and evaluates.
 * ``errors`` says what can be wrong with settings.

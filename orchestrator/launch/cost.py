@@ -3,12 +3,13 @@
 It is a guess, and says from how many runs it comes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from sqlalchemy import Engine
 
-from orchestrator.launch.plan import Plan
+from orchestrator.launch.plan import Plan, PlannedRun
 from orchestrator.launch.requests import ResourceRequests
 from orchestrator.status.pace import kind_of, measured_kinds
 
@@ -32,8 +33,13 @@ class Cost:
     unknown: int
 
 
-def estimate(engine: Engine, plan: Plan, requests: ResourceRequests) -> Cost:
-    """Return the price of what a plan starts.
+def estimate(
+    engine: Engine,
+    plan: Plan,
+    requests: ResourceRequests,
+    runs: Sequence[PlannedRun] | None = None,
+) -> Cost:
+    """Return the price of what a plan starts, or of some runs of it.
 
     It comes from the median time of an epoch, and beside the epochs, of completed runs of the same
     kind.
@@ -44,7 +50,7 @@ def estimate(engine: Engine, plan: Plan, requests: ResourceRequests) -> Cost:
     run_hours = gpu_hours = disk_bytes = 0.0
     kinds_used = set()
     unknown = 0
-    for run in plan.start:
+    for run in plan.start if runs is None else runs:
         config = run.variant.canonical()
         kind = kind_of(config, run.data.fingerprint)
         if kind not in kinds:

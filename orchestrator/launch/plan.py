@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from byol_core.config import DataIdentity, run_id_of
+from byol_core.config import SEMANTICS, DataIdentity, run_id_of
 from byol_core.files import DamagedFileError
+from orchestrator.errors import StoreError
 from orchestrator.launch.requests import ResourceRequests, has_more_memory
 from orchestrator.launch.selection import (
     Selection,
@@ -19,7 +20,7 @@ from orchestrator.spec import Sweep, Variant, expand
 from orchestrator.store.annotations import is_forgotten
 from orchestrator.store.jobs import Queue
 from orchestrator.store.retry import is_due
-from orchestrator.store.root import Root
+from orchestrator.store.root import Root, RunFolder
 from orchestrator.store.standing import Standing, standing
 from orchestrator.store.state import ACTIVE, State
 
@@ -50,7 +51,8 @@ class Plan:
         active: waiting or running.
         held_back: ended without a result, and held back by the rules of `orchestrator.store.retry`.
         removed: runs of variants or seeds that the spec no longer has, or of variants that mean
-            something else now, since the last --prune.
+            something else now, since the last --prune; those of an older trainer name its
+            `semantics`.
         to_cancel: ids of those that no other sweep asks for.
         left_active: of these, how many are queued or running.
     """
@@ -80,7 +82,22 @@ class Plan:
     @property
     def removed_variants(self) -> list[str]:
         """Return the variants that the spec no longer has, changed, or has with fewer seeds."""
-        return sorted({run["variant"] for run in self.removed})
+        older = self.older
+        return sorted({run["variant"] for run in self.removed if run not in older})
+
+    @property
+    def older(self) -> list[Mapping[str, Any]]:
+        """Return the runs of an older trainer that this plan has runs of today for."""
+        cells = {(run.variant.name, run.seed) for run in self.runs}
+        return [
+            run for run in self.removed if _is_older(run) and (run["variant"], run["seed"]) in cells
+        ]
+
+    @property
+    def trained_anew(self) -> list[PlannedRun]:
+        """Return the runs that start although an older trainer has made them."""
+        cells = {(run["variant"], run["seed"]) for run in self.older}
+        return [run for run in self.start if (run.variant.name, run.seed) in cells]
 
 
 def make_plan(
@@ -148,6 +165,11 @@ def make_plan(
     return plan
 
 
+def _is_older(run: Mapping[str, Any]) -> bool:
+    """Tell whether a removed run was made by an older trainer, so that it left by itself."""
+    return "semantics" in run
+
+
 def _each_once(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
     """Return each run once, as the first variant that it belongs to."""
     by_id = {run.run_id: run for run in reversed(runs)}
@@ -211,9 +233,39 @@ def _removed_runs(
     cut = set(before.get("seeds", [])) - set(sweep.spec.seeds)
     newly_removed = [run for run in before["runs"] if run["variant"] in gone or run["seed"] in cut]
 
-    # A variant may have come back, or another one may mean the same now.
+    # Another trainer gives the same variant and seed another run.
     wanted = {run.run_id for run in runs}
-    return [run for run in before.get("left", []) + newly_removed if run["run_id"] not in wanted]
+    cells = {(run.variant.name, run.seed) for run in runs}
+    superseded = [
+        run
+        for run in before["runs"]
+        if (run["variant"], run["seed"]) in cells
+        and run["run_id"] not in wanted
+        and run not in newly_removed
+    ]
+    older = [run for run in _marked_older(superseded, root) if _is_older(run)]
+
+    # A variant may have come back, or another one may mean the same now.
+    removed = before.get("left", []) + _marked_older(newly_removed, root) + older
+    return [run for run in removed if run["run_id"] not in wanted]
+
+
+def _marked_older(runs: Sequence[Mapping[str, Any]], root: Root) -> list[dict[str, Any]]:
+    """Return runs of a plan; those of an older trainer with its `semantics`."""
+    marked = []
+    for run in runs:
+        semantics = _semantics_of(root.run(run["run_id"]))
+        older = {"semantics": semantics} if semantics < SEMANTICS else {}
+        marked.append({**run, **older})
+    return marked
+
+
+def _semantics_of(run: RunFolder) -> int:
+    """Return under which meaning a run was trained; ours where its folder does not tell."""
+    try:
+        return int(run.read_description()["semantics"])
+    except (StoreError, DamagedFileError):
+        return SEMANTICS
 
 
 def _wanted_by_no_sweep(

@@ -75,10 +75,11 @@ class LaunchView:
         self._live.stop()
 
     def _plan(self, plan: Plan, requests: ResourceRequests) -> None:
-        cost = None
+        cost = cost_anew = None
         if self._engine is not None and plan.start:
             cost = estimate(self._engine, plan, requests)
-        terminal.show_plan(self._console, plan, requests.executor, cost)
+            cost_anew = estimate(self._engine, plan, requests, plan.trained_anew)
+        terminal.show_plan(self._console, plan, requests.executor, cost, cost_anew)
 
         if self._on_fail:
             known = [run.run_id for run in plan.held_back]

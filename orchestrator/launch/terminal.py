@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from byol_core.config import SEMANTICS, trainer_digest
+from byol_core.config.target_memory import TargetMemory, target_memory
 from orchestrator.launch.cost import Cost
 from orchestrator.launch.launch import LaunchResult
 from orchestrator.launch.plan import Plan, PlannedRun
@@ -24,11 +25,27 @@ from orchestrator.text import assignments, counted
 _LISTED_VARIANTS = 40
 _LISTED_REASONS = 3
 _LISTED_SEEDS = 20
+_FIRST_LEFT = 0.05
+"""From this weight of the first target within the last one on, a plan says so."""
 _INTERRUPTED = 130
 
 
-def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) -> None:
-    """Print what a launch is about to do, and what it will cost."""
+def show_plan(
+    console: Console,
+    plan: Plan,
+    executor: str,
+    cost: Cost | None,
+    cost_anew: Cost | None = None,
+) -> None:
+    """Print what a launch is about to do, and what it will cost.
+
+    Args:
+        console: where to.
+        plan: what is to be done.
+        executor: who runs it.
+        cost: of what starts; None where nobody can tell.
+        cost_anew: of what starts although an older trainer has made it.
+    """
     # How many runs there are, and what becomes of them.
     parts = [f"{len(plan.start)} to run"]
     if plan.reuse:
@@ -55,6 +72,10 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
         )
     if plan.start:
         console.print(f"  {_cost_text(cost)}", highlight=False)
+    if plan.trained_anew:
+        console.print(f"  {_older_text(plan, cost_anew)}", highlight=False, soft_wrap=True)
+    for line in _memory_lines(plan):
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
 
     # What this launch leaves alone, and the option that would change it.
     other_code = [run for run in plan.reuse if _has_other_code(run)]
@@ -70,17 +91,28 @@ def show_plan(console: Console, plan: Plan, executor: str, cost: Cost | None) ->
         )
     if plan.removed_variants:
         text = f"  no longer in the spec, or changed: {', '.join(_removed(plan))}; "
-        text += "what they computed stays"
-        if plan.left_active:
-            text += f" (--prune cancels {counted(plan.left_active, 'run')} queued or running)"
+        text += f"what they computed stays{_prune_hint(plan)}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _prune_hint(plan: Plan) -> str:
+    """Return what --prune would cancel; nothing where nothing is left to cancel."""
+    if not plan.left_active:
+        return ""
+    return f" (--prune cancels {counted(plan.left_active, 'run')} queued or running)"
 
 
 def _removed(plan: Plan) -> Iterator[str]:
     """Yield what left the spec: variants, or seeds of variants that it still has."""
     still_there = {variant.name for variant in plan.variants}
     for name in plan.removed_variants:
-        seeds = sorted({run["seed"] for run in plan.removed if run["variant"] == name})
+        seeds = sorted(
+            {
+                run["seed"]
+                for run in plan.removed
+                if run["variant"] == name and "semantics" not in run
+            }
+        )
         if name not in still_there:
             yield name
         else:
@@ -155,12 +187,46 @@ def show_plan_runs(console: Console, plan: Plan) -> None:
         console.print(f"  … and {counted(more, 'variant')} more", highlight=False)
 
 
+def _older_text(plan: Plan, cost: Cost | None) -> str:
+    """Return how many runs an older trainer has made that are trained again, and at what price."""
+    versions = sorted({run["semantics"] for run in plan.older})
+    count = len(plan.older)
+    text = f"{counted(count, 'run')} of SEMANTICS {', '.join(map(str, versions))} "
+    text += f"{'is' if count == 1 else 'are'} not reused but kept apart, so "
+    text += f"{len(plan.trained_anew)} {'trains' if len(plan.trained_anew) == 1 else 'train'} anew"
+    if cost is not None and cost.measured:
+        text += f", about {_hours(cost)}"
+    return f"{text} (CHANGELOG.md says what changed)"
+
+
+def _memory_lines(plan: Plan) -> Iterator[str]:
+    """Yield where a target remembers long beside its run: such a τ acts as one nearer to 1."""
+    memories: dict[TargetMemory | None, None] = {}
+    for run in plan.start:
+        if run.data.images is not None:
+            memories[target_memory(run.variant.canonical(), run.data.images)] = None
+    notable = [memory for memory in memories if memory and memory.first_left > _FIRST_LEFT]
+    for memory in notable[:_LISTED_REASONS]:
+        text = f"τ = {memory.tau:g} averages over {memory.memory_steps:,.0f} steps, the run has "
+        text += f"{memory.run_steps:,}: "
+        if memory.memory_steps > memory.run_steps:
+            text += "it is nearly τ = 1; "
+        yield f"{text}{memory.first_left:.0%} of the last target is the first one"
+    if len(notable) > _LISTED_REASONS:
+        yield f"… and {len(notable) - _LISTED_REASONS} more τ that remember so long"
+
+
+def _hours(cost: Cost) -> str:
+    """Return the price in hours of what is dear: of GPUs where they are used, else of cores."""
+    if cost.gpu_hours:
+        return f"{cost.gpu_hours:.2f} GPU-hours"
+    return f"{cost.run_hours:.2f} core-hours"
+
+
 def _cost_text(cost: Cost | None) -> str:
     if cost is None or cost.measured == 0:
         return "cost unknown: no run of this kind was measured here yet"
-    hours = f"{cost.run_hours:.2f} core-hours"
-    if cost.gpu_hours:
-        hours = f"{cost.gpu_hours:.2f} GPU-hours"
+    hours = _hours(cost)
     disk = f"{cost.disk_bytes / 1e6:,.1f} MB of disk"
     text = f"cost about {hours} and {disk}, told from {counted(cost.measured, 'earlier run')}"
     if cost.unknown:

@@ -92,10 +92,7 @@ class RunsSource:
             UsageError: there is neither of that name.
         """
         if self._configs is None:
-            self._configs = {
-                run_id: settings_today(json.loads(facts.config), facts.semantics)
-                for run_id, facts in self._facts.items()
-            }
+            self._configs = {run_id: _settings(facts) for run_id, facts in self._facts.items()}
         known = set[str]().union(*self._configs.values())
         if name in known:
             for row in self.rows:
@@ -150,6 +147,12 @@ class RunsSource:
         for row in self._connection.execute(_distinct_evaluations()).all():
             names.add(f"{row.protocol}_v{row.version}.{row.network}.{row.name}")
         return {*KEYS, "tag", *names}
+
+
+def _settings(facts: Any) -> Mapping[str, Any]:
+    """Return a run's settings in today's words, and under which meaning it was trained."""
+    settings = settings_today(json.loads(facts.config), facts.semantics)
+    return {**settings, "semantics": facts.semantics}
 
 
 def _row(
