@@ -26,7 +26,7 @@ from analysis.tables.collapse import is_collapsed
 from analysis.tables.completeness import table_overview
 from analysis.tables.settings import find_settings
 from analysis.tables.stats import holm, paired_difference, summarize
-from byol_core.config import canonical, resolve
+from byol_core.config import PROTOCOLS, canonical, resolve
 
 VALUES, BASE = {0: 0.61, 1: 0.58, 2: 0.66}, {0: 0.70, 1: 0.71, 2: 0.69}
 MLP_NORM = load_table("mlp_norm")
@@ -107,6 +107,10 @@ def run(row, seed, value=0.5, **changes):
         "launched_at": 1000.0,
     }
     merged = {**line, **changes}
+    judged_by = {}
+    for protocol, version, *_ in merged["evaluations"]:
+        judged_by[protocol] = judged_by.get(protocol, frozenset()) | {version}
+    merged.setdefault("judged_by", judged_by)
     return Run(**{"fed": {"mlp_norm": (merged["launched_at"], merged["sweeps"][0])}, **merged})
 
 
@@ -332,9 +336,70 @@ def test_an_older_run_has_its_code_and_the_device_that_auto_meant():
     assert (on_gpu["device"], on_gpu["device model"]) == ("cuda", "H100")
 
 
-def test_the_newest_version_of_a_protocol_counts():
-    both = {("probe", 1, "online", "accuracy"): 0.1, ("probe", 2, "online", "accuracy"): 0.2}
-    assert line(table(run("byol", 0, evaluations=both)), "byol").values == {0: 0.2}
+def judged(**by_version):
+    """Evaluations of the probe: v1=0.4, v2=0.7, …"""
+    return {
+        ("probe", int(name[1:]), "online", "accuracy"): value for name, value in by_version.items()
+    }
+
+
+def test_numbers_of_two_versions_of_a_protocol_never_meet_in_a_table():
+    """Neither in a row, nor in a difference from a baseline; the older stay listed."""
+    runs = [
+        run("byol", 0, evaluations=judged(v1=0.40)),
+        run("byol", 1, evaluations=judged(v2=0.71)),
+        run("no_norm", 0, evaluations=judged(v1=0.30)),
+        run("no_norm", 1, evaluations=judged(v1=0.31)),
+        run("random", 0, evaluations=judged(v2=0.50)),
+    ]
+    newer = table(*runs)
+    (older,) = newer.others
+    assert line(newer, "byol").values == {1: 0.71} and line(newer, "random").values == {0: 0.5}
+    assert line(newer, "no_norm").state == "absent" and newer.setting.version == 2
+    assert "ours: probe (version 2) accuracy" in as_text(newer)
+    assert json.loads(as_json(newer))["metric"]["version"] == 2
+    assert newer.setting.unlike(older) == {"probe_version": (2, 1)}
+
+    then = table(*runs, setting=older.id)
+    assert line(then, "byol").values == {0: 0.4} and line(then, "random").state == "absent"
+    assert line(then, "no_norm").values == {0: 0.3, 1: 0.31}
+    assert line(then, "no_norm").difference.n == 1
+    assert "ours: probe (version 1) accuracy" in as_text(then)
+    overview = overview_text([table_overview(MLP_NORM, runs)])
+    assert newer.setting.id in overview and f"  {older.id}  " in overview
+
+
+def test_a_baseline_that_is_not_judged_brings_no_two_versions_together():
+    runs = [
+        run("byol", 0, state="FAILED", evaluations={}),
+        run("no_norm", 0, evaluations=judged(v1=0.3)),
+        run("no_norm", 1, evaluations=judged(v2=0.6)),
+    ]
+    built = [table(*runs, setting=setting.id) for setting in find_settings(MLP_NORM, runs)]
+    assert [line(one, "no_norm").values for one in built] == [{1: 0.6}, {0: 0.3}]
+    assert [line(one, "byol").state for one in built] == ["failed 0/1"] * 2
+
+
+def test_a_run_that_two_versions_have_judged_stands_in_both_tables_with_its_own_number():
+    runs = [run("byol", 0, evaluations=judged(v1=0.1, v2=0.2))]
+    newer = table(*runs)
+    assert line(newer, "byol").values == {0: 0.2}
+    assert line(table(*runs, setting=newer.others[0].id), "byol").values == {0: 0.1}
+
+
+def test_a_setting_keeps_its_name_when_its_first_run_is_judged():
+    before = table(run("byol", 0, state="RUNNING", outcome=None, evaluations={}))
+    after = table(run("byol", 0, evaluations=judged(**{f"v{PROTOCOLS['probe']}": 0.5})))
+    assert before.setting.id == after.setting.id and after.others == before.others == []
+
+
+def test_older_results_are_no_empty_setting_of_the_newest_version():
+    runs = [
+        run("byol", 0, evaluations=judged(v1=0.4)),
+        run("byol", 1, outcome="diverged", evaluations={}, final={}),
+    ]
+    built = table(*runs)
+    assert built.others == [] and line(built, "byol").marks == ["diverged 1/2"]
 
 
 def test_collapse_is_judged_from_the_spread_alone():

@@ -60,6 +60,7 @@ ALLOWED = {
         "orchestrator.database.schema",
         "orchestrator.store.settings",
         "byol_core.files",
+        "byol_core.protocols",
     },
 }
 EXTRA = {

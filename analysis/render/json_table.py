@@ -20,12 +20,15 @@ def as_document(table: Table) -> dict[str, Any]:
     """Return what the text says, as plain values."""
     rows = table.rows
     setting = None
+    version = None
     if table.setting is not None:
         setting = _setting(table.setting)
+        version = table.setting.version
+    metric = {"protocol": rows.protocol, "network": rows.network, "name": rows.metric}
     return {
         "table": rows.id,
         "title": rows.title,
-        "metric": {"protocol": rows.protocol, "network": rows.network, "name": rows.metric},
+        "metric": {**metric, "version": version},
         "setting": setting,
         "other_settings": [_setting(other) for other in table.others],
         "published_source": rows.published_source,

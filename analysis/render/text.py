@@ -67,6 +67,7 @@ def notes(table: Table) -> list[str]:
     texts += _own_settings(table)
     texts += _not_judged(table)
     texts += _exclusions(table)
+    texts += [f"{remark}." for remark in table.rows.remarks]
     texts += [f"{label}: {note}." for label, note in table.rows.notes.items()]
 
     # Without a setting every row is absent, and the title says what to do.
@@ -87,8 +88,11 @@ def _column_notes(table: Table) -> list[str]:
     """Say what the columns are."""
     rows = table.rows
     baselines = ", ".join(rows.rows[key].label for key in rows.baselines)
+    protocol = rows.protocol
+    if table.setting is not None:
+        protocol += f" (version {table.setting.version})"
     return [
-        f"ours: {rows.protocol} accuracy (docs/results.md) of the {rows.network} encoder in percent, "
+        f"ours: {protocol} accuracy (docs/results.md) of the {rows.network} encoder in percent, "
         "mean over n seeds ± half its 95% t-interval.",
         "vs baseline: mean difference in points, seed by seed, from its method's baseline "
         f"({baselines}), with its 95% t-interval; p by Holm over the table.",
@@ -125,6 +129,8 @@ def _comparison_notes(table: Table) -> list[str]:
     printed = [line.row.published for line in table.lines]
     if any(row.positive_cosine and not row.cosines_printed for row in printed):
         texts.append("≈: measured on a published figure, error about 0.01.")
+    if any(row.approximate for row in printed):
+        texts.append("≈: measured on a published figure.")
     return texts
 
 

@@ -37,6 +37,7 @@ class Run:
         launched_at: of the newest of them, in seconds since 1970; 0 without one.
         fed: table → (launched_at, label) of the newest sweep that asks for the run and lists the
             table.
+        judged_by: protocol → the versions of it that have judged the run.
         evaluations: measure → value. This and what follows are empty unless `with_results` filled
             them in.
         final: sign of collapse → mean over the last epoch.
@@ -57,6 +58,7 @@ class Run:
     sweeps: Sequence[str] = ()
     launched_at: float = 0.0
     fed: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    judged_by: Mapping[str, frozenset[int]] = field(default_factory=dict)
     evaluations: Mapping[Evaluation, float] = field(default_factory=dict)
     final: Mapping[str, float] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
@@ -77,6 +79,7 @@ def read_runs(connection: Connection) -> list[Run]:
     """Return the runs of a database, without results; not those of forgotten sweeps alone."""
     demands = _demands(connection)
     forgotten = _asked_for_by_forgotten(connection) - demands.keys()
+    versions = _versions(connection)
     every_run: list[Run] = []
     for row in connection.execute(select(runs).order_by(runs.c.run_number)).all():
         if row.run_id in forgotten:
@@ -93,10 +96,22 @@ def read_runs(connection: Connection) -> list[Run]:
             sweeps=demand.sweeps,
             launched_at=demand.launched_at,
             fed=demand.fed,
+            judged_by=versions.get(row.run_number, {}),
             excluded=row.excluded,
         )
         every_run.append(run)
     return every_run
+
+
+def _versions(connection: Connection) -> dict[int, dict[str, frozenset[int]]]:
+    """Return run → protocol → the versions that have judged it."""
+    table = evaluations.c
+    query = select(table.run_number, table.protocol, table.version).distinct()
+    by_run: dict[int, dict[str, frozenset[int]]] = {}
+    for run, protocol, version in connection.execute(query).all():
+        of_run = by_run.setdefault(run, {})
+        of_run[protocol] = of_run.get(protocol, frozenset()) | {version}
+    return by_run
 
 
 def with_results(connection: Connection, some: Sequence[Run]) -> list[Run]:

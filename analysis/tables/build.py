@@ -133,7 +133,7 @@ def build(
     # Results are read for the runs of one setting only.
     chosen = _choose(rows, settings, setting)
     lines = {
-        key: _line(rows, row, with_results(chosen.members.get(key, [])))
+        key: _line(rows, row, with_results(chosen.members.get(key, [])), chosen.version)
         for key, row in rows.rows.items()
     }
     others = [other for other in settings if other is not chosen]
@@ -183,7 +183,7 @@ def _fuller(settings: Sequence[Setting]) -> Setting | None:
     return max(filled, key=lambda setting: (setting.is_complete(), len(setting.members)))
 
 
-def _line(table: TableRows, row: TableRow, runs: Sequence[Run]) -> Line:
+def _line(table: TableRows, row: TableRow, runs: Sequence[Run], version: int) -> Line:
     if not runs:
         return Line(row)
 
@@ -204,7 +204,7 @@ def _line(table: TableRows, row: TableRow, runs: Sequence[Run]) -> Line:
     values: dict[int, float] = {}
     run_ids: list[str] = []
     for run in runs:
-        value = _value(table, run)
+        value = _value(table, run, version)
         if value is not None:
             values[run.seed] = value
             run_ids.append(run.run_id)
@@ -215,7 +215,7 @@ def _line(table: TableRows, row: TableRow, runs: Sequence[Run]) -> Line:
         run_ids=run_ids,
         summary=summarize([*values.values()]),
         state=_state(runs),
-        marks=[*marks, *_not_judged(table, runs), *_marks(runs)],
+        marks=[*marks, *_not_judged(table, runs, version), *_marks(runs)],
         collapsed=_collapsed(runs),
         own={key: runs[0].config[key] for key in row.companions},
         final=_means([run.final for run in runs if _is_ok(run)]),
@@ -227,19 +227,11 @@ def _is_ok(run: Run) -> bool:
     return run.state == State.COMPLETED and run.outcome == "ok"
 
 
-def _value(table: TableRows, run: Run) -> float | None:
-    """Return a run's value by the newest version of the table's protocol; None without one."""
+def _value(table: TableRows, run: Run, version: int) -> float | None:
+    """Return a run's value by that version of the table's protocol; None without one."""
     if not _is_ok(run):
         return None
-    wanted = (table.protocol, table.network, table.metric)
-    by_version = {
-        version: value
-        for (protocol, version, network, name), value in run.evaluations.items()
-        if (protocol, network, name) == wanted
-    }
-    if not by_version:
-        return None
-    return float(by_version[max(by_version)])
+    return run.evaluations.get((table.protocol, version, table.network, table.metric))
 
 
 def _collapsed(runs: Sequence[Run]) -> tuple[int, int] | None:
@@ -282,10 +274,10 @@ def _exclusion(runs: Sequence[Run]) -> list[str]:
     return [f"{EXCLUDED} {len(excluded)}/{len(runs)}: {' | '.join(reasons)}"]
 
 
-def _not_judged(table: TableRows, runs: Sequence[Run]) -> list[str]:
+def _not_judged(table: TableRows, runs: Sequence[Run], version: int) -> list[str]:
     """Return the mark of results whose evaluation is not here, so that they are no part of n."""
     results = [run for run in runs if _is_ok(run)]
-    missing = sum(_value(table, run) is None for run in results)
+    missing = sum(_value(table, run, version) is None for run in results)
     return [f"{NOT_JUDGED} {table.protocol} {missing}/{len(results)}"] if missing else []
 
 

@@ -1,15 +1,16 @@
 """Finds the runs that may stand in one table: equal in everything that the table does not vary.
 
 A run's setting is its config without the table's axes, the row's companion keys and the seed, plus
-the data's content and the trainer's semantics. Keys that are null have no effect on that run, so
-they agree with any value: a random encoder, which has no optimizer, belongs to every setting with
-its encoder and images. A key that is absent says that the run was made as before there was such a
-key, and agrees with no value.
+the data's content, the trainer's semantics and the version of the table's protocol. Keys that are
+null have no effect on that run, so they agree with any value: a random encoder, which has no
+optimizer, belongs to every setting with its encoder and images. A key that is absent says that the
+run was made as before there was such a key, and agrees with no value. A run that no version has
+judged, as it goes on or has failed, belongs to the runs that agree with it, whichever judged those.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -17,9 +18,12 @@ from typing import Any
 
 from analysis.papers.rows import TableRow, TableRows
 from analysis.results.runs import Run
+from byol_core.protocols import PROTOCOLS
 from orchestrator.database.schema import State
 
 Values = Mapping[str, Any]
+_Place = tuple[TableRow, Run, Values]
+"""A run of a table, its row and its setting."""
 _Request = tuple[bool, float, str]
 """Whether a sweep that feeds the table asks for a run, when it was launched, and its label."""
 _ABSENT = object()
@@ -48,6 +52,7 @@ class Setting:
         launched_at: when the newest such sweep, or else the newest of any, was launched; 0 without.
         sweep: that sweep's label.
         has_result: whether a run that belongs to no other setting is done.
+        version: of the table's protocol; numbers of two versions never meet.
     """
 
     values: Values
@@ -56,6 +61,7 @@ class Setting:
     sweep: str
     has_result: bool = False
     members: dict[str, list[Run]] = field(default_factory=dict)
+    version: int = 1
 
     @property
     def id(self) -> str:
@@ -104,23 +110,49 @@ def find_settings(table: TableRows, runs: Sequence[Run]) -> list[Setting]:
     table's baselines make the settings; runs that agree with none make further ones. What no
     sweep asks for and has no result, such as the rest of a spec that was changed, is left out.
     """
-    placed: list[tuple[TableRow, Run, Values]] = []
+    placed: list[_Place] = []
     for run in runs:
         row = table.row_of(run.config)
         if row is not None:
             placed.append((row, run, values_of(table, row, run)))
 
-    def baselines_first(place: tuple[TableRow, Run, Values]) -> tuple[bool, int]:
+    # Older versions of the protocol first: a run that none has judged stays with those that it was
+    # trained with, and only one that is with none of them waits for the newest version.
+    known = {version for _, run, _ in placed for version in run.judged_by.get(table.protocol, ())}
+    newest = max({PROTOCOLS.get(table.protocol, 1), *known})
+    settings: list[Setting] = []
+    at_home: set[str] = set()
+    for version in sorted(known - {newest}):
+        older = [each for each in _settings_of(table, placed, version) if _is_judged(each, table)]
+        at_home |= {run.run_id for each in older for run in _runs_of(each)}
+        settings += older
+    for each in _settings_of(table, placed, newest):
+        waits = any(run.run_id not in at_home for run in _runs_of(each))
+        if waits or _is_judged(each, table):
+            settings.append(each)
+    shown = [setting for setting in settings if setting.launched_at or setting.has_result]
+    return sorted(shown, key=lambda each: (not each.feeds, -each.launched_at, -each.version))
+
+
+def _settings_of(table: TableRows, placed: Sequence[_Place], version: int) -> list[Setting]:
+    """Sort the runs that a version of the table's protocol has judged, or none has yet."""
+
+    def baselines_first(place: _Place) -> tuple[bool, int]:
         row, _, values = place
         return row.key not in table.baselines, -_weight(values)
 
+    places: list[_Place] = []
+    for row, run, values in placed:
+        if version in run.judged_by.get(table.protocol, {version}):
+            places.append((row, run, {**values, f"{table.protocol}_version": version}))
+
     # The runs with the most values make the settings; runs with nulls then join all that they fit.
     settings = _Settings()
-    for row, run, values in sorted(placed, key=baselines_first):
+    for row, run, values in sorted(places, key=baselines_first):
         request = _newest_request(table, run)
         homes = settings.compatible_with(values)
         if not homes:
-            homes = [settings.add(Setting(values, *request))]
+            homes = [settings.add(Setting(values, *request, version=version))]
         for setting in homes:
             setting.members.setdefault(row.key, []).append(run)
 
@@ -128,8 +160,17 @@ def find_settings(table: TableRows, runs: Sequence[Run]) -> list[Setting]:
         if len(homes) == 1:
             homes[0].note_request(request)
             homes[0].has_result |= run.state == State.COMPLETED
-    shown = [setting for setting in settings.all if setting.launched_at or setting.has_result]
-    return sorted(shown, key=lambda setting: (not setting.feeds, -setting.launched_at))
+    return settings.all
+
+
+def _runs_of(setting: Setting) -> Iterator[Run]:
+    for runs in setting.members.values():
+        yield from runs
+
+
+def _is_judged(setting: Setting, table: TableRows) -> bool:
+    """Tell whether a run of a setting was judged by the table's protocol."""
+    return any(run.judged_by.get(table.protocol) for run in _runs_of(setting))
 
 
 _Shape = tuple[frozenset[str], frozenset[str]]
