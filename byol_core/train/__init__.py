@@ -8,7 +8,7 @@
 * ``checkpoint`` keeps what a run needs to go on.
 * ``encoders`` keeps what stays, and builds it again to be judged.
 * ``observer`` is how a run speaks to its caller.
-* ``device`` picks where it computes.
+* ``device`` picks where it computes, and ``precision`` in which numbers.
 """
 
 from byol_core.train.observer import Observer, Options, Result
