@@ -62,7 +62,7 @@ def build_part(name: str, base: type[Base], *arguments: Any) -> Base:
         raise PlugInError(f"{name}: it cannot be built from ({given}): {reason}") from error
 
     if not isinstance(built, base):
-        needed = f"{base.__module__}.{base.__qualname__}"
+        needed = f"{base.__name__} of {base.__module__.partition('.')[0]}"
         raise PlugInError(f"{name}: it is no {needed}; make it a subclass of that")
     return built
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from byol_core.config import BatchNormConfig, EncoderConfig, HeadConfig
+from byol_core.config import BatchNormConfig, ConfigError, EncoderConfig, HeadConfig
 from byol_core.networks.batch_norm import EPS, BatchNorm
 from byol_core.networks.roles import Role
 from byol_core.plugins import build_part, is_plug_in
@@ -46,6 +46,25 @@ class Affine(nn.Module):
         inverse_std = torch.rsqrt(variance + EPS)
         self.weight.copy_(inverse_std)
         self.bias.copy_(-mean * inverse_std)
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Normalizes each channel of each image over its pixels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape.
+
+        Raises:
+            ConfigError: maps have one pixel here, which would become 0 whatever it is.
+        """
+        if x[0, 0].numel() == 1:
+            raise ConfigError(
+                "encoder.norm",
+                "encoder.norm: under 'in' a map of one pixel becomes 0, and the last layers have "
+                "such maps for images this small; use encoder.stem 3x3, a smaller encoder.arch, "
+                "larger images or another norm",
+            )
+        return super().forward(x)
 
 
 class StandardizedConv2d(nn.Conv2d):
@@ -109,7 +128,7 @@ def make_norm(
         case "ln" | "gn":
             return nn.LayerNorm(channels, eps=EPS, elementwise_affine=affine)
         case "in":
-            return nn.InstanceNorm2d(channels, eps=EPS, affine=affine)
+            return InstanceNorm(channels, eps=EPS, affine=affine)
         case "affine":
             return Affine(channels)
         case name if is_plug_in(name):
