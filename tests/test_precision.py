@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from byol_core.train import precision as policy
-from byol_core.train.device import DeviceError
-from byol_core.train.precision import (
+from byol_core.device import DeviceError
+from byol_core.precision import (
     check_precision,
     compute_in,
     deterministic,
@@ -188,3 +188,25 @@ def test_older_torch_has_one_switch_for_convolutions_and_one_for_products(monkey
     monkeypatch.delattr(type(torch.backends.cudnn), "conv")
     names = [(name, on, off) for _, name, on, off in policy._tf32_switches()]
     assert names == [("allow_tf32", True, False)] * 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
+@pytest.mark.parametrize(("precision", "rounds"), [("fp32", False), ("tf32", True)])
+def test_a_gpu_rounds_forward_and_backward_as_the_policy_says(precision, rounds):
+    torch.manual_seed(0)
+    x = torch.randn(8, 64, 16, 16, dtype=torch.float64)
+    exact = nn.Conv2d(64, 64, 3, bias=False).double()
+    layer = nn.Conv2d(64, 64, 3, bias=False).to(GPU)
+    layer.load_state_dict(exact.state_dict())
+    expected = exact(x)
+    expected.pow(2).mean().backward()
+
+    with deterministic(GPU):
+        with compute_in(precision, GPU):
+            y = layer(x.float().to(GPU))
+        with rounding_in(precision):
+            y.pow(2).mean().backward()
+    pairs = ((y, expected), (layer.weight.grad, exact.weight.grad))
+    for ours, reference in pairs:
+        error = (ours.double().cpu() - reference).norm() / reference.norm()
+        assert (float(error) > 1e-5) == rounds
