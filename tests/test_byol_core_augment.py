@@ -12,6 +12,8 @@ from torch._subclasses.fake_tensor import (
     DynamicOutputShapeException,
     FakeTensorMode,
 )
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torchvision.transforms.v2 import functional as tv
 
 from byol_core.augment import colour, geometry, views
@@ -355,21 +357,43 @@ def test_views_are_blurred_and_solarized_as_often_as_they_ask():
 # ---- nothing waits for the device
 
 
+class OnTheDeviceAlone(TorchDispatchMode):
+    """Refuses tensors of the CPU: a copy to the device is a wait, and no graph can capture it."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for part in tree_leaves((args, kwargs, result)):
+            assert not isinstance(part, torch.Tensor) or part.device.type == "cuda", func
+        return result
+
+
 @pytest.mark.parametrize("settings", [PAPER, EVERYTHING, {**OFF, **JITTER, "jitter_hue": 0.0}])
-def test_applying_needs_no_number_from_the_device(images, settings):
-    """Tensors without values: whatever asks for one (a mask, `.item()`, an `if`) fails on them."""
+def test_applying_waits_for_no_device(images, settings):
+    """Tensors of a GPU without values: a mask, `.item()` or an `if` on them fails, and copies show."""
     draws, augment, _ = view_of(images, settings)
-    with FakeTensorMode() as mode:
-        fakes = {name: mode.from_tensor(draw) for name, draw in draws.items()}
-        assert apply_view(mode.from_tensor(images), fakes, augment).shape == images.shape
-    meta = torch.device("meta")
-    assert apply_view(images.to(meta), draws.to(meta), augment).shape == images.shape
+    with FakeTensorMode():
+        there = {
+            name: torch.empty(draw.shape, dtype=draw.dtype, device="cuda")
+            for name, draw in draws.items()
+        }
+        pixels = torch.empty(images.shape, device="cuda")
+        with OnTheDeviceAlone():
+            assert apply_view(pixels, there, augment).shape == images.shape
 
 
 @pytest.mark.parametrize(
-    "ask", [lambda x: x[x > 0.5], lambda x: x.max().item(), lambda x: x if x.max() > 1 else -x]
+    "ask",
+    [
+        lambda x: x[x > 0.5],
+        lambda x: x.max().item(),
+        lambda x: x if x.max() > 1 else -x,
+        lambda x: x * x.new_tensor([0.3, 0.6, 0.1]).view(1, 3, 1, 1),
+        lambda x: x + torch.arange(20),
+    ],
 )
 def test_the_test_above_finds_what_asks_for_a_number(images, ask):
-    refusals = (DataDependentOutputException, DynamicOutputShapeException)
-    with FakeTensorMode() as mode, pytest.raises(refusals):
-        ask(mode.from_tensor(images))
+    refusals = (DataDependentOutputException, DynamicOutputShapeException, AssertionError)
+    with FakeTensorMode(), pytest.raises(refusals):
+        pixels = torch.empty(images.shape, device="cuda")
+        with OnTheDeviceAlone():
+            ask(pixels)

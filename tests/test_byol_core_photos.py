@@ -15,18 +15,18 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import functional as tv
 
-from byol_core.augment.crops import draw_crops
-from byol_core.augment.views import colour_and_noise
+from byol_core.augment.crops import crop_boxes
+from byol_core.augment.draws import draw_view
+from byol_core.augment.views import finish_view, normalized
 from byol_core.config import DatasetConfig, resolve
 from byol_core.datasets.errors import DataError
 from byol_core.images import photos as photos_module
 from byol_core.images.decode import decode
 from byol_core.images.load import load
 from byol_core.images.source import Request
-from byol_core.streams import stream
 from byol_core.train import Options, train
 from byol_core.train.checkpoint import load_state
-from byol_core.train.requests import view_request
+from byol_core.train.requests import step_request
 from byol_core.train.step import StepIndex
 
 BICUBIC = transforms.InterpolationMode.BICUBIC
@@ -58,24 +58,36 @@ def of(folder, threads=2, **overrides):
     return load(DatasetConfig(name="folder", path=str(folder), side=64, **overrides), threads)
 
 
+def drawn(n, name="x", view=1, augment=PAPER):
+    return draw_view(augment, 0, (name,), view, n, (3, 64, 64))
+
+
 def request(rows, name="x", views=2):
-    return Request(
-        torch.as_tensor(rows), PAPER, tuple(stream(0, name, view) for view in range(views))
-    )
+    rows = torch.as_tensor(rows)
+    return Request(rows, PAPER, tuple(drawn(len(rows), name, view) for view in range(1, views + 1)))
+
+
+def boxes_of(draws, size, augment=PAPER):
+    sizes = torch.tensor([size], dtype=torch.float64)
+    return crop_boxes(draws, augment, *sizes.unbind(1)).int().tolist()
+
+
+def decoded(file, draws, side, augment=PAPER):
+    """Decode views of one file, each by a row of the draws."""
+    rows = [] if draws is None else [draws.rows(slice(i, i + 1)) for i in range(len(draws["crop"]))]
+    return [view[0] for view in decode([file], rows, augment, side)]
 
 
 @pytest.mark.parametrize("size", [(500, 375), (375, 500), (96, 96), (1000, 60), (60, 1000), (9, 7)])
 def test_boxes_are_torchvisions_for_the_same_draws(monkeypatch, size):
     """RandomResizedCrop.get_params is fed our draws one by one; narrow photos take its way out."""
-    for crop in draw_crops(PAPER, stream(0, "boxes", *size), 50):
-        tries = iter(
-            [number for pair in zip(crop.area, np.log(crop.ratio), strict=True) for number in pair]
-        )
-        corner = iter(crop.at[::-1])  # torchvision draws the upper edge first
+    draws = drawn(50, f"boxes {size}")
+    for i, box in enumerate(boxes_of(draws, size)):
+        pairs = zip(draws["crop_area"][i], draws["crop_ratio"][i].log(), strict=True)
+        tries = iter([number for pair in pairs for number in pair])
+        corner = iter(draws["crop_place"][i].flip(0))  # torchvision draws the upper edge first
         fed = SimpleNamespace(
-            empty=lambda _: SimpleNamespace(
-                uniform_=lambda low, high: torch.tensor(next(tries), dtype=torch.float64)  # noqa: B023
-            ),
+            empty=lambda _: SimpleNamespace(uniform_=lambda low, high: next(tries)),  # noqa: B023
             randint=lambda _, end, size: torch.tensor([int(next(corner) * end)]),  # noqa: B023
             log=torch.log,
             exp=torch.exp,
@@ -86,33 +98,46 @@ def test_boxes_are_torchvisions_for_the_same_draws(monkeypatch, size):
         top, left, height, width = transforms.RandomResizedCrop.get_params(
             image, [0.08, 1.0], list(PAPER.crop_ratio)
         )
-        assert crop.box(*size) == (left, top, left + width, top + height)
+        assert box == [left, top, left + width, top + height]
 
 
 def test_crops_have_the_asked_area_ratio_and_mirror_half_of_the_photos():
-    crops = draw_crops(PAPER, stream(0, "many"), 4000)
-    boxes = np.array([crop.box(500, 375) for crop in crops])
+    draws = drawn(4000)
+    boxes = np.array(boxes_of(draws, (500, 375)))
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     area, ratio = width * height / (500 * 375), width / height
     assert area.min() > 0.075 and area.max() <= 1 and ratio.min() > 0.74 and ratio.max() < 1.35
     assert boxes.min() == 0 and boxes[:, 2].max() == 500 and boxes[:, 3].max() == 375
-    assert abs(np.mean([crop.flip for crop in crops]) - 0.5) < 0.03 and all(
-        crop.cut for crop in crops
-    )
+    assert abs(float(draws["flip"].float().mean()) - 0.5) < 0.03 and bool(draws["crop"].all())
 
 
 def test_pixels_are_torchvisions_crop_of_the_original_resized_once(photos):
     file = next(iter((photos / "train").rglob("*.jpg")))
-    crops = draw_crops(PAPER, stream(0, "pixels"), 20)
+    draws = drawn(20)
     with Image.open(file) as photo:
-        for ours, crop in zip(decode(file, crops, 48), crops, strict=True):
-            left, top, right, bottom = crop.box(*photo.size)
+        boxes = boxes_of(draws, photo.size)
+        for i, ours in enumerate(decoded(file, draws, 48)):
+            left, top, right, bottom = boxes[i]
             theirs = tv.resized_crop(
                 photo.convert("RGB"), top, left, bottom - top, right - left, [48, 48], BICUBIC
             )
-            np.testing.assert_array_equal(
-                ours, np.asarray(tv.hflip(theirs) if crop.flip else theirs).transpose(2, 0, 1)
-            )
+            mirrored = tv.hflip(theirs) if draws["flip"][i] else theirs
+            np.testing.assert_array_equal(ours, np.asarray(mirrored).transpose(2, 0, 1))
+
+
+def test_photos_of_different_sizes_in_one_task_are_cut_each_by_its_own_draws(tmp_path):
+    files = [tmp_path / f"{i}.png" for i in range(5)]
+    generator = np.random.default_rng(0)
+    for i, file in enumerate(files):
+        pixels = generator.integers(0, 256, (30 + 7 * i, 60 - 5 * i, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(file)
+    half_cropped = PAPER.model_copy(update={"crop_p": 0.5})
+    views = [drawn(5, "sizes", view, half_cropped) for view in (1, 2)]
+    together = decode(files, views, half_cropped, 16)
+    for i, file in enumerate(files):
+        rows = [draws.rows(slice(i, i + 1)) for draws in views]
+        alone = decode([file], rows, half_cropped, 16)
+        np.testing.assert_array_equal(together[:, i : i + 1], alone)
 
 
 @pytest.mark.parametrize("size", [(96, 96), (501, 375), (375, 501), (40, 300), (31, 30)])
@@ -122,63 +147,82 @@ def test_the_view_of_evaluation_is_torchvisions_resize_and_centre_crop(tmp_path,
     theirs = transforms.Compose([transforms.Resize(256, BICUBIC), transforms.CenterCrop(224)])(
         Image.fromarray(pixels)
     )
-    (ours,) = decode(tmp_path / "a.png", [], 224)
+    (ours,) = decoded(tmp_path / "a.png", None, 224)
     np.testing.assert_array_equal(ours, np.asarray(theirs).transpose(2, 0, 1))
 
 
 def test_a_photo_that_is_not_cropped_shows_its_middle(photos):
     file = next(iter((photos / "train").rglob("*.jpg")))
     uncropped = PAPER.model_copy(update={"crop_p": 0.0, "flip_p": 0.0})
-    (ours,) = decode(file, draw_crops(uncropped, stream(0, "none"), 1), 64)
-    np.testing.assert_array_equal(ours, decode(file, [], 64)[0])
+    draws = drawn(1, augment=uncropped)
+    assert not {"crop", "flip"} & draws.keys()
+    ours = decode([file], [draws], uncropped, 64)
+    np.testing.assert_array_equal(ours[0, 0], decoded(file, None, 64)[0])
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "RGBA", "P"])
 def test_every_kind_of_photo_becomes_rgb(tmp_path, mode):
     file = tmp_path / ("a.png" if mode in ("RGBA", "P") else "a.jpg")
     Image.new("RGB", (40, 30), (200, 100, 50)).convert(mode).save(file)
-    assert decode(file, [], 16)[0].shape == (3, 16, 16)
+    assert decoded(file, None, 16)[0].shape == (3, 16, 16)
 
 
 def test_a_batch_depends_on_its_request_alone(photos):
     """Not on the number of threads, and not on what was read before it."""
-    requests = [lambda i=i: request(range(10 * i, 10 * i + 10), f"batch {i}") for i in range(6)]
-    expected = [
-        batch.pixels for batch in of(photos, threads=1).train.read(make() for make in requests)
-    ]
-    together = [
-        batch.pixels for batch in of(photos, threads=8).train.read(make() for make in requests)
-    ]
-    (alone,) = of(photos).train.read([requests[4]()])
-    for one, other in zip(expected, together, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-    assert all(torch.equal(a, b) for a, b in zip(alone.pixels, expected[4], strict=True))
+    requests = [request(range(10 * i, 10 * i + 10), f"batch {i}") for i in range(6)]
+    expected = [batch.pixels for batch in of(photos, threads=1).train.read(requests)]
+    together = [batch.pixels for batch in of(photos, threads=8).train.read(requests)]
+    (alone,) = of(photos).train.read([requests[4]])
+    assert all(torch.equal(a, b) for a, b in zip(expected, together, strict=True))
+    assert torch.equal(alone.pixels, expected[4])
     assert not torch.equal(*expected[0])  # the two views are two crops
 
 
-def test_each_view_of_each_step_has_crops_of_its_own(photos):
-    def drawn(seed, at, view):
-        wanted = view_request(small(photos, seed=seed), torch.arange(4), at, views=(1, 2))
-        return tuple(draw_crops(PAPER, wanted.crops[view - 1], 4)[2].at)
+def test_rows_of_a_batch_are_read_as_the_whole_batch_would_be(photos):
+    """So devices that share a batch see together what one device would."""
+    source, whole = of(photos).train, request(range(40))
+    part = Request(
+        whole.rows[10:30], PAPER, tuple(view.rows(slice(10, 30)) for view in whole.views)
+    )
+    of_whole, of_part = source.read([whole, part])
+    assert torch.equal(of_part.views(CPU), of_whole.views(CPU)[:, 10:30])
+    assert torch.equal(of_part.labels, of_whole.labels[10:30])
 
-    places = [
+
+def test_each_view_of_each_step_has_crops_of_its_own(photos):
+    source = of(photos).train
+
+    def places(seed, at, view):
+        wanted = step_request(small(photos, seed=seed), source, torch.arange(4), at)
+        return tuple(wanted.views[view - 1]["crop_place"][2].tolist())
+
+    asked = [
         (0, StepIndex(5, 1, 2), 1),
         (0, StepIndex(5, 1, 2), 2),
         (1, StepIndex(5, 1, 2), 1),
         (0, StepIndex(6, 1, 3), 1),
+        (0, StepIndex(8, 2, 2), 1),
     ]
-    places.append((0, StepIndex(8, 2, 2), 1))
-    assert len({drawn(*place) for place in places}) == 5
-    assert [drawn(*place) for place in places] == [drawn(*place) for place in places]
+    assert len({places(*place) for place in asked}) == 5
+    assert [places(*place) for place in asked] == [places(*place) for place in asked]
 
 
-def test_a_view_of_a_batch_is_its_crop_toned_on_the_device(photos):
-    (batch,) = of(photos).train.read([request([3, 1])])
-    ours = batch.view(2, PAPER, stream(0, "tone"), CPU)
-    torch.testing.assert_close(
-        ours, colour_and_noise(batch.pixels[1].float() / 255, PAPER, stream(0, "tone"), 2)
-    )
-    assert ours.shape == (2, 3, 64, 64)
+def test_a_view_of_a_batch_is_its_crop_finished_on_the_device(photos):
+    wanted = request([3, 1])
+    (batch,) = of(photos).train.read([wanted])
+    ours = batch.views(CPU)
+    assert ours.shape == (2, 2, 3, 64, 64) and ours.dtype == torch.float32
+    for view in (0, 1):
+        expected = finish_view(batch.pixels[view].float() / 255, wanted.views[view], PAPER)
+        assert torch.equal(ours[view], expected)
+    assert torch.equal(batch.labels, of(photos).train.labels[[3, 1]])
+
+
+def test_a_batch_without_views_shows_the_middle(photos):
+    source = of(photos).train
+    (batch,) = source.read([Request(torch.tensor([2]), PAPER)])
+    middle = torch.from_numpy(decoded(source.folder / source.names[2], None, 64)[0])
+    assert torch.equal(batch.clean(CPU), normalized(middle[None].float() / 255, PAPER))
 
 
 def test_the_order_mixes_the_classes_and_limit_keeps_its_start(photos):
@@ -262,7 +306,7 @@ def decoders():
 def test_decoding_runs_ahead_but_never_further_than_it_may(photos, monkeypatch):
     decoded = []
     monkeypatch.setattr(
-        photos_module, "decode", lambda *given: decoded.append(given) or decode(*given)
+        photos_module, "decode", lambda files, *rest: decoded.extend(files) or decode(files, *rest)
     )
     reading = of(photos).train.read(request(range(10)) for _ in range(20))
     for taken in range(1, 6):
@@ -281,14 +325,17 @@ def test_decoding_runs_ahead_but_never_further_than_it_may(photos, monkeypatch):
 
 MEMORY = """
 import resource, sys, torch
+from byol_core.augment.draws import draw_view
 from byol_core.config import DatasetConfig, resolve
 from byol_core.images.load import load
 from byol_core.images.source import Request
-from byol_core.streams import stream
 augment = resolve("imagenet-r50-300ep", {}).augment
 photos = load(DatasetConfig(name="folder", path=sys.argv[1], side=224), threads=2).train
+def request(i):
+    views = tuple(draw_view(augment, 0, (i,), view, 20, photos.shape) for view in (1, 2))
+    return Request(torch.arange(20), augment, views)
 def read(batches):
-    for i, _ in enumerate(photos.read(Request(torch.arange(20), augment, (stream(i, 1), stream(i, 2))) for i in range(batches))):
+    for _ in photos.read(map(request, range(batches))):
         pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(read(8), read(80))
