@@ -7,4 +7,5 @@ loads no torch.
 * ``protocols`` names the ways to evaluate an encoder, and their versions.
 * ``points`` puts a point of the metric series in words.
 * ``plugins`` loads parts that users write themselves.
+* ``device`` picks where a run computes, ``precision`` in which numbers.
 """

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from byol_core.train import precision as policy
+from byol_core import precision as policy
 from byol_core.device import DeviceError
 from byol_core.precision import (
     check_precision,

@@ -30,6 +30,7 @@ _TRAINS = (
     "metrics",
     "networks",
     "optim",
+    "plugins.py",
     "streams.py",
     "train",
 )

@@ -1,7 +1,7 @@
 """Computes the features that a frozen encoder gives the views of images."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -72,29 +72,6 @@ def frozen(encoder: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
-
-
-@contextmanager
-def full_float32() -> Iterator[None]:
-    """Compute in float32, whatever the training did: without autocast, and without TF32 on a GPU.
-
-    By default a GPU computes convolutions in TF32, whose ten bits an accuracy can show.
-    """
-    devices = ["cpu"]
-    if torch.cuda.is_available():
-        devices.append("cuda")
-    convolutions = torch.backends.cudnn.allow_tf32
-    products = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        with ExitStack() as stack:
-            for device in devices:
-                stack.enter_context(torch.autocast(device, enabled=False))
-            yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = convolutions
-        torch.backends.cuda.matmul.allow_tf32 = products
 
 
 def _device_of(encoder: nn.Module) -> torch.device:

@@ -10,12 +10,12 @@ from typing import Any, Literal
 from torch import nn
 
 from byol_core.config import PROTOCOLS, TrainConfig
-from byol_core.evaluation.features import full_float32
 from byol_core.evaluation.knn import NEIGHBOURS, TEMPERATURE, knn
 from byol_core.evaluation.labels import Labelled, labelled
 from byol_core.evaluation.probe import L2, MAX_ITERATIONS, MOST_IMAGES, probe
 from byol_core.evaluation.views import Views, views_of
 from byol_core.images.memory import Dataset
+from byol_core.precision import rounding_in
 
 Judge = Callable[[nn.Module, Labelled, Labelled, Mapping[str, Views]], float]
 Buffers = Literal["trained", "calibrated", "fresh"]
@@ -66,7 +66,7 @@ def evaluate(
     views = views_of(protocol, config)
     train, test = labelled(dataset)
     left_out = len(dataset.train) - len(train.rows) + len(dataset.test) - len(test.rows)
-    with full_float32():
+    with rounding_in("fp32"):
         accuracies = {
             name: {"accuracy": way.judge(encoder, train, test, views)}
             for name, encoder in encoders.items()

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from byol_core.config import trainer_digest
+from byol_core.device import device_model
 from byol_core.files import (
     make_folder,
     publish_folder,
@@ -28,7 +29,6 @@ from byol_core.files import (
     write_atomic,
     write_json,
 )
-from byol_core.train.device import device_model
 
 _STATE = "state.pt"
 _MANIFEST = "manifest.json"

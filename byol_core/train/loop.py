@@ -4,36 +4,17 @@ import math
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from byol_core.images.load import batches
 from byol_core.images.memory import Dataset
 from byol_core.images.source import Batch
+from byol_core.metrics.accumulate import Accumulator
 from byol_core.train.checkpoint import Checkpoints, numerics
 from byol_core.train.observer import Observer, Options, Result
-from byol_core.train.requests import view_request
-from byol_core.train.step import StepIndex, Trainer
-
-
-@dataclass
-class LastEpoch:
-    """Means over every step of the last epoch, and the values at step 0: they survive a resume."""
-
-    initial: dict[str, float] = field(default_factory=dict)
-    sums: dict[str, float] = field(default_factory=dict)
-    count: int = 0
-
-    def add(self, metrics: dict[str, float]) -> None:
-        """Take in one step."""
-        for name, value in metrics.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        self.count += 1
-
-    def means(self) -> dict[str, float]:
-        """Return the mean of each metric."""
-        return {name: total / self.count for name, total in self.sums.items()}
+from byol_core.train.requests import step_request
+from byol_core.train.step import StepIndex, StepResult, Trainer
 
 
 class Loop:
@@ -55,8 +36,12 @@ class Loop:
         self.epochs = trainer.config.epochs
         self.numerics = numerics(trainer.device)
 
+        # What is summed up on the device: losses of all steps, and all of the last epoch.
+        self.losses = Accumulator(trainer.device)
+        self.last_epoch = Accumulator(trainer.device)
+        self.initial: dict[str, float] = {}
+
         # Where this call starts, and when it last saved and logged.
-        self.last_epoch = LastEpoch()
         self.first_step = self._resume()
         self.saved_at_s = time.monotonic()
         self.logged_at_s = self.saved_at_s
@@ -70,33 +55,45 @@ class Loop:
                 if ended is not None:
                     return ended
 
+        diverged = self._divergence()
+        if diverged is not None:
+            return diverged
+
         # One more checkpoint, so that an evaluation that is cut short does not cost the training.
         end = self.epochs * self.trainer.steps_per_epoch
         if self.first_step < end:
             self._checkpoint(end)
-        return Result("ok", end, self.last_epoch.initial, self.last_epoch.means())
+        return Result("ok", end, self.initial, self.last_epoch.read())
 
     def _arriving(self) -> Generator[tuple[StepIndex, Batch], None, None]:
         """Yield each step that is still to take, with its images, which are read ahead of it."""
-        config = self.trainer.config
-        requests = (view_request(config, rows, at, views=(1, 2)) for at, rows in self._steps())
-        with closing(self.dataset.pretrain.read(requests)) as reading:
+        source = self.dataset.pretrain
+        requests = (
+            step_request(self.trainer.config, source, rows, at) for at, rows in self._steps()
+        )
+        with closing(source.read(requests)) as reading:
             for (at, _), batch in zip(self._steps(), reading, strict=True):
                 yield at, batch
 
     def _pass(self, at: StepIndex, batch: Batch) -> Result | None:
         """Take a step and return None, or return why the run ends before or at it."""
         reason = self.observer.stop_reason()
+        is_cut = bool(self.options.max_steps) and at.step >= self.options.max_steps
+        is_due = time.monotonic() - self.saved_at_s > self.options.checkpoint_every_s
+
+        # What has diverged is never kept, nor called cut or stopped.
+        if reason is not None or is_cut or is_due:
+            diverged = self._divergence()
+            if diverged is not None:
+                return diverged
         if reason is not None:
             self._checkpoint(at.step)
             return Result("stopped", at.step, reason=reason)
-        if self.options.max_steps and at.step >= self.options.max_steps:
-            return Result("cut", at.step, self.last_epoch.initial)
-        if time.monotonic() - self.saved_at_s > self.options.checkpoint_every_s:
+        if is_cut:
+            return Result("cut", at.step, self.initial)
+        if is_due:
             self._checkpoint(at.step)
-        if not self._step(at, batch):
-            return Result("diverged", at.step, self.last_epoch.initial)
-        return None
+        return self._step(at, batch)
 
     def _resume(self) -> int:
         """Load the newest checkpoint; return the step to start with."""
@@ -105,7 +102,9 @@ class Loop:
         if checkpoint is not None:
             step = checkpoint.step
             self.trainer.load_state(checkpoint.state["trainer"])
-            self.last_epoch = LastEpoch(**checkpoint.state["last_epoch"])
+            self.losses.load_state(checkpoint.state["losses"])
+            self.last_epoch.load_state(checkpoint.state["last_epoch"])
+            self.initial = checkpoint.state["initial"]
         total_steps = self.epochs * self.trainer.steps_per_epoch
         is_exact = checkpoint is None or checkpoint.numerics == self.numerics
         self.observer.started(step, total_steps, exact=is_exact)
@@ -122,22 +121,27 @@ class Loop:
                 if step >= self.first_step:
                     yield StepIndex(step, epoch, number), rows
 
-    def _step(self, at: StepIndex, batch: Batch) -> bool:
-        """Take a step; false where the loss is not finite."""
+    def _step(self, at: StepIndex, batch: Batch) -> Result | None:
+        """Take a step; the host waits for it only where it is logged."""
         logs = at.step % self.options.log_every == 0
         is_last_epoch = at.epoch == self.epochs - 1
-        scalars = self.trainer.step(batch, at, measure=logs or is_last_epoch)
-        metrics = {name: float(value) for name, value in scalars.items()}
-        if at.step == 0:
-            self.last_epoch.initial = metrics
+        result = self.trainer.step(batch, at, measures=logs or is_last_epoch)
+        self.losses.add(at.step, result.loss)
         if is_last_epoch:
-            self.last_epoch.add(metrics)
-        finite = math.isfinite(metrics["loss"])
-        if logs or not finite:
-            self._log(at, metrics)
-        return finite
+            self.last_epoch.add(at.step, result.loss, result.measured)
+        if not logs:
+            return None
+        self._log(at, result)
+        return self._divergence()
 
-    def _log(self, at: StepIndex, metrics: dict[str, float]) -> None:
+    def _log(self, at: StepIndex, result: StepResult) -> None:
+        """Read the values of a step, and hand them on."""
+        point = Accumulator(self.trainer.device)
+        point.add(at.step, result.loss, result.measured)
+        metrics = point.read()
+        if at.step == 0:
+            self.initial = metrics
+
         # Images per second since the last point.
         now_s = time.monotonic()
         steps = at.step + 1 - self.logged_step
@@ -145,12 +149,34 @@ class Loop:
         self.logged_at_s = now_s
         self.logged_step = at.step + 1
 
-        rates = {"lr": self.trainer.lr(at.step), "tau": self.trainer.tau(at.step)}
-        self.observer.measured(at.step, at.epoch, {**metrics, **rates}, images_per_s)
+        local = {f"ratio_{stage}": float(r) for stage, r in self.trainer.local_rates().items()}
+        metrics |= {**self._scheduled(at.step), **local}
+        self.observer.measured(at.step, at.epoch, metrics, images_per_s)
+
+    def _scheduled(self, step: int) -> dict[str, float]:
+        """Return the learning rate and τ of a step."""
+        schedules = self.trainer.schedules
+        return {"lr": schedules.rate(step), "tau": schedules.tau(step)}
+
+    def _divergence(self) -> Result | None:
+        """Return how the run ended if a loss was not finite; the host waits for the device."""
+        step = self.losses.first_not_finite()
+        if step is None:
+            return None
+        if step >= self.logged_step:
+            epoch = step // self.trainer.steps_per_epoch
+            metrics = {"loss": math.nan, **self._scheduled(step)}
+            self.observer.measured(step, epoch, metrics, 0.0)
+        return Result("diverged", step, self.initial)
 
     def _checkpoint(self, step: int) -> None:
         self.observer.before_write()
-        state = {"trainer": self.trainer.state(), "last_epoch": vars(self.last_epoch)}
+        state = {
+            "trainer": self.trainer.state(),
+            "losses": self.losses.state(),
+            "last_epoch": self.last_epoch.state(),
+            "initial": self.initial,
+        }
         self.checkpoints.save(step, state, self.numerics)
         self.saved_at_s = time.monotonic()
         self.observer.checkpointed(step)

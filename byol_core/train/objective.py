@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from byol_core.config import TrainConfig
 from byol_core.losses.contrastive import contrastive_loss, nt_xent, regression_with_negatives
@@ -92,9 +92,9 @@ class Comparison:
 class QueueContrast(Comparison):
     """Is MoCo's: each prediction picks the other view's target out of a queue of earlier targets.
 
-    The cross-entropies of both orders are added, and with `both` the keys of both views enter the
-    queue. In the blog's code (untitled-ai/self_supervised, moco.py), whose sum it is too, those of
-    one view enter alone.
+    The cross-entropies of both orders are added, as in the blog's code (untitled-ai/
+    self_supervised, moco.py), in which one view's keys enter the queue alone: those that the first
+    view is compared with. Here they are the first view's; both views are drawn alike there.
 
     Args:
         scale: factor on the loss.
@@ -141,11 +141,14 @@ class QueueContrast(Comparison):
 class PlugIn(Comparison):
     """Is a loss of the user's own: an object that is called with predictions and targets.
 
-    It may also have `remember`, `state` and `load_state`, as `Objective` describes them.
+    It may also have `remember`, `state` and `load_state`, as `Objective` describes them. Where it is
+    a module, it moves to the device; what it holds is not trained.
     """
 
-    def __init__(self, name: str, config: TrainConfig) -> None:
+    def __init__(self, name: str, config: TrainConfig, device: torch.device) -> None:
         self._own = load_part(name)(config)
+        if isinstance(self._own, nn.Module):
+            self._own.to(device)
         super().__init__(self._own, config.loss.scale)
 
     def remember(self, target: Tensor) -> None:
@@ -195,7 +198,7 @@ def make_objective(config: TrainConfig, device: torch.device) -> Objective | Non
         case "random":
             return None
     assert is_plug_in(config.method), config.method
-    return PlugIn(config.method, config)
+    return PlugIn(config.method, config, device)
 
 
 def _regression(config: TrainConfig) -> OneWay:

@@ -13,17 +13,19 @@ from torch import nn
 
 from byol_core.config import PROTOCOLS, TrainConfig
 from byol_core.datasets.facts import DataFacts, check_fit
+from byol_core.device import limited_threads, pick_device
 from byol_core.evaluation.features import NotFiniteError
-from byol_core.evaluation.protocols import evaluate
+from byol_core.evaluation.protocols import Buffers, evaluate
 from byol_core.files import DamagedFileError, make_folder, read_json, write_json
 from byol_core.images.load import load
 from byol_core.images.memory import Dataset
-from byol_core.networks.encoder import Encoder
-from byol_core.train.checkpoint import Checkpoints, load_state, save_state
-from byol_core.train.device import limited_threads, pick_device
+from byol_core.precision import check_precision, deterministic
+from byol_core.train.checkpoint import Checkpoints
+from byol_core.train.encoders import keep_encoders, load_encoders
 from byol_core.train.loop import Loop
 from byol_core.train.observer import Observer, Options, Result
-from byol_core.train.requests import affine_request, calibration_requests
+from byol_core.train.requests import calibration_requests, start_request
+from byol_core.train.start import calibrate, needs_images, start_networks
 from byol_core.train.step import Trainer
 
 
@@ -46,7 +48,8 @@ def train(
         OSError: the disk is full or fails.
     """
     device = pick_device(options.device)
-    with limited_threads(options.threads):
+    check_precision(config.precision, device)
+    with limited_threads(options.threads), deterministic(device):
         return _train(config, folder, options, observer, writer, device)
 
 
@@ -63,57 +66,57 @@ def _train(
     n = len(dataset.pretrain)
     check_fit(config, DataFacts(n, dataset.channels))
     make_folder(folder)
-    trainer = Trainer(config, dataset.channels, n // config.batch_size, device)
-    if "affine" in (config.encoder.norm, config.projector.norm, config.predictor.norm):
-        (batch,) = dataset.pretrain.read([affine_request(config, n)])
-        trainer.fit_affine(batch)
+    views = None
+    if needs_images(config):
+        (batch,) = dataset.pretrain.read([start_request(config, dataset.pretrain)])
+        views = batch.views(device)
+    classes = int(dataset.train.labels.max()) + 1
+    online, target = start_networks(config, dataset.channels, classes, device, views)
 
     # Training, which goes on from the newest checkpoint; the random encoder has none.
-    if trainer.objective is None:
-        observer.started(0, 0, exact=True)
-        trainer.calibrate(dataset.pretrain.read(calibration_requests(config, n)))
-        result = Result("ok", 0)
-    else:
+    encoders: dict[str, nn.Module] = {"online": online.encoder}
+    if config.trains:
+        trainer = Trainer(config, online, target, n // config.batch_size, device)
         checkpoints = Checkpoints(folder / "checkpoints", writer)
         result = Loop(trainer, dataset, checkpoints, options, observer).run()
+        if target is not None:
+            encoders["target"] = target.encoder
+    else:
+        observer.started(0, 0, exact=True)
+        requests = calibration_requests(config, dataset.pretrain)
+        calibrate(online, dataset.pretrain.read(requests), device)
+        result = Result("ok", 0)
 
     # What stays: the encoders, and what the protocols say of them.
     if result.outcome == "ok":
         observer.before_write()
-        _keep_encoders(trainer, folder / "encoder")
+        keep_encoders(folder / "encoder", encoders)
         try:
-            for protocol in options.protocols:
-                _evaluate_once(
-                    protocol, _encoders(trainer), dataset, config, folder / "evaluations"
-                )
+            _evaluate(config, folder, dataset, options, device)
         except NotFiniteError:
             # The last step, or a loss that stayed finite, hid it until now.
             return replace(result, outcome="diverged")
     return result
 
 
-def _encoders(trainer: Trainer) -> dict[str, Encoder]:
-    """Return the encoders that a run has trained or, as a random encoder, judges as they are."""
-    encoders = {"online": trainer.online.encoder}
-    if trainer.objective is None or trainer.objective.has_target:
-        encoders["target"] = trainer.target.encoder
-    return encoders
-
-
-def _keep_encoders(trainer: Trainer, path: Path) -> None:
-    if load_state(path) is None:
-        states = {name: encoder.state_dict() for name, encoder in _encoders(trainer).items()}
-        save_state(path, states, {})
-
-
-def _evaluate_once(
-    protocol: str, encoders: dict[str, Encoder], dataset: Dataset, config: TrainConfig, folder: Path
+def _evaluate(
+    config: TrainConfig, folder: Path, dataset: Dataset, options: Options, device: torch.device
 ) -> None:
-    file = folder / f"{protocol}-v{PROTOCOLS[protocol]}.json"
-    if not _is_result_of(protocol, file):
-        modules: dict[str, nn.Module] = dict(encoders)
-        make_folder(folder)
-        write_json(file, evaluate(protocol, modules, dataset, config.augment))
+    """Judge the encoders that were kept, as they lie on the disk, by what has not judged them yet."""
+    results = folder / "evaluations"
+    missing: dict[str, Path] = {}
+    for protocol in options.protocols:
+        file = results / f"{protocol}-v{PROTOCOLS[protocol]}.json"
+        if not _is_result_of(protocol, file):
+            missing[protocol] = file
+    if not missing:
+        return
+
+    make_folder(results)
+    encoders = load_encoders(folder / "encoder", config, dataset.channels, device)
+    buffers: Buffers = "trained" if config.trains else "calibrated"
+    for protocol, file in missing.items():
+        write_json(file, evaluate(protocol, encoders, dataset, config, buffers))
 
 
 def _is_result_of(protocol: str, file: Path) -> bool:

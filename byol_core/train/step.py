@@ -1,27 +1,30 @@
-"""BYOL's algorithm: the networks, one training step, and the state that a checkpoint holds.
+"""BYOL's algorithm: one training step, and the state that a checkpoint holds.
 
 The step follows BYOL (arXiv 2006.07733), section 3 and algorithm 1, in its notation: online
-parameters θ, target parameters ξ, encoder f, projector g, predictor q. Batch norm sees one view at
-a time, four forward passes a step, as in the official code: statistics over both views together
-would be another ablation.
+parameters θ, target parameters ξ, encoder f, projector g, predictor q. It has three parts, forward,
+update and measure, and waits for the device in none of them. Views are stacked: (V, B, …).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
 from byol_core.config import TrainConfig
+from byol_core.datasets.npz import UNLABELLED
 from byol_core.images.source import Batch
-from byol_core.metrics.collapse import collapse_metrics
+from byol_core.metrics.measure import Measured, measure
+from byol_core.networks.batch_norm import set_frozen, set_order
 from byol_core.networks.byol import Online, Target
-from byol_core.networks.init import calibrating, initialize
-from byol_core.optim.groups import make_optimizer
-from byol_core.optim.schedules import learning_rate, target_tau
+from byol_core.optim.average import MovingAverage
+from byol_core.optim.groups import local_rates, make_optimizer, rate_of, set_rates
+from byol_core.optim.schedules import Schedules
+from byol_core.precision import compute_in, rounding_in
 from byol_core.streams import stream
-from byol_core.train.objective import Objective, Pair, make_objective
+from byol_core.train.objective import make_objective
 
 
 @dataclass(frozen=True)
@@ -33,168 +36,199 @@ class StepIndex:
     batch: int
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What the networks make of the views, each (V, B, …) in float32.
+
+    Attributes:
+        features: y = f_θ(v).
+        projection: z = g_θ(y).
+        prediction: q_θ(z).
+        target: z′ = g_ξ(f_ξ(v)); where the target is the online network, z with its gradient.
+    """
+
+    features: Tensor
+    projection: Tensor
+    prediction: Tensor
+    target: Tensor
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step says of itself, on the device.
+
+    Attributes:
+        loss: a scalar.
+        measured: the signs of collapse before the update, where they were asked for.
+    """
+
+    loss: Tensor
+    measured: Measured | None
+
+
 class Trainer:
     """Everything that changes while a run trains.
 
     Args:
         config: the run's settings.
-        channels: of the images.
+        online: the network that the gradient trains, on the device.
+        target: the network that follows it; None where the online network is its own target.
         steps_per_epoch: full batches in an epoch.
         device: where to compute.
     """
 
     def __init__(
-        self, config: TrainConfig, channels: int, steps_per_epoch: int, device: torch.device
+        self,
+        config: TrainConfig,
+        online: Online,
+        target: Target | None,
+        steps_per_epoch: int,
+        device: torch.device,
     ) -> None:
         self.config = config
         self.device = device
+        self.online = online
+        self.target = target
         self.steps_per_epoch = steps_per_epoch
-        self.schedule_steps = (config.schedule_epochs or config.epochs) * steps_per_epoch
-        self.online = Online(config, channels)
-        initialize(self.online, config.init, config.seed)
-        self.target = Target(config, channels).requires_grad_(False)
-        self.online.to(device).train()
-        self.target.to(device).train()
-        self._start_target()
-        self.optimizer = make_optimizer(self.online, config.optimizer)
-        self.objective = make_objective(config, device)
+        self.schedules = Schedules(config, steps_per_epoch)
 
-    @torch.no_grad()
-    def fit_affine(self, batch: Batch) -> None:
-        """Set every `affine` norm to act as batch norm would on view 1 of a batch; start the target."""
-        view = batch.view(1, self.config.augment, stream(self.config.seed, "affine"), self.device)
-        with calibrating(self.online):
-            self.online.predictor(self.online.project(view))
-        self._start_target()
+        # Lists of parameters are built once; rates and τ are values on the device.
+        objective = make_objective(config, device)
+        assert objective is not None, "the random encoder takes no steps"
+        self.objective = objective
+        self.optimizer = make_optimizer(online, config, device)
+        self.predictor_parameters: list[Tensor] = list(online.predictor.parameters())
+        self.average = None
+        if target is not None:
+            self.average = MovingAverage(target, online, config.batch_norm.target, device)
 
-    def step(self, batch: Batch, at: StepIndex, measure: bool) -> dict[str, Tensor]:
+    def step(self, batch: Batch, at: StepIndex, measures: bool) -> StepResult:
         """Take one training step.
 
         Args:
-            batch: x, of which both views are drawn.
-            at: which step this is; the augmentation depends on it and on the seed alone.
-            measure: also return the signs of collapse, which are taken before the update.
-
-        Returns:
-            Scalars: `loss`, and with `measure` what `collapse_metrics` gives.
+            batch: x, with the draws of both views.
+            at: which step this is.
+            measures: also measure what is not optimized, before the update.
         """
-        assert self.objective is not None, "the random encoder takes no steps"
+        self._set_values(at)
+        if self.config.target.moves == "before":
+            self._move_target()
 
         # Two views of each image: v = t(x) and v′ = t′(x).
-        view1 = self._view(batch, at, 1)
-        view2 = self._view(batch, at, 2)
+        views = batch.views(self.device)
+        labels = batch.labels.to(self.device, non_blocking=True)
 
-        # Online network: projections z = g_θ(f_θ(v)) of both views, and predictions q_θ(z).
-        online = (self.online.project(view1), self.online.project(view2))
-        prediction = self._predict(online, self.objective)
-
-        # Target network: projections z′ = g_ξ(f_ξ(v′)) of both views, through which no gradient flows.
-        target = self._project_target(view1, view2, online, self.objective)
-
-        # The loss compares the prediction from one view with the target from the other, both ways.
-        loss = self.objective.loss(prediction, target)
-        signs = collapse_metrics(*online, *target) if measure else {}
+        # ∇_θ loss, averaged over the parts that the batch goes through in; usually there is one.
+        self.optimizer.zero_grad(set_to_none=True)
+        losses: list[Tensor] = []
+        for part, part_labels in self._parts(views, labels):
+            outputs = self.forward(part, at.step)
+            loss = self.loss(outputs, part_labels)
+            with rounding_in(self.config.precision):
+                (loss / self.config.accumulate).backward()  # type: ignore[no-untyped-call]
+            self.objective.remember(outputs.target)
+            losses.append(loss.detach())
+        measured = self.measure(outputs) if measures else None
 
         # θ ← optimizer(θ, ∇_θ loss), then ξ ← τ ξ + (1 − τ) θ.
-        self._descend(loss, at.step)
-        if self.objective.has_target:
-            self._move_target(at.step)
-        self.objective.remember(target)
-        return {"loss": loss.detach(), **signs}
+        self.optimizer.step()
+        if self.config.target.moves == "after":
+            self._move_target()
+        return StepResult(torch.stack(losses).mean(), measured)
 
-    def _predict(self, online: Pair, objective: Objective) -> Pair:
-        """Return q_θ(z) of both views; without a target there is nothing to predict, so z itself."""
-        if not objective.has_target:
-            return online
-        return self.online.predictor(online[0]), self.online.predictor(online[1])
+    def forward(self, views: Tensor, step: int) -> Outputs:
+        """Return what the networks make of views (V, B, C, H, W)."""
+        with compute_in(self.config.precision, self.device):
+            # Online network: y = f_θ(v) and z = g_θ(y).
+            features, projection = self.online(views)
 
-    @torch.no_grad()
-    def _project_target(
-        self, view1: Tensor, view2: Tensor, online: Pair, objective: Objective
-    ) -> Pair:
-        """Return z′ of both views; without a target network the online projections stand in for it."""
-        if not objective.has_target:
-            return online
-        return self.target.project(view1), self.target.project(view2)
+            # Target network: z′ = g_ξ(f_ξ(v)), through which no gradient flows.
+            target = projection
+            if self.target is not None:
+                with torch.no_grad():
+                    _, target = self.target(views)
 
-    def lr(self, step: int) -> float:
-        """Return the learning rate of a step."""
-        config = self.config.optimizer
-        warmup_steps = round(config.warmup_epochs * self.steps_per_epoch)
-        return learning_rate(step, self.schedule_steps, warmup_steps, config.lr, config.schedule)
+            # The prediction q_θ(z), after what the predictor does by itself on this batch.
+            self._prepare_predictor(projection.detach(), target.detach(), step)
+            prediction = self.online.predictor(projection)
+        return Outputs(features.float(), projection.float(), prediction.float(), target.float())
 
-    def tau(self, step: int) -> float:
-        """Return τ of a step."""
-        config = self.config.target
-        return target_tau(step, self.schedule_steps, config.tau_base, config.schedule)
+    def loss(self, outputs: Outputs, labels: Tensor) -> Tensor:
+        """Return what is minimized; labels (B,) count where the loss has a weight for them."""
+        loss = self.objective(outputs.prediction, outputs.target)
+        if self.config.loss.label_weight:
+            loss = loss + self.config.loss.label_weight * self._label_loss(outputs.features, labels)
+        return loss
+
+    def measure(self, outputs: Outputs) -> Measured:
+        """Return the signs of collapse and what else is not optimized; of parts, the last one's."""
+        return measure(outputs, self.online.predictor, self.objective, extras=True)
+
+    def local_rates(self) -> dict[str, Tensor]:
+        """Return what LARS multiplied the rate of each stage by, on the device."""
+        return local_rates(self.optimizer)
 
     def state(self) -> dict[str, Any]:
         """Return all that the next step depends on, apart from its number."""
         parts: dict[str, Any] = {
             "online": self.online.state_dict(),
-            "target": self.target.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "objective": self.objective.state(),
         }
-        if self.objective is not None:
-            parts |= self.objective.state()
+        if self.target is not None:
+            parts["target"] = self.target.state_dict()
         return parts
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` returned."""
         self.online.load_state_dict(state["online"])
-        self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.objective is not None:
-            self.objective.load_state(state)
+        self.objective.load_state(state["objective"])
+        if self.target is not None:
+            self.target.load_state_dict(state["target"])
+
+    def _set_values(self, at: StepIndex) -> None:
+        """Write the step's rates, τ and switches to where the device reads them."""
+        set_rates(self.optimizer, self.schedules.rate(at.step), self.config.optimizer.lr)
+        if self.average is not None:
+            self.average.set_tau(self.schedules.tau(at.step))
+        batch_norm = self.config.batch_norm
+        total_steps = self.config.epochs * self.steps_per_epoch
+        set_frozen(self.online, at.step >= batch_norm.frozen_from * total_steps)
+        if self.target is not None and batch_norm.shuffle:
+            rng = stream(self.config.seed, "shuffle", at.epoch, at.batch)
+            images = self.config.batch_size // self.config.accumulate
+            set_order(self.target, rng.permutation(images))
+
+    def _move_target(self) -> None:
+        if self.average is not None:
+            self.average.move()
+
+    def _parts(self, views: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the views and labels of each part of a batch."""
+        count = self.config.accumulate
+        yield from zip(views.chunk(count, dim=1), labels.chunk(count), strict=True)
+
+    def _prepare_predictor(self, projection: Tensor, target: Tensor, step: int) -> None:
+        """Fit a predictor that has a closed form, or let one that is trained take its own steps."""
+        self.online.predictor.fit(projection, target, step)
+        for _ in range(self.config.predictor.inner_steps):
+            prediction = self.online.predictor(projection)
+            loss = self.objective(prediction.float(), target.float())
+            self._descend_predictor(torch.autograd.grad(loss, self.predictor_parameters))
 
     @torch.no_grad()
-    def calibrate(self, batches: Iterable[Batch]) -> None:
-        """Give an untrained encoder the batch-norm statistics of these batches (the random encoder)."""
-        networks = (self.online, self.target)
-        for network in networks:
-            _average_statistics(network)
+    def _descend_predictor(self, gradients: tuple[Tensor, ...]) -> None:
+        """Take a plain gradient step of the predictor alone, at its own rate."""
+        rate = rate_of(self.optimizer, "predictor")
+        assert rate is not None, "a predictor without parameters takes no steps of its own"
+        torch._foreach_sub_(self.predictor_parameters, torch._foreach_mul(gradients, rate))
 
-        for number, batch in enumerate(batches):
-            view = self._view(batch, StepIndex(number, 0, number), 1)
-            for network in networks:
-                network.project(view)
-
-    def _start_target(self) -> None:
-        """Start the target: ξ ← θ, or a draw of its own.
-
-        The official code draws anew, and notes that it made no significant difference.
-        """
-        self.target.load_state_dict(_without_predictor(self.online.state_dict()))
-        if self.config.target.start == "draw":
-            initialize(self.target, self.config.init, self.config.seed, draw="target")
-
-    def _view(self, batch: Batch, at: StepIndex, view: int) -> Tensor:
-        rng = stream(self.config.seed, "view", view, at.epoch, at.batch)
-        return batch.view(view, self.config.augment, rng, self.device)
-
-    def _descend(self, loss: Tensor, step: int) -> None:
-        """Move θ: λ and μ are the factors of the predictor's and the projector's groups."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr(step) * group["lr_factor"]
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-
-    @torch.no_grad()
-    def _move_target(self, step: int) -> None:
-        """Move ξ ← τ ξ + (1 − τ) θ, parameters only; batch-norm statistics are the target's own."""
-        theta = dict(self.online.named_parameters())
-        xi = dict(self.target.named_parameters())
-        torch._foreach_lerp_(list(xi.values()), [theta[name] for name in xi], 1 - self.tau(step))
-
-
-def _average_statistics(network: nn.Module) -> None:
-    """Have every batch norm of a network average plainly over all batches from now on."""
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-            layer.reset_running_stats()
-            layer.momentum = None
-
-
-def _without_predictor(state: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in state.items() if not name.startswith("predictor.")}
+    def _label_loss(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean cross-entropy of the labelled images over both views; 0 without any."""
+        logits = self.online.classifier(features)
+        classes = labels.expand(len(features), -1)
+        total = F.cross_entropy(
+            logits.flatten(0, 1), classes.flatten(), ignore_index=UNLABELLED, reduction="sum"
+        )
+        return total / (classes != UNLABELLED).sum().clamp_min(1)

@@ -284,7 +284,7 @@ class _Attempt:
     def _origin(self) -> dict[str, Any]:
         """Return where the result comes from, and what it is computed on, as far as bits go."""
         from byol_core.train.checkpoint import numerics
-        from byol_core.train.device import pick_device
+        from byol_core.device import pick_device
 
         origin = gather_origin(Root(self.run_folder.path.parents[1]))
         return {**origin, "compute": numerics(pick_device(self.context.device))}

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import torch
 
-from byol_core.train.device import DeviceError
+from byol_core.device import DeviceError
 
 Precision = Literal["fp32", "tf32", "bf16"]
 
