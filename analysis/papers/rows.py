@@ -5,29 +5,18 @@ belongs to the first row whose `match` it meets. Loads nothing heavy.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from ruamel.yaml import YAML
-
+from analysis.papers.claims import Claim, read_claims
 from analysis.papers.nearest import nearest
+from analysis.papers.printed import PrintedTable, Published, printed_table, read_yaml
 
 
 class UnknownTableError(Exception):
     """There is no table of that name."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """The numbers that were printed for a row, fractions in [0, 1]; None where nothing was."""
-
-    value: float | None = None
-    pm: float | None = None
-    positive_cosine: float | None = None
-    negative_cosine: float | None = None
-    cosines_printed: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,9 +26,11 @@ class TableRow:
     Attributes:
         key: its name in the table's file.
         label: as printed.
-        match: dotted key → value; what makes a run one of this row.
+        match: dotted key → value, or `{any: [values]}` where scales differ; what makes a run one of
+            this row.
         companions: keys that this row sets for itself, so they are no part of the table's setting.
         published: its printed numbers.
+        not_run: why no run of ours can be of this row; empty where one can.
     """
 
     key: str
@@ -47,11 +38,18 @@ class TableRow:
     match: Mapping[str, Any]
     companions: tuple[str, ...]
     published: Published
+    not_run: str = ""
 
     @property
     def method(self) -> str:
         """`byol`, `moco`, ..."""
         return str(self.match["method"])
+
+    def holds(self, config: Mapping[str, Any]) -> bool:
+        """Tell whether a canonical config is of this row."""
+        if self.not_run:
+            return False
+        return all(_meets(config.get(key), wanted) for key, wanted in self.match.items())
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,8 @@ class TableRows:
     """A table: its rows, what they differ in, the metric it prints, and its published side.
 
     `published_like` holds the settings of ours that would have to be equal for the numbers to be
-    comparable.
+    comparable; `notes` what a reader must know of single rows, by their labels, and `remarks` of
+    all; `claims` what the paper says of the order of its rows.
     """
 
     id: str
@@ -74,11 +73,13 @@ class TableRows:
     published_setting: str
     published_like: Mapping[str, Any]
     notes: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
     def row_of(self, config: Mapping[str, Any]) -> TableRow | None:
         """Return the row of a canonical config, None where it has none in this table."""
         for row in self.rows.values():
-            if all(config.get(key) == value for key, value in row.match.items()):
+            if row.holds(config):
                 return row
         return None
 
@@ -117,15 +118,10 @@ def load_table(name: str) -> TableRows:
         )
 
     # The definition names the file of its published side, and the table in that file.
-    table = _read("tables", name)
-    paper = _read("published", table["published"]["file"])
-    printed = paper["tables"][table["published"]["table"]]
-
-    # A row that the paper does not print has no published numbers.
-    rows = {
-        key: _row(key, row, printed["rows"].get(row["published"], {}))
-        for key, row in table["rows"].items()
-    }
+    table = read_yaml("tables", name)
+    printed = printed_table(**table["published"])
+    rows = {key: _row(key, row, printed) for key, row in table["rows"].items()}
+    own_remarks = [table["note"]] if "note" in table else []
     return TableRows(
         id=table["id"],
         title=table["title"],
@@ -135,40 +131,50 @@ def load_table(name: str) -> TableRows:
         axes=tuple(table["axes"]),
         baselines=tuple(table["baselines"]),
         rows=rows,
-        published_source=f"{paper['source']}, {printed['where']}",
-        published_setting=printed["setting"],
-        published_like=printed["like"],
-        notes=_notes(table["rows"], printed["rows"]),
+        published_source=printed.source,
+        published_setting=printed.setting,
+        published_like=printed.like,
+        notes={row.label: note for row in rows.values() if (note := _note(row))},
+        remarks=(*printed.remarks, *own_remarks),
+        claims=read_claims(table.get("claims", ()), rows),
     )
 
 
-def _notes(rows: Mapping[str, Any], printed: Mapping[str, Any]) -> dict[str, str]:
-    notes: dict[str, str] = {}
-    for row in rows.values():
-        note = printed.get(row["published"], {}).get("note")
-        if note:
-            notes[row["label"]] = note
-    return notes
-
-
-def _row(key: str, row: Mapping[str, Any], printed: Mapping[str, Any]) -> TableRow:
-    published = Published(
-        value=_fraction(printed.get("acc")),
-        pm=_fraction(printed.get("pm")),
-        positive_cosine=printed.get("pos"),
-        negative_cosine=printed.get("neg"),
-        cosines_printed=printed.get("printed", False),
+def _row(key: str, row: Mapping[str, Any], printed: PrintedTable) -> TableRow:
+    return TableRow(
+        key=key,
+        label=row["label"],
+        match=row["match"],
+        companions=tuple(row.get("companions", ())),
+        published=_published(row["published"], printed),
+        not_run=row.get("not_run", ""),
     )
-    return TableRow(key, row["label"], row["match"], tuple(row.get("companions", ())), published)
 
 
-def _fraction(percent: float | None) -> float | None:
-    if percent is None:
-        return None
-    return round(percent / 100, 6)
+def _published(place: str | Mapping[str, str] | None, printed: PrintedTable) -> Published:
+    """Return what is printed for a row: nothing, in the table's own source, or in another."""
+    if place is None:
+        return Published()
+    if isinstance(place, str):
+        return printed.rows[place]
+    other = printed_table(place["file"], place["table"])
+    return replace(other.rows[place["row"]], source=other.source)
 
 
-def _read(folder: str, name: str) -> dict[str, Any]:
-    text = files("analysis.papers").joinpath(folder, f"{name}.yaml").read_text(encoding="utf-8")
-    parsed: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
-    return parsed
+def _note(row: TableRow) -> str:
+    """Return what a reader must know of a row, as one text."""
+    texts: list[str] = []
+    if row.published.source:
+        texts.append(f"published in {row.published.source}")
+    if row.published.note:
+        texts.append(row.published.note)
+    if row.not_run:
+        texts.append(f"not run here: {row.not_run}")
+    return "; ".join(texts)
+
+
+def _meets(value: Any, wanted: Any) -> bool:
+    """Tell whether a setting is the one that a row wants, or one of several."""
+    if isinstance(wanted, Mapping):
+        return value in wanted["any"]
+    return bool(value == wanted)

@@ -3,7 +3,7 @@
 Text and Markdown share them.
 """
 
-from analysis.papers.rows import Published
+from analysis.papers.printed import Published
 from analysis.tables.build import EXCLUDED, Line, Table
 from analysis.tables.stats import Difference, Summary
 
@@ -58,10 +58,8 @@ def _in_cell(mark: str) -> str:
 
 
 def published(printed: Published) -> str:
-    """Return the published value with its spread."""
-    if printed.pm is None:
-        return percent(printed.value)
-    return f"{percent(printed.value)} ±{100 * printed.pm:.1f}"
+    """Return the published value with its spread, as it was printed."""
+    return printed.text or NOTHING
 
 
 def mean(summary: Summary) -> str:

@@ -67,6 +67,7 @@ def _line(line: Line) -> dict[str, Any]:
         "overrides": dict(line.row.match),
         "published": published.value,
         "published_pm": published.pm,
+        "published_as_printed": published.text,
         "published_cosines": cosines,
         "n": summary.n,
         "values": {str(seed): value for seed, value in line.values.items()},

@@ -6,7 +6,7 @@ Each row of ours is a column, with its norms stacked above it.
 from collections.abc import Sequence
 from itertools import groupby
 
-from analysis.render.cells import collapsed, percent
+from analysis.render.cells import collapsed, percent, published
 from analysis.render.text import notes, title
 from analysis.tables.build import Line, Table
 
@@ -77,7 +77,7 @@ def _column(line: Line) -> list[str]:
         marked += " *"
     return [
         *[_NAMES.get(norm, str(norm)) for norm in norms],
-        percent(line.row.published.value),
+        published(line.row.published),
         percent(line.summary.mean),
         collapsed(line),
         marked,

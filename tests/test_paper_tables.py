@@ -1,0 +1,283 @@
+"""The papers' tables against the specs that feed them and the reference that their numbers are from."""
+
+import json
+from collections import defaultdict
+from functools import cache
+
+import pytest
+from conftest import REPO
+from ruamel.yaml import YAML
+
+from analysis.papers.claims import ClaimError, read_claims
+from analysis.papers.printed import printed_table, read_yaml
+from analysis.papers.rows import TableRow, load_table, table_ids
+from analysis.render.text import as_text
+from analysis.tables.build import build
+from byol_core.config import canonical, resolve
+from orchestrator.spec import expand, load_sweep
+
+SPECS = sorted(
+    file.stem for file in (REPO / "sweeps").glob("*.yaml") if file.stem not in ("smoke",)
+)
+PUBLISHED = REPO / "analysis" / "papers" / "published"
+REFERENCE = REPO.parent / "shared" / "reference" / "published.yaml"
+OURS_ALONE = {("byol", "init_scale")}
+"""A sentence of a paper that the reference has no table for."""
+
+
+@cache
+def spec_of(name):
+    return YAML(typ="safe").load((REPO / "sweeps" / f"{name}.yaml").read_text())
+
+
+@cache
+def variants_of(name, profile):
+    return expand(load_sweep(REPO / "sweeps" / f"{name}.yaml", profile, {}))
+
+
+def profiles_of(name):
+    return [None, *spec_of(name)["profiles"]]
+
+
+def feeding(table):
+    return [name for name in SPECS if table in spec_of(name)["tables"]]
+
+
+# Rows and specs
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_spec_expands_under_every_profile_and_without(name):
+    assert {"quick"} < set(spec_of(name)["profiles"]), name
+    for profile in profiles_of(name):
+        assert variants_of(name, profile)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_spec_says_what_it_asks_costs_and_expects(name):
+    text = (REPO / "sweeps" / f"{name}.yaml").read_text()
+    for word in (
+        "# Question   ",
+        "# Command    sweep launch sweeps/",
+        "# Cost       ",
+        "# Expected",
+    ):
+        assert word in text
+    assert f"sweep launch sweeps/{name}.yaml --profile quick" in text
+
+
+@pytest.mark.parametrize("table", table_ids())
+def test_every_row_is_of_one_variant_of_each_profile_or_says_why_not(table):
+    rows = load_table(table)
+    specs = feeding(table)
+    profiles = set.intersection(*[set(spec_of(name)["profiles"]) for name in specs])
+    assert {"quick", "paper"} <= profiles or {"quick", "blog"} <= profiles
+    for profile in profiles:
+        makers = defaultdict(set)
+        for name in specs:
+            in_this_spec = [
+                rows.row_of(variant.canonical()) for variant in variants_of(name, profile)
+            ]
+            made = [row.key for row in in_this_spec if row]
+            assert len(made) == len(set(made)), f"{name}: two variants are one row"
+            for variant in variants_of(name, profile):
+                row = rows.row_of(variant.canonical())
+                if row:
+                    makers[row.key].add(json.dumps(variant.canonical(), sort_keys=True))
+
+        # A row that two specs feed is one run, which they share.
+        for key, row in rows.rows.items():
+            assert len(makers[key]) == (0 if row.not_run else 1), (profile, key)
+
+
+@pytest.mark.parametrize("table", table_ids())
+def test_all_rows_of_a_profile_are_of_one_setting(table):
+    rows = load_table(table)
+    for name in feeding(table):
+        for profile in spec_of(name)["profiles"]:
+            agreed = {}
+            for variant in variants_of(name, profile):
+                config = variant.canonical()
+                row = rows.row_of(config)
+                free = {*rows.axes, "seed", *(row.companions if row else config)}
+                for key in config.keys() - free:
+                    if config[key] is not None:
+                        assert agreed.setdefault(key, config[key]) == config[key], (key, row)
+
+
+@pytest.mark.parametrize("name", table_ids())
+def test_a_tables_definition_is_whole(name):
+    rows = load_table(name)
+    run = [row for row in rows.rows.values() if not row.not_run]
+    assert rows.id == name and set(rows.baselines) <= set(rows.rows)
+    assert all(set(row.match) <= set(rows.axes) for row in run)
+    assert len({json.dumps(dict(row.match), sort_keys=True) for row in run}) == len(run)
+    assert len({row.label for row in rows.rows.values()}) == len(rows.rows)
+    assert rows.claims, "a table says what it claims"
+    spoken_of = {key for claim in rows.claims for key in claim.rows}
+    assert not [key for key in spoken_of if rows.rows[key].not_run]
+    assert "published" in as_text(build(rows, [], lambda runs: runs))
+
+
+def test_a_row_of_several_scales_takes_each_and_no_other():
+    rows = load_table("learning_rate")
+
+    def key_at(rate):
+        row = rows.row_of(canonical(resolve("digits-lars", {"optimizer.lr": rate})))
+        return row and row.key
+
+    assert (key_at(4.8), key_at(20.0), key_at(6.67), key_at(5.0)) == (
+        "lr_0.3",
+        "lr_0.3",
+        "lr_0.1",
+        None,
+    )
+
+
+def test_a_row_that_cannot_be_run_takes_no_run():
+    row = TableRow("a", "A", {"method": "byol"}, (), load_table("tau").rows["tau_0"].published)
+    config = canonical(resolve("digits-tiny", {}))
+    assert row.holds(config)
+    assert not TableRow("a", "A", {"method": "byol"}, (), row.published, "no code").holds(config)
+
+
+# What is claimed
+
+
+def test_a_list_of_rows_is_a_claim_for_each_or_for_each_pair():
+    entries = [
+        {"above": ["a", "b", "c"]},
+        {"comparable": ["a", "b"], "margin": 0.01},
+        {"learns": ["a", "b"]},
+    ]
+    claims = read_claims(entries, ["a", "b", "c"])
+    assert [(claim.kind, claim.rows, claim.margin) for claim in claims] == [
+        ("above", ("a", "b"), None),
+        ("above", ("b", "c"), None),
+        ("comparable", ("a", "b"), 0.01),
+        ("learns", ("a",), None),
+        ("learns", ("b",), None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ({"beats": ["a", "b"]}, "is none of above, comparable, collapses, learns"),
+        ({"above": ["a", "b"], "learns": ["a"]}, "is none of"),
+        ({"above": ["a", "b"], "by": 1}, "is none of"),
+        ({"above": ["a", "z"]}, "no row is called 'z'"),
+        ({"above": ["a"]}, "2 rows or more"),
+        ({"comparable": ["a", "b"]}, "a margin belongs to comparable"),
+        ({"above": ["a", "b"], "margin": 0.1}, "a margin belongs to comparable"),
+    ],
+)
+def test_a_claim_that_says_nothing_is_refused(entry, text):
+    with pytest.raises(ClaimError, match=text):
+        read_claims([entry], ["a", "b"])
+
+
+@pytest.mark.parametrize("table", table_ids())
+def test_a_claim_of_an_order_is_that_of_the_printed_numbers(table):
+    rows = load_table(table)
+    for claim in rows.claims:
+        values = [rows.rows[key].published.value for key in claim.rows]
+        if None in values:
+            continue
+        if claim.kind == "above":
+            assert values[0] > values[1], claim
+        if claim.kind == "comparable":
+            assert abs(values[0] - values[1]) <= claim.margin, claim
+
+
+# What is printed
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "text"),
+    [
+        ("lambda", "lambda_0", "0.01"),
+        ("lambda", "lambda_2", "62.8 ±1.5"),
+        ("mlp_norm", "pred_only", "48"),
+        ("encoder_norm_long", "gn_none_sgd", "≈17.5"),
+        ("optimal_predictor", "both_5", "≈25"),
+        ("collapse_factors", "no_predictor", "Collapse"),
+        ("simsiam_bn", "all", "unstable"),
+        ("init", "bn_torch_x2", "above 72"),
+        ("directpred_weight_decay", "predictor_ema_nobias_symmetric", "71.91 ±0.70"),
+        ("weight_decay", "wd_0", None),
+        ("norm", "byol_bn_none_bn", "72.0"),
+    ],
+)
+def test_a_number_is_shown_as_it_was_printed(table, row, text):
+    assert load_table(table).rows[row].published.text == text
+
+
+def test_a_table_says_where_a_row_of_another_source_is_from_and_what_its_spread_is():
+    text = " ".join(as_text(build(load_table("tau"), [], lambda runs: runs)).split())
+    assert "published in Grill et al. 2020 (arXiv 2006.07733), section 3" in text
+    assert "± of published numbers: half of best − worst over three seeds" in text
+    figure = " ".join(
+        as_text(build(load_table("encoder_norm_long"), [], lambda runs: runs)).split()
+    )
+    assert "≈: measured on a published figure." in figure and "≈17.5" in figure
+
+
+def every_printed_row():
+    for file in sorted(PUBLISHED.glob("*.yaml")):
+        for table, content in read_yaml("published", file.stem)["tables"].items():
+            if (file.stem, table) not in OURS_ALONE:
+                for key, row in content["rows"].items():
+                    yield table, key, row
+
+
+def reference_tables():
+    document = YAML(typ="safe").load(REFERENCE.read_text())
+    return {table["id"]: table for table in document["tables"]}
+
+
+def is_at(printed, place):
+    return all(printed.get(key) == value for key, value in place.items())
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference is not in this checkout")
+def test_every_published_number_is_that_of_the_reference():
+    tables = reference_tables()
+    for table, key, row in every_printed_row():
+        reference = tables[table]
+        assert reference["verified"] in (True, "figure"), "what nobody saw is never published"
+        assert row.get("approximate", False) == (reference["verified"] == "figure"), (table, key)
+
+        places = [printed for printed in reference["rows"] if is_at(printed, row["at"])]
+        assert places, (table, key)
+        column = row.get("column", "acc" if "acc" in places[0] else "top1")
+        spread = column.replace("top1", "pm") if "column" in row else "pm"
+        assert (places[0][column], places[0].get(spread)) == (row["acc"], row.get("pm")), (
+            table,
+            key,
+        )
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference is not in this checkout")
+def test_every_row_of_a_table_that_is_shown_is_published_or_named_in_a_note():
+    tables = reference_tables()
+    shown = defaultdict(int)
+    for table, _, _ in every_printed_row():
+        shown[table] += 1
+    twice = {"target_modes": 1, "optimal_predictor": 1}  # settings that are printed twice
+    for table, count in shown.items():
+        columns = 2 if table in ("batch_size", "augmentations") else 1
+        assert count == columns * len(tables[table]["rows"]) - twice.get(table, 0), table
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference is not in this checkout")
+def test_the_blogs_cosines_are_those_of_the_reference():
+    cosines = {row["key"]: row for row in reference_tables()["blog_cosine"]["rows"]}
+    for key, row in printed_table("blog", "blog_mlp_norm").rows.items():
+        if key in cosines:
+            expected = cosines[key]
+            assert (row.positive_cosine, row.negative_cosine, row.cosines_printed) == (
+                expected["pos"],
+                expected["neg"],
+                expected["printed"],
+            )
