@@ -96,6 +96,7 @@ REFUSED = {
     "augment.crop_area": {"augment.crop_p": 1, "augment.crop_area": [0, 0]},
     "optimizer.lr": {"optimizer.lr": 1e300},
     "optimizer.lambda_predictor": {"optimizer.lambda_predictor": 3e38},
+    "optimizer.early_factor": {"optimizer.early_factor": 3e38},
     "projector.gn_groups": {"projector.norm": "gn", "projector.gn_groups": 256},
     "predictor.hidden": {"predictor.norm": "ln", "predictor.hidden": 1},
     "projector.hidden": {
@@ -112,6 +113,14 @@ def test_what_cannot_train_names_its_key(key):
     with pytest.raises(ConfigError) as error:
         resolve("digits-tiny", REFUSED[key])
     assert error.value.key == key and str(error.value).startswith(key)
+
+
+def test_a_warmup_by_epoch_needs_a_second_epoch():
+    settings = {"epochs": 1, "optimizer.warmup_epochs": 0.5}
+    resolve("digits-tiny", settings)
+    with pytest.raises(ConfigError, match="rate of the first epoch is 0"):
+        resolve("digits-tiny", {**settings, "schedule_by": "epoch"})
+    resolve("digits-tiny", {**settings, "schedule_by": "epoch", "epochs": 2})
 
 
 def test_a_single_step_of_warmup_trains_nothing():

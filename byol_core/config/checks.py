@@ -22,7 +22,11 @@ _LARGEST_COUNT = 10_000_000  # as of epochs, steps and widths
 _LARGEST_WEIGHTS = 2**38  # a terabyte in float32, which no device holds
 _ROWS_PER_DIMENSION = 4
 """With fewer, a matrix that is fitted to a batch explains it whatever the targets are."""
-_FACTORS = ("optimizer.lambda_predictor", "optimizer.mu_projector")
+_FACTORS = (
+    "optimizer.lambda_predictor",
+    "optimizer.mu_projector",
+    "optimizer.early_factor",
+)
 
 
 def check_config(config: TrainConfig) -> None:
@@ -62,7 +66,7 @@ def _as_float32(number: float) -> float:
 
 
 def _rates_exist_in_float32(in_effect: Mapping[str, Any]) -> None:
-    """Refuse a head's learning rate that is infinite, though both its factors are not."""
+    """Refuse a part's learning rate that is infinite, though both its factors are not."""
     for key in _FACTORS:
         factor = in_effect[key]
         if factor is not None and math.isinf(_as_float32(factor * in_effect["optimizer.lr"])):
@@ -128,6 +132,14 @@ def _warmup_ends_within_the_run(in_effect: Mapping[str, Any]) -> None:
             "optimizer.warmup_epochs",
             f"optimizer.warmup_epochs: {warmup:g} is longer than the run's epochs: {epochs}; "
             "set it to 0 or less than that, or train longer",
+        )
+
+    # By epoch, all steps have the rate of the epoch's first, which a warm-up starts from 0.
+    if warmup and epochs == 1 and in_effect["schedule_by"] == "epoch":
+        raise ConfigError(
+            "optimizer.warmup_epochs",
+            f"optimizer.warmup_epochs: {warmup:g} with schedule_by 'epoch': the learning rate of "
+            "the first epoch is 0, and there is no other; set it to 0, or schedule_by to 'step'",
         )
 
 
