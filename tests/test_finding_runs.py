@@ -35,7 +35,7 @@ from orchestrator.store.names import find_run, find_run_or_sweep, find_sweep
 PROBES = {"byol:0": 0.9, "byol:1": 0.8, "no_norm:0": 0.4}
 
 
-def finish(run, probe):
+def finish(run, probe, version=2):
     """Leave what a run leaves that has completed, without training."""
     attempt = run.attempt(1)
     (run.path / "attempts").mkdir()
@@ -55,8 +55,8 @@ def finish(run, probe):
     done = {"outcome": "ok", "step": 8, "wall_s": 3600.0, "final": {"std_sqrt_d": probe}}
     write_json(attempt.done, done)
     (run.path / "evaluations").mkdir()
-    evaluation = {"protocol": "probe", "version": 1, "online": {"accuracy": probe}}
-    write_json(run.path / "evaluations" / "probe-v1.json", evaluation)
+    evaluation = {"protocol": "probe", "version": version, "online": {"accuracy": probe}}
+    write_json(run.path / "evaluations" / f"probe-v{version}.json", evaluation)
 
 
 @pytest.fixture
@@ -97,9 +97,48 @@ def listed(root, tmp_path):
 ALL = ["byol:0", "byol:1", "no_norm:0", "no_norm:1"]
 
 
+def test_results_of_an_older_version_of_the_probe_are_listed_and_never_compared(root, call):
+    """They stand in no mean, difference, table or order with those of a newer one."""
+    (find_run(root, "byol:0").path / "evaluations" / "probe-v2.json").rename(
+        root.path / "elsewhere"
+    )
+    evaluation = {"protocol": "probe", "version": 1, "online": {"accuracy": 0.95}}
+    write_json(find_run(root, "byol:0").path / "evaluations" / "probe-v1.json", evaluation)
+
+    # Lists name the version, and sort each by itself.
+    rows = json.loads(call("runs", "--json", "--sort", "-accuracy"))["runs"]
+    assert [(row["accuracy_version"], row["accuracy"]) for row in rows] == [
+        *((2, 0.8), (2, 0.4), (1, 0.95), (None, None))
+    ]
+    assert "95.0% (v1)" in call("runs") and "80.0% (v" not in call("runs")
+
+    # A mean is that of one version.
+    status = call("status")
+    assert "80.0%" in status and "87.5%" not in status
+    assert "1 run judged by an older version of the probe than 2" in " ".join(status.split())
+    runs = json.loads(call("status", "--json"))["sweeps"][0]["runs"]
+    assert {(run["probe"], run["probe_version"]) for run in runs} >= {(0.95, 1), (0.8, 2)}
+
+    # A difference is that of one version.
+    unlike = json.loads(call("diff", "byol:0", "byol:1", "--json"))
+    assert unlike["probe_v1.online.accuracy"] == [0.95, None]
+    assert unlike["probe_v2.online.accuracy"] == [None, 0.8]
+
+    # A table too: the baseline of the one is not that of the other.
+    report = json.loads(call("report", "--table", "mlp_norm", "--format", "json"))
+    assert report["metric"]["version"] == report["setting"]["values"]["probe_version"] == 2
+    values = {row["label"]: row["values"] for row in report["rows"] if row["n"]}
+    assert values == {"BYOL": {"1": 0.8}, "No normalization": {"0": 0.4}}
+    (older,) = report["other_settings"]
+    words = ("--table", "mlp_norm", "--setting", older["id"], "--format", "json")
+    report = json.loads(call("report", *words))
+    values = {row["label"]: row["values"] for row in report["rows"] if row["n"]}
+    assert report["metric"]["version"] == 1 and values == {"BYOL": {"0": 0.95}}
+
+
 def test_diff_lists_the_final_measures_that_differ(root, call):
     unlike = json.loads(call("diff", "byol:0", "byol:1", "--json"))
-    assert unlike["final.std_sqrt_d"] == [0.9, 0.8] == unlike["probe.online.accuracy"]
+    assert unlike["final.std_sqrt_d"] == [0.9, 0.8] == unlike["probe_v2.online.accuracy"]
     assert json.loads(call("diff", "byol:0", "no_norm:1", "--json"))["final.std_sqrt_d"][1] is None
     assert "final.std_sqrt_d" in call("diff", "byol:0", "byol:1")
 
@@ -218,7 +257,7 @@ def test_json_has_these_keys_and_fractions(call):
     assert (
         *("run_id", "sweep", "variant", "seed", "state", "outcome", "excluded", "tags"),
         *("accuracy", "std_sqrt_d", "commit", "date", "hours", "host", "device"),
-        *("step", "total_steps"),
+        *("step", "total_steps", "accuracy_version"),
     ) == KEYS
     assert (first["accuracy"], first["hours"], first["date"]) == (0.9, 1.0, 4600.0)
     assert second["accuracy"] == 0.8 and first["commit"].startswith("c0ffee")

@@ -51,10 +51,12 @@ def _facts(run: RunFolder) -> dict[str, Any]:
     final = (done or {}).get("final") or {}
     facts |= {f"{_FINAL}{name}": value for name, value in final.items()}
 
+    # Two versions of a protocol are two measures, which are not compared.
     for evaluation in run.evaluations():
+        measure = f"{evaluation['protocol']}_v{evaluation['version']}"
         for network in ("online", "target"):
             for name, value in evaluation.get(network, {}).items():
-                facts[f"{evaluation['protocol']}.{network}.{name}"] = value
+                facts[f"{measure}.{network}.{name}"] = value
 
     of_people = remarks(run.path)
     facts["excluded"] = of_people["excluded"] and of_people["excluded"]["text"]

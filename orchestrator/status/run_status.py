@@ -53,6 +53,7 @@ class RunStatus:
     total_steps: int | None = None
     wall_s: float | None = None
     probe: float | None = None
+    probe_version: int | None = None
     std_sqrt_d: float | None = None
     job_id: str | None = None
     queue_reason: str | None = None

@@ -156,13 +156,17 @@ def _one_of(key: str, value: str, allowed: Sequence[str]) -> str:
 
 
 def _sorted(rows: Sequence[Row], key: str, downward: bool) -> list[Row]:
-    """Sort rows by a column; what has no value comes last both ways."""
+    """Sort rows by a column; what has no value comes last both ways.
+
+    Accuracies of two versions of the probe are not compared: each version is sorted by itself.
+    """
     valued = [row for row in rows if row[key] is not None]
     empty = [row for row in rows if row[key] is None]
 
-    def order(row: Row) -> tuple[bool, Any]:
+    def order(row: Row) -> tuple[int, bool, Any]:
         value = row[key]
         is_number = isinstance(value, int | float)
-        return not is_number, value if is_number else _text(value)
+        version = row["accuracy_version"] if key == "accuracy" else 0
+        return version, not is_number, value if is_number else _text(value)
 
     return [*sorted(valued, key=order, reverse=downward), *empty]

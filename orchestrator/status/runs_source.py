@@ -30,6 +30,7 @@ KEYS = (
     "device",
     "step",
     "total_steps",
+    "accuracy_version",
 )
 """What is told of each run, and under which names; `--json` prints these, so they are stable."""
 
@@ -59,7 +60,7 @@ class RunsSource:
         self.rows = self._rows(sweeps)
 
     def _rows(self, sweeps: Sequence[str] | None) -> list[Row]:
-        accuracy = _by_run(self._connection, _accuracies())
+        accuracy = _accuracies(self._connection)
         spread = _by_run(self._connection, _summary("final", "std_sqrt_d"))
         hours = _by_run(self._connection, _hours())
         rows: dict[str, Row] = {}
@@ -172,7 +173,7 @@ def _row(
         row[key] = getattr(facts, key)
     row["tags"] = json.loads(facts.tags)
     row["commit"] = json.loads(facts.origin or "{}").get("commit")
-    row["accuracy"] = accuracy.get(facts.run_number)
+    row["accuracy"], row["accuracy_version"] = accuracy.get(facts.run_number, (None, None))
     row["std_sqrt_d"] = spread.get(facts.run_number)
     row["hours"] = hours.get(facts.run_number)
     return row
@@ -213,13 +214,14 @@ def _hours() -> Any:
     return select(attempts.run_number, hours).group_by(attempts.run_number)
 
 
-def _accuracies() -> Any:
-    """Select the probe's accuracy of the online network; that of the newest version comes last."""
+def _accuracies(connection: Connection) -> dict[int, tuple[float | None, int]]:
+    """Return run number → accuracy of the online network by the newest version of the probe, and it."""
     table = schema.evaluations.c
-    query = select(table.run_number, table.value).where(
+    query = select(table.run_number, table.value, table.version).where(
         table.protocol == "probe", table.network == "online", table.name == "accuracy"
     )
-    return query.order_by(table.version)
+    rows = connection.execute(query.order_by(table.version)).all()
+    return {number: (value, version) for number, value, version in rows}
 
 
 def _summary(moment: str, name: str) -> Any:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from byol_core.protocols import PROTOCOLS
 from orchestrator.status.runs_list import Listing
 from orchestrator.status.runs_source import KEYS, Row
 from orchestrator.store.root import PREFIX
@@ -90,6 +91,8 @@ def _cell(name: str, row: Row) -> str:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(value))
     if name == "tags":
         return ",".join(value)
+    if name == "accuracy" and row["accuracy_version"] < PROTOCOLS["probe"]:
+        return f"{percent(value)} (v{row['accuracy_version']})"
     if isinstance(value, float):
         return _number(name, value)
     return value if isinstance(value, str) else json.dumps(value)

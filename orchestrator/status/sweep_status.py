@@ -245,16 +245,18 @@ def _status(connection: Connection, sweep: RowMapping) -> SweepStatus:
 
 
 def _run_status(
-    row: RowMapping, probe: dict[int, float], std_sqrt_d: dict[int, float]
+    row: RowMapping, probe: dict[int, tuple[float, int]], std_sqrt_d: dict[int, float]
 ) -> RunStatus:
     """Return a run of a sweep; one that is only planned may have no row in `runs` yet."""
     fields = {name: row[name] for name in ("variant", "seed", *_COLUMNS)}
     fields["run_id"] = row["wanted"]
+    accuracy, version = probe.get(row["run_number"], (None, None))
     return RunStatus(
         **fields,
         state=State(row["state"] or State.PLANNED),
         tags=tuple(json.loads(row["tags"] or "[]")),
-        probe=probe.get(row["run_number"]),
+        probe=accuracy,
+        probe_version=version,
         std_sqrt_d=std_sqrt_d.get(row["run_number"]),
     )
 
@@ -295,13 +297,17 @@ def _skipped_lines(connection: Connection, sweep_id: int) -> int:
     return connection.scalar(query) or 0
 
 
-def _probe_accuracies(connection: Connection) -> dict[int, float]:
-    """Return run number → accuracy of the online network, of every run that was probed."""
+def _probe_accuracies(connection: Connection) -> dict[int, tuple[float, int]]:
+    """Return run number → accuracy of the online network by the newest version of the probe, and it.
+
+    Runs that were not probed are left out.
+    """
     table = schema.evaluations
-    query = select(table.c.run_number, table.c.value).where(
+    query = select(table.c.run_number, table.c.value, table.c.version).where(
         table.c.protocol == "probe", table.c.network == "online", table.c.name == "accuracy"
     )
-    return dict(connection.execute(query).all())
+    rows = connection.execute(query.order_by(table.c.version)).all()
+    return {number: (value, version) for number, value, version in rows}
 
 
 def _final_std_sqrt_d(connection: Connection) -> dict[int, float]:

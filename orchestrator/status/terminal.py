@@ -169,6 +169,13 @@ def _next_steps(status: SweepStatus, launcher_at_work: bool) -> Iterator[str]:
         if launcher_at_work:
             way = "the launcher at work will start them"
         yield f"{status.waiting()} not running and not done: {way}"
+    newest = _newest_probe(status.runs)
+    older = sum(0 < (run.probe_version or 0) < newest for run in status.runs)
+    if older:
+        yield (
+            f"{counted(older, 'run')} judged by an older version of the probe than {newest}, so "
+            "without a number here: `sweep runs` lists it, `sweep report --setting` shows its table"
+        )
     failed = {run.state.value.lower() for run in status.runs if run.group == FAILED}
     if failed:
         yield (
@@ -203,6 +210,9 @@ def _table(by_variant: dict[str, list[RunStatus]], collapsed_below: float) -> Ta
     groups = [group for group in _GROUPS if group in present]
     with_progress = any(0 < run.progress < 1 for run in all_runs)
 
+    # Numbers of an older version of the probe do not stand beside those of a newer one.
+    newest = _newest_probe(all_runs)
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("  variant")
     headings = ["done", *groups]
@@ -217,7 +227,7 @@ def _table(by_variant: dict[str, list[RunStatus]], collapsed_below: float) -> Ta
         cells += [_count(counts[group], group) for group in groups]
         if with_progress:
             cells.append(f"{sum(run.progress for run in runs) / len(runs):.0%}")
-        table.add_row(*cells, _mean_probe(runs), _collapsed(runs, collapsed_below))
+        table.add_row(*cells, _mean_probe(runs, newest), _collapsed(runs, collapsed_below))
     return table
 
 
@@ -228,8 +238,18 @@ def _count(count: int, group: str) -> Text:
     return Text(str(count), style=_GROUPS[group])
 
 
-def _mean_probe(runs: Sequence[RunStatus]) -> str:
-    probes = [run.probe for run in runs if run.probe is not None and run.excluded is None]
+def _newest_probe(runs: Sequence[RunStatus]) -> int:
+    """Return the newest version of the probe that has judged one of these runs; 0 without any."""
+    return max((run.probe_version or 0 for run in runs), default=0)
+
+
+def _mean_probe(runs: Sequence[RunStatus], version: int) -> str:
+    """Return the mean over the runs that this version of the probe has judged."""
+    probes: list[float] = []
+    for run in runs:
+        is_judged = run.probe is not None and (run.probe_version or 0) == version
+        if is_judged and run.excluded is None:
+            probes.append(run.probe or 0.0)
     if not probes:
         return "–"
     return percent(sum(probes) / len(probes))
