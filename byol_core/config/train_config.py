@@ -39,7 +39,9 @@ class DatasetConfig(Section):
         )
     )
     path: str | None = Field(
-        None, description="where arrays (a file) or photos (a folder) lie; no part of the run's id"
+        None,
+        description="where arrays (a file) or photos (a folder) lie, or a fetched data set that is "
+        "not in $SWEEP_DATA; no part of the run's id",
     )
     limit: int = Field(
         0,
