@@ -21,6 +21,8 @@ from byol_core.augment.crops import crop_boxes
 from byol_core.augment.draws import draw_view
 from byol_core.augment.views import apply_view
 from byol_core.config import Augment
+from byol_core.images.memory import Split
+from byol_core.images.source import Request
 
 OFF = {
     "rotate_rad": 0.0,
@@ -352,6 +354,44 @@ def test_views_are_blurred_and_solarized_as_often_as_they_ask():
     assert share(first, image) == pytest.approx(0.075, abs=0.03) and share(first, sharp) == 0.0
     assert share(second, image) == pytest.approx(0.9 * 0.8 + 0.1 * 0.075 * 0.8, abs=0.03)
     assert share(second, sharp) == pytest.approx(0.9 * 0.2, abs=0.03)
+
+
+# ---- batches of images in memory
+
+
+def batch_of(split, rows, views=(1, 2), settings=EVERYTHING):
+    """Read the batch of some rows in some views."""
+    augment = Augment(**settings)
+    rows = torch.as_tensor(rows)
+    drawn = tuple(draw_view(augment, 0, (0, 3), view, len(rows), split.shape) for view in views)
+    (batch,) = split.read([Request(rows, augment, drawn)])
+    return batch, augment, drawn
+
+
+@pytest.fixture
+def split(images):
+    labels = torch.tensor([3, -1] * 32)
+    return Split((images * 255).round().byte(), labels)
+
+
+def test_a_batch_gives_its_views_stacked_its_labels_and_its_clean_images(split):
+    batch, augment, drawn = batch_of(split, [5, 0, 41])
+    pixels = views.to_float(split.images[[5, 0, 41]])
+    made = batch.views(torch.device("cpu"))
+    assert made.shape == (2, 3, 3, 20, 20) and made.dtype == torch.float32
+    assert torch.equal(made[0], apply_view(pixels, drawn[0], augment))
+    assert torch.equal(made[1], apply_view(pixels, drawn[1], augment))
+    assert torch.equal(batch.clean(torch.device("cpu")), views.normalized(pixels, augment))
+    assert batch.labels.tolist() == [-1, 3, -1]
+
+
+def test_images_that_lie_on_a_device_stay_there(split):
+    """Rows and draws travel, pixels do not; meta stands for a GPU here."""
+    meta = torch.device("meta")
+    there = Split(split.images.to(meta), split.labels)
+    batch, _, _ = batch_of(there, [5, 0, 41])
+    assert batch.pixels.device == meta and batch.labels.tolist() == [-1, 3, -1]
+    assert batch.views(meta).shape == (2, 3, 3, 20, 20)
 
 
 # ---- nothing waits for the device

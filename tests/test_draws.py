@@ -105,6 +105,15 @@ def test_draws_depend_on_seed_names_and_view_and_on_nothing_else():
         assert all(other[name].float().flatten().tolist() != values for other in others), name
 
 
+def test_no_two_operations_share_their_numbers():
+    draws = drawn(n=4000, grayscale_p=0.5)
+    happens = [draw.double() for draw in draws.values() if draw.dtype == torch.bool]
+    numbers = [draw.double() for draw in draws.values() if draw.dtype == torch.float32]
+    flat = [draw.reshape(4000, -1)[:, 0] for draw in happens + numbers]
+    correlation = torch.corrcoef(torch.stack(flat)) - torch.eye(len(flat))
+    assert len(flat) == 17 and float(correlation.abs().max()) < 0.07  # 4.4 standard deviations
+
+
 def test_every_draw_is_of_fixed_shape_and_a_row_for_each_image():
     shapes = {name: tuple(draw.shape) for name, draw in drawn(n=7).items()}
     wide = {
