@@ -210,6 +210,16 @@ def test_a_loaded_state_goes_on_to_the_bit_in_the_tensors_that_are_there(kind):
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_a_loaded_state_changes_no_setting(kind):
+    _, other = made(**{"name": OPTIMIZERS[kind]["optimizer.name"], "weight_decay": 0.5})
+    optimizer = make_optimizer(Network(), resolve("digits-tiny", OPTIMIZERS[kind]), CPU)
+    before = [{**group, "lr": None} for group in optimizer.param_groups]
+    optimizer.load_state_dict(other.state_dict())
+    assert [{**group, "lr": None} for group in optimizer.param_groups] == before
+    assert float(optimizer.param_groups[0]["lr"]) == pytest.approx(0.1)
+
+
 @pytest.fixture
 def no_reading(monkeypatch):
     """Fail where a number of a tensor is read on the host, which waits for the device."""

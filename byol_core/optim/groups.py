@@ -58,10 +58,8 @@ def make_optimizer(
             groups, settings.momentum, settings.trust_coefficient, settings.lars_form, is_common
         )
     else:
-        # The fused step reads a rate on the device, on processors too.
-        betas = (settings.momentum, settings.beta2)
-        optimizer = torch.optim.AdamW(groups, lr=settings.lr, betas=betas, fused=True)
-    _keep_rates(optimizer)
+        optimizer = _adamw(groups, settings, device)
+    _keep_settings(optimizer)
     return optimizer
 
 
@@ -206,13 +204,29 @@ def _adapts(part: Part, is_weight: bool, config: OptimizerConfig) -> bool:
     return is_in_scope and (is_weight or config.adapt_bias_and_norm)
 
 
-def _keep_rates(optimizer: torch.optim.Optimizer) -> None:
-    """Have a loaded state written into the rates that are there, which a captured step reads."""
-    rates = [group["lr"] for group in optimizer.param_groups]
+def _adamw(
+    groups: list[dict[str, Any]], config: OptimizerConfig, device: torch.device
+) -> torch.optim.AdamW:
+    """Return PyTorch's AdamW in its fused form, which reads the rate on the device everywhere."""
+    betas = (config.momentum, config.beta2)
+    on_gpu = device.type == "cuda"
+    optimizer = torch.optim.AdamW(groups, config.lr, betas, fused=True, capturable=on_gpu)
+
+    # It would warn once that it could be captured in a graph and is not; fused, that costs nothing.
+    optimizer._warned_capturable_if_run_uncaptured = True
+    return optimizer
+
+
+def _keep_settings(optimizer: torch.optim.Optimizer) -> None:
+    """Have a state that is loaded change no setting, and no place in which a rate lies.
+
+    Settings are the config's; a captured step reads the rates where they lay when it was captured.
+    """
+    settings = [dict(group) for group in optimizer.param_groups]
 
     def restore(loaded: torch.optim.Optimizer) -> None:
-        for group, rate in zip(loaded.param_groups, rates, strict=True):
-            rate.copy_(group["lr"])
-            group["lr"] = rate
+        for group, own in zip(loaded.param_groups, settings, strict=True):
+            own["lr"].copy_(group["lr"])
+            group.update(own)
 
     optimizer.register_load_state_dict_post_hook(restore)
