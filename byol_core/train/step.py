@@ -194,7 +194,10 @@ class Trainer:
             self.average.set_tau(self.schedules.tau(at.step))
         batch_norm = self.config.batch_norm
         total_steps = self.config.epochs * self.steps_per_epoch
-        set_frozen(self.online, at.step >= batch_norm.frozen_from * total_steps)
+        is_late = at.step >= batch_norm.frozen_from * total_steps
+        for network in (self.online, self.target):
+            if network is not None:
+                set_frozen(network, batch_norm.source == "batch" and is_late)
         if self.target is not None and batch_norm.shuffle:
             rng = stream(self.config.seed, "shuffle", at.epoch, at.batch)
             images = self.config.batch_size // self.config.accumulate
