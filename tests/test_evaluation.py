@@ -25,6 +25,7 @@ from byol_core.files import DamagedFileError
 from byol_core.images.load import load
 from byol_core.images.memory import Dataset, Split
 from byol_core.networks.encoder import Encoder
+from byol_core.precision import _tf32_switches, compute_in, rounding_in
 from byol_core.train.checkpoint import save_state
 from byol_core.train.encoders import keep_encoders, load_encoders
 
@@ -362,24 +363,26 @@ def test_a_result_says_where_the_statistics_of_norms_come_from(random_images):
 def test_evaluation_computes_in_float32_whatever_goes_on_around_it(random_images):
     seen = []
 
+    def rounding():
+        return [getattr(holder, name) for holder, name, *_ in _tf32_switches()]
+
     class Watching(Flat):
         def __init__(self):
             super().__init__()
             self.layer = nn.Linear(64, 8)
 
         def forward(self, x):
-            seen.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
             y = self.layer(x.flatten(1))
-            seen.append((x.dtype, y.dtype))
+            seen.extend([x.dtype, y.dtype, *rounding()])
             return y
 
     encoder, config = Watching(), config_of("arrays")
     plain = accuracy("knn", random_images, config, encoder)
-    tf32 = torch.backends.cudnn.allow_tf32
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with compute_in("bf16", CPU), rounding_in("tf32"):
+        around = rounding()
         assert accuracy("knn", random_images, config, encoder) == plain
-    assert set(seen) == {(False, False), (torch.float32, torch.float32)}
-    assert torch.backends.cudnn.allow_tf32 == tf32
+        assert rounding() == around and "tf32" in map(str, around)
+    assert set(seen) == {torch.float32, "ieee"}
 
 
 def test_features_that_are_not_finite_are_an_error_of_their_own(random_images):

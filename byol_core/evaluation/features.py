@@ -10,6 +10,7 @@ from byol_core.augment.draws import draw_view
 from byol_core.evaluation.labels import Labelled
 from byol_core.evaluation.views import Views
 from byol_core.images.source import Request
+from byol_core.precision import compute_in
 from byol_core.streams import Name
 
 BATCH = 256
@@ -23,7 +24,7 @@ class NotFiniteError(ArithmeticError):
 
 
 def features(encoder: nn.Module, images: Labelled, views: Views, names: tuple[Name, ...]) -> Tensor:
-    """Return the features of each view of each image.
+    """Return the features of each view of each image, computed in float32.
 
     Args:
         encoder: it is left as it is, its mode and its buffers too.
@@ -39,7 +40,7 @@ def features(encoder: nn.Module, images: Labelled, views: Views, names: tuple[Na
     """
     device = _device_of(encoder)
     parts: list[Tensor] = []
-    with frozen(encoder), torch.no_grad():
+    with frozen(encoder), compute_in("fp32", device), torch.no_grad():
         for batch in images.source.read(_requests(images, views, names)):
             pixels = batch.views(device)[0] if views.operations else batch.clean(device)
             parts.append(encoder(pixels).float().cpu())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from torch import nn
 
 from byol_core.config import PROTOCOLS, TrainConfig
@@ -15,7 +16,7 @@ from byol_core.evaluation.labels import Labelled, labelled
 from byol_core.evaluation.probe import L2, MAX_ITERATIONS, MOST_IMAGES, probe
 from byol_core.evaluation.views import Views, views_of
 from byol_core.images.memory import Dataset
-from byol_core.precision import rounding_in
+from byol_core.precision import compute_in
 
 Judge = Callable[[nn.Module, Labelled, Labelled, Mapping[str, Views]], float]
 Buffers = Literal["trained", "calibrated", "fresh"]
@@ -66,7 +67,7 @@ def evaluate(
     views = views_of(protocol, config)
     train, test = labelled(dataset)
     left_out = len(dataset.train) - len(train.rows) + len(dataset.test) - len(test.rows)
-    with rounding_in("fp32"):
+    with compute_in("fp32", torch.device("cpu")):
         accuracies = {
             name: {"accuracy": way.judge(encoder, train, test, views)}
             for name, encoder in encoders.items()
