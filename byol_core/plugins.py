@@ -1,16 +1,44 @@
 """Loads parts that users write themselves, named in a config as `package.module:Class`.
 
-The module is found as Python finds any other: installed, or in the folder that a run starts in.
+The module is found as Python finds any other: installed, or in the folder that a run starts in. A
+sweep declares its files, and each run imports them from a copy that its id names.
 """
 
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeVar
+
+PLUGINS_KEY = "plugins"
+"""The canonical setting that holds the digest, of runs that use a part of the user's own."""
 
 Base = TypeVar("Base")
 
 
 class PlugInError(ValueError):
     """Says that a part of the user's own cannot be loaded or built."""
+
+
+@dataclass(frozen=True)
+class PlugIns:
+    """The declared files of a spec, as they are now.
+
+    Attributes:
+        digest: sha256 over their names and bytes; part of the id of runs that use one.
+        files: name below the folder that they are imported from → content.
+    """
+
+    digest: str
+    files: Mapping[str, bytes] = field(repr=False)
+
+
+def digest_of(files: Mapping[str, bytes]) -> str:
+    """Return the sha256 over the names and bytes of some files."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{name} {len(files[name])}\n".encode() + files[name])
+    return digest.hexdigest()
 
 
 def is_plug_in(name: str) -> bool:

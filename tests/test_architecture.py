@@ -15,8 +15,8 @@ OURS = {"byol_core", "orchestrator", "analysis"}
 # The floors of each package, from the ground up: what stands on one imports from lower ones only (docs/parts.md).
 FLOORS = {
     "byol_core": [
-        ["streams", "files", "points", "protocols", "plugins"],
-        ["config"],
+        ["streams", "files", "points", "protocols", "plugins", "device"],
+        ["config", "precision"],
         ["datasets"],
         ["augment"],
         ["images"],
@@ -52,6 +52,7 @@ ALLOWED = {
         "byol_core.config",
         "byol_core.datasets",
         "byol_core.files",
+        "byol_core.plugins",
         "byol_core.points",
         "byol_core.protocols",
     },
@@ -64,7 +65,7 @@ ALLOWED = {
     },
 }
 EXTRA = {
-    "orchestrator.executors.worker": {"byol_core.train"},
+    "orchestrator.executors.worker": {"byol_core.device", "byol_core.train"},
     "orchestrator.executors.cut": {"byol_core.train"},
     "orchestrator.executors.warm": {"byol_core.train"},
     "orchestrator.launch.selection": {"analysis.papers"},
@@ -78,6 +79,7 @@ LIGHT = {
     "byol_core.datasets.fetch",
     "byol_core.datasets.locate",
     "byol_core.files",
+    "byol_core.plugins",
     "byol_core.points",
     "orchestrator.database.address",
     "orchestrator.database.schema",

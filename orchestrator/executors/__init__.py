@@ -6,6 +6,7 @@
 * ``local`` makes them in processes of this machine.
 * ``losses`` writes down which of these died.
 * ``imports`` decides from where these processes import our packages.
+* ``plugin_imports`` imports a user's own parts from their copy alone.
 * ``warm`` loads torch once for all of these.
 * ``sockets`` finds a folder for the socket that they come by.
 * ``slurm_job`` is what runs in a SLURM job.

@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,14 @@ from byol_core.files import (
     remove_tree,
     write_json,
 )
+from byol_core.plugins import PLUGINS_KEY
 from orchestrator.executors.ending import ending_of
+from orchestrator.executors.plugin_imports import plugins_from
 from orchestrator.machine.processes import this_process
 from orchestrator.machine.user import user_name
 from orchestrator.provenance.origin import gather_origin
 from orchestrator.provenance.redact import redact
-from orchestrator.provenance.snapshot import check_code
+from orchestrator.provenance.snapshot import check_code, check_plugins
 from orchestrator.slurm import requeue
 from orchestrator.store.exit_codes import DISK_FAILED, is_of_the_disk
 from orchestrator.store.root import AttemptFolder, Root, RunFolder, wait_until_visible
@@ -234,9 +236,10 @@ class _Attempt:
             checkpoint_every_s=self.context.checkpoint_every_s,
             protocols=tuple(description["protocols"]),
         )
-        result = train(
-            self.run_folder.config(), self.run_folder.path, options, self, self.folder.path.name
-        )
+        with self._plugins(description["canonical"]):
+            result = train(
+                self.run_folder.config(), self.run_folder.path, options, self, self.folder.path.name
+            )
         if result.outcome == "stopped":
             return self._stopped(), result.reason
 
@@ -250,6 +253,16 @@ class _Attempt:
         done["trainer"] = trainer_digest()
         write_json(self.folder.done, done)
         return State.COMPLETED, result.outcome
+
+    def _plugins(self, canonical: Mapping[str, Any]) -> AbstractContextManager[None]:
+        """Return what makes the run's plug-ins known, from the copy that its id names."""
+        digest = canonical.get(PLUGINS_KEY)
+        if digest is None:
+            return nullcontext()
+        folder = Root(self.run_folder.path.parents[1]).plugins(digest)
+        wait_until_visible(folder, _PATIENCE_S)
+        check_plugins(folder, digest)
+        return plugins_from(folder)
 
     def _stopped(self) -> State:
         """Return the state of a run that was asked to stop."""
@@ -283,8 +296,8 @@ class _Attempt:
 
     def _origin(self) -> dict[str, Any]:
         """Return where the result comes from, and what it is computed on, as far as bits go."""
-        from byol_core.train.checkpoint import numerics
         from byol_core.device import pick_device
+        from byol_core.train.checkpoint import numerics
 
         origin = gather_origin(Root(self.run_folder.path.parents[1]))
         return {**origin, "compute": numerics(pick_device(self.context.device))}

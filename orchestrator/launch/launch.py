@@ -27,7 +27,7 @@ from orchestrator.launch.selection import Selection
 from orchestrator.launch.send import SendOptions, Sent, send
 from orchestrator.launch.wait import WaitActions, wait
 from orchestrator.provenance.origin import record_code
-from orchestrator.provenance.snapshot import take_snapshot
+from orchestrator.provenance.snapshot import take_plugins, take_snapshot
 from orchestrator.slurm import submit
 from orchestrator.slurm.listing import words
 from orchestrator.slurm.queue import look_at_queue
@@ -133,6 +133,8 @@ def launch(options: LaunchOptions, root: Root, reporter: Reporter) -> LaunchResu
         _refuse_if_broken(plan, root, selection)
         refuse_doubles(plan, root, executor)
         record_code(root)
+        for plugins in plan.plugins:
+            take_plugins(root, plugins)
 
         if executor != "slurm":
             return _run_here(plan, root, executor, options, reporter)

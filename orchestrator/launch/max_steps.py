@@ -5,12 +5,15 @@ They run in this process, in a folder that is thrown away, and never make a resu
 
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from byol_core.points import metric_line
 from orchestrator.executors.cut import cut_run
+from orchestrator.executors.plugin_imports import plugins_from
 from orchestrator.launch.plan import PlannedRun, make_plan
 from orchestrator.launch.selection import Selection
+from orchestrator.provenance.snapshot import take_plugins
 from orchestrator.spec import Sweep
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
@@ -33,6 +36,14 @@ def train_few_steps(
     return int("diverged" in outcomes)
 
 
+def _plugins(run: PlannedRun, throw_away: Root) -> AbstractContextManager[None]:
+    """Return what makes the run's plug-ins known, from a copy that is thrown away too."""
+    plugins = run.variant.plugins
+    if plugins is None:
+        return nullcontext()
+    return plugins_from(take_plugins(throw_away, plugins))
+
+
 def _train_one(run: PlannedRun, max_steps: int, say: Callable[[str], None]) -> str:
     """Train one run, and return its outcome."""
     say(f"{run.variant.name} seed {run.seed}")
@@ -43,6 +54,8 @@ def _train_one(run: PlannedRun, max_steps: int, say: Callable[[str], None]) -> s
     config = run.variant.at_seed(run.seed)
     log_every = max(1, max_steps // _LINES)
     with tempfile.TemporaryDirectory(prefix="sweep-try-") as folder:
-        outcome, step = cut_run(config, Path(folder), max_steps, log_every, show)
+        place = Path(folder)
+        with _plugins(run, Root(place / "root")):
+            outcome, step = cut_run(config, place, max_steps, log_every, show)
     say(f"  {outcome} at step {step}")
     return outcome

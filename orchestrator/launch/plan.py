@@ -7,6 +7,7 @@ from typing import Any
 
 from byol_core.config import SEMANTICS, DataIdentity, run_id_of
 from byol_core.files import DamagedFileError
+from byol_core.plugins import PlugIns
 from orchestrator.errors import StoreError
 from orchestrator.launch.requests import ResourceRequests, has_more_memory
 from orchestrator.launch.selection import (
@@ -84,6 +85,12 @@ class Plan:
         """Return the variants that the spec no longer has, changed, or has with fewer seeds."""
         older = self.older
         return sorted({run["variant"] for run in self.removed if run not in older})
+
+    @property
+    def plugins(self) -> list[PlugIns]:
+        """Return the declared files that runs of this plan use."""
+        used = [run.variant.plugins for run in self.runs if run.variant.plugins is not None]
+        return [*{plugins.digest: plugins for plugins in used}.values()]
 
     @property
     def older(self) -> list[Mapping[str, Any]]:

@@ -2,7 +2,8 @@
 
 A job may wait for days, and a checkout is edited while runs of this machine go on. ``code/<sha>``
 holds the three packages as they were; jobs and local processes import them from there, and a worker
-whose code has another hash than the one it was submitted with refuses to train.
+whose code has another hash than the one it was submitted with refuses to train. The plug-ins of a
+spec stand beside it in ``code/plugins-<sha>``, whose hash is part of a run's id.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from byol_core.files import publish_folder, remove_tree, write_many
+from byol_core.plugins import PlugIns, digest_of
 from orchestrator.store.root import Root
 
 CODE_PACKAGES = ("byol_core", "orchestrator", "analysis")
@@ -48,12 +50,46 @@ def take_snapshot(root: Root, home: Path = HOME) -> Path:
     if folder.exists():
         return folder
 
-    # Written aside and renamed, so that a folder with that name is always whole.
+    _publish(folder, contents)
+    return folder
+
+
+def _publish(folder: Path, contents: Mapping[Path, bytes]) -> None:
+    """Write a folder aside and rename it, so that a folder with that name is always whole."""
     aside = folder.with_name(f".{folder.name}.tmp")
     remove_tree(aside)
     write_many({aside / name: content for name, content in contents.items()})
     publish_folder(aside, folder)
+
+
+def take_plugins(root: Root, plugins: PlugIns) -> Path:
+    """Copy a spec's plug-ins below the root unless they are there; return the folder.
+
+    Raises:
+        OSError: the root cannot be written.
+    """
+    folder = root.plugins(plugins.digest)
+    if not folder.exists():
+        _publish(folder, {Path(name): content for name, content in plugins.files.items()})
     return folder
+
+
+def check_plugins(folder: Path, digest: str) -> None:
+    """Compare the copy of a spec's plug-ins with what the run was named after.
+
+    Raises:
+        CodeChangedError: it is another.
+    """
+    files = {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file() and file.suffix != ".pyc"
+    }
+    if digest_of(files) != digest:
+        raise CodeChangedError(
+            f"{folder}: is not the copy of the plug-ins that this run was planned with; delete it "
+            "and launch again"
+        )
 
 
 def check_code(sha: str) -> None:

@@ -10,6 +10,7 @@ It is parsed strictly, and its profile and overrides are applied.
 * ``load`` lays profile and overrides over a file.
 * ``derive`` computes settings from others.
 * ``expand`` makes variants.
+* ``plugins`` reads the files of a user's own parts, and runs nothing of them.
 * ``duplicates`` refuses two rows of one meaning.
 * ``explain`` puts file and line into errors.
 * ``clusters`` reads the defaults of each cluster, clusters.yaml.

@@ -6,17 +6,19 @@ They are the named rows × the product of the axes, less what is excluded.
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
 
 from byol_core.config import ConfigError, TrainConfig, canonical, flatten, nearest, resolve
+from byol_core.plugins import PLUGINS_KEY, PlugIns
 from orchestrator.errors import SpecError
 from orchestrator.spec.derive import FormulaError, evaluate
 from orchestrator.spec.duplicates import Place, check_duplicates
 from orchestrator.spec.load import Sweep
 from orchestrator.spec.model import Spec
 from orchestrator.spec.parts import Overrides
+from orchestrator.spec.plugins import check_named, read_plugins
 from orchestrator.spec.resources import Resources, overlay
 
 MAX_RUNS = 20_000
@@ -32,6 +34,7 @@ class Variant:
         overrides: what makes it differ from the base.
         config: with seed 0.
         images: how many training images its data set has; None before these were looked at.
+        plugins: the declared files, where its settings name a part of the user's own; else None.
     """
 
     name: str
@@ -39,11 +42,15 @@ class Variant:
     overrides: Overrides
     config: TrainConfig
     images: int | None = None
+    plugins: PlugIns | None = None
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
         """The canonical settings at seed 0, computed once for all seeds."""
-        return canonical(self.config, self.images)
+        settings = canonical(self.config, self.images)
+        if self.plugins is not None:
+            settings[PLUGINS_KEY] = self.plugins.digest
+        return settings
 
     def canonical(self, seed: int = 0) -> dict[str, Any]:
         """Return the canonical settings of one run."""
@@ -71,7 +78,8 @@ def expand(sweep: Sweep) -> list[Variant]:
         )
 
     _check_excludes(sweep)
-    placed = [(place, _variant(sweep, row, point)) for place, row, point in _points(spec)]
+    plugins = read_plugins(sweep)
+    placed = [(place, _variant(sweep, row, point, plugins)) for place, row, point in _points(spec)]
     variants = [variant for _, variant in placed]
     if not variants:
         line = sweep.document.where(("exclude",))
@@ -214,7 +222,7 @@ def _matches(when: Mapping[str, Any], overrides: Overrides) -> bool:
     return all(key in overrides and overrides[key] == value for key, value in when.items())
 
 
-def _variant(sweep: Sweep, row: str | None, point: Overrides) -> Variant:
+def _variant(sweep: Sweep, row: str | None, point: Overrides, plugins: PlugIns | None) -> Variant:
     spec = sweep.spec
     words = [f"{key}={value}" for key, value in point.items()]
     if row is not None:
@@ -228,9 +236,12 @@ def _variant(sweep: Sweep, row: str | None, point: Overrides) -> Variant:
     try:
         derived = _derived(sweep, settings)
         config = resolve(spec.base["preset"], {**settings, **derived})
+        variant = Variant(name, row, {**overrides, **derived}, config)
+        if check_named(variant.canonical(), plugins):
+            variant = replace(variant, plugins=plugins)
     except ConfigError as error:
         raise blame(sweep, row, error.key, name, error) from None
-    return Variant(name, row, {**overrides, **derived}, config)
+    return variant
 
 
 def _derived(sweep: Sweep, settings: Overrides) -> Overrides:

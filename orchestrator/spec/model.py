@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from orchestrator.spec.parts import Name, Overrides, Part, Value
+from orchestrator.spec.parts import Line, Name, Overrides, Part, Value
 from orchestrator.spec.resources import Resources, VariedResources, overlay
 
 Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
@@ -21,6 +21,12 @@ class Exclude(Part):
 
     when: Annotated[Overrides, Field(min_length=1)]
     because: str
+
+
+class PlugInFiles(Part):
+    """Files that hold parts of the user's own; their paths start in the spec's folder."""
+
+    files: list[Line] = []
 
 
 class Profile(Part):
@@ -52,6 +58,7 @@ class Spec(Part):
     tables: list[Name] = []
     keep: Literal["encoder", "checkpoints", "nothing"] = "encoder"
     resources: VariedResources = VariedResources()
+    plugins: PlugInFiles = PlugInFiles()
     profiles: dict[Name, Profile] = {}
 
     @model_validator(mode="after")

@@ -18,12 +18,14 @@ from byol_core.config import (
     SEMANTICS,
     ConfigError,
     DataIdentity,
+    canonical,
     flatten,
     resolve,
-    run_id,
+    run_id_of,
 )
 from byol_core.config.old_settings import new_name
 from byol_core.datasets.published import PUBLISHED
+from byol_core.plugins import PLUGINS_KEY
 from orchestrator.provenance.redact import REDACTED, redact
 from orchestrator.status.provenance import start_event
 from orchestrator.store.root import PREFIX, Root, RunFolder
@@ -69,7 +71,7 @@ def recipe(run: RunFolder) -> list[Step]:
     origin = start.get("origin") or {}
     root = Root(run.path.parents[1])
     return [
-        _code(root, origin),
+        _code(run, root, origin),
         _environment(root, origin),
         _images(run, origin),
         _training(run, start, _given_path(run, origin)),
@@ -125,7 +127,7 @@ def from_first_defaults(config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
     }
 
 
-def _code(root: Root, origin: Mapping[str, Any]) -> Step:
+def _code(run: RunFolder, root: Root, origin: Mapping[str, Any]) -> Step:
     """Return how to get the code: the commit with its kept diff, else the copy that ran."""
     step = Step("the code")
     commit = origin.get("commit")
@@ -154,7 +156,21 @@ def _code(root: Root, origin: Mapping[str, Any]) -> Step:
     else:
         step.remarks.append("below, the very code that ran, instead of a commit")
         step.commands = [f"export PYTHONPATH={_quoted(copy)}"]
+    _plug_ins(step, run)
     return step
+
+
+def _plug_ins(step: Step, run: RunFolder) -> None:
+    """Add where the run's plug-ins are imported from, where it has any."""
+    digest = run.read_description()["canonical"].get(PLUGINS_KEY)
+    if digest is None:
+        return
+    folder = Root(run.path.parents[1]).plugins(digest)
+    if not folder.is_dir():
+        step.remarks.append(f"the copy of its plug-ins, {folder}: not kept")
+        return
+    step.remarks.append("its plug-ins, as they ran, stand first on the path")
+    step.commands.append(f'export PYTHONPATH={_quoted(folder)}"${{PYTHONPATH:+:$PYTHONPATH}}"')
 
 
 def _checkout(origin: Mapping[str, Any], commit: str) -> list[str]:
@@ -269,7 +285,7 @@ def _training(run: RunFolder, start: Mapping[str, Any], path: str | None) -> Ste
         )
     else:
         preset, overrides = closest_preset(config)
-        if _id_of(preset, overrides, description["data"]) != run.run_id:
+        if _id_of(preset, overrides, description) != run.run_id:
             step.remarks.append(
                 "this version of the program reads these settings otherwise, or refuses them: "
                 "the code above gives the run its id"
@@ -287,16 +303,23 @@ def _training(run: RunFolder, start: Mapping[str, Any], path: str | None) -> Ste
     if REDACTED in command:
         step.remarks.append(f"a secret was taken out below: put it where {REDACTED} stands")
     step.remarks += _attempts(run, start)
-    step.remarks.append(f"then {out}/run.json names run {run.run_id}")
+    if PLUGINS_KEY in description["canonical"]:
+        step.remarks.append(f"then {out} holds it, under an id that does not count the plug-ins")
+    else:
+        step.remarks.append(f"then {out}/run.json names run {run.run_id}")
     return step
 
 
-def _id_of(preset: str, overrides: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
+def _id_of(preset: str, overrides: Mapping[str, Any], description: Mapping[str, Any]) -> str | None:
     """Return the run id that these settings have in this version; None where it refuses them."""
+    data = DataIdentity(**description["data"])
     try:
-        return run_id(resolve(preset, overrides), DataIdentity(**data))
+        settings = canonical(resolve(preset, overrides), data.images)
     except ConfigError:
         return None
+    if PLUGINS_KEY in description["canonical"]:
+        settings[PLUGINS_KEY] = description["canonical"][PLUGINS_KEY]
+    return run_id_of(settings, data)
 
 
 def _placement(step: Step, compute: Mapping[str, Any]) -> str:

@@ -256,6 +256,10 @@ class Root:
         """
         return self.path / "code" / f"{sha}.json"
 
+    def plugins(self, digest: str) -> Path:
+        """Return the folder that parts of the user's own are imported from, there or not."""
+        return self.path / "code" / f"plugins-{digest}"
+
     def packages(self, digest: str) -> Path:
         """Return the file that lists a set of installed packages, there or not."""
         return self.path / "packages" / f"{digest}.txt"
