@@ -7,13 +7,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from training import CPU, Lab
 
 from byol_core.config import ConfigError
-from byol_core.images.load import batches, load
-from byol_core.images.source import Whole
+from byol_core.images.load import batches
 from byol_core.train import Options, train
 from byol_core.train.checkpoint import Checkpoints, load_state
-from byol_core.train.step import StepIndex, Trainer
 
 OPTIONS = Options(device="cpu", threads=1, log_every=1)
 
@@ -148,10 +147,9 @@ def test_the_random_encoder_trains_nothing_but_is_calibrated(tmp_path, tiny, sil
     )
     state = weights(tmp_path)
     assert any(name.endswith("running_mean") and bool(value.any()) for name, value in state.items())
-    trained = Trainer(tiny(), 1, 4, torch.device("cpu"))
-    start = {f"online.{name}": value for name, value in trained.online.encoder.state_dict().items()}
-    parameters = [name for name, _ in trained.online.encoder.named_parameters()]
-    assert all(torch.equal(state[f"online.{name}"], start[f"online.{name}"]) for name in parameters)
+    assert {name.split(".")[0] for name in state} == {"online"}, "there is no target to judge"
+    for name, value in Lab(tiny()).online.encoder.named_parameters():
+        assert torch.equal(state[f"online.{name}"], value)
 
 
 def test_log_interval_changes_no_result(tmp_path, tiny, silent):
@@ -162,71 +160,51 @@ def test_log_interval_changes_no_result(tmp_path, tiny, silent):
     assert often == seldom and often.final["std_sqrt_d"] > 0
 
 
-def step_of(trainer, images, step=0):
-    return trainer.step(Whole(images.pretrain.images[:64]), StepIndex(step, 0, step), measure=True)
-
-
 def test_the_target_follows_by_tau_and_gets_no_gradient(tiny):
-    config = tiny(target__tau_base=0.9)
-    trainer = Trainer(config, 1, 4, torch.device("cpu"))
-    before = {name: value.clone() for name, value in trainer.target.named_parameters()}
-    step_of(trainer, load(config.dataset))
-    online = dict(trainer.online.named_parameters())
-    for name, value in trainer.target.named_parameters():
+    lab = Lab(tiny(target__tau_base=0.9))
+    before = lab.parameters("target")
+    lab.step()
+    online = lab.parameters()
+    for name, value in lab.target.named_parameters():
         assert value.grad is None
         torch.testing.assert_close(
-            value, 0.9 * before[name] + 0.1 * online[name].detach(), atol=1e-6, rtol=1e-5
+            value.detach(), 0.9 * before[name] + 0.1 * online[name], atol=1e-6, rtol=1e-5
         )
+
+
+def test_a_target_that_moves_before_the_step_follows_the_weights_before_it(tiny):
+    lab = Lab(tiny(target__tau_base=0.5, target__moves="before"))
+    lab.step(0)
+    start, moved = lab.parameters("target"), lab.parameters()
+    lab.step(1)
+    for name, value in lab.target.named_parameters():
+        expected = 0.5 * start[name] + 0.5 * moved[name]
+        torch.testing.assert_close(value.detach(), expected, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("tau", "same_as"), [(0.0, "online"), (1.0, "start")])
 def test_tau_at_its_corners_is_exact(tiny, tau, same_as):
-    config = tiny(target__tau_base=tau, target__schedule="cosine")
-    trainer = Trainer(config, 1, 4, torch.device("cpu"))
-    start = {name: value.clone() for name, value in trainer.target.named_parameters()}
-    images = load(config.dataset)
-    for step in range(3):
-        step_of(trainer, images, step)
-    expected = start if same_as == "start" else dict(trainer.online.named_parameters())
-    assert all(
-        torch.equal(value, expected[name]) for name, value in trainer.target.named_parameters()
-    )
+    lab = Lab(tiny(target__tau_base=tau, target__schedule="cosine"))
+    start = lab.parameters("target")
+    lab.steps(3)
+    expected = start if same_as == "start" else lab.parameters()
+    for name, value in lab.target.named_parameters():
+        assert torch.equal(value, expected[name]), name
 
 
-def test_batch_norm_sees_one_view_at_a_time(tiny):
-    """Target statistics after one step are the running mean of two separate batches, one per view."""
-    config = tiny()
-    trainer = Trainer(config, 1, 4, torch.device("cpu"))
-    step_of(trainer, load(config.dataset))
-    counts = {
-        int(value)
-        for name, value in trainer.target.state_dict().items()
-        if name.endswith("num_batches_tracked")
-    }
-    assert counts == {2}
-
-
-def test_the_moco_queue_holds_the_newest_keys_first(tiny):
-    config = tiny(method="moco", contrastive__queue_size=200)
-    trainer = Trainer(config, 1, 4, torch.device("cpu"))
-    before = trainer.objective.state()["queue"].clone()
-    step_of(trainer, load(config.dataset))
-    queue = trainer.objective.state()["queue"]
-    assert queue.shape == (200, 64) and torch.equal(queue[128:], before[:72])
+def test_the_moco_queue_holds_the_keys_of_a_step(tiny):
+    lab = Lab(tiny(method="moco", loss__queue_size=200))
+    before = lab.trainer.objective.state()["queue"].clone()
+    lab.step()
+    queue = lab.trainer.objective.state()["queue"]
+    is_new = (queue != before).any(dim=1)
+    assert queue.shape == (200, 64) and int(is_new.sum()) == 2 * lab.config.batch_size
     torch.testing.assert_close(queue.norm(dim=1), torch.ones(200))
 
 
 def test_variants_see_the_same_images_and_views(tiny):
-    one, other = (
-        Trainer(tiny(projector__norm=norm), 1, 4, torch.device("cpu")) for norm in ("bn", "none")
-    )
-    images = Whole(load(tiny().dataset).pretrain.images[:8])
-    assert torch.equal(
-        one._view(images, StepIndex(5, 1, 1), 2), other._view(images, StepIndex(5, 1, 1), 2)
-    )
-    assert not torch.equal(
-        one._view(images, StepIndex(5, 1, 1), 1), one._view(images, StepIndex(5, 1, 1), 2)
-    )
+    first, second = (Lab(tiny(projector__norm=norm)).batch(5).views(CPU) for norm in ("bn", "none"))
+    assert torch.equal(first, second) and not torch.equal(first[0], first[1])
 
 
 def test_an_epoch_visits_each_image_at_most_once_in_an_order_of_its_own():
