@@ -11,7 +11,8 @@ from sklearn.datasets import load_digits
 
 from byol_core.config import DatasetConfig
 from byol_core.datasets.errors import DataError, DataMissingError
-from byol_core.datasets.locate import data_root, find
+from byol_core.datasets.locate import find
+from byol_core.datasets.published import data_root
 from byol_core.images.load import load
 
 

@@ -294,8 +294,8 @@ def test_images_without_a_label_are_there_to_train_on_and_count_as_no_class(tmp_
     ("y_train", "y_test", "text"),
     [
         ([0, 1, 1], [-1, -1], "y_test holds no label but -1, which stands for none"),
-        ([-1, -1, -1], [-1, -1], "y_test holds no label but -1"),
-        ([-1, -1, -1], [0, 1], "y_test holds the label 0, which y_train does not"),
+        ([-1, -1, -1], [0, 1], "y_train holds no label but -1, which stands for none"),
+        ([0, 1, -1], [0, 2], "y_test holds the label 2, which y_train does not"),
         ([-1, 2, -1], [2, -1], "all of class 2 or without a label"),
         ([-2, 0, 1], [0, 1], "label -2; labels must be whole numbers from 0 .* or -1 for none"),
     ],
@@ -303,6 +303,16 @@ def test_images_without_a_label_are_there_to_train_on_and_count_as_no_class(tmp_
 def test_labels_that_judge_nothing_are_refused(tmp_path, y_train, y_test, text):
     with pytest.raises(DataError, match=text):
         data_facts(write_arrays(tmp_path / "bad.npz", y_train, y_test))
+
+
+def test_photos_have_the_classes_that_torchvisions_imagefolder_gives_them(photos):
+    dataset = DatasetConfig(name="folder", path=str(photos), side=32)
+    images = load(dataset)
+    assert data_facts(dataset) == DataFacts(len(images.pretrain), 3) and len(images.test) == 300
+    for split, name in ((images.train, "train"), (images.test, "val")):
+        reference = torchvision.datasets.ImageFolder(photos / name)
+        classes = {path.removeprefix(f"{photos / name}/"): y for path, y in reference.samples}
+        assert dict(zip(split.names, split.labels.tolist(), strict=True)) == classes
 
 
 AFFINE = {"projector.norm": "affine"}

@@ -111,16 +111,15 @@ def check_labels(file: Path, labels: Mapping[str, "npt.NDArray[Any]"]) -> None:
                     f"{str(file)!r}: y_{split} holds the label {label}; labels must be whole "
                     f"numbers from 0 to {_LABELS - 1}, one for each class, or {UNLABELLED} for none"
                 )
+        if numbers.max() == UNLABELLED:
+            raise DataError(
+                f"{str(file)!r}: y_{split} holds no label but {UNLABELLED}, which stands for none; "
+                "encoders are judged by images with a label, in both y_train and y_test"
+            )
 
     # Encoders are judged by the test images of classes that they can have learned.
     known = {UNLABELLED, *labels["train"].tolist()}
-    tested = set(labels["test"].tolist())
-    if tested == {UNLABELLED}:
-        raise DataError(
-            f"{str(file)!r}: y_test holds no label but {UNLABELLED}, which stands for none; "
-            "encoders are judged by test images with a label"
-        )
-    unknown = sorted(tested - known)
+    unknown = sorted(set(labels["test"].tolist()) - known)
     if unknown:
         raise DataError(
             f"{str(file)!r}: y_test holds the label {unknown[0]}, which y_train does not; "
