@@ -80,8 +80,8 @@ def folder(tmp_path, monkeypatch):
         ("sweep launch mine.yaml --profile s", ["small"]),
         ("sweep launch mine.yaml --table norm", ["norm", "norm_variants"]),
         (
-            "sweep launch mine.yaml --set optimizer.l",
-            ["optimizer.lr", "optimizer.lambda_predictor"],
+            "sweep launch mine.yaml --set optimizer.la",
+            ["optimizer.lambda_predictor", "optimizer.lars_form", "optimizer.lars_scope"],
         ),
         ("sweep launch mine.yaml --executor i", ["inline"]),
         ("sweep launch mine.yaml --retry failed,o", ["failed,oom"]),
@@ -108,13 +108,13 @@ def test_words_are_completed(answers, folder, shell, line, offered):
 @pytest.mark.parametrize(
     ("shell", "offered"),
     [
-        (in_bash, ["gn", "gn_ws"]),
-        (in_zsh, ["projector.norm=gn", "projector.norm=gn_ws"]),
-        (in_fish, ["projector.norm=gn", "projector.norm=gn_ws"]),
+        (in_bash, ["torch", "torchvision"]),
+        (in_zsh, ["init.scheme=torch", "init.scheme=torchvision"]),
+        (in_fish, ["init.scheme=torch", "init.scheme=torchvision"]),
     ],
 )
 def test_values_of_a_key_are_offered_behind_its_equals_sign(answers, folder, shell, offered):
-    assert answers("sweep launch mine.yaml --set projector.norm=g", shell) == offered
+    assert answers("sweep launch mine.yaml --set init.scheme=t", shell) == offered
 
 
 def test_completion_writes_nothing(answers, folder):

@@ -46,7 +46,7 @@ def test_the_facts_are_those_of_the_config():
 @pytest.mark.parametrize(
     ("key", "allowed"),
     [
-        ("projector.norm", "bn, ln, gn, gn_ws, affine, none"),
+        ("projector.norm", "bn, ln, gn, in, affine, none or package.module:Class"),
         ("optimizer.lr", "number above 0"),
         ("optimizer.momentum", "number from 0, below 1"),
         ("dataset.side", "whole number from 8 to 4096"),
@@ -58,6 +58,11 @@ def test_the_facts_are_those_of_the_config():
 )
 def test_what_is_allowed_is_said_in_words(key, allowed):
     assert key_facts()[key].allowed == allowed
+
+
+def test_a_key_that_takes_a_part_of_ones_own_still_names_the_others():
+    assert key_facts()["projector.norm"].choices == ["bn", "ln", "gn", "in", "affine", "none"]
+    assert key_facts()["dataset.path"].choices == [] and key_facts()["seed"].choices == []
 
 
 def test_keys_lists_all_and_finds_by_a_part_of_the_name():
@@ -115,7 +120,9 @@ def test_the_schema_knows_every_part_of_a_spec_and_every_key():
     assert set(SCHEMA["$defs"]["Base"]["properties"]) == settable | {"preset"}
     assert SCHEMA["$defs"]["Base"]["properties"]["preset"]["enum"] == [*PRESETS]
     norm = SCHEMA["$defs"]["Keys"]["properties"]["projector.norm"]
-    assert norm["enum"] == ["bn", "ln", "gn", "gn_ws", "affine", "none"] and norm["description"]
+    named, own = norm["anyOf"]
+    assert named["enum"] == ["bn", "ln", "gn", "in", "affine", "none"] and norm["description"]
+    assert re.fullmatch(own["pattern"], "package.module:Class")
 
 
 def test_only_options_of_sbatch_may_be_anything():

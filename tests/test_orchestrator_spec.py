@@ -60,7 +60,7 @@ REFUSED = {
         "projector.norm: bn,",
         "projector.norm: batch,",
         7,
-        "'bn', 'ln', 'gn', 'gn_ws', 'affine' or 'none'",
+        "'bn', 'ln', 'gn', 'in', 'affine' or 'none', or a part of your own",
     ),
     "setting of the base": ("epochs: 2", "epochs: -2", 3, "greater than or equal to 1"),
     "seed twice": ("[0, 1]", "[0, 0]", 4, "holds one twice"),

@@ -48,10 +48,11 @@ class KeyFacts:
 
     @property
     def choices(self) -> list[str]:
-        """The values that it may hold, where they are counted; else none."""
+        """The values that it may hold and that have names of their own; else none."""
         if self.schema.get("type") == "boolean":
             return ["true", "false"]
-        return [str(choice) for choice in self.schema.get("enum", [])]
+        kinds = self.schema.get("anyOf", [self.schema])
+        return [str(choice) for kind in kinds for choice in kind.get("enum", [])]
 
 
 @cache
@@ -101,6 +102,8 @@ def _in_words(schema: Mapping[str, Any]) -> str:
         return " or ".join(_in_words(choice) for choice in schema["anyOf"])
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))
+    if "pattern" in schema:
+        return "package.module:Class"
     if schema["type"] == "array":
         item = schema.get("items") or schema["prefixItems"][0]
         return f"[a, b], each a {_in_words(item)}"
