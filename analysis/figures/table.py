@@ -28,8 +28,10 @@ def draw(table: Table, format_: str = "png") -> bytes:
             _draw_line(axes, height, line)
 
         axes.set_yticks(range(len(lines)), [line.row.label for line in lines])
-        protocol = f"{table.rows.protocol}, {table.rows.network} encoder"
-        axes.set_xlabel(f"accuracy in percent ({protocol})")
+        protocol = table.rows.protocol
+        if table.setting is not None:
+            protocol += f" version {table.setting.version}"
+        axes.set_xlabel(f"accuracy in percent ({protocol}, {table.rows.network} encoder)")
         axes.set_xlim(-2, 102)
         axes.grid(axis="x", color="#e5e5e5")
         axes.set_axisbelow(True)
