@@ -153,11 +153,41 @@ def test_a_turn_by_a_right_angle_is_antisymmetric_and_not_aligned():
     assert spectrum["predictor_rank"] == pytest.approx(4.0)
 
 
+def test_alignment_is_of_what_the_predictor_makes_of_each_eigenvector():
+    z, matrix = normal(50, 4).double(), normal(4, 4, seed=1).double()
+    eigenvalues, vectors = np.linalg.eigh((z.T @ z / len(z)).numpy())
+    expected = 0.0
+    for s, u in zip(eigenvalues, vectors.T, strict=True):
+        predicted = u @ matrix.numpy()
+        expected += s * (u @ predicted) / np.linalg.norm(predicted)
+    alignment = spectrum_of(z, matrix)["predictor_alignment"]
+    assert alignment == pytest.approx(expected / eigenvalues.sum())
+
+
 def test_a_predictor_that_is_no_matrix_is_described_by_the_nearest_one():
     z = normal(50, 4).double()
     matrix = normal(4, 4, seed=1).double()
     matrices = predictor_matrices(z, z @ matrix + 7.0, None)
     torch.testing.assert_close(matrices[1], matrix)
+
+
+def test_a_solver_that_gives_up_ends_no_run(monkeypatch):
+    def give_up(matrices):
+        raise torch.linalg.LinAlgError
+
+    monkeypatch.setattr(torch.linalg, "eigh", give_up)
+    assert math.isnan(rank_of(normal(8, 4)))
+
+
+def test_no_solver_sees_a_matrix_that_is_not_finite(monkeypatch):
+    solve = torch.linalg.eigh
+
+    def picky(matrices):
+        assert bool(torch.isfinite(matrices).all())
+        return solve(matrices)
+
+    monkeypatch.setattr(torch.linalg, "eigh", picky)
+    assert math.isnan(rank_of(torch.full((8, 4), torch.nan)))
 
 
 def test_spectra_of_a_diverged_batch_are_nan():
