@@ -1,11 +1,13 @@
 """Batch norm with a view axis against PyTorch's, and each leakage switch against its definition."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from byol_core.config import BatchNormConfig, resolve
+from byol_core.config import BatchNormConfig, EncoderConfig, resolve
 from byol_core.networks.batch_norm import (
     BatchNorm,
     averaging,
@@ -15,7 +17,8 @@ from byol_core.networks.batch_norm import (
     set_statistics,
 )
 from byol_core.networks.byol import Online, Target
-from byol_core.networks.init import initialize
+from byol_core.networks.init import calibrating, initialize
+from byol_core.networks.norms import make_norm
 
 VIEWS, IMAGES, CHANNELS = 2, 12, 5
 CLOSE = {"rtol": 2e-6, "atol": 2e-6}
@@ -365,11 +368,19 @@ def test_pytorchs_saved_batch_norm_loads_by_name():
     assert torch.equal(layer.running_mean, theirs.running_mean)
 
 
-def test_statistics_are_float32_under_bfloat16():
-    """A mean of 300 and a deviation of 1 vanish in bfloat16, which steps by 2 there."""
-    layer = make(parts="centre", affine=False)
-    x = (300 + 4 * inputs(3, 4)[0]).bfloat16()
-    exact = make(parts="centre", affine=False)(x.float())
-    assert layer(x).dtype == torch.bfloat16
-    torch.testing.assert_close(layer(x).float(), exact, rtol=1e-2, atol=1e-2)
-    assert layer.running_mean.dtype == torch.float32
+@pytest.mark.parametrize("norm", ["bn", "ln", "gn", "in", "affine"])
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("parts", ["both", "centre"])
+def test_statistics_are_float32_under_bfloat16(norm, affine, parts):
+    """A mean of 300 and a deviation of 4 are lost to bfloat16, which steps by 2 there."""
+    encoder = EncoderConfig(norm=norm, gn_groups=2, norm_affine=affine)
+    layer = make_norm(encoder, BatchNormConfig(parts=parts), 4, of_images=True)
+    random = torch.Generator().manual_seed(0)
+    x = (300 + 4 * torch.randn(12, 4, 3, 4, generator=random)).bfloat16()
+    with calibrating(layer):
+        layer(x)
+    y = layer(x)
+    assert y.dtype == torch.bfloat16
+    exact = copy.deepcopy(layer).double()(x.double())
+    torch.testing.assert_close(y.double(), exact, rtol=1e-2, atol=1e-2)
+    assert all(value.dtype == torch.float32 for value in layer.state_dict().values())

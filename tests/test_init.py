@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from byol_core.config import ConfigError, InitConfig, resolve
+from byol_core.config import ConfigError, InitConfig, canonical, resolve
 from byol_core.networks.batch_norm import BatchNorm
 from byol_core.networks.byol import Online, Target
 from byol_core.networks.init import calibrating, initialize
 from byol_core.networks.norms import Affine, StandardizedLinear, standardized
 from byol_core.plugins import PlugInError
 
+HEADS = ("projector", "predictor")
 AFFINE = {f"{part}.norm": "affine" for part in ("encoder", "projector", "predictor")}
 SCHEMES = ["he", "lecun", "torch", "torchvision", "haiku", "orthogonal"]
 
@@ -333,6 +334,23 @@ def test_what_cannot_start_is_refused_with_its_reason(key, overrides, message):
         {"batch_norm.group": 32, "accumulate": 4},
     ],
 )
-def test_a_setting_without_effect_is_let_through(overrides):
+def test_what_has_no_effect_is_let_through(overrides):
     network = Online(resolve("digits-tiny", overrides), 1)
     assert network(torch.rand(2, 4, 1, 16, 16))[1].shape == (2, 4, 64)
+
+
+def test_a_head_without_a_place_for_a_norm_has_none_in_its_identity():
+    one_layer = {"projector.depth": 1, "predictor.depth": 1}
+    first, second = (
+        canonical(resolve("digits-tiny", {**one_layer, **{f"{p}.norm": norm for p in HEADS}}))
+        for norm in ("bn", "affine")
+    )
+    assert first == second and first["projector.norm"] is None
+    with_out_norm = resolve("digits-tiny", {**one_layer, "projector.out_norm": True})
+    assert canonical(with_out_norm)["projector.norm"] == "bn"
+
+
+def test_what_the_target_alone_does_has_no_effect_without_one():
+    plain = {"target.kind": "online", "batch_norm.group": 32}
+    more = {**plain, "batch_norm.shuffle": True, "batch_norm.target": "eval"}
+    assert canonical(resolve("digits-tiny", plain)) == canonical(resolve("digits-tiny", more))

@@ -120,8 +120,8 @@ class BatchNorm(nn.Module):
             stacked = _reordered(stacked, self.order)
         sets = stacked.reshape(self.views, groups, -1, *x.shape[1:])
 
-        # Each set's statistics, in float32 whatever the network computes in.
-        exact = sets if sets.dtype == torch.float64 else sets.float()
+        # Each set's statistics.
+        exact = at_least_float32(sets)
         over = [0, 2] if self.config.views == "joint" else [2]
         over += range(_CHANNELS + 1, sets.ndim)
         var, mean = torch.var_mean(exact, over, correction=0, keepdim=True)
@@ -213,6 +213,11 @@ class BatchNorm(nn.Module):
         super()._load_from_state_dict(state, prefix, *rest)
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return a tensor in which statistics are exact enough, whatever the network computes in."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 def _beside(sets: Tensor, statistic: Tensor) -> Tensor:
     """Return statistics (C,) or (V, C) in a shape to compute with (V, groups, images, C, …)."""
     shape = [1] * sets.ndim
@@ -233,17 +238,6 @@ def _reordered(stacked: Tensor, order: Tensor | None) -> Tensor:
 def batch_norms(network: nn.Module) -> list[BatchNorm]:
     """Return every batch norm of a network."""
     return [layer for layer in network.modules() if isinstance(layer, BatchNorm)]
-
-
-def norm_buffers(network: nn.Module) -> list[Tensor]:
-    """Return the running averages of a network, in the order of its layers.
-
-    Under `batch_norm.target` ema and eval the target's follow the online network's by τ.
-    """
-    buffers: list[Tensor] = []
-    for layer in batch_norms(network):
-        buffers += [layer.running_mean, layer.running_var]
-    return buffers
 
 
 def set_statistics(network: nn.Module, target: Literal["own", "ema", "eval"]) -> None:

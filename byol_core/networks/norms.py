@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from byol_core.config import BatchNormConfig, ConfigError, EncoderConfig, HeadConfig
-from byol_core.networks.batch_norm import EPS, BatchNorm
+from byol_core.networks.batch_norm import EPS, BatchNorm, at_least_float32
 from byol_core.networks.roles import Role
 from byol_core.plugins import build_part, is_plug_in
 
@@ -36,11 +36,11 @@ class Affine(nn.Module):
         if self.calibrating:
             self._calibrate(x)
         shape = (1, -1) + (1,) * (x.ndim - 2)
-        return x * self.weight.view(shape) + self.bias.view(shape)
+        return (x * self.weight.view(shape) + self.bias.view(shape)).to(x.dtype)
 
     @torch.no_grad()
     def _calibrate(self, x: Tensor) -> None:
-        exact = x if x.dtype == torch.float64 else x.float()
+        exact = at_least_float32(x)
         axes = [axis for axis in range(x.ndim) if axis != 1]
         variance, mean = torch.var_mean(exact, axes, correction=0)
         inverse_std = torch.rsqrt(variance + EPS)
@@ -64,7 +64,7 @@ class InstanceNorm(nn.InstanceNorm2d):
                 "such maps for images this small; use encoder.stem 3x3, a smaller encoder.arch, "
                 "larger images or another norm",
             )
-        return super().forward(x)
+        return super().forward(at_least_float32(x)).to(x.dtype)
 
 
 class StandardizedConv2d(nn.Conv2d):
