@@ -42,10 +42,12 @@ def _crop_grid(images: Tensor, draws: Mapping[str, Tensor], augment: Augment) ->
     What is not cropped reads the whole image.
     """
     height, width = images.shape[-2:]
-    place = draws["crop_place"]
-    boxes = crop_boxes(draws, augment, place.new_full((1,), width), place.new_full((1,), height))
-    is_cropped = draws["crop"]
+    width_of_all = draws["crop_area"].new_full((1,), width)
+    height_of_all = draws["crop_area"].new_full((1,), height)
+    boxes = crop_boxes(draws, augment, width_of_all, height_of_all)
+
     left, upper, right, lower = boxes.to(images.dtype).unbind(1)
+    is_cropped = draws["crop"]
     left = torch.where(is_cropped, left, 0)
     upper = torch.where(is_cropped, upper, 0)
     right = torch.where(is_cropped, right, width)

@@ -5,8 +5,9 @@ Python's lock while it decodes and resizes, so threads do this in parallel.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -55,26 +56,27 @@ def decode(
     Raises:
         DataError: a file holds no whole image.
     """
-    pixels = np.empty((max(1, len(views)), len(files), 3, side, side), dtype=np.uint8)
-    with ExitStack() as opened:
-        # Opening reads the size, from which the boxes of all photos follow at once.
-        photos = [opened.enter_context(_open(file)) for file in files]
-        windows = [_windows(draws, augment, photos) for draws in views]
-        if not views:
-            windows = [[_Window()] * len(files)]
+    # Opening reads the size, from which the boxes of all photos follow at once.
+    photos = [_open(file) for file in files]
+    windows = [_windows(draws, augment, photos) for draws in views]
+    if not views:
+        windows = [[_Window()] * len(files)]
 
-        # Each photo is decoded once for all its views.
-        for i, (file, photo) in enumerate(zip(files, photos, strict=True)):
-            with _naming(file):
-                whole = photo.convert("RGB")
-            for view, windows_of_view in enumerate(windows):
-                pixels[view, i] = _show(whole, windows_of_view[i], side)
+    # Each photo is decoded once for all its views, and let go before the next.
+    pixels = np.empty((len(windows), len(files), 3, side, side), dtype=np.uint8)
+    for i, (file, photo) in enumerate(zip(files, photos, strict=True)):
+        with _naming(file):
+            whole = photo.convert("RGB")
+        photo.close()
+        for view, windows_of_view in enumerate(windows):
+            pixels[view, i] = _show(whole, windows_of_view[i], side)
     return pixels
 
 
 def _open(file: Path) -> Image.Image:
+    """Return a photo that is not decoded yet; its bytes are read, so no file stays open."""
     with _naming(file):
-        return Image.open(file)
+        return Image.open(BytesIO(file.read_bytes()))
 
 
 @contextmanager

@@ -26,7 +26,9 @@ from byol_core.images.decode import Pixels, decode
 from byol_core.images.source import Cut, Request
 
 BATCHES_AHEAD = 2
-_PHOTOS_A_TASK = 16
+
+# As many are read at a time; each more is a compressed file in memory, for every thread.
+_PHOTOS_A_TASK = 4
 
 
 @dataclass(frozen=True)
