@@ -1,9 +1,11 @@
 """Parts of the user's own in a sweep: their files are declared, copied, hashed and imported alone."""
 
 import json
+import re
 import sys
 
 import pytest
+from conftest import REPO
 from typer.testing import CliRunner
 
 from byol_core.plugins import PlugIns, digest_of, load_part
@@ -254,3 +256,21 @@ def test_a_try_of_some_steps_imports_a_plug_in_too_and_keeps_nothing(place):
     printed = sweep("launch", "spec.yaml", "--only", "residual", "--max-steps", "1")
     assert "nothing is kept" in printed and not (place / "root").exists()
     assert "mine.predictors" not in sys.modules
+
+
+# What the manual shows
+
+PAGE = (REPO / "docs" / "changing-the-trainer.md").read_text()
+
+
+def test_the_manuals_norm_loss_and_predictor_train(place):
+    files = re.findall(r"```python\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)
+    assert [name for name, _ in files] == ["mine/norms.py", "mine/losses.py", "mine/predictors.py"]
+    for name, text in files:
+        write(place, name, text)
+        assert len(text.splitlines()) <= 30
+
+    (parts,) = re.findall(r"```yaml\n(plugins:.*?)```", PAGE, re.DOTALL)
+    write(place, "spec.yaml", SPEC[: SPEC.index("plugins:")] + parts)
+    printed = sweep("launch", "spec.yaml", "--max-steps", "2")
+    assert printed.count("cut at step 2") + printed.count("ok at step 2") == 4

@@ -32,6 +32,8 @@ _EXPECTED = {
     "bool_type": "true or false",
 }
 """What a value of the wrong type must be; in a run's settings, only pairs can be too long."""
+_NOW_CALLED = {"gn_ws": "; what was gn_ws is norm gn with weight_standardization biased"}
+"""Word that an older version took → what is written today."""
 _LISTED = 16
 _FEW = 5
 
@@ -171,7 +173,8 @@ def _explain(error: ValidationError) -> ConfigError:
         if _key_of(other["loc"]) == key
     ):
         allowed += ", or a part of your own, as package.module:Class"
-    return ConfigError(key, f"{key}: {shown} is not allowed; it must be {allowed}")
+    hint = _NOW_CALLED.get(str(first["input"]), "")
+    return ConfigError(key, f"{key}: {shown} is not allowed; it must be {allowed}{hint}")
 
 
 def _key_of(location: Sequence[str | int]) -> str:
