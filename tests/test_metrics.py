@@ -175,18 +175,24 @@ def test_a_solver_that_gives_up_ends_no_run(monkeypatch):
     def give_up(matrices):
         raise torch.linalg.LinAlgError
 
-    monkeypatch.setattr(torch.linalg, "eigh", give_up)
+    monkeypatch.setattr(torch.linalg, "eigvalsh", give_up)
     assert math.isnan(rank_of(normal(8, 4)))
+
+    monkeypatch.setattr(torch.linalg, "eigh", give_up)
+    spectrum = spectrum_of(normal(50, 4).double(), torch.eye(4, dtype=torch.float64))
+    assert all(
+        math.isnan(value) for name, value in spectrum.items() if name != "predictor_symmetry"
+    )
 
 
 def test_no_solver_sees_a_matrix_that_is_not_finite(monkeypatch):
-    solve = torch.linalg.eigh
+    solve = torch.linalg.eigvalsh
 
     def picky(matrices):
         assert bool(torch.isfinite(matrices).all())
         return solve(matrices)
 
-    monkeypatch.setattr(torch.linalg, "eigh", picky)
+    monkeypatch.setattr(torch.linalg, "eigvalsh", picky)
     assert math.isnan(rank_of(torch.full((8, 4), torch.nan)))
 
 

@@ -49,7 +49,7 @@ def effective_rank(grams: Tensor) -> Tensor:
     Returns:
         A scalar, the mean over the views.
     """
-    eigenvalues, _ = _decomposed(grams)
+    eigenvalues = _eigenvalues(grams)
     singular = torch.where(eigenvalues < 1, 0.0, eigenvalues).sqrt()
     return _entropy_rank(singular).mean()
 
@@ -86,14 +86,15 @@ def predictor_spectrum(matrices: Tensor) -> dict[str, Tensor]:
         matrices: (2, D, D) of `predictor_matrices`.
     """
     correlation, matrix = matrices
-    eigenvalues, vectors = _decomposed(correlation)
-    shares = eigenvalues.clamp_min(0) / eigenvalues.clamp_min(0).sum().clamp_min(_TINY)
+    vectors = _eigenvectors(correlation)
+    eigenvalues = (vectors * (correlation @ vectors)).sum(0).clamp_min(0)
+    shares = eigenvalues / eigenvalues.sum().clamp_min(_TINY)
 
     # Rows of z are multiplied from the right, so the image of each column u is matrixᵀ u.
     images = matrix.T @ vectors
     cosines = (vectors * images).sum(0) / images.norm(dim=0).clamp_min(_TINY)
 
-    squares, _ = _decomposed(matrix @ matrix.T)
+    squares = _eigenvalues(matrix @ matrix.T)
     return {
         "projection_top": shares.max(),
         "predictor_rank": _entropy_rank(squares.clamp_min(0).sqrt()),
@@ -120,15 +121,25 @@ def _entropy_rank(values: Tensor) -> Tensor:
     return torch.exp(-torch.special.xlogy(shares, shares).sum(-1))
 
 
-def _decomposed(symmetric: Tensor) -> tuple[Tensor, Tensor]:
-    """Return eigenvalues and eigenvectors, NaN where a number is not finite or the solver gives up.
+def _eigenvalues(symmetric: Tensor) -> Tensor:
+    """Return the eigenvalues, NaN where a number is not finite or the solver gives up.
 
     A sign of collapse must not end a run, and a run that has diverged would have the solver raise.
     """
     finite = torch.isfinite(symmetric).all(-1).all(-1)
     safe = torch.where(finite[..., None, None], symmetric, 0.0)
     try:
-        eigenvalues, vectors = torch.linalg.eigh(safe)
+        eigenvalues = torch.linalg.eigvalsh(safe)
     except RuntimeError:  # torch.linalg.LinAlgError is one
-        return torch.full_like(symmetric[..., 0], torch.nan), torch.full_like(symmetric, torch.nan)
-    return torch.where(finite[..., None], eigenvalues, torch.nan), vectors
+        return torch.full_like(symmetric[..., 0], torch.nan)
+    return torch.where(finite[..., None], eigenvalues, torch.nan)
+
+
+def _eigenvectors(symmetric: Tensor) -> Tensor:
+    """Return the eigenvectors as columns, by rising eigenvalue; NaN as `_eigenvalues`."""
+    finite = torch.isfinite(symmetric).all()
+    try:
+        _, vectors = torch.linalg.eigh(torch.where(finite, symmetric, 0.0))
+    except RuntimeError:
+        return torch.full_like(symmetric, torch.nan)
+    return torch.where(finite, vectors, torch.nan)
