@@ -4,24 +4,26 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from byol_core.networks.batch_norm import batch_norms
-
 
 def over_views(
     network: nn.Module, forward: Callable[[Tensor], Tensor], x: Tensor, item_axes: int
 ) -> Tensor:
-    """Return what a network makes of all views, of which its batch norms are told.
+    """Return what a network makes of all views.
+
+    Every layer with an attribute `views` is told their number: batch norms, which take statistics
+    per view, and a norm of the user's own that does so too.
 
     Args:
-        network: whose batch norms take their statistics per view.
+        network: that has those layers.
         forward: maps (V·B, …) to (V·B, …).
         x: (V, B, …), or (B, …), which is one view.
         item_axes: axes of an item: 3 of an image, 1 of a vector.
     """
     is_stacked = x.ndim == item_axes + 2
     views = len(x) if is_stacked else 1
-    for layer in batch_norms(network):
-        layer.views = views
+    for layer in network.modules():
+        if hasattr(layer, "views"):
+            layer.views = views  # type: ignore[assignment]
     if not is_stacked:
         return forward(x)
     y = forward(x.flatten(0, 1))
