@@ -132,15 +132,15 @@ def spectrum_of(z, matrix):
 
 
 def test_alignment_is_that_of_eigenvectors():
-    z = normal(50, 6).double() * torch.arange(1, 7)
-    correlation = z.T @ z / len(z)
-    aligned = spectrum_of(z, torch.linalg.matrix_power(correlation, 2) + 3 * torch.eye(6))
+    z = 5.0 + normal(50, 6).double() * torch.arange(1, 7)
+    covariance = torch.cov(z.T)
+    aligned = spectrum_of(z, torch.linalg.matrix_power(covariance, 2) + 3 * torch.eye(6))
     assert aligned["predictor_alignment"] == pytest.approx(1.0)
     assert aligned["predictor_symmetry"] == pytest.approx(1.0)
 
-    eigenvalues = np.linalg.eigvalsh(correlation.numpy())
+    eigenvalues = np.linalg.eigvalsh(covariance.numpy())
     assert aligned["projection_top"] == pytest.approx(eigenvalues.max() / eigenvalues.sum())
-    assert spectrum_of(z, -correlation)["predictor_alignment"] == pytest.approx(-1.0)
+    assert spectrum_of(z, -covariance)["predictor_alignment"] == pytest.approx(-1.0)
 
 
 def test_a_turn_by_a_right_angle_is_antisymmetric_and_not_aligned():
@@ -154,8 +154,8 @@ def test_a_turn_by_a_right_angle_is_antisymmetric_and_not_aligned():
 
 
 def test_alignment_is_of_what_the_predictor_makes_of_each_eigenvector():
-    z, matrix = normal(50, 4).double(), normal(4, 4, seed=1).double()
-    eigenvalues, vectors = np.linalg.eigh((z.T @ z / len(z)).numpy())
+    z, matrix = 5.0 + normal(50, 4).double(), normal(4, 4, seed=1).double()
+    eigenvalues, vectors = np.linalg.eigh(torch.cov(z.T).numpy())
     expected = 0.0
     for s, u in zip(eigenvalues, vectors.T, strict=True):
         predicted = u @ matrix.numpy()

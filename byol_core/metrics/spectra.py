@@ -55,7 +55,7 @@ def effective_rank(grams: Tensor) -> Tensor:
 
 
 def predictor_matrices(z: Tensor, prediction: Tensor, matrix: Tensor | None) -> Tensor:
-    """Return E[z zᵀ], not centred as in arXiv 2102.06810, and the matrix of a predictor.
+    """Return the covariance of projections, and the matrix of a predictor.
 
     Args:
         z: (n, D) projections.
@@ -66,28 +66,30 @@ def predictor_matrices(z: Tensor, prediction: Tensor, matrix: Tensor | None) -> 
     Returns:
         (2, D, D).
     """
-    z = most_precise(z)
+    centred = most_precise(z)
+    centred = centred - centred.mean(0)
     if matrix is None:
         prediction = most_precise(prediction)
-        matrix = least_squares(z - z.mean(0), prediction - prediction.mean(0))
-    return torch.stack([z.T @ z / len(z), matrix.to(z.dtype)])
+        matrix = least_squares(centred, prediction - prediction.mean(0))
+    return torch.stack([centred.T @ centred / len(centred), matrix.to(centred.dtype)])
 
 
 def predictor_spectrum(matrices: Tensor) -> dict[str, Tensor]:
     """Return what the spectra of projections and predictor say of each other.
 
-    `projection_top` is the largest eigenvalue's share of E[z zᵀ]; `predictor_rank` the effective
-    rank of the predictor's matrix; `predictor_symmetry` is 1 where that is symmetric, 0 for one
-    without any symmetry, −1 where it is antisymmetric; `predictor_alignment` is the cosine of u and
-    the predictor's image of u, over the eigenvectors u of E[z zᵀ], weighted by their eigenvalues: 1
-    where both have the same eigenvectors, which training brings about (arXiv 2102.06810, section 3).
+    `projection_top` is the largest eigenvalue's share of the covariance; `predictor_rank` the
+    effective rank of the predictor's matrix; `predictor_symmetry` is 1 where that is symmetric, 0
+    for one without any symmetry, −1 where it is antisymmetric. `predictor_alignment` is the cosine
+    of u and the predictor's image of u, over the eigenvectors u of the covariance, weighted by
+    their eigenvalues: 1 where both have the same eigenvectors, which training brings about (arXiv
+    2102.06810, section 3, where E[z zᵀ] stands for the covariance: a mean would outweigh the rest).
 
     Args:
         matrices: (2, D, D) of `predictor_matrices`.
     """
-    correlation, matrix = matrices
-    vectors = _eigenvectors(correlation)
-    eigenvalues = (vectors * (correlation @ vectors)).sum(0).clamp_min(0)
+    covariance, matrix = matrices
+    vectors = _eigenvectors(covariance)
+    eigenvalues = (vectors * (covariance @ vectors)).sum(0).clamp_min(0)
     shares = eigenvalues / eigenvalues.sum().clamp_min(_TINY)
 
     # Rows of z are multiplied from the right, so the image of each column u is matrixᵀ u.

@@ -10,7 +10,7 @@ from torch import Tensor
 from byol_core.images.load import batches
 from byol_core.images.memory import Dataset
 from byol_core.images.source import Batch
-from byol_core.metrics.accumulate import Accumulator
+from byol_core.metrics.accumulate import Accumulator, read_point
 from byol_core.train.checkpoint import Checkpoints, numerics
 from byol_core.train.observer import Observer, Options, Result
 from byol_core.train.requests import step_request
@@ -136,9 +136,7 @@ class Loop:
 
     def _log(self, at: StepIndex, result: StepResult) -> None:
         """Read the values of a step, and hand them on."""
-        point = Accumulator(self.trainer.device)
-        point.add(at.step, result.loss, result.measured)
-        metrics = point.read()
+        metrics = read_point(result.loss, result.measured)
         if at.step == 0:
             self.initial = metrics
 
