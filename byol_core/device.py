@@ -1,4 +1,4 @@
-"""Picks where a run computes: the device and the number of threads."""
+"""Picks where a run computes, the device and the number of threads, and moves tensors there."""
 
 import platform
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 
 @contextmanager
@@ -59,3 +60,10 @@ def _processor_model() -> str:
         lines = []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.machine())
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device; a copy from the CPU to a GPU does not hold up the CPU."""
+    if device.type == "cuda" and values.device.type == "cpu":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)

@@ -1,5 +1,7 @@
 """A trainer on a few real digits, to look at single steps."""
 
+from functools import cache
+
 import torch
 
 from byol_core.images.load import batches, load
@@ -11,12 +13,16 @@ CPU = torch.device("cpu")
 STEPS_PER_EPOCH = 4
 
 
+# Nothing writes into images, so labs share them.
+images_of = cache(load)
+
+
 class Lab:
     """Holds the trainer of a config, and reads the batch of any step."""
 
     def __init__(self, config, device=CPU):
         self.config = config
-        self.dataset = load(config.dataset)
+        self.dataset = images_of(config.dataset)
         self.source = self.dataset.pretrain
         views = None
         if needs_images(config):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from byol_core.config import Augment
+from byol_core.device import to_device
 from byol_core.streams import Name, happens, normal, stream, uniform
 
 CROP_TRIES = 10
@@ -135,10 +136,3 @@ def _factor(operation: str, strength: float, n: int) -> dict[str, _Draw]:
 
 def _uniform64(rng: np.random.Generator, low: float, high: float, *shape: int) -> Tensor:
     return torch.from_numpy(rng.uniform(low, high, shape))
-
-
-def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """Return a tensor on a device; a copy from the CPU to a GPU does not hold up the CPU."""
-    if device.type == "cuda" and values.device.type == "cpu":
-        return values.pin_memory().to(device, non_blocking=True)
-    return values.to(device)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from byol_core.augment.draws import to_device
+from byol_core.device import to_device
 from byol_core.images.source import Request, Source, Whole
 
 

@@ -11,9 +11,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from byol_core.augment.draws import ViewDraws, to_device
+from byol_core.augment.draws import ViewDraws
 from byol_core.augment.views import apply_view, finish_view, normalized, to_float
 from byol_core.config import Augment
+from byol_core.device import to_device
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from byol_core.config import BatchNormConfig
+from byol_core.device import to_device
 from byol_core.networks.roles import Role
 
 EPS = 1e-5
@@ -273,8 +274,9 @@ def set_order(network: nn.Module, order: NDArray[np.int64]) -> None:
         device = first.running_mean.device
         first.order = torch.empty(len(order), dtype=torch.int64, device=device)
         first.inverse_order = torch.empty_like(first.order)
-    first.order.copy_(torch.from_numpy(order))
-    first.inverse_order.copy_(torch.from_numpy(np.argsort(order)))
+    device = first.order.device
+    first.order.copy_(to_device(torch.from_numpy(order), device))
+    first.inverse_order.copy_(to_device(torch.from_numpy(np.argsort(order)), device))
 
     # All layers share them.
     for layer in layers:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from byol_core.config import TrainConfig
 from byol_core.datasets.npz import UNLABELLED
+from byol_core.device import to_device
 from byol_core.images.source import Batch
 from byol_core.metrics.measure import Measured, measure
 from byol_core.networks.batch_norm import set_frozen, set_order
@@ -116,7 +117,7 @@ class Trainer:
 
         # Two views of each image: v = t(x) and v′ = t′(x).
         views = batch.views(self.device)
-        labels = batch.labels.to(self.device, non_blocking=True)
+        labels = to_device(batch.labels, self.device)
 
         # ∇_θ loss, averaged over the parts that the batch goes through in; usually there is one.
         self.optimizer.zero_grad(set_to_none=True)
