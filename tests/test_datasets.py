@@ -152,7 +152,7 @@ def test_missing_files_name_the_command_that_fetches_them(small, tmp_path):
     (folder / PUBLISHED[name].files[1].name).unlink()
     with pytest.raises(DataMissingError, match=f"fetch it with: sweep data fetch {name}"):
         data_identity(DatasetConfig(name=name))
-    with pytest.raises(DataMissingError, match="check dataset.path, or leave it out; fetch it"):
+    with pytest.raises(DataMissingError, match="check dataset.path, or leave it out and fetch it"):
         find(DatasetConfig(name=name, path=str(tmp_path)))
 
 

@@ -48,6 +48,7 @@ def _missing(dataset: DatasetConfig, file: Path) -> str:
         mend = "photos want dataset.name=folder" if dataset.name == "arrays" else "move it away"
         return f"data set {dataset.name!r}: {str(file)!r} is a folder; {mend}"
     problem = f"data set {dataset.name!r} is not there: {str(file)!r} is missing"
+    way_out = KINDS[dataset.name].way_out
     if dataset.path is not None and dataset.name in PUBLISHED:
-        problem += "; check dataset.path, or leave it out"
-    return f"{problem}; {KINDS[dataset.name].way_out}"
+        way_out = f"check dataset.path, or leave it out and {way_out}"
+    return f"{problem}; {way_out}"
