@@ -294,8 +294,7 @@ def test_a_setting_that_the_nearest_preset_has_no_word_for_is_a_difference(root)
     """As `dataset.side`, which digits do not have."""
     run = root.runs()[0]
     description = json.loads(run.description.read_text())
-    description["config"]["dataset"] |= {"name": "folder", "path": "photos", "side": 16}
-    description["config"]["augment"] |= {"rotate_rad": 0.0, "shift": 0.0, "scale": [1.0, 1.0]}
+    description["canonical"] |= {"dataset.name": "folder", "dataset.side": 16}
     run.description.write_text(json.dumps(description))
     _, differences = difference_from_preset(run)
     assert differences["dataset.side"] == 16 and differences["dataset.name"] == "folder"

@@ -24,6 +24,7 @@ _TRAINS = (
     "datasets/kinds.py",
     "datasets/npz.py",
     "datasets/photo_folder.py",
+    "device.py",
     "evaluation",
     "images",
     "losses",
@@ -31,6 +32,7 @@ _TRAINS = (
     "networks",
     "optim",
     "plugins.py",
+    "precision.py",
     "streams.py",
     "train",
 )
