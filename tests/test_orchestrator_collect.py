@@ -15,7 +15,7 @@ from analysis.render.json_table import as_json
 from analysis.report import report
 from analysis.results.connect import reading
 from analysis.results.runs import read_runs, with_results
-from byol_core.files import RecordLog, claim_folder, read_json, write_json
+from byol_core.files import RecordLog, RecordReader, claim_folder, read_json, write_json
 from orchestrator.database import schema
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
@@ -64,12 +64,19 @@ def claimed(run):
     return attempt
 
 
+def measures(run):
+    """How many numbers a logged step has: its metrics and the speed."""
+    records = RecordReader(run.attempt(1).events)
+    return 1 + len(next(one["metrics"] for one in records if one["type"] == "metrics"))
+
+
 def test_collecting_twice_changes_nothing(root, run, db):
     run_attempt(root.path, run.run_id, INLINE, go_on)
     collect(root, db, Queue())
     before = dump(db)
     collect(root, db, Queue())
-    assert dump(db) == before and len(before["points"]) == 4 * 9 and len(before["evaluations"]) == 4
+    assert dump(db) == before and len(before["evaluations"]) == 4
+    assert len(before["points"]) == 4 * measures(run)
 
 
 def test_collecting_at_every_byte_gives_what_one_pass_gives(root, run, db, tmp_path):
@@ -104,12 +111,13 @@ def test_a_pass_that_dies_leaves_the_database_as_it_was(root, run, db, monkeypat
     assert dump(db) == before
     monkeypatch.undo()
     collect(root, db, Queue())
-    assert len(dump(db)["points"]) == 36
+    assert len(dump(db)["points"]) == 4 * measures(run)
 
 
 def test_damaged_lines_are_counted_and_the_rest_is_collected(root, run, db):
     run_attempt(root.path, run.run_id, INLINE, go_on)
     events = run.attempt(1).events
+    each = measures(run)
     lines = events.read_bytes().splitlines(keepends=True)
     events.write_bytes(b"".join([lines[0], lines[1][:20] + b"X" + lines[1][21:], *lines[2:]]))
     collect(root, db, Queue())
@@ -120,7 +128,7 @@ def test_damaged_lines_are_counted_and_the_rest_is_collected(root, run, db):
     collect(root, db, Queue())
     with db.connect() as connection:
         assert connection.scalar(select(schema.attempts.c.skipped_lines)) == 1
-        assert connection.scalar(select(func.count()).select_from(schema.points)) == 3 * 9
+        assert connection.scalar(select(func.count()).select_from(schema.points)) == 3 * each
 
 
 def test_a_value_that_is_not_finite_is_stored_as_such(root, run, db):

@@ -98,10 +98,10 @@ def test_the_outrun_attempt_stops_before_it_publishes_and_its_result_does_not_co
 def test_an_attempt_overtaken_at_the_last_moment_writes_no_result(root, run, monkeypatch):
     from byol_core.train import run as run_module
 
-    evaluate = run_module._evaluate_once
+    evaluate = run_module._evaluate
     monkeypatch.setattr(
         run_module,
-        "_evaluate_once",
+        "_evaluate",
         lambda *a: ((run.path / "attempts" / "0002").mkdir(exist_ok=True), evaluate(*a)),
     )
     assert run_attempt(root.path, run.run_id, INLINE, go_on) is None
