@@ -210,6 +210,14 @@ def test_old_runs_are_remembered_and_not_told_again_once_theirs_are_done(old, sp
     assert again.trained_anew == []
 
 
+def test_a_report_tells_the_settings_of_two_trainers_apart(old, spec):
+    """Also those of runs that differ in many keys besides."""
+    write_plan(plan_of(spec, old), old)
+    lines = [line for line in sweep("report").splitlines() if "unlike" in line]
+    apart = [line for line in lines if f": semantics 1 for {SEMANTICS}, " in line]
+    assert len(apart) > 20
+
+
 def test_a_variant_that_left_the_spec_is_named_whichever_trainer_made_it(old, spec):
     spec.write_text(SPEC.replace('"simclr": {', '"other": {'))
     plan = plan_of(spec, old)

@@ -95,10 +95,11 @@ class Setting:
             self.feeds, self.launched_at, self.sweep = request
 
     def unlike(self, other: "Setting") -> dict[str, tuple[Any, Any]]:
-        """Return the keys that two settings disagree on."""
+        """Return the keys that two settings disagree on; another trainer comes first."""
+        keys = sorted({**self.values, **other.values}, key=lambda key: key != "semantics")
         return {
             key: (self.values.get(key), other.values.get(key))
-            for key in {**self.values, **other.values}
+            for key in keys
             if not _agree(self.values.get(key, _ABSENT), other.values.get(key, _ABSENT))
         }
 
