@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import time
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from orchestrator.cli.main import app
 from orchestrator.database import schema
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
+from orchestrator.database.stamps import stamp_of
 from orchestrator.errors import UsageError
 from orchestrator.launch.cancel import Choice, check_idle, find
 from orchestrator.launch.plan import make_plan
@@ -134,6 +136,16 @@ def test_results_of_an_older_version_of_the_probe_are_listed_and_never_compared(
     report = json.loads(call("report", *words))
     values = {row["label"]: row["values"] for row in report["rows"] if row["n"]}
     assert report["metric"]["version"] == 1 and values == {"BYOL": {"0": 0.95}}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_result_that_is_written_over_in_place_is_noticed_whatever_its_version(root, version):
+    run = find_run(root, "byol:0")
+    file = run.path / "evaluations" / f"probe-v{version}.json"
+    (run.path / "evaluations" / "probe-v2.json").rename(file)
+    before = stamp_of(run, 1)
+    os.utime(file, (5e8, 5e8))
+    assert stamp_of(run, 1) != before
 
 
 def test_diff_lists_the_final_measures_that_differ(root, call):
