@@ -224,5 +224,19 @@ def test_a_damaged_evaluation_is_made_again_where_the_run_goes_on(tmp_path):
     for content in (b"", b"{}", b'{"protocol": "probe"}', b"[1]"):
         file.write_bytes(content)
         assert not _is_result_of("knn", file)
+    file.write_bytes(b'{"protocol": "knn", "version": 1}')
+    assert not _is_result_of("knn", file)
     file.write_bytes(b'{"protocol": "knn", "version": 2}')
     assert _is_result_of("knn", file)
+
+
+def test_a_result_is_written_where_a_folder_stands_in_its_place(tmp_path, tiny, silent):
+    config = tiny(method="random", dataset__limit=64, batch_size=32)
+    options = Options(device="cpu", threads=1, protocols=("knn",))
+    train(config, tmp_path, options, silent())
+    file = tmp_path / "evaluations" / "knn-v2.json"
+    before = file.read_bytes()
+    file.unlink()
+    (file / "inside").mkdir(parents=True)
+    assert train(config, tmp_path, options, silent()).outcome == "ok"
+    assert file.read_bytes() == before

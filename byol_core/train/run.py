@@ -16,7 +16,7 @@ from byol_core.datasets.facts import DataFacts, check_fit
 from byol_core.device import limited_threads, pick_device
 from byol_core.evaluation.features import NotFiniteError
 from byol_core.evaluation.protocols import Buffers, evaluate
-from byol_core.files import DamagedFileError, make_folder, read_json, write_json
+from byol_core.files import DamagedFileError, make_folder, read_json, remove_tree, write_json
 from byol_core.images.load import load
 from byol_core.images.memory import Dataset
 from byol_core.precision import check_precision, deterministic
@@ -116,13 +116,19 @@ def _evaluate(
     encoders = load_encoders(folder / "encoder", config, dataset.channels, device)
     buffers: Buffers = "trained" if config.trains else "calibrated"
     for protocol, file in missing.items():
-        write_json(file, evaluate(protocol, encoders, dataset, config, buffers))
+        result = evaluate(protocol, encoders, dataset, config, buffers)
+        if file.is_dir():
+            remove_tree(file)  # no file takes the place of a folder
+        write_json(file, result)
 
 
 def _is_result_of(protocol: str, file: Path) -> bool:
-    """Tell whether a file holds the result of a protocol; a damaged one is made again."""
+    """Tell whether a file holds the result of a protocol of today; a damaged one is made again."""
     try:
         result = read_json(file)
     except DamagedFileError:
         return False
-    return isinstance(result, dict) and result.get("protocol") == protocol
+    if not isinstance(result, dict):
+        return False
+    made_by = result.get("protocol"), result.get("version")
+    return made_by == (protocol, PROTOCOLS[protocol])
