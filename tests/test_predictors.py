@@ -7,7 +7,9 @@ import pytest
 import torch
 from host_waits import HostWaitError, NoHostWaits
 
-from byol_core.config import ConfigError, resolve
+from byol_core.config import ConfigError, canonical, resolve
+from byol_core.networks.byol import Online
+from byol_core.networks.init import initialize
 from byol_core.networks.least_squares import least_squares
 from byol_core.networks.predictors import make_predictor
 from byol_core.networks.roles import roles_of
@@ -219,6 +221,48 @@ def test_a_symmetric_predictor_has_a_symmetric_gradient():
     z, target = batch(dtype=torch.float32)
     (predictor(z) - target).square().sum().backward()
     torch.testing.assert_close(predictor.out.weight.grad, predictor.out.weight.grad.T)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            {"predictor.depth": 1, "predictor.weight_standardization": "unbiased"},
+            {"predictor.depth": 1, "predictor.norm": "ln"},
+        ),
+        (
+            {"predictor.kind": "linear", "predictor.weight_standardization": "unbiased"},
+            {"predictor.kind": "linear"},
+        ),
+        (
+            {"projector.depth": 1, "projector.weight_standardization": "unbiased"},
+            {"projector.depth": 1},
+        ),
+    ],
+)
+def test_equal_heads_of_one_layer_have_one_identity(one, other):
+    configs = [resolve("digits-tiny", settings) for settings in (one, other)]
+    assert canonical(configs[0]) == canonical(configs[1])
+    networks = [Online(config, 1) for config in configs]
+    for network, config in zip(networks, configs, strict=True):
+        initialize(network, config.init, seed=0)
+    images = torch.ones(2, 4, 1, 8, 8)
+    projections = [network(images)[1] for network in networks]
+    predictions = [n.predictor(z) for n, z in zip(networks, projections, strict=True)]
+    assert torch.equal(predictions[0], predictions[1])
+
+
+def test_heads_of_one_layer_that_differ_have_identities_of_their_own():
+    settings = (
+        {"predictor.kind": "linear"},
+        {"predictor.kind": "linear", "predictor.symmetric": True},
+        {"predictor.kind": "linear", "predictor.weight_standardization": "biased"},
+        {"predictor.depth": 1, "predictor.out_norm": True},
+        {"predictor.weight_standardization": "unbiased"},
+        {},
+    )
+    forms = [str(canonical(resolve("digits-tiny", overrides))) for overrides in settings]
+    assert len(set(forms)) == len(forms)
 
 
 def test_least_squares_of_few_rows_fits_them():

@@ -79,12 +79,29 @@ def _unite(flat: dict[str, Any], images: int | None) -> None:
         if flat[f"{part}.norm"] == "gn" and flat[f"{part}.gn_groups"] == 1:
             flat[f"{part}.norm"] = "ln"
 
+    _drop_unbiased(flat)
+
     # There are no more images than there are.
     if images is not None:
         available = min(images, flat["dataset.limit"] or images)
         flat["init.affine_images"] = min(flat["init.affine_images"], available)
         if available == images:
             flat["dataset.limit"] = 0
+
+
+def _drop_unbiased(flat: dict[str, Any]) -> None:
+    """Write `none` where a head has the blog's weight standardization and no layer that takes it.
+
+    It leaves the last layer as it is, and there is no other.
+    """
+    depths = {"projector": flat["projector.depth"]}
+    if flat["predictor.kind"] == "linear":
+        depths["predictor"] = 1
+    elif flat["predictor.kind"] == "mlp":
+        depths["predictor"] = flat["predictor.depth"]
+    for part, depth in depths.items():
+        if depth == 1 and flat[f"{part}.weight_standardization"] == "unbiased":
+            flat[f"{part}.weight_standardization"] = "none"
 
 
 def _schedule_by(flat: Mapping[str, Any]) -> str | None:
