@@ -84,6 +84,12 @@ def rate_of(optimizer: torch.optim.Optimizer, stage: str) -> Tensor | None:
     return next(rates, None)
 
 
+def parameters_of(optimizer: torch.optim.Optimizer, stage: str) -> list[Tensor]:
+    """Return the parameters of a stage that are trained."""
+    groups = [group for group in optimizer.param_groups if group["stage"] == stage]
+    return [parameter for group in groups for parameter in group["params"]]
+
+
 def local_rates(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return the mean of LARS's ratios over each stage's weights at the newest step, on the device.
 

@@ -21,7 +21,13 @@ from byol_core.metrics.measure import Measured, measure
 from byol_core.networks.batch_norm import set_frozen, set_order
 from byol_core.networks.byol import Online, Target
 from byol_core.optim.average import MovingAverage
-from byol_core.optim.groups import local_rates, make_optimizer, rate_of, set_rates
+from byol_core.optim.groups import (
+    local_rates,
+    make_optimizer,
+    parameters_of,
+    rate_of,
+    set_rates,
+)
 from byol_core.optim.schedules import Schedules
 from byol_core.precision import compute_in, rounding_in
 from byol_core.streams import stream
@@ -98,7 +104,7 @@ class Trainer:
         assert objective is not None, "the random encoder takes no steps"
         self.objective = objective
         self.optimizer = make_optimizer(online, config, device)
-        self.predictor_parameters: list[Tensor] = list(online.predictor.parameters())
+        self.predictor_parameters = parameters_of(self.optimizer, "predictor")
         self.average = None
         if target is not None:
             self.average = MovingAverage(target, online, config.batch_norm.target, device)
@@ -216,6 +222,8 @@ class Trainer:
     def _prepare_predictor(self, projection: Tensor, target: Tensor, step: int) -> None:
         """Fit a predictor that has a closed form, or let one that is trained take its own steps."""
         self.online.predictor.fit(projection, target, step)
+        if not self.predictor_parameters:
+            return
         for _ in range(self.config.predictor.inner_steps):
             prediction = self.online.predictor(projection)
             loss = self.objective(prediction.float(), target.float())
@@ -225,7 +233,7 @@ class Trainer:
     def _descend_predictor(self, gradients: tuple[Tensor, ...]) -> None:
         """Take a plain gradient step of the predictor alone, at its own rate."""
         rate = rate_of(self.optimizer, "predictor")
-        assert rate is not None, "a predictor without parameters takes no steps of its own"
+        assert rate is not None, "parameters of the optimizer have a rate"
         torch._foreach_sub_(self.predictor_parameters, torch._foreach_mul(gradients, rate))
 
     def _label_loss(self, features: Tensor, labels: Tensor) -> Tensor:
