@@ -31,7 +31,7 @@ SMALL = {
     "batch_size": 8,
     **{f"{part}.{width}": 16 for part in ("projector", "predictor") for width in ("hidden", "out")},
     "init.affine_images": 8,
-    "contrastive.queue_size": 16,
+    "loss.queue_size": 16,
 }
 ALL_ON = {
     **{f"augment.{name}_p": 1.0 for name in ("crop", "jitter", "blur", "solarize")},
@@ -39,7 +39,8 @@ ALL_ON = {
     "optimizer.schedule": "cosine",
     "optimizer.weight_decay": 1e-4,
     "encoder.norm": "gn",
-    "projector.norm": "gn_ws",
+    "projector.norm": "gn",
+    "projector.weight_standardization": "biased",
     "projector.gn_groups": 4,
 }
 BASES = [{}, ALL_ON, {"method": "moco"}, {"method": "simclr"}, {"method": "random"}]
