@@ -14,6 +14,7 @@ from analysis.papers.rows import TableRow, load_table, table_ids
 from analysis.render.text import as_text
 from analysis.tables.build import build
 from byol_core.config import canonical, resolve
+from byol_core.config.old_settings import in_todays_words
 from orchestrator.spec import expand, load_sweep
 
 SPECS = sorted(
@@ -21,6 +22,21 @@ SPECS = sorted(
 )
 PUBLISHED = REPO / "analysis" / "papers" / "published"
 REFERENCE = REPO.parent / "shared" / "reference" / "published.yaml"
+PARTS = ("encoder", "projector", "predictor")
+OLD_DIGITS_TINY = {
+    "method": "byol",
+    **{f"{part}.norm": "bn" for part in PARTS},
+    **{f"{part}.gn_groups": None for part in PARTS},
+    "loss_scale": 1.0,
+    "contrastive.temperature": None,
+    "init.scheme": "he",
+    "init.scale": 1.0,
+    "target.tau_base": 0.99,
+    "target.schedule": "constant",
+    "target.start": "copy",
+    "optimizer.lambda_predictor": 1.0,
+}
+"""Of the settings of a run of SEMANTICS 1, those that a table looks at."""
 OURS_ALONE = {("byol", "init_scale")}
 """A sentence of a paper that the reference has no table for."""
 
@@ -139,6 +155,33 @@ def test_a_row_that_cannot_be_run_takes_no_run():
     config = canonical(resolve("digits-tiny", {}))
     assert row.holds(config)
     assert not TableRow("a", "A", {"method": "byol"}, (), row.published, "no code").holds(config)
+
+
+OF_OLDER_RUNS = [
+    ("norm", "byol_bn_none_bn", {"projector.norm": "none"}),
+    (
+        "norm",
+        "simclr_bn_none",
+        {"method": "simclr", "projector.norm": "none", "predictor.norm": None},
+    ),
+    (
+        "mlp_norm",
+        "contrastive",
+        {"method": "moco", "projector.norm": "none", "predictor.norm": "none"},
+    ),
+    ("norm_variants", "gn_ws", {f"{part}.norm": "gn_ws" for part in PARTS}),
+    ("norm_variants", "vanilla_bn", {}),
+    ("tau", "tau_0", {"target.tau_base": 0.0, "target.schedule": "constant"}),
+    ("lambda", "lambda_10", {"target.tau_base": 0.0, "optimizer.lambda_predictor": 10.0}),
+    ("init", "none_he", {f"{part}.norm": "none" for part in PARTS}),
+]
+"""Table, row, and what tells the settings of a run of SEMANTICS 1 from those of digits-tiny."""
+
+
+@pytest.mark.parametrize(("table", "row", "changed"), OF_OLDER_RUNS)
+def test_a_run_of_the_first_trainer_is_of_its_row_still(table, row, changed):
+    words = in_todays_words({**OLD_DIGITS_TINY, **changed}, 1)
+    assert load_table(table).row_of(words).key == row
 
 
 # What is claimed
