@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from host_waits import HostWaitError, NoHostWaits
+from training import Lab
 
 from byol_core.config import resolve
 from byol_core.losses.normalize import l2_normalize
@@ -303,6 +304,15 @@ def test_metrics_are_float32_whatever_the_networks_compute_in():
     with torch.autocast("cpu", torch.bfloat16):
         of_low = read_point(torch.zeros(()), measure(low, predictor, objective, extras=True))
     assert of_low == read_point(torch.zeros(()), measure(high, predictor, objective, extras=True))
+
+
+def test_a_step_is_measured_before_a_queue_takes_its_targets_in(tiny, monkeypatch):
+    lab = Lab(tiny(method="moco"))
+    calls = []
+    for owner, name in ((lab.trainer, "measure"), (lab.trainer.objective, "remember")):
+        monkeypatch.setattr(owner, name, lambda outputs, name=name: calls.append(name))
+    lab.step(0, measures=True)
+    assert calls == ["measure", "remember"]
 
 
 def measured_at(step, extras=False):

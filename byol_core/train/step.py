@@ -128,14 +128,15 @@ class Trainer:
         # ∇_θ loss, averaged over the parts that the batch goes through in; usually there is one.
         self.optimizer.zero_grad(set_to_none=True)
         losses: list[Tensor] = []
+        measured: Measured | None = None
         for part, part_labels in self._parts(views, labels):
             outputs = self.forward(part, at.step)
             loss = self.loss(outputs, part_labels)
             with rounding_in(self.config.precision):
                 (loss / self.config.accumulate).backward()  # type: ignore[no-untyped-call]
+            measured = self.measure(outputs) if measures else None
             self.objective.remember(outputs.target)
             losses.append(loss.detach())
-        measured = self.measure(outputs) if measures else None
 
         # θ ← optimizer(θ, ∇_θ loss), then ξ ← τ ξ + (1 − τ) θ.
         self.optimizer.step()
