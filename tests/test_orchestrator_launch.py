@@ -354,6 +354,8 @@ def test_diff_names_what_two_runs_differ_in(root, spec_file):
         "sweeps": (["tiny: byol"], ["tiny: no_norm"]),
         "projector.norm": ("bn", "none"),
         "predictor.norm": ("bn", "none"),
+        "projector.norm_affine": (True, None),
+        "predictor.norm_affine": (True, None),
     }
     assert difference(byol, byol) == {}
 
@@ -505,7 +507,11 @@ def test_curves_of_several_runs_are_laid_over_each_other(done, root, tmp_path):
     assert Image.open(io.BytesIO(draw(found, {done.run_id: "byol"}, "loss"))).size == (1200, 675)
 
 
+KEYS_OF_NORMS = ("norm", "norm_affine")
+
+
 def test_what_is_not_varied_is_equal_over_all_variants(spec_file):
-    """The canonical configs of two variants differ in what the spec says and in nothing else."""
+    """The canonical configs of two variants differ in what the spec says, and what hangs on it."""
     one, other = (canonical(variant.config) for variant in expand(load_sweep(spec_file())))
-    assert {key for key in one if one[key] != other[key]} == {"projector.norm", "predictor.norm"}
+    varied = {f"{part}.{key}" for part in ("projector", "predictor") for key in KEYS_OF_NORMS}
+    assert {key for key in one if one[key] != other[key]} == varied
