@@ -176,6 +176,31 @@ def test_grid_is_a_product_with_names_and_excludes(spec_file):
     assert not any("no_norm" in name and "0.9," in name for name in names)
 
 
+def test_a_profile_excludes_besides_the_spec(spec_file):
+    grid = "grid: {target.tau_base: [0.9, 0.99]}\n"
+    rule = "exclude: [{when: {target.tau_base: 0.9, projector.norm: none}, because: test}]\n"
+    profiles = (
+        "profiles:\n"
+        "  few:\n"
+        "    exclude:\n"
+        "      - {when: {target.tau_base: 0.99, projector.norm: none}, because: not here}\n"
+        "  odd:\n"
+        "    exclude:\n"
+        "      - {when: {target.tau_base: 0.5}, because: nothing has it}\n"
+    )
+    file = spec_file(("tables:", grid + rule + profiles + "tables:"))
+    assert len(expand(load_sweep(file))) == 3
+    assert [variant.row for variant in expand(load_sweep(file, "few"))] == ["byol", "byol"]
+
+    line = (
+        file.read_text()
+        .splitlines()
+        .index("      - {when: {target.tau_base: 0.5}, because: nothing has it}")
+    )
+    with pytest.raises(SpecError, match=rf":{line + 1}: exclude: no variant matches"):
+        expand(load_sweep(file, "odd"))
+
+
 def test_a_grid_alone_needs_no_variants(spec_file):
     text = SPEC.replace("baseline: byol", "baseline: {target.tau_base: 0.99}")
     text = text[: text.index("variants:")] + "grid: {target.tau_base: [0.9, 0.99]}\n"

@@ -39,6 +39,13 @@ OLD_DIGITS_TINY = {
 """Of the settings of a run of SEMANTICS 1, those that a table looks at."""
 OURS_ALONE = {("byol", "init_scale")}
 """A sentence of a paper that the reference has no table for."""
+NOT_ON_GREY = {
+    f"{method}_remove_{what}"
+    for method in ("byol", "simclr")
+    for what in ("color_jitter", "grayscale")
+}
+LEFT_OUT = {("augmentations", "quick"): NOT_ON_GREY}
+"""Rows that a profile excludes, by table and profile."""
 
 
 @cache
@@ -103,7 +110,8 @@ def test_every_row_is_of_one_variant_of_each_profile_or_says_why_not(table):
 
         # A row that two specs feed is one run, which they share.
         for key, row in rows.rows.items():
-            assert len(makers[key]) == (0 if row.not_run else 1), (profile, key)
+            is_left_out = row.not_run or key in LEFT_OUT.get((table, profile), ())
+            assert len(makers[key]) == (0 if is_left_out else 1), (profile, key)
 
 
 @pytest.mark.parametrize("table", table_ids())
@@ -126,7 +134,7 @@ def test_a_tables_definition_is_whole(name):
     rows = load_table(name)
     run = [row for row in rows.rows.values() if not row.not_run]
     assert rows.id == name and set(rows.baselines) <= set(rows.rows)
-    assert all(set(row.match) <= set(rows.axes) for row in run)
+    assert all(set(row.match) <= {*rows.axes, *row.companions} for row in run)
     assert len({json.dumps(dict(row.match), sort_keys=True) for row in run}) == len(run)
     assert len({row.label for row in rows.rows.values()}) == len(rows.rows)
     assert rows.claims, "a table says what it claims"
@@ -182,6 +190,13 @@ OF_OLDER_RUNS = [
 def test_a_run_of_the_first_trainer_is_of_its_row_still(table, row, changed):
     words = in_todays_words({**OLD_DIGITS_TINY, **changed}, 1)
     assert load_table(table).row_of(words).key == row
+
+
+def test_a_row_that_cannot_be_run_says_so_once_with_its_reason():
+    built = build(load_table("directpred_symmetric"), [], lambda runs: runs)
+    states = [line.state for line in built.lines]
+    assert states.count("not run") == 4 and states.count("absent") == 12
+    assert " ".join(as_text(built).split()).count("an MLP has no symmetric form here") == 1
 
 
 # What is claimed

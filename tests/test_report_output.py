@@ -119,10 +119,19 @@ def test_the_header_of_a_csv_says_that_it_holds_fractions():
 
 def test_without_a_table_the_tables_are_listed_with_their_settings(report):
     status, text = report()
-    assert status == 0 and all(f"{name}: " in text for name in table_ids())
+    assert status == 0 and all(name in text for name in table_ids())
     assert "0/7 rows, 0/4 runs done  tiny, " in text
     assert text.splitlines()[-1] == "next: sweep report --table mlp_norm [--setting ID]"
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_tables_that_no_sweep_was_made_for_are_named_and_no_more(report):
+    """A run of norms fits tables of depths and temperatures too: they would bury its own."""
+    lines = report()[1].splitlines()
+    headings = [line.partition(":")[0] for line in lines if not line.startswith((" ", "\n"))]
+    assert headings == ["mlp_norm", "runs of other tables' sweeps fit", "no runs yet", "", "next"]
+    (fitting,) = [line for line in lines if line.startswith("runs of other tables")]
+    assert "batch_size" in fitting and "mlp_norm" not in fitting
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Renders the list of tables that `sweep report` prints where it is told none."""
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,13 +9,24 @@ from analysis.tables.completeness import Completeness, TableOverview
 
 _SHOWN_SETTINGS = 5
 _SHOWN_KEYS = 3
+_WIDTH = 80
 
 
 def overview_text(tables: Sequence[TableOverview]) -> str:
-    """Return the tables, below each its settings, and in the end the next command."""
+    """Return the tables, below each its settings, and in the end the next command.
+
+    A run is of every table that it fits, whichever sweep made it. So tables that a sweep was made
+    for are shown, and of the others the names.
+    """
+    wanted = [table for table in tables if _is_wanted(table)]
+    with_runs = [table for table in tables if table.settings]
+    shown = wanted or with_runs or tables
     lines: list[str] = []
-    for table in tables:
+    for table in shown:
         lines += _table_lines(table)
+
+    lines += _names("runs of other tables' sweeps fit:", with_runs, shown)
+    lines += _names("no runs yet:", [table for table in tables if not table.settings], shown)
     fullest = max(tables, key=_fullness)
     lines.append(f"\nnext: sweep report --table {fullest.rows.id} [--setting ID]")
     return "\n".join(lines)
@@ -24,6 +36,19 @@ def overview_json(tables: Sequence[TableOverview]) -> str:
     """Return the same as JSON."""
     document = {"tables": [_document(table) for table in tables]}
     return json.dumps(document, indent=1, ensure_ascii=False)
+
+
+def _is_wanted(table: TableOverview) -> bool:
+    """Tell whether a sweep was made for a table."""
+    return any(each.setting.feeds for each in table.settings)
+
+
+def _names(what: str, tables: Sequence[TableOverview], shown: Sequence[TableOverview]) -> list[str]:
+    """Return the names of those tables that are not shown, after what is to be said of them."""
+    names = [table.rows.id for table in tables if table not in shown]
+    if not names:
+        return []
+    return textwrap.wrap(f"{what} {', '.join(names)}", _WIDTH, subsequent_indent="  ")
 
 
 def _table_lines(table: TableOverview) -> Iterator[str]:

@@ -68,7 +68,7 @@ def notes(table: Table) -> list[str]:
     texts += _not_judged(table)
     texts += _exclusions(table)
     texts += [f"{remark}." for remark in table.rows.remarks]
-    texts += [f"{label}: {note}." for label, note in table.rows.notes.items()]
+    texts += _row_notes(table)
 
     # Without a setting every row is absent, and the title says what to do.
     absent = sum(line.state == "absent" for line in table.lines)
@@ -82,6 +82,14 @@ def notes(table: Table) -> list[str]:
     for text in texts:
         lines += textwrap.wrap(text, _WIDTH, subsequent_indent="  ")
     return lines
+
+
+def _row_notes(table: Table) -> list[str]:
+    """Say what a reader must know of single rows; what holds for several is said once."""
+    labels: dict[str, list[str]] = {}
+    for label, note in table.rows.notes.items():
+        labels.setdefault(note, []).append(label)
+    return [f"{'; '.join(of)}: {note}." for note, of in labels.items()]
 
 
 def _column_notes(table: Table) -> list[str]:

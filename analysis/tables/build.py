@@ -63,7 +63,7 @@ class Line:
         difference: from the baseline of the row's method, seed by seed.
         p_holm: of the difference, adjusted over the table.
         state: `done 3/3`, `partial 2/3`, `running 1/3`, `failed 0/3`, `stopped 0/3`, `waiting 0/3`,
-            `excluded 0/3` or `absent`.
+            `excluded 0/3`, `absent`, or `not run` where no run can be of the row.
         marks: what a reader must know: `excluded 1/3: …`, `confounded: …`, `diverged 1/3`,
             `inexact 1/3`, `mixed: …`, `no probe 1/3`.
         collapsed: (runs that collapsed, runs that could), None where nothing was trained.
@@ -128,7 +128,7 @@ def build(
         runs = runs_of(sweeps, runs)
     settings = find_settings(rows, runs)
     if not settings and setting is None:
-        return Table(rows, None, [], [Line(row) for row in rows.rows.values()])
+        return Table(rows, None, [], [_empty_line(row) for row in rows.rows.values()])
 
     # Results are read for the runs of one setting only.
     chosen = _choose(rows, settings, setting)
@@ -183,9 +183,14 @@ def _fuller(settings: Sequence[Setting]) -> Setting | None:
     return max(filled, key=lambda setting: (setting.is_complete(), len(setting.members)))
 
 
+def _empty_line(row: TableRow) -> Line:
+    """Return the line of a row without runs, which there may never be any of."""
+    return Line(row, state="not run" if row.not_run else "absent")
+
+
 def _line(table: TableRows, row: TableRow, runs: Sequence[Run], version: int) -> Line:
     if not runs:
-        return Line(row)
+        return _empty_line(row)
 
     # What people left out counts nowhere but in the mark that says so.
     marks = _exclusion(runs)

@@ -171,7 +171,7 @@ def _check_excludes(sweep: Sweep) -> None:
     points = [_overrides(spec, row, point) for row, point in _all_points(spec)]
     swept = sorted(set[str]().union(*points))
     for number, rule in enumerate(spec.exclude):
-        line = sweep.document.where(("exclude", number, "when"))
+        line = sweep.document.where((*_place_of_rule(sweep, number), "when"))
 
         # A key that nothing sets is the likelier mistake, so it is told first.
         for key in rule.when:
@@ -183,6 +183,14 @@ def _check_excludes(sweep: Sweep) -> None:
             raise SpecError(
                 f"{line}: exclude: no variant matches {rule.when}; correct or remove the rule"
             )
+
+
+def _place_of_rule(sweep: Sweep, number: int) -> tuple[str | int, ...]:
+    """Return where the rule of this number was written: those of the profile are the last."""
+    own = len(sweep.document.values.get("exclude", []))
+    if number < own:
+        return "exclude", number
+    return "profiles", sweep.profile or "", "exclude", number - own
 
 
 def _points(spec: Spec) -> Iterator[tuple[Place, str | None, Overrides]]:

@@ -121,6 +121,7 @@ def _apply(document: Document, spec: Spec, name: str, profile: Profile) -> Spec:
         "base": base,
         "variants": variants,
         "seeds": profile.seeds or spec.seeds,
+        "exclude": [rule.model_dump() for rule in (*spec.exclude, *profile.exclude)],
         "resources": {
             **spec.resources.model_dump(exclude_unset=True),
             **profile.resources.model_dump(exclude_unset=True),

@@ -32,12 +32,14 @@ class PlugInFiles(Part):
 class Profile(Part):
     """Named changes to a spec, as for another scale.
 
-    A base with a preset replaces the spec's base.
+    A base with a preset replaces the spec's base; what it excludes is left out besides what the
+    spec excludes.
     """
 
     base: Overrides = {}
     variants: dict[Name, Overrides] = {}
     seeds: Seeds | None = None
+    exclude: list[Exclude] = []
     resources: VariedResources = VariedResources()
 
 
