@@ -15,6 +15,7 @@ from orchestrator.machine.user import user_name
 from orchestrator.status.diff import in_words
 from orchestrator.status.folding import Family, fold_lines
 from orchestrator.status.provenance import lines as provenance_lines
+from orchestrator.status.provenance import shown
 from orchestrator.status.remarks import exclusion_lines
 from orchestrator.status.remarks import lines as remark_lines
 from orchestrator.status.run_status import DONE, FAILED, PENDING, RUNNING, RunStatus
@@ -280,7 +281,9 @@ def show_run(console: Console, run: dict[str, Any], preset: str, changed: dict[s
 def _run_details(run: dict[str, Any], preset: str, changed: dict[str, Any]) -> Iterator[str]:
     # Where it stands, and what it is.
     words = [str(run[name]) for name in ("state", "outcome", "reason") if run[name]]
-    changes = assignments({name: value for name, value in changed.items() if name != "seed"})
+    changes = assignments(
+        {name: _hash_short(value) for name, value in changed.items() if name != "seed"}
+    )
     yield f"run      {run['run_id']}"
     yield f"state    {' '.join(words)}"
     yield f"folder   {run['folder']}"
@@ -297,6 +300,11 @@ def _run_details(run: dict[str, Any], preset: str, changed: dict[str, Any]) -> I
     for name, value in (result.get("final") or {}).items():
         # A value that is not finite is stored as text.
         yield f"{name:<16} {float(value):.4f} (mean over the last epoch)"
+
+
+def _hash_short(value: Any) -> Any:
+    """Return a setting as people read it: the hash of plug-ins short, all else as it is."""
+    return shown("", value) if isinstance(value, str) else value
 
 
 def _trainer_lines(semantics: int) -> Iterator[str]:
