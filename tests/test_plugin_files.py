@@ -258,6 +258,15 @@ def test_a_try_of_some_steps_imports_a_plug_in_too_and_keeps_nothing(place):
     assert "mine.predictors" not in sys.modules
 
 
+def test_a_slurm_job_imports_a_plug_in_from_its_copy_though_the_file_was_edited(place, fake_slurm):
+    sweep("launch", "spec.yaml", "--executor", "slurm", "--only", "residual")
+    write(place, "mine/predictors.py", "raise SystemExit('the wrong module')\n")
+    (job,) = fake_slurm.jobs("PENDING")
+    fake_slurm.execute(job)
+    (run,) = Root(place / "root").runs()
+    assert run.last_attempt().read_done()["outcome"] == "ok"
+
+
 # What the manual shows
 
 PAGE = (REPO / "docs" / "changing-the-trainer.md").read_text()
