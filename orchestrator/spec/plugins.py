@@ -56,7 +56,7 @@ def check_named(canonical: Mapping[str, Any], plugins: PlugIns | None) -> bool:
         file = _file_of(module, files)
         if file is None:
             raise ConfigError(key, f"{key}: {value!r}: {_undeclared(module, files)}")
-        defined = _names_in(ast.parse(files[file]).body)
+        defined = _names_in_file(files[file])
         if attribute not in defined:
             hint = nearest(attribute, defined) if defined else "it defines nothing"
             raise ConfigError(key, f"{key}: {value!r}: {file} defines no {attribute!r}; {hint}")
@@ -146,6 +146,12 @@ def _undeclared(module: str, files: Mapping[str, bytes]) -> str:
     if known:
         text += f" ({nearest(module, known)})"
     return f"{text}; add its file: plugins: {{files: [{module.replace('.', '/')}.py]}}"
+
+
+@cache
+def _names_in_file(content: bytes) -> list[str]:
+    """Return the names that a module binds at its top level; many variants ask for the same."""
+    return _names_in(ast.parse(content).body)
 
 
 def _names_in(statements: list[ast.stmt]) -> list[str]:
