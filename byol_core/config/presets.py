@@ -41,10 +41,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     # The blog's setting (untitled-ai/self_supervised: train_blog.py, moco.py): ResNet-18, 10 epochs
     # of 320 on STL-10, rates and τ by epoch, the target moved before the optimizer's step, decay on
     # every parameter, 32 groups wherever group norm stands. Its contrastive row has a loss and a
-    # rate of its own (sweeps/norm_ablation.yaml). Differs: jitter comes before blur as there, but
-    # flips before jitter (they commute); PIL's blur is three box filters, ours the Gaussian, cut at
-    # three standard deviations; the queue starts with random unit vectors; accuracy is that of
-    # our protocols, there logistic regression on half of the test images.
+    # rate of its own (sweeps/norm_ablation.yaml). Differs: PIL's blur is three box filters, ours the
+    # Gaussian, cut at three standard deviations; views are flipped before jitter, there after grey,
+    # which comes to the same; accuracy is that of our protocols, there logistic regression on half
+    # of the test images.
     "stl10-r18-blog": {
         "dataset.name": "stl10",
         "epochs": 10,
