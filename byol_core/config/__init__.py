@@ -20,7 +20,7 @@ This package loads no torch.
 """
 
 from byol_core.config.augment_config import Augment
-from byol_core.config.canonical import canonical, flatten
+from byol_core.config.canonical import canonical, essential, flatten
 from byol_core.config.errors import ConfigError
 from byol_core.config.identity import SEMANTICS, DataIdentity, run_id, run_id_of
 from byol_core.config.network_config import (
@@ -55,6 +55,7 @@ __all__ = [
     "TargetConfig",
     "TrainConfig",
     "canonical",
+    "essential",
     "flatten",
     "nearest",
     "resolve",

@@ -4,15 +4,27 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from byol_core.config.fields import Fraction, NotNegative, PerView, Positive, Section, When
+from byol_core.config.fields import (
+    Fraction,
+    NotNegative,
+    PerView,
+    PlugIn,
+    Positive,
+    Section,
+    Since,
+    When,
+)
+
+COLOURED = When("dataset.name", ("arrays", "stl10", "cifar10", "cifar100", "folder"))
+"""Grey images, as all of digits and Fashion-MNIST are, have neither saturation nor hue."""
 
 
 class Augment(Section):
     """Describes the random view of an image.
 
     Every draw is per image; an operation with probability or strength 0 is off. Order: affine or
-    crop, flip, colour jitter (its four parts in random order), grayscale, blur, solarization, gain
-    and offset, noise, normalization.
+    crop, flip, colour jitter (its four parts in random order), grayscale, blur, solarization, the
+    user's own, gain and offset, noise, normalization.
     """
 
     rotate_rad: NotNegative = Field(0.4, description="rotation, drawn from ± this, in radians")
@@ -37,19 +49,24 @@ class Augment(Section):
     jitter_contrast: Annotated[Fraction, When(".jitter_p")] = Field(
         0.4, description="contrast × U[1 − this, 1 + this]"
     )
-    jitter_saturation: Annotated[Fraction, When(".jitter_p")] = Field(
+    jitter_saturation: Annotated[Fraction, When(".jitter_p"), COLOURED] = Field(
         0.4, description="saturation × U[1 − this, 1 + this]"
     )
-    jitter_hue: Annotated[float, When(".jitter_p"), Field(ge=0, le=0.5)] = Field(
+    jitter_hue: Annotated[float, When(".jitter_p"), COLOURED, Field(ge=0, le=0.5)] = Field(
         0.1, description="hue turned by U[−this, this] of the colour circle"
     )
-    grayscale_p: Fraction = Field(0.0, description="probability of grey instead of colour")
+    grayscale_p: Annotated[Fraction, COLOURED] = Field(
+        0.0, description="probability of grey instead of colour"
+    )
     blur_p: PerView = Field((0.0, 0.0), description="probability of a Gaussian blur, per view")
     blur_sigma: Annotated[tuple[Positive, Positive], When(".blur_p")] = Field(
         (0.1, 2.0), strict=False, description="range of the blur's standard deviation, in pixels"
     )
     solarize_p: PerView = Field(
         (0.0, 0.0), description="probability that pixels ≥ 0.5 are inverted, per view"
+    )
+    extra: Annotated[Literal["none"] | PlugIn, Since("none")] = Field(
+        "none", description="an augmentation of your own, as package.module:Class"
     )
     gain: Fraction = Field(0.5, description="pixels × U[1 − gain, 1 + gain]")
     offset: NotNegative = Field(0.2, description="pixels + U[−offset, offset]")

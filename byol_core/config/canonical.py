@@ -9,13 +9,19 @@ their names.
 from collections.abc import Mapping
 from typing import Any
 
+from byol_core.config.augment_config import COLOURED
 from byol_core.config.effect import before, in_effect
+from byol_core.config.network_config import BatchNormConfig
 from byol_core.config.train_config import TrainConfig
 
 _HEADS = ("encoder", "projector", "predictor")
+_USUAL_BATCH_NORM = BatchNormConfig().model_dump(mode="json")
+_NOT_TURNED = {"augment.rotate_rad": 0.0, "augment.scale": [1.0, 1.0], "augment.shift": 0.0}
 
 
-def canonical(config: TrainConfig, images: int | None = None) -> dict[str, Any]:
+def canonical(
+    config: TrainConfig, images: int | None = None, weights: str | None = None
+) -> dict[str, Any]:
     """Return the config as a flat dict, dotted key → JSON value, null where a key has no effect.
 
     Left out are the location of the data, whose identity is its content, and later keys that change
@@ -25,8 +31,13 @@ def canonical(config: TrainConfig, images: int | None = None) -> dict[str, Any]:
         config: of the run.
         images: how many training images the data set has, without limit; None where that is not
             known: then a limit beyond them stays as it is.
+        weights: sha256 of the networks that the run starts from, which stands for their path; None
+            where it starts from none, or that is not known.
     """
-    return canonical_of(flatten(config.model_dump(mode="json")), images)
+    settings = flatten(config.model_dump(mode="json"))
+    if weights is not None:
+        settings["init.weights"] = weights
+    return canonical_of(settings, images)
 
 
 def canonical_of(settings: Mapping[str, Any], images: int | None = None) -> dict[str, Any]:
@@ -44,6 +55,30 @@ def canonical_of(settings: Mapping[str, Any], images: int | None = None) -> dict
         flat["schedule_by"] = _schedule_by(flat)
     del flat["dataset.path"]
     return {key: value for key, value in flat.items() if not _is_as_before(key, value)}
+
+
+def essential(config: TrainConfig) -> TrainConfig:
+    """Return the config with the default for each key without effect, and one of equal values.
+
+    It is what a run is made from. So a key without effect may hold anything, and runs with equal
+    names are equal to the bit.
+    """
+    flat = flatten(config.model_dump(mode="json"))
+    defaults = flatten(TrainConfig().model_dump(mode="json"))
+    settings = {**before(), **canonical(config)}
+    for key, value in settings.items():
+        flat[key] = defaults[key] if value is None else value
+    return TrainConfig.model_validate(_nested(flat))
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `flatten` was given, of settings."""
+    tree: dict[str, Any] = {}
+    for key, value in flat.items():
+        section, _, leaf = key.rpartition(".")
+        branch = tree.setdefault(section, {}) if section else tree
+        branch[leaf] = value
+    return tree
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -80,6 +115,22 @@ def _unite(flat: dict[str, Any], images: int | None) -> None:
             flat[f"{part}.norm"] = "ln"
 
     _drop_unbiased(flat)
+    _drop_of_target(flat)
+    _drop_of_frozen_statistics(flat)
+
+    # Factors of 1 change nothing.
+    strengths = ["brightness", "contrast"]
+    if COLOURED.holds(flat["dataset.name"]):
+        strengths += ["saturation", "hue"]
+    if all(flat[f"augment.jitter_{strength}"] == 0 for strength in strengths):
+        flat["augment.jitter_p"] = 0.0
+
+    # What is always cropped is never turned; a group of all images is no group.
+    if flat["augment.crop_p"] == 1.0:
+        flat.update(_NOT_TURNED)
+    parts = flat["accumulate"] if flat["method"] != "random" else 1
+    if flat["batch_norm.group"] * parts == flat["batch_size"] and not flat["batch_norm.shuffle"]:
+        flat["batch_norm.group"] = 0
 
     # There are no more images than there are.
     if images is not None:
@@ -87,6 +138,31 @@ def _unite(flat: dict[str, Any], images: int | None) -> None:
         flat["init.affine_images"] = min(flat["init.affine_images"], available)
         if available == images:
             flat["dataset.limit"] = 0
+
+
+def _drop_of_target(flat: dict[str, Any]) -> None:
+    """Write the usual value for what a target at τ = 0 or τ = 1 does not show."""
+    if flat["target.tau_base"] == 1.0:
+        flat["target.moves"] = "after"
+
+    # It is a copy before it is looked at for the first time.
+    if flat["target.tau_base"] == 0.0 and flat["target.moves"] == "before":
+        flat["target.start"] = "copy"
+
+
+def _drop_of_frozen_statistics(flat: dict[str, Any]) -> None:
+    """Write the usual value for what does not show where no batch ever gives statistics.
+
+    Running averages then stay where they begin. A norm `affine` elsewhere is still fitted to images
+    that have passed batch norm before it.
+    """
+    is_frozen = flat["batch_norm.source"] == "batch" and flat["batch_norm.frozen_from"] == 0
+    if not is_frozen or flat["method"] == "random":
+        return
+    for key in ("group", "shuffle", "gradient", "momentum", "target"):
+        flat[f"batch_norm.{key}"] = _USUAL_BATCH_NORM[key]
+    if "affine" not in [flat[f"{part}.norm"] for part in _HEADS]:
+        flat["batch_norm.views"] = _USUAL_BATCH_NORM["views"]
 
 
 def _drop_unbiased(flat: dict[str, Any]) -> None:
@@ -110,4 +186,5 @@ def _schedule_by(flat: Mapping[str, Any]) -> str | None:
 
 
 def _is_as_before(key: str, value: Any) -> bool:
-    return key in before() and value == before()[key]
+    """Tell whether a later key changes nothing: it holds what was before it, or has no effect."""
+    return key in before() and value in (None, before()[key])

@@ -20,22 +20,26 @@ _SECTIONS: dict[str, tuple[Condition, ...]] = {
 }
 """Section → what must hold for any of its keys to have effect."""
 
-_OF_RANDOM_ENCODER = (
-    "method",
-    "seed",
-    "batch_size",
-    "precision",
-    "dataset.",
-    "encoder.",
-    "init.",
-    "augment.",
-    "batch_norm.views",
-    "batch_norm.group",
-    "batch_norm.parts",
-)
-"""What shapes a run that never trains: its encoder, and the images that give it its statistics."""
+_ANY_NORM = ("bn", "ln", "gn", "in", "affine", "none")
+_OF_RANDOM_ENCODER: dict[str, tuple[str, ...]] = {
+    "method": _ANY_NORM,
+    "seed": _ANY_NORM,
+    "dataset": _ANY_NORM,
+    "encoder": _ANY_NORM,
+    "init": _ANY_NORM,
+    "init.biases": ("none",),
+    "init.collapse": (),
+    "batch_size": ("bn",),
+    "batch_norm.views": ("bn",),
+    "batch_norm.group": ("bn",),
+    "batch_norm.parts": ("bn",),
+    "augment": ("bn", "affine"),
+    "augment.normalize": _ANY_NORM,
+}
+"""Key or section → the norms under which it shapes a run that never trains.
 
-_NOT_OF_RANDOM_ENCODER = ("init.collapse",)
+That run is its encoder, and the images that some norms are fitted to; biases are where no norm is.
+"""
 
 
 def in_effect(flat: Flat) -> set[str]:
@@ -59,16 +63,18 @@ def _has_effect(key: str, flat: Flat, known: dict[str, bool]) -> bool:
     """Tell it of one key; conditions may lead to others, and never in a circle."""
     if key not in known:
         conditions = _conditions()[key]
-        known[key] = _is_of_method(key, flat["method"]) and all(
+        known[key] = _is_of_method(key, flat) and all(
             _holds(condition, flat, known) for condition in conditions
         )
     return known[key]
 
 
-def _is_of_method(key: str, method: str) -> bool:
-    if method != "random":
+def _is_of_method(key: str, flat: Flat) -> bool:
+    if flat["method"] != "random":
         return True
-    return key.startswith(_OF_RANDOM_ENCODER) and key not in _NOT_OF_RANDOM_ENCODER
+    section = key.partition(".")[0]
+    norms = _OF_RANDOM_ENCODER.get(key, _OF_RANDOM_ENCODER.get(section, ()))
+    return bool(norms) and When("encoder.norm", norms).holds(flat["encoder.norm"])
 
 
 def _holds(condition: Condition, flat: Flat, known: dict[str, bool]) -> bool:

@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from byol_core.config.fields import (
+    AbsolutePath,
     Count,
     Fraction,
     NotNegative,
     PlugIn,
     Positive,
     Section,
+    Since,
     When,
     WhenAny,
 )
@@ -132,9 +134,12 @@ class PredictorConfig(HeadConfig):
     boost: Annotated[NotNegative, When(".kind", ("directpred",))] = Field(
         0.1, description="ε of directpred: what is added to √s, as a part of the largest eigenvalue"
     )
-    inner_steps: Annotated[int, When(".kind", ("mlp", "linear")), Field(ge=0, le=1000)] = Field(
-        0, description="steps of the predictor alone, on the batch at hand, before each step"
-    )
+    inner_steps: Annotated[
+        int,
+        When(".kind", ("mlp", "linear")),
+        WhenAny((When("optimizer.lambda_predictor"), When(".norm", ("bn",)))),
+        Field(ge=0, le=1000),
+    ] = Field(0, description="steps of the predictor alone, on the batch at hand, before each step")
 
 
 class BatchNormConfig(Section):
@@ -179,21 +184,37 @@ class BatchNormConfig(Section):
     )
 
 
+DRAWN = When("init.weights", (None,))
+"""Encoder and heads are drawn, and not those of another run."""
+ANY_DRAWN = WhenAny((DRAWN, When("loss.label_weight")))
+"""A classifier is drawn in any case."""
+
+
 class InitConfig(Section):
     """Says how weights and biases start."""
 
-    scheme: Literal["he", "lecun", "torch", "torchvision", "haiku", "orthogonal"] = Field(
+    weights: Annotated[AbsolutePath | None, Since(None)] = Field(
+        None,
+        description="folder networks of a finished run with keep: networks, whose last online "
+        "network this run starts from, batch-norm averages included; null: weights are drawn. The "
+        "run's id holds the sha256 of the networks, not the path",
+    )
+    scheme: Annotated[
+        Literal["he", "lecun", "torch", "torchvision", "haiku", "orthogonal"], ANY_DRAWN
+    ] = Field(
         "he",
         description="first weights. he: normal, variance 2/fan-in; lecun: normal, 1/fan-in; torch: "
         "PyTorch's layers' own, uniform in ±1/√fan-in; torchvision: its ResNets', He normal over "
         "fan-out in convolutions and PyTorch's own in linear layers; haiku: normal truncated at "
         "two standard deviations of 1/√fan-in, as in DeepMind's code; orthogonal: orthonormal rows",
     )
-    scale: Positive = Field(1.0, description="factor on all first weights")
-    biases: Literal["zeros", "torch"] = Field(
+    scale: Annotated[Positive, ANY_DRAWN] = Field(1.0, description="factor on all first weights")
+    biases: Annotated[Literal["zeros", "torch"], ANY_DRAWN] = Field(
         "zeros", description="first biases: zeros, or PyTorch's own, uniform in ±1/√fan-in"
     )
-    zero_last_norm: Annotated[bool, When("encoder.norm", ("bn", "ln", "gn", "in"))] = Field(
+    zero_last_norm: Annotated[
+        bool, When("encoder.norm", ("bn", "ln", "gn", "in")), DRAWN
+    ] = Field(
         False, description="whether γ of the last norm of each residual block starts at 0, not at 1"
     )
     affine_images: Annotated[
@@ -205,6 +226,7 @@ class InitConfig(Section):
                 When("predictor.norm", ("affine",)),
             )
         ),
+        DRAWN,
         Field(ge=2),
     ] = Field(
         512, description="training images that norm affine is fitted to before the first step"
@@ -212,8 +234,8 @@ class InitConfig(Section):
     collapse: Fraction = Field(
         0.0,
         description="how far the projector starts towards a constant output: its last layer's "
-        "weights times 1 − this, beside its bias, which is a random unit vector where biases start "
-        "at zero; 1: fully collapsed",
+        "weights times 1 − this, beside its bias, which becomes a random unit vector where it is "
+        "zero; 1: fully collapsed",
     )
     noise_std: NotNegative = Field(
         0.0,

@@ -140,7 +140,9 @@ class OptimizerConfig(Section):
         1.0, description="λ: factor on the learning rate of the predictor, its biases included"
     )
     predictor_schedule: Annotated[
-        Literal["same", "constant"], When("predictor.kind", ("mlp", "linear"))
+        Literal["same", "constant"],
+        When(".lambda_predictor"),
+        WhenAny((When(".schedule", ("cosine",)), When(".warmup_epochs"))),
     ] = Field(
         "same",
         description="the predictor's learning rate over the run: as the rest's, or constant from "

@@ -7,12 +7,14 @@ Of an .npz the headers and the labels are read, of photos the listing; what is p
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from byol_core.config.canonical import canonical
 from byol_core.config.errors import ConfigError
 from byol_core.config.train_config import DatasetConfig, TrainConfig
 from byol_core.datasets.errors import DataError
 from byol_core.datasets.kinds import KINDS, Files
 from byol_core.datasets.locate import find
 from byol_core.datasets.npz import UNLABELLED
+from byol_core.kept_networks import check_start
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,14 @@ def data_facts(dataset: DatasetConfig, files: Files | None = None) -> DataFacts:
 
 
 def check_fit(config: TrainConfig, facts: DataFacts) -> None:
-    """Refuse a config that these images cannot serve.
+    """Refuse a config that these images cannot serve, or the networks that it starts from.
 
     Raises:
         ConfigError: it names the key, the value and what is allowed.
     """
-    if config.batch_size > facts.images:
+    check_start(config, facts.channels)
+    batch_size = canonical(config)["batch_size"]
+    if batch_size is not None and batch_size > facts.images:
         raise ConfigError(
             "batch_size",
             f"batch_size: {config.batch_size} is larger than the {facts.images} training images; "

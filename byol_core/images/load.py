@@ -65,7 +65,8 @@ def load(dataset: DatasetConfig, threads: int = 0) -> Dataset:
 def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
     """Yield the rows of each batch of an epoch, (batch_size,) int64; a partial batch is dropped."""
     order = torch.from_numpy(stream(seed, "order", epoch).permutation(n))
-    yield from torch.split(order[: n - n % batch_size], batch_size)
+    if n >= batch_size:
+        yield from torch.split(order[: n - n % batch_size], batch_size)
 
 
 def _digits(_: list[Path]) -> Splits:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from byol_core.config import TrainConfig
+from byol_core.config import TrainConfig, essential
 from byol_core.files import DamagedFileError
 from byol_core.networks.encoder import Encoder
 from byol_core.train.checkpoint import load_state, save_state
@@ -46,6 +46,7 @@ def load_encoders(
     kept = load_state(folder)
     if kept is None:
         raise DamagedFileError(folder, "it holds no whole encoder")
+    config = essential(config)
     encoders: dict[str, Encoder] = {}
     for name, state in kept[0].items():
         encoder = Encoder(config.encoder, channels, config.batch_norm)

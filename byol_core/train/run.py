@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from byol_core.config import PROTOCOLS, TrainConfig
+from byol_core.config import PROTOCOLS, TrainConfig, essential
 from byol_core.datasets.facts import DataFacts, check_fit
 from byol_core.device import limited_threads, pick_device
 from byol_core.evaluation.features import NotFiniteError
@@ -47,6 +47,7 @@ def train(
         ConfigError: the settings do not fit the images.
         OSError: the disk is full or fails.
     """
+    config = essential(config)
     device = pick_device(options.device)
     check_precision(config.precision, device)
     with limited_threads(options.threads), deterministic(device):
