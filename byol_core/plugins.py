@@ -95,6 +95,35 @@ def build_part(name: str, base: type[Base], *arguments: Any) -> Base:
     return built
 
 
+def call_part(name: str, part: Any, method: str, *arguments: Any, needs: str) -> Any:
+    """Return what a method of a user's object gives.
+
+    Args:
+        name: of its class, `package.module:Class`.
+        part: the object.
+        method: which of its methods.
+        arguments: of the method, by position.
+        needs: what methods it must have, for the text of the error.
+
+    Raises:
+        PlugInError: it has no such method, or the method fails.
+        OSError: a disk fails, or a file is not there.
+        MemoryError: there is too little; torch's own error of a device, too.
+    """
+    function = getattr(part, method, None)
+    if not callable(function):
+        raise PlugInError(f"{name}: it has no method {method}; it needs {needs}")
+    try:
+        return function(*arguments)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # a user's method may raise anything
+        if type(error).__name__ == "OutOfMemoryError":
+            raise  # of torch, which is not loaded here
+        reason = f"{type(error).__name__}: {error}"
+        raise PlugInError(f"{name}: {method} fails: {reason}") from error
+
+
 def _classes(module: Any) -> str:
     """Return the names of the classes that a module defines itself."""
     own = [

@@ -28,6 +28,7 @@ EVERYTHING = {
     "blur_p": (0.5, 0.5),
     "blur_sigma": (0.1, 2.0),
     "solarize_p": (0.5, 0.2),
+    "extra": "own_draws:Erase",
     "gain": 0.5,
     "offset": 0.2,
     "noise_std": 0.05,
@@ -54,11 +55,42 @@ CHANGES = {
     "blur_p": (((0.0, 0.0), (1.0, 0.1)), {"blur", "blur_sigma"}),
     "blur_sigma": (((1.0, 1.0), (0.1, 4.0)), {"blur_sigma"}),
     "solarize_p": (((0.0, 0.0), (1.0, 1.0)), {"solarize"}),
+    "extra": (("none", "own_draws:Shade"), {"extra", "extra.happens", "extra.row"}),
     "gain": ((0.0, 1.0), {"gain"}),
     "offset": ((0.0, 1.0), {"offset"}),
     "noise_std": ((0.0, 1.0), {"noise"}),
     "normalize": (("imagenet", "cifar10"), set()),
 }
+
+OWN = """
+import torch
+
+
+class Erase:
+    def draw(self, rng, n, shape, view):
+        happens = torch.from_numpy(rng.random(n) < 0.5)
+        return {"happens": happens, "row": torch.from_numpy(rng.integers(0, shape[1], n))}
+
+    def apply(self, images, draws):
+        rows = torch.arange(images.shape[2], device=images.device)
+        erased = draws["happens"][:, None] & (rows == draws["row"][:, None])
+        return images.masked_fill(erased[:, None, :, None], 0)
+
+
+class Shade:
+    def draw(self, rng, n, shape, view):
+        return torch.from_numpy(rng.random((n, 1, 1, 1), dtype="float32"))
+
+    def apply(self, images, draws):
+        return images * draws
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_operations(tmp_path, monkeypatch):
+    """Operations of one's own, importable."""
+    (tmp_path / "own_draws.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
 
 
 def drawn(n=40, seed=0, names=(3, 7), view=1, shape=RGB, **changes):
@@ -90,7 +122,7 @@ def test_an_operation_that_is_off_or_changed_leaves_the_draws_of_every_other(key
 @pytest.mark.parametrize("key", CHANGES)
 def test_what_is_off_draws_nothing_and_what_changes_draws_something_else(key):
     (first, second), own = CHANGES[key]
-    is_off = first in (0.0, (0.0, 0.0)) or key == "scale"
+    is_off = first in (0.0, (0.0, 0.0), "none") or key == "scale"
     if is_off:
         assert not own & drawn(**{key: first}).keys()
     if own:
@@ -111,7 +143,7 @@ def test_no_two_operations_share_their_numbers():
     numbers = [draw.double() for draw in draws.values() if draw.dtype == torch.float32]
     flat = [draw.reshape(4000, -1)[:, 0] for draw in happens + numbers]
     correlation = torch.corrcoef(torch.stack(flat)) - torch.eye(len(flat))
-    assert len(flat) == 17 and float(correlation.abs().max()) < 0.07  # 4.4 standard deviations
+    assert len(flat) == 18 and float(correlation.abs().max()) < 0.07  # 4.4 standard deviations
 
 
 def test_every_draw_is_of_fixed_shape_and_a_row_for_each_image():
@@ -124,7 +156,7 @@ def test_every_draw_is_of_fixed_shape_and_a_row_for_each_image():
         "jitter_order": (7, 4),
         "noise": (7, *RGB),
     }
-    assert shapes == {name: wide.get(name, (7,)) for name in shapes} and len(shapes) == 21
+    assert shapes == {name: wide.get(name, (7,)) for name in shapes} and len(shapes) == 23
 
 
 @pytest.mark.parametrize("rows", [slice(5, 9), slice(0, 40, 2), torch.tensor([3, 1, 1])])

@@ -4,5 +4,6 @@
 * ``views`` applies them: pixels and draws in, a view out, without a random number of its own.
 * ``geometry`` turns, resizes crops, mirrors and blurs.
 * ``colour`` changes brightness, contrast, saturation and hue, and solarizes.
+* ``extra`` draws and applies an augmentation of the user's own.
 * ``crops`` finds the box of a crop, in memory or in a photo of any size.
 """

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from byol_core.augment.extra import DRAW, draw_extra
 from byol_core.config import Augment
 from byol_core.device import to_device
 from byol_core.streams import Name, happens, normal, stream, uniform
@@ -58,6 +59,9 @@ def draw_view(
 
     Returns:
         Tensors on the CPU.
+
+    Raises:
+        PlugInError: an augmentation of the user's own cannot be drawn.
     """
     operations = {
         **_geometry(augment, n),
@@ -68,6 +72,9 @@ def draw_view(
         operation: draw(stream(seed, *names, operation, view))
         for operation, draw in operations.items()
     }
+    if augment.extra != "none":
+        rng = stream(seed, *names, DRAW, view)
+        drawn |= draw_extra(augment.extra, rng, n, shape, view)
     return ViewDraws(drawn)
 
 

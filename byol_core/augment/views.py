@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from byol_core.augment.colour import grey, jitter, per_image, solarize
+from byol_core.augment.extra import apply_extra
 from byol_core.augment.geometry import blur, place
 from byol_core.config import Augment
 
@@ -67,6 +68,10 @@ def finish_view(images: Tensor, draws: Mapping[str, Tensor], augment: Augment) -
         images = torch.where(per_image(draws["blur"], images), blurred, images)
     if "solarize" in draws:
         images = solarize(images, draws["solarize"])
+
+    # The user's own, on pixels that are still in [0, 1].
+    if augment.extra != "none":
+        images = apply_extra(augment.extra, images, draws)
 
     # Gain, offset and noise, after which pixels may leave [0, 1].
     if "gain" in draws:

@@ -52,7 +52,7 @@ class KeyFacts:
         if self.schema.get("type") == "boolean":
             return ["true", "false"]
         kinds = self.schema.get("anyOf", [self.schema])
-        return [str(choice) for kind in kinds for choice in kind.get("enum", [])]
+        return [str(choice) for kind in kinds for choice in _named(kind)]
 
 
 @cache
@@ -100,14 +100,19 @@ def _in_words(schema: Mapping[str, Any]) -> str:
     """Return what a JSON Schema allows, in words."""
     if "anyOf" in schema:
         return " or ".join(_in_words(choice) for choice in schema["anyOf"])
-    if "enum" in schema:
-        return ", ".join(map(str, schema["enum"]))
+    if _named(schema):
+        return ", ".join(map(str, _named(schema)))
     if "pattern" in schema:
         return "package.module:Class"
     if schema["type"] == "array":
         item = schema.get("items") or schema["prefixItems"][0]
         return f"[a, b], each a {_in_words(item)}"
     return _TYPES[schema["type"]] + _range(schema)
+
+
+def _named(schema: Mapping[str, Any]) -> list[Any]:
+    """Return the values that a JSON Schema lists; none where it lists none."""
+    return [schema["const"]] if "const" in schema else list(schema.get("enum", []))
 
 
 def _range(schema: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ _OFF: dict[str, Any] = {
     "grayscale_p": 0.0,
     "blur_p": (0.0, 0.0),
     "solarize_p": (0.0, 0.0),
+    "extra": "none",
     "gain": 0.0,
     "offset": 0.0,
     "noise_std": 0.0,
