@@ -64,6 +64,8 @@ def _options_of(facts):
     if facts.choices:
         named = [{"true": True, "false": False}.get(choice, choice) for choice in facts.choices]
         return sorted(named, key=lambda choice: choice != facts.default)
+    if not isinstance(facts.default, int | float):
+        return [facts.default]  # such as what names a file or a part of a user's own
     low = facts.schema.get("minimum")
     high = facts.schema.get("maximum")
     others = [end for end in (low, high) if end is not None]

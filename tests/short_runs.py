@@ -32,7 +32,7 @@ def outcome(config, steps=STEPS):
 
     # Settings are among the optimizer's groups; what comes of them is in its state.
     del state["optimizer"]["param_groups"]
-    shown |= _flat("state", state) | _features("online", lab.online.encoder, lab.dataset, config)
+    shown |= flat("state", state) | _features("online", lab.online.encoder, lab.dataset, config)
     if lab.target is not None:
         shown |= _features("target", lab.target.encoder, lab.dataset, config)
     return shown
@@ -48,7 +48,7 @@ def _untrained(config):
     online, _ = start_networks(config, dataset.channels, 10, CPU, views)
     requests = calibration_requests(config, dataset.pretrain)
     calibrate(online, dataset.pretrain.read(requests), CPU)
-    state = _flat("encoder", online.encoder.state_dict())
+    state = flat("encoder", online.encoder.state_dict())
     return state | _features("online", online.encoder, dataset, config)
 
 
@@ -59,7 +59,7 @@ def _features(name, encoder, dataset, config):
     return {f"{name} features": encoder.eval()(batch.clean(CPU))}
 
 
-def _flat(name, value):
+def flat(name, value):
     """Return nested dictionaries and lists as one dictionary."""
     items = None
     if isinstance(value, dict):
@@ -68,10 +68,10 @@ def _flat(name, value):
         items = enumerate(value)
     if items is None:
         return {name: value}
-    flat = {}
+    leaves = {}
     for key, inner in items:
-        flat |= _flat(f"{name}.{key}", inner)
-    return flat
+        leaves |= flat(f"{name}.{key}", inner)
+    return leaves
 
 
 def differing(first, second):
