@@ -13,7 +13,7 @@ from analysis.papers.printed import printed_table, read_yaml
 from analysis.papers.rows import TableRow, load_table, table_ids
 from analysis.render.text import as_text
 from analysis.tables.build import build
-from byol_core.config import canonical, resolve
+from byol_core.config import canonical, flatten, resolve
 from byol_core.config.old_settings import in_todays_words
 from orchestrator.spec import expand, load_sweep
 
@@ -339,3 +339,57 @@ def test_the_blogs_cosines_are_those_of_the_reference():
                 expected["neg"],
                 expected["printed"],
             )
+
+
+# Presets
+
+OF_REFERENCE = {
+    "batch_size": "batch_size",
+    "optimizer": "optimizer.name",
+    "lr": "optimizer.lr",
+    "momentum": "optimizer.momentum",
+    "weight_decay": "optimizer.weight_decay",
+    "mlp_hidden": "projector.hidden",
+    "projection_dim": "projector.out",
+    "output_dim": "projector.out",
+    "tau": "target.tau_base",
+    "tau_base": "target.tau_base",
+    "epochs": "epochs",
+    "epochs_run": "epochs",
+}
+"""Word of the reference's settings → ours."""
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference is not in this checkout")
+@pytest.mark.parametrize(
+    ("preset", "source", "rate"),
+    [
+        ("stl10-r18-blog", "blog_train", 0.8),
+        ("cifar10-r18", "lightly_cifar10_byol", 0.06),
+        ("cifar10-r18-simsiam", "simsiam_cifar10", 0.03 * 512 / 256),
+        ("stl10-r18-directpred", "directpred_stl10", 0.03),
+    ],
+)
+def test_a_preset_has_the_settings_of_its_source(preset, source, rate):
+    ours = flatten(resolve(preset, {}).model_dump())
+    theirs = YAML(typ="safe").load(REFERENCE.read_text())["presets"][source]
+    theirs = {**theirs, **theirs.get("common", {}), "lr": rate}
+    shared = OF_REFERENCE.keys() & theirs.keys()
+    assert len(shared) >= 6
+    assert {word: ours[OF_REFERENCE[word]] for word in shared} == {
+        word: theirs[word] for word in shared
+    }
+    assert ours["optimizer.decay_bias_and_norm"] and ours["projector.out"] == ours["predictor.out"]
+
+
+def test_the_blogs_preset_is_scheduled_and_moved_as_its_code_does():
+    blog = resolve("stl10-r18-blog", {})
+    assert (blog.schedule_by, blog.schedule_epochs, blog.target.moves) == ("epoch", 320, "before")
+    assert (blog.encoder.gn_groups, blog.projector.gn_groups, blog.predictor.gn_groups) == (32,) * 3
+    assert blog.loss.queue_keys == "first" and blog.projector.out_bias
+    for profile in ("blog", None):
+        (contrastive,) = [
+            v for v in variants_of("norm_ablation", profile) if v.name == "contrastive"
+        ]
+        assert (contrastive.config.loss.scale, contrastive.config.optimizer.lr) == (1.0, 0.02)
+        assert blog.loss.scale == 0.5
