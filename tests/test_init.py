@@ -262,7 +262,12 @@ REFUSED = [
     ("projector.gn_groups", {"projector.norm": "gn", "projector.gn_groups": 7}, "divide"),
     (
         "projector.gn_groups",
-        {"projector.norm": "gn", "projector.out_norm": True, "projector.gn_groups": 128},
+        {
+            "projector.norm": "gn",
+            "projector.hidden": 512,
+            "projector.out_norm": True,
+            "projector.gn_groups": 128,
+        },
         "projector.out 64",
     ),
     (
@@ -272,9 +277,28 @@ REFUSED = [
     ),
     (
         "projector.hidden",
-        {"projector.weight_standardization": "unbiased", "projector.hidden": 1},
-        "a row of 1 weight becomes 0",
+        {"projector.weight_standardization": "biased", "projector.hidden": 2},
+        "rows of so few weights have nothing to train",
     ),
+    (
+        "projector.out",
+        {
+            **{f"{part}.out": 2 for part in ("projector", "predictor")},
+            "predictor.weight_standardization": "unbiased",
+        },
+        "under predictor.weight_standardization 'unbiased'",
+    ),
+    (
+        "projector.gn_groups",
+        {"projector.norm": "gn", "projector.gn_groups": 128},
+        "two values each, which become -1 and 1",
+    ),
+    ("predictor.hidden", {"predictor.norm": "ln", "predictor.hidden": 2}, "two values"),
+    ("batch_size", {"batch_size": 2}, "batch norm of the projector two images of a view"),
+    ("accumulate", {"accumulate": 64}, "use another projector.norm"),
+    ("batch_norm.group", {"batch_norm.group": 2}, "let 3 or more share statistics"),
+    ("batch_norm.target", {"batch_norm.target": "eval", "target.tau_base": 1}, "use 'own'"),
+    ("init.collapse", {"init.collapse": 1, "predictor.norm": "affine"}, "one point"),
     (
         "init.zero_last_norm",
         {"init.zero_last_norm": True, "encoder.norm_affine": False},
@@ -330,8 +354,10 @@ def test_what_cannot_start_is_refused_with_its_reason(key, overrides, message):
             "batch_norm.group": 48,
             **{f"{p}.norm": "ln" for p in ("encoder", "projector", "predictor")},
         },
-        {"projector.norm": "gn", "projector.gn_groups": 32, "projector.out_norm": True},
+        {"projector.norm": "gn", "projector.gn_groups": 16, "projector.out_norm": True},
         {"batch_norm.group": 32, "accumulate": 4},
+        {"batch_norm.group": 2, "batch_norm.views": "joint"},
+        {"projector.weight_standardization": "unbiased", "projector.hidden": 1},
     ],
 )
 def test_what_has_no_effect_is_let_through(overrides):

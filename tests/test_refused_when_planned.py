@@ -98,6 +98,16 @@ REFUSED = {
     "optimizer.lr": {"optimizer.lr": 1e300},
     "optimizer.lambda_predictor": {"optimizer.lambda_predictor": 3e38},
     "optimizer.early_factor": {"optimizer.early_factor": 3e38},
+    "optimizer.decay_projector": {
+        "optimizer.weight_decay": 1e20,
+        "optimizer.decay_projector": 1e20,
+    },
+    "projector.out": {"projector.out": 1, "predictor.out": 1},
+    "loss.normalize": {
+        "loss.normalize": "batch",
+        "batch_size": 2,
+        **{f"{part}.norm": "ln" for part in ("projector", "predictor")},
+    },
     "projector.gn_groups": {"projector.norm": "gn", "projector.gn_groups": 256},
     "predictor.hidden": {"predictor.norm": "ln", "predictor.hidden": 1},
     "projector.hidden": {
@@ -114,6 +124,29 @@ def test_what_cannot_train_names_its_key(key):
     with pytest.raises(ConfigError) as error:
         resolve("digits-tiny", REFUSED[key])
     assert error.value.key == key and str(error.value).startswith(key)
+
+
+def test_a_rate_of_another_optimizer_is_refused():
+    with pytest.raises(ConfigError, match="optimizer.lr: 1.5 under optimizer.name 'adamw'"):
+        resolve("digits-tiny", {"optimizer.name": "adamw"})
+    resolve("digits-tiny", {"optimizer.name": "adamw", "optimizer.lr": 1e-3})
+    resolve("digits-tiny", {"method": "random", "optimizer.name": "adamw"})
+
+
+@pytest.mark.parametrize("policy", ["ema", "eval"])
+def test_averages_that_follow_nothing_are_refused(policy):
+    settings = {"batch_norm.target": policy, "target.start": "draw"}
+    resolve("digits-tiny", {**settings, "target.tau_base": 0.999})
+    with pytest.raises(ConfigError, match="never leave mean 0 and variance 1"):
+        resolve("digits-tiny", {**settings, "target.tau_base": 1})
+
+
+def test_numbers_without_a_direction_do_where_the_loss_needs_none():
+    narrow = {"projector.out": 1, "predictor.out": 1}
+    resolve("digits-tiny", {**narrow, "loss.normalize": "none"})
+    for refused in ({"method": "moco"}, {"method": "simclr"}, {"loss.normalize": "layer"}):
+        with pytest.raises(ConfigError, match="signs alone"):
+            resolve("digits-tiny", {**narrow, **refused})
 
 
 def test_a_warmup_by_epoch_needs_a_second_epoch():

@@ -13,7 +13,7 @@ from typing import Any
 from byol_core.config.architectures import ARCHS
 from byol_core.config.canonical import canonical
 from byol_core.config.errors import ConfigError
-from byol_core.config.network_checks import HEADS, NETWORK_CHECKS
+from byol_core.config.network_checks import HEADS, NETWORK_CHECKS, images_together
 from byol_core.config.train_config import TrainConfig
 
 _SMALLEST_BLUR_PX = 0.01
@@ -22,11 +22,17 @@ _LARGEST_COUNT = 10_000_000  # as of epochs, steps and widths
 _LARGEST_WEIGHTS = 2**38  # a terabyte in float32, which no device holds
 _ROWS_PER_DIMENSION = 4
 """With fewer, a matrix that is fitted to a batch explains it whatever the targets are."""
-_FACTORS = (
-    "optimizer.lambda_predictor",
-    "optimizer.mu_projector",
-    "optimizer.early_factor",
-)
+_LARGEST_ADAMW_RATE = 1.0
+"""At it each weight moves by about 1 in a step, whatever its gradient: several times its size."""
+_FACTORS = {
+    "optimizer.lambda_predictor": "optimizer.lr",
+    "optimizer.mu_projector": "optimizer.lr",
+    "optimizer.early_factor": "optimizer.lr",
+    "optimizer.decay_encoder": "optimizer.weight_decay",
+    "optimizer.decay_projector": "optimizer.weight_decay",
+    "optimizer.decay_predictor": "optimizer.weight_decay",
+}
+"""Key of a factor → key of what it is a factor on."""
 
 
 def check_config(config: TrainConfig) -> None:
@@ -65,16 +71,27 @@ def _as_float32(number: float) -> float:
     return float(rounded)
 
 
-def _rates_exist_in_float32(in_effect: Mapping[str, Any]) -> None:
-    """Refuse a part's learning rate that is infinite, though both its factors are not."""
-    for key in _FACTORS:
+def _products_exist_in_float32(in_effect: Mapping[str, Any]) -> None:
+    """Refuse a part's learning rate or decay that is infinite, though both its factors are not."""
+    for key, other in _FACTORS.items():
         factor = in_effect[key]
-        if factor is not None and math.isinf(_as_float32(factor * in_effect["optimizer.lr"])):
+        if factor is not None and math.isinf(_as_float32(factor * in_effect[other])):
             raise ConfigError(
                 key,
-                f"{key}: {factor:g} times optimizer.lr {in_effect['optimizer.lr']:g} is too "
+                f"{key}: {factor:g} times {other} {in_effect[other]:g} is too "
                 "large; float32 ends at 3.4e+38",
             )
+
+
+def _rates_are_of_their_optimizer(in_effect: Mapping[str, Any]) -> None:
+    """Refuse AdamW at a rate that is meant for LARS or SGD."""
+    rate = in_effect["optimizer.lr"]
+    if in_effect["optimizer.name"] == "adamw" and rate > _LARGEST_ADAMW_RATE:
+        raise ConfigError(
+            "optimizer.lr",
+            f"optimizer.lr: {rate:g} under optimizer.name 'adamw' moves every weight by about as "
+            "much at each step; use 1 or less, usually 1e-4 to 1e-2 (and optimizer.momentum 0.9)",
+        )
 
 
 def _counts_are_counts(in_effect: Mapping[str, Any]) -> None:
@@ -169,7 +186,7 @@ def _optimal_predictors_have_rows(in_effect: Mapping[str, Any]) -> None:
     """Refuse a closed form that fits its batch exactly: the loss is 0, and so is the gradient."""
     if in_effect["predictor.kind"] != "optimal":
         return
-    images = in_effect["batch_size"] // in_effect["accumulate"]
+    images = images_together(in_effect)
     width = in_effect["projector.out"]
     if 2 * images < _ROWS_PER_DIMENSION * width:
         part = "batch_size" if in_effect["accumulate"] == 1 else "batch_size / accumulate"
@@ -180,6 +197,32 @@ def _optimal_predictors_have_rows(in_effect: Mapping[str, Any]) -> None:
             f"or it fits them nearly exactly and no gradient is left; "
             f"use a larger batch, or projector.out {max(2 * images // _ROWS_PER_DIMENSION, 1)}",
         )
+
+
+def _vectors_have_a_direction(in_effect: Mapping[str, Any]) -> None:
+    """Refuse projections so narrow that the loss sees signs alone, which have no gradient."""
+    kinds = {"byol": in_effect["loss.normalize"], "moco": "l2", "simclr": "l2"}
+    kind = kinds.get(in_effect["method"])
+    fewest = {"l2": 2, "layer": 3}.get(str(kind), 1)
+    width = in_effect["projector.out"]
+    if width is not None and width < fewest:
+        raise ConfigError(
+            "projector.out",
+            f"projector.out: of vectors of {width} the loss sees signs alone, so nothing trains; "
+            f"use {fewest} or more",
+        )
+
+
+def _batches_normalize_three_images(in_effect: Mapping[str, Any]) -> None:
+    """Refuse a loss that normalizes over two images, of which nothing but signs is left."""
+    if in_effect["method"] == "byol" and in_effect["loss.normalize"] == "batch":
+        images = images_together(in_effect)
+        if images < 3:
+            raise ConfigError(
+                "loss.normalize",
+                f"loss.normalize: 'batch' over {images} images leaves -1 and 1 whatever they are; "
+                "let 3 images or more go through together, or use 'l2'",
+            )
 
 
 def _negatives_are_cosines(in_effect: Mapping[str, Any]) -> None:
@@ -208,11 +251,14 @@ def _symmetric_matrices_stay_so(in_effect: Mapping[str, Any]) -> None:
 _CHECKS: tuple[Callable[[Mapping[str, Any]], None], ...] = (
     _counts_are_counts,
     _numbers_exist_in_float32,
-    _rates_exist_in_float32,
+    _products_exist_in_float32,
+    _rates_are_of_their_optimizer,
     _weights_fit_a_device,
     _parts_of_a_batch_are_equal,
     *NETWORK_CHECKS,
     _optimal_predictors_have_rows,
+    _vectors_have_a_direction,
+    _batches_normalize_three_images,
     _negatives_are_cosines,
     _symmetric_matrices_stay_so,
     _warmup_ends_within_the_run,
