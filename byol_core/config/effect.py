@@ -4,6 +4,7 @@ A key without effect changes nothing under the values of others, as `gn_groups` 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -103,7 +104,7 @@ def _absolute(condition: Condition, section: str) -> Condition:
 
 def _whole(condition: When, section: str) -> When:
     if condition.key.startswith("."):
-        return When(section + condition.key, condition.values)
+        return replace(condition, key=section + condition.key)
     return condition
 
 

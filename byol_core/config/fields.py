@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -13,12 +14,16 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from byol_core.files import absolute
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 PlugIn = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 """A part of the user's own, written `package.module:Name`."""
+AbsolutePath = Annotated[str, AfterValidator(lambda path: str(absolute(path)))]
+"""A path, which becomes one from the root on; a relative one starts in the working directory."""
 
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 _PAIR = {"type": "array", "minItems": 2, "maxItems": 2}
@@ -31,18 +36,17 @@ class When:
     Attributes:
         key: the other key, dotted; with a leading dot one of the same section.
         values: that it may hold; none given: any but zero and false.
+        or_own: whether a part of the user's own counts as one of them, as it may read any key.
     """
 
     key: str
     values: tuple[Any, ...] = ()
+    or_own: bool = True
 
     def holds(self, value: Any) -> bool:
-        """Tell whether the other key, which has effect, holds such a value.
-
-        A part of the user's own may read any key.
-        """
-        if isinstance(value, str) and ":" in value:
-            return True
+        """Tell whether the other key, which has effect, holds such a value."""
+        if isinstance(value, str) and ":" in value and not value.startswith("/"):
+            return self.or_own
         if not self.values:
             return value not in (0, False, [0.0, 0.0])
         return value in self.values

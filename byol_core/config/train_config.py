@@ -30,18 +30,20 @@ METHOD_DEFAULTS: dict[str, dict[str, dict[str, str]]] = {
 class DatasetConfig(Section):
     """Selects the images; where they lie (`path`) is no part of what a run is."""
 
-    name: Literal["digits", "arrays", "stl10", "cifar10", "cifar100", "fashion_mnist", "folder"] = (
-        Field(
-            "digits",
-            description="the images: digits of scikit-learn, an .npz of arrays, STL-10, CIFAR-10 or "
-            "-100, Fashion-MNIST, or a folder of photos, path/train/<class>/*.jpeg and the same "
-            "below val or test",
-        )
+    name: (
+        Literal["digits", "arrays", "stl10", "cifar10", "cifar100", "fashion_mnist", "folder"]
+        | PlugIn
+    ) = Field(
+        "digits",
+        description="the images: digits of scikit-learn, an .npz of arrays, STL-10, CIFAR-10 or "
+        "-100, Fashion-MNIST, a folder of photos, path/train/<class>/*.jpeg and the same below val "
+        "or test, or a data set of your own, as package.module:Class",
     )
     path: str | None = Field(
         None,
-        description="where arrays (a file) or photos (a folder) lie, or a fetched data set that is "
-        "not in $SWEEP_DATA; no part of the run's id",
+        description="where arrays (a file), photos (a folder) or the files of a data set of your "
+        "own lie, or a fetched data set that is not in $SWEEP_DATA; no part of the run's id, which "
+        "counts the content",
     )
     limit: int = Field(
         0,
@@ -49,7 +51,7 @@ class DatasetConfig(Section):
         description="use the first N training images; 0: all. A folder's order is that of the "
         "sha256 of the names, which mixes the classes",
     )
-    side: Annotated[int, When(".name", ("folder",)), Field(ge=8, le=4096)] = Field(
+    side: Annotated[int, When(".name", ("folder",), or_own=False), Field(ge=8, le=4096)] = Field(
         224, description="side of the views of a folder's photos, in pixels"
     )
 

@@ -9,6 +9,7 @@ This package loads no torch.
 * ``npz`` knows what an .npz of images must hold, and reads its headers.
 * ``fingerprint`` hashes content, and remembers it.
 * ``photo_folder`` lists photos in folders of classes.
+* ``own_files`` finds what a data set of the user's own lies in.
 * ``fetch`` downloads a data set.
 * ``archives`` tells what is published, and puts into place what was carried here.
 * ``node_copy`` copies images to the disk of a node.

@@ -11,7 +11,7 @@ from byol_core.config.canonical import canonical
 from byol_core.config.errors import ConfigError
 from byol_core.config.train_config import DatasetConfig, TrainConfig
 from byol_core.datasets.errors import DataError
-from byol_core.datasets.kinds import KINDS, Files
+from byol_core.datasets.kinds import Files, kind_of
 from byol_core.datasets.locate import find
 from byol_core.datasets.npz import UNLABELLED
 from byol_core.kept_networks import check_start
@@ -19,15 +19,15 @@ from byol_core.kept_networks import check_start
 
 @dataclass(frozen=True)
 class DataFacts:
-    """Holds what can be known of the images that a run trains on.
+    """Holds what can be known of the images that a run trains on; None where it is not known.
 
     Attributes:
         images: how many, within the limit of the settings.
         channels: 1 (grey) or 3.
     """
 
-    images: int
-    channels: int
+    images: int | None
+    channels: int | None
 
 
 def data_facts(dataset: DatasetConfig, files: Files | None = None) -> DataFacts:
@@ -44,10 +44,15 @@ def data_facts(dataset: DatasetConfig, files: Files | None = None) -> DataFacts:
         OSError: a file cannot be read.
     """
     files = find(dataset) if files is None else files
-    kind = KINDS[dataset.name]
+    kind = kind_of(dataset.name)
     size = kind.size(files)
-    _check_classes(dataset, kind.labels(files, dataset.limit))
-    return DataFacts(min(size.images, dataset.limit or size.images), size.channels)
+    labels = kind.labels(files, dataset.limit)
+    if labels is not None:
+        check_classes(dataset, labels)
+    images = size.images
+    if images is not None and dataset.limit:
+        images = min(images, dataset.limit)
+    return DataFacts(images, size.channels)
 
 
 def check_fit(config: TrainConfig, facts: DataFacts) -> None:
@@ -58,20 +63,21 @@ def check_fit(config: TrainConfig, facts: DataFacts) -> None:
     """
     check_start(config, facts.channels)
     batch_size = canonical(config)["batch_size"]
-    if batch_size is not None and batch_size > facts.images:
+    images = facts.images
+    if batch_size is not None and images is not None and batch_size > images:
         raise ConfigError(
             "batch_size",
-            f"batch_size: {config.batch_size} is larger than the {facts.images} training images; "
+            f"batch_size: {config.batch_size} is larger than the {images} training images; "
             "make it smaller, or dataset.limit larger",
         )
     normalize = config.augment.normalize
-    if normalize != "none" and facts.channels != 3:
+    if normalize != "none" and facts.channels == 1:
         raise ConfigError(
             "augment.normalize",
             f"augment.normalize: {normalize!r} holds means of three colours and these images are "
             "grey; use none",
         )
-    if _trains_at_rate_0(config, facts.images // config.batch_size):
+    if images is not None and _trains_at_rate_0(config, images):
         raise ConfigError(
             "optimizer.warmup_epochs",
             f"optimizer.warmup_epochs: {config.optimizer.warmup_epochs:g}: the run's only step "
@@ -80,7 +86,7 @@ def check_fit(config: TrainConfig, facts: DataFacts) -> None:
         )
 
 
-def _check_classes(dataset: DatasetConfig, labels: Sequence[Hashable]) -> None:
+def check_classes(dataset: DatasetConfig, labels: Sequence[Hashable]) -> None:
     """Refuse images of no or a single class, by which no encoder can be judged.
 
     Raises:
@@ -105,8 +111,9 @@ def _check_classes(dataset: DatasetConfig, labels: Sequence[Hashable]) -> None:
     raise DataError(f"{dataset.path!r}: the training images {problem}; add images of another class")
 
 
-def _trains_at_rate_0(config: TrainConfig, steps_per_epoch: int) -> bool:
+def _trains_at_rate_0(config: TrainConfig, images: int) -> bool:
     """Tell whether a run ends at the first step of its warm-up."""
+    steps_per_epoch = images // config.batch_size
     warmup_steps = round(config.optimizer.warmup_epochs * steps_per_epoch)
     is_single_step = config.epochs * steps_per_epoch == 1
     return config.method != "random" and is_single_step and warmup_steps > 0

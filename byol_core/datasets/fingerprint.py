@@ -15,6 +15,7 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+from byol_core.datasets.own_files import OwnFiles
 from byol_core.datasets.photo_folder import PhotoFolder, PhotoSplit
 from byol_core.files import DamagedFileError, make_folder, read_bytes, read_json, write_atomic
 
@@ -39,26 +40,47 @@ def of_files(files: Sequence[Path]) -> str:
 def of_photos(listing: PhotoFolder) -> str:
     """Return the sha256 over a folder's photos: for each split, names within it and content.
 
-    Photos that are new or changed are read, in parallel. An interrupted call remembers what it has
-    read.
-
     Raises:
         OSError: a photo cannot be read.
     """
-    name = hashlib.sha256(os.fsencode(listing.root)).hexdigest()[:32]
-    index = _cache_folder() / f"{name}.photos"
-    splits = (listing.train, listing.test)
-    keys = [_keys(listing.root, split) for split in splits]
+    return _of_splits(listing.root, (listing.train, listing.test), "photos")
 
-    # What is remembered of the photos that are there now.
+
+def of_own(data: OwnFiles) -> str:
+    """Return the sha256 over the content of a file, or over names and content in a folder.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    if data.listing is None:
+        return of_files([data.path])
+    return _of_splits(data.path, (data.listing,), "files")
+
+
+def _of_splits(root: Path, splits: Sequence[PhotoSplit], kind: str) -> str:
+    """Return the sha256 over the files of each split: names within it and content.
+
+    Files that are new or changed are read, in parallel. An interrupted call remembers what it has
+    read.
+
+    Args:
+        root: above all splits.
+        splits: which.
+        kind: of the index, which a root has one of.
+    """
+    name = hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
+    index = _cache_folder() / f"{name}.{kind}"
+    keys = [_keys(root, split) for split in splits]
+
+    # What is remembered of the files that are there now.
     stored = _read_index(index)
     wanted = list(chain.from_iterable(keys))
     known = {key: stored[key] for key in wanted if key in stored}
     new = [key for key in wanted if key not in known]
 
-    # The others are read; what has been read is remembered even if a photo cannot be.
+    # The others are read; what has been read is remembered even if one cannot be.
     try:
-        known.update(zip(new, _hashes([listing.root / _path(key) for key in new]), strict=True))
+        known.update(zip(new, _hashes([root / _path(key) for key in new]), strict=True))
     finally:
         if known != stored:
             _remember(index, b"".join(b"%s %s\0" % (digest, key) for key, digest in known.items()))

@@ -11,8 +11,9 @@ from typing import Any
 
 from byol_core.config.train_config import DatasetConfig
 from byol_core.datasets.errors import DataMissingError
-from byol_core.datasets.fingerprint import of_files, of_photos
+from byol_core.datasets.fingerprint import of_files, of_own, of_photos
 from byol_core.datasets.npz import channels_of, kinds_in, labels_in
+from byol_core.datasets.own_files import OwnFiles, find_own
 from byol_core.datasets.photo_folder import (
     SUFFIXES,
     PhotoFolder,
@@ -23,6 +24,7 @@ from byol_core.datasets.photo_folder import (
 )
 from byol_core.datasets.published import PUBLISHED, Published, data_root
 from byol_core.files import absolute
+from byol_core.plugins import is_plug_in
 
 DIGITS_TRAIN = 1400
 _PHOTOS = (
@@ -30,16 +32,19 @@ _PHOTOS = (
     f"files ending in {', '.join(SUFFIXES)}"
 )
 
-Files = list[Path] | PhotoFolder
-"""What a data set lies in: files that are held in memory, or listed photos."""
+Files = list[Path] | PhotoFolder | OwnFiles
+"""What a data set lies in: files that are held in memory, listed photos, or the user's own."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Holds how many training images there are, and their channels: 1 (grey) or 3."""
+    """Holds how many training images there are, and their channels: 1 (grey) or 3.
 
-    images: int
-    channels: int
+    Both are None where only a class of the user's own can tell.
+    """
+
+    images: int | None
+    channels: int | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Kind:
         find: gives its files, in a fixed order, or raises `DataMissingError`.
         size: tells how many training images the files hold.
         labels: gives the labels of the first n training images (0: all), −1 where there is none;
-            fewer where these are known to be of several classes.
+            fewer where these are known to be of several classes; None where nothing is known.
         split: which images are for training and which for testing.
         way_out: what to do where a file is missing.
         fingerprint: gives the sha256 of all content.
@@ -58,7 +63,7 @@ class Kind:
 
     find: Callable[[DatasetConfig], Files]
     size: Callable[[Any], Size]
-    labels: Callable[[Any, int], Sequence[Hashable]]
+    labels: Callable[[Any, int], Sequence[Hashable] | None]
     split: str
     way_out: str = "check dataset.path"
     fingerprint: Callable[[Any], str] = of_files
@@ -165,3 +170,16 @@ KINDS = {
     **{name: _published(name, published) for name, published in PUBLISHED.items()},
 }
 """Name of a data set → what is to be known of it."""
+
+_OWN = Kind(
+    find=find_own,
+    size=lambda _: Size(None, None),
+    labels=lambda _, n: None,
+    split="as its class gives them",
+    fingerprint=of_own,
+)
+
+
+def kind_of(name: str) -> Kind:
+    """Return what is to be known of a data set, of ours or of the user's own."""
+    return _OWN if is_plug_in(name) else KINDS[name]

@@ -5,8 +5,7 @@ from pathlib import Path
 from byol_core.config.identity import DataIdentity
 from byol_core.config.train_config import DatasetConfig
 from byol_core.datasets.errors import DataMissingError
-from byol_core.datasets.kinds import KINDS, Files
-from byol_core.datasets.photo_folder import PhotoFolder
+from byol_core.datasets.kinds import Files, kind_of
 from byol_core.datasets.published import PUBLISHED
 
 
@@ -16,8 +15,8 @@ def find(dataset: DatasetConfig) -> Files:
     Raises:
         DataMissingError: a file or a split is missing; the text says which and how to get it.
     """
-    files = KINDS[dataset.name].find(dataset)
-    if isinstance(files, PhotoFolder):
+    files = kind_of(dataset.name).find(dataset)
+    if not isinstance(files, list):
         return files
     for file in files:
         if not file.is_file():
@@ -38,7 +37,7 @@ def data_identity(dataset: DatasetConfig, files: Files | None = None) -> DataIde
         OSError: a file cannot be read.
     """
     files = find(dataset) if files is None else files
-    kind = KINDS[dataset.name]
+    kind = kind_of(dataset.name)
     return DataIdentity(kind.fingerprint(files), kind.split, kind.size(files).images)
 
 
@@ -48,7 +47,7 @@ def _missing(dataset: DatasetConfig, file: Path) -> str:
         mend = "photos want dataset.name=folder" if dataset.name == "arrays" else "move it away"
         return f"data set {dataset.name!r}: {str(file)!r} is a folder; {mend}"
     problem = f"data set {dataset.name!r} is not there: {str(file)!r} is missing"
-    way_out = KINDS[dataset.name].way_out
+    way_out = kind_of(dataset.name).way_out
     if dataset.path is not None and dataset.name in PUBLISHED:
         way_out = f"check dataset.path, or leave it out and {way_out}"
     return f"{problem}; {way_out}"

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from byol_core.datasets.own_files import OwnFiles
 from byol_core.datasets.photo_folder import Photo, PhotoFolder, PhotoSplit
 from byol_core.files import make_folder
 
@@ -46,7 +47,7 @@ def copy_photos_to_node(listing: PhotoFolder) -> PhotoFolder:
     target = _target()
     if target is None:
         return listing
-    folder = target / _digest_of(listing)
+    folder = target / _digest_of(listing.root, (listing.train, listing.test))
     train = replace(listing.train, folder=folder / listing.train.folder.name)
     test = replace(listing.test, folder=folder / listing.test.folder.name)
 
@@ -58,6 +59,28 @@ def copy_photos_to_node(listing: PhotoFolder) -> PhotoFolder:
     return PhotoFolder(folder, train, test)
 
 
+def copy_own_to_node(files: OwnFiles) -> Path:
+    """Return the same file or folder as it lies on the node's disk, copied there if it is not yet.
+
+    Raises:
+        OSError: as `copy_to_node`.
+    """
+    target = _target()
+    if target is None:
+        return files.path
+    if files.listing is None:
+        return _copy_file_to_node(files.path, target)
+
+    # What says that it is complete stands beside it, as a class may read all that is in it.
+    place = target / _digest_of(files.path, (files.listing,))
+    folder = place / files.path.name
+    with _one_at_a_time(place, "files"):
+        if not (place / ".complete").exists():
+            _copy_split(files.listing, folder)
+            (place / ".complete").touch()
+    return folder
+
+
 def _target() -> Path | None:
     """Return the folder for copies on this node, or None where none are wanted."""
     folder = os.environ.get("SWEEP_DATA_COPY")
@@ -66,10 +89,10 @@ def _target() -> Path | None:
     return Path(folder) / "byol-sweeps"
 
 
-def _digest_of(listing: PhotoFolder) -> str:
-    """Return what names the copy of a listing; any photo that changes gives another."""
-    digest = hashlib.sha256(os.fsencode(listing.root))
-    for split in (listing.train, listing.test):
+def _digest_of(root: Path, splits: Sequence[PhotoSplit]) -> str:
+    """Return what names the copy of a listing; any file that changes gives another."""
+    digest = hashlib.sha256(os.fsencode(root))
+    for split in splits:
         for photo in split.photos:
             digest.update(os.fsencode(f"{photo.name} {photo.size} {photo.mtime_ns}\n"))
     return digest.hexdigest()[:16]

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 """What an .npz of images holds."""
 
+SPLITS = ("train", "test", "pretrain")
+"""What images are for; a class of the user's own may have more to train on than have a label."""
+
 UNLABELLED = -1
 """Stands for the label of an image that has none."""
 
@@ -71,11 +74,11 @@ def labels_in(file: Path) -> dict[str, "npt.NDArray[Any]"]:
     return labels
 
 
-def check_arrays(file: Path, kinds: Kinds) -> None:
-    """Refuse an .npz whose arrays are no images with labels.
+def check_arrays(source: Path | str, kinds: Kinds) -> None:
+    """Refuse arrays that are no images with labels.
 
     Args:
-        file: the .npz, for the text.
+        source: the .npz or the user's class that they are of, for the text.
         kinds: what it holds.
 
     Raises:
@@ -84,21 +87,25 @@ def check_arrays(file: Path, kinds: Kinds) -> None:
     missing = [name for name in ARRAYS if name not in kinds]
     if missing:
         raise DataError(
-            f"{str(file)!r} holds no {', '.join(missing)}; it must hold {', '.join(ARRAYS)}"
+            f"{str(source)!r} holds no {', '.join(missing)}; it must hold {', '.join(ARRAYS)}"
         )
-    for split in ("train", "test"):
-        _check_images(file, f"x_{split}", *kinds[f"x_{split}"])
-        _check_label_kind(file, f"y_{split}", kinds, len_of=f"x_{split}")
+    splits = [split for split in SPLITS if f"x_{split}" in kinds]
+    for split in splits:
+        _check_images(source, f"x_{split}", *kinds[f"x_{split}"])
+        _check_label_kind(source, f"y_{split}", kinds, len_of=f"x_{split}")
 
     # An encoder that was trained on one is judged on the other.
-    train, test = (channels_of(kinds[f"x_{split}"][1]) for split in ("train", "test"))
-    if train != test:
-        raise DataError(
-            f"{str(file)!r}: x_train has {train} channels and x_test {test}; they must be equal"
-        )
+    train = channels_of(kinds["x_train"][1])
+    for split in splits:
+        channels = channels_of(kinds[f"x_{split}"][1])
+        if channels != train:
+            raise DataError(
+                f"{str(source)!r}: x_train has {train} channels and x_{split} {channels}; "
+                "they must be equal"
+            )
 
 
-def check_labels(file: Path, labels: Mapping[str, "npt.NDArray[Any]"]) -> None:
+def check_labels(source: Path | str, labels: Mapping[str, "npt.NDArray[Any]"]) -> None:
     """Refuse labels that name no class, and test images by which no encoder can be judged.
 
     Raises:
@@ -108,12 +115,12 @@ def check_labels(file: Path, labels: Mapping[str, "npt.NDArray[Any]"]) -> None:
         for label in (numbers.min(), numbers.max()):
             if not UNLABELLED <= label < _LABELS:
                 raise DataError(
-                    f"{str(file)!r}: y_{split} holds the label {label}; labels must be whole "
+                    f"{str(source)!r}: y_{split} holds the label {label}; labels must be whole "
                     f"numbers from 0 to {_LABELS - 1}, one for each class, or {UNLABELLED} for none"
                 )
-        if numbers.max() == UNLABELLED:
+        if numbers.max() == UNLABELLED and split != "pretrain":
             raise DataError(
-                f"{str(file)!r}: y_{split} holds no label but {UNLABELLED}, which stands for none; "
+                f"{str(source)!r}: y_{split} holds no label but {UNLABELLED}, which stands for none; "
                 "encoders are judged by images with a label, in both y_train and y_test"
             )
 
@@ -122,7 +129,7 @@ def check_labels(file: Path, labels: Mapping[str, "npt.NDArray[Any]"]) -> None:
     unknown = sorted(set(labels["test"].tolist()) - known)
     if unknown:
         raise DataError(
-            f"{str(file)!r}: y_test holds the label {unknown[0]}, which y_train does not; "
+            f"{str(source)!r}: y_test holds the label {unknown[0]}, which y_train does not; "
             "both must hold the same classes"
         )
 
@@ -156,23 +163,23 @@ def _kind_of(archive: zipfile.ZipFile, member: str) -> tuple[Any, tuple[int, ...
     return dtype, shape
 
 
-def _check_images(file: Path, name: str, dtype: Any, shape: tuple[int, ...]) -> None:
+def _check_images(source: Path | str, name: str, dtype: Any, shape: tuple[int, ...]) -> None:
     """Refuse images that are not square, of one or three channels, and large enough."""
     is_square = len(shape) in (3, 4) and shape[1] == shape[2]
     has_channels = len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))
     if str(dtype) != "uint8" or not is_square or not has_channels or 0 in shape:
         allowed = "uint8 (N, side, side) or (N, side, side, 1 or 3)"
-        raise DataError(f"{str(file)!r}: {name} is {dtype} {shape}; it must be {allowed}")
+        raise DataError(f"{str(source)!r}: {name} is {dtype} {shape}; it must be {allowed}")
     if shape[1] < _SMALLEST_SIDE_PX:
         raise DataError(
-            f"{str(file)!r}: {name} has images of {shape[1]} x {shape[1]} pixels; the encoder "
+            f"{str(source)!r}: {name} has images of {shape[1]} x {shape[1]} pixels; the encoder "
             f"needs {_SMALLEST_SIDE_PX} x {_SMALLEST_SIDE_PX} or more: enlarge them"
         )
 
 
-def _check_label_kind(file: Path, name: str, kinds: Kinds, len_of: str) -> None:
+def _check_label_kind(source: Path | str, name: str, kinds: Kinds, len_of: str) -> None:
     """Refuse labels that are no whole numbers, or not one for each image."""
     dtype, shape = kinds[name]
     images = kinds[len_of][1][:1]
     if shape != images or dtype.kind not in "iu":
-        raise DataError(f"{str(file)!r}: {name} is {dtype} {shape}; it must be integers {images}")
+        raise DataError(f"{str(source)!r}: {name} is {dtype} {shape}; it must be integers {images}")

@@ -18,7 +18,7 @@ _TEST_FOLDERS = ("val", "test")
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """Describes the file of a photo.
+    """Describes the file of a photo, or another file of images.
 
     Attributes:
         name: below its split's folder, with "/": `<class>/<file>`.
@@ -56,6 +56,13 @@ def list_photos(root: Path) -> PhotoFolder:
     tests = [_split(root / name) for name in _TEST_FOLDERS]
     test = next((split for split in tests if split.photos), tests[0])
     return PhotoFolder(root, _split(root / "train"), test)
+
+
+def list_files(folder: Path) -> PhotoSplit:
+    """List whatever files lie below a folder; what has a name with a dot in front is left out."""
+    below = _files_below(str(folder), prefix=len(str(folder)) + 1)
+    files = [file for file in below if "/." not in f"/{file.name}"]
+    return PhotoSplit(folder, tuple(sorted(files, key=lambda file: file.name)))
 
 
 def classes_of(listing: PhotoFolder) -> list[str]:
@@ -99,16 +106,16 @@ def _split(folder: Path) -> PhotoSplit:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():
-                photos.extend(_photos_below(entry.path, prefix))
+                photos.extend(_files_below(entry.path, prefix, SUFFIXES))
     return PhotoSplit(folder, tuple(sorted(photos, key=lambda photo: photo.name)))
 
 
-def _photos_below(folder: str, prefix: int) -> Iterator[Photo]:
-    """Yield the photos below a folder; their names begin behind `prefix` characters of the path."""
+def _files_below(folder: str, prefix: int, suffixes: tuple[str, ...] = ("",)) -> Iterator[Photo]:
+    """Yield the files below a folder; their names begin behind `prefix` characters of the path."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():
-                yield from _photos_below(entry.path, prefix)
-            elif entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."):
+                yield from _files_below(entry.path, prefix, suffixes)
+            elif entry.name.lower().endswith(suffixes) and not entry.name.startswith("."):
                 stat = entry.stat()
                 yield Photo(entry.path[prefix:], stat.st_size, stat.st_mtime_ns)

@@ -21,13 +21,16 @@ from torch import Tensor
 from byol_core.config import DatasetConfig
 from byol_core.datasets.archives import differing
 from byol_core.datasets.errors import DataError
+from byol_core.datasets.facts import check_classes
 from byol_core.datasets.kinds import DIGITS_TRAIN
 from byol_core.datasets.locate import find
-from byol_core.datasets.node_copy import copy_photos_to_node, copy_to_node
+from byol_core.datasets.node_copy import copy_own_to_node, copy_photos_to_node, copy_to_node
 from byol_core.datasets.npz import ARRAYS, UNREADABLE, check_arrays, check_labels, not_an_npz
+from byol_core.datasets.own_files import OwnFiles
 from byol_core.datasets.photo_folder import PhotoFolder
 from byol_core.datasets.published import PUBLISHED
 from byol_core.images.memory import Dataset, Split
+from byol_core.images.own import own_arrays
 from byol_core.images.photos import in_stable_order
 from byol_core.streams import stream
 
@@ -50,6 +53,8 @@ def load(dataset: DatasetConfig, threads: int = 0) -> Dataset:
     Raises:
         DataMissingError: its files are not there.
         DataError: they do not hold what they should.
+        PlugInError: a class of the user's own does not give images and labels.
+        ConfigError: the limit leaves too few of its images.
     """
     files = find(dataset)
     if isinstance(files, PhotoFolder):
@@ -58,7 +63,10 @@ def load(dataset: DatasetConfig, threads: int = 0) -> Dataset:
         train_photos = photos.first(dataset.limit)
         return Dataset(train_photos, train_photos, test_photos)
 
-    pretrain, train, test = READERS[dataset.name](copy_to_node(files))
+    if isinstance(files, OwnFiles):
+        pretrain, train, test = _own(dataset, files)
+    else:
+        pretrain, train, test = READERS[dataset.name](copy_to_node(files))
     return Dataset(pretrain.first(dataset.limit), train.first(dataset.limit), test)
 
 
@@ -105,6 +113,24 @@ def _arrays(files: list[Path]) -> Splits:
     train = _split_of(arrays["x_train"], arrays["y_train"])
     test = _split_of(arrays["x_test"], arrays["y_test"])
     return train, train, test
+
+
+def _own(dataset: DatasetConfig, files: OwnFiles) -> Splits:
+    """Return the images that a class of the user's own gives; it may leave out those to train on.
+
+    Raises:
+        ConfigError: the limit leaves too few images to judge an encoder by.
+        DataError: there are no others.
+    """
+    arrays = own_arrays(dataset.name, copy_own_to_node(files))
+    train = _split_of(arrays["x_train"], arrays["y_train"])
+    pretrain = train
+    if "x_pretrain" in arrays:
+        pretrain = _split_of(arrays["x_pretrain"], arrays["y_pretrain"])
+
+    # A plan could not tell.
+    check_classes(dataset, train.first(dataset.limit).labels.tolist())
+    return pretrain, train, _split_of(arrays["x_test"], arrays["y_test"])
 
 
 def _stl10(files: list[Path]) -> Splits:
