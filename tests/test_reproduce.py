@@ -16,7 +16,8 @@ from orchestrator.cli.main import app
 from orchestrator.errors import UsageError
 from orchestrator.provenance import packages
 from orchestrator.provenance.packages import record_packages
-from orchestrator.status.reproduce import _wrapped, as_json, lines, recipe
+from orchestrator.status.reproduce.recipe import as_json, recipe
+from orchestrator.status.reproduce.script import _wrapped, lines
 from orchestrator.store.root import Root
 
 

@@ -268,15 +268,17 @@ def _check_together(as_json: bool, plot: str | None, out: Path | None, reproduce
 
 def _reproduce(folders: Sequence[RunFolder], as_json: bool, out: Path | None) -> None:
     """Print or write the commands that make runs again, as a script or as JSON."""
-    from orchestrator.status import reproduce
+    from orchestrator.status.reproduce.recipe import as_json as recipe_as_json
+    from orchestrator.status.reproduce.recipe import recipe
+    from orchestrator.status.reproduce.script import lines
 
     format_ = format_for(out, None, ["sh", "json"], "json" if as_json else "sh")
-    recipes = [(folder, reproduce.recipe(folder)) for folder in folders]
+    recipes = [(folder, recipe(folder)) for folder in folders]
     if format_ == "json":
-        objects = [reproduce.as_json(folder, steps) for folder, steps in recipes]
+        objects = [recipe_as_json(folder, steps) for folder, steps in recipes]
         text = json.dumps(objects[0] if len(objects) == 1 else objects, indent=1)
     else:
-        scripts = ["\n".join(reproduce.lines(folder, steps)) for folder, steps in recipes]
+        scripts = ["\n".join(lines(folder, steps)) for folder, steps in recipes]
         text = "\n".join(scripts)
     if out is None:
         print(text)

@@ -14,14 +14,11 @@ from rich.text import Text
 from orchestrator.machine.user import user_name
 from orchestrator.status.diff import in_words
 from orchestrator.status.folding import Family, fold_lines
-from orchestrator.status.provenance import lines as provenance_lines
-from orchestrator.status.provenance import shown
 from orchestrator.status.remarks import exclusion_lines
-from orchestrator.status.remarks import lines as remark_lines
 from orchestrator.status.run_status import DONE, FAILED, PENDING, RUNNING, RunStatus
+from orchestrator.status.show import detail_lines
 from orchestrator.status.sweep_status import SweepStatus
 from orchestrator.status.verdict import Health, summary, verdict
-from orchestrator.store.device import device_used
 from orchestrator.store.root import PREFIX
 from orchestrator.text import assignments, counted, duration, percent, plain
 
@@ -274,74 +271,8 @@ def show_run(console: Console, run: dict[str, Any], preset: str, changed: dict[s
         preset: the one closest to its config.
         changed: what its config has and the preset has not.
     """
-    for line in _run_details(run, preset, changed):
+    for line in detail_lines(run, preset, changed):
         console.print(escape(plain(line)), highlight=False, soft_wrap=True)
-
-
-def _run_details(run: dict[str, Any], preset: str, changed: dict[str, Any]) -> Iterator[str]:
-    # Where it stands, and what it is.
-    words = [str(run[name]) for name in ("state", "outcome", "reason") if run[name]]
-    changes = assignments(
-        {name: _hash_short(value) for name, value in changed.items() if name != "seed"}
-    )
-    yield f"run      {run['run_id']}"
-    yield f"state    {' '.join(words)}"
-    yield f"folder   {run['folder']}"
-    yield f"seed     {run['config']['seed']}"
-    yield f"config   {preset}: {changes or 'nothing changed'}"
-    yield from _trainer_lines(run["semantics"])
-
-    # What people said of it, where its result comes from, and how it went.
-    yield from remark_lines(run)
-    yield from provenance_lines(run["provenance"])
-    yield from map(_attempt_line, run["attempts"])
-    yield from map(_evaluation_line, run["evaluations"])
-    result = run["result"] or {}
-    for name, value in (result.get("final") or {}).items():
-        # A value that is not finite is stored as text.
-        yield f"{name:<16} {float(value):.4f} (mean over the last epoch)"
-
-
-def _hash_short(value: Any) -> Any:
-    """Return a setting as people read it: the hash of plug-ins short, all else as it is."""
-    return shown("", value) if isinstance(value, str) else value
-
-
-def _trainer_lines(semantics: int) -> Iterator[str]:
-    """Yield that a run is of another trainer than this version's; nothing for one of its own."""
-    from byol_core.config import SEMANTICS
-
-    if semantics != SEMANTICS:
-        yield (
-            f"trainer  of SEMANTICS {semantics}, while this version trains under {SEMANTICS}; "
-            "CHANGELOG.md says what changed"
-        )
-
-
-def _attempt_line(attempt: dict[str, Any]) -> str:
-    place = "? on ?, ?"
-    if attempt["claim"]:
-        job = attempt["claim"]["job"]
-        device = device_used(attempt["origin"], attempt["claim"]) or "device not known"
-        place = f"{job['executor']} on {attempt['claim']['process']['host']}, {device}"
-        if attempt["claim"].get("user"):
-            place += f", by {attempt['claim']['user']}"
-    begun = "before its first step"
-    if attempt["first_step"] is not None:
-        begun = f"from step {attempt['first_step']}"
-    ended = attempt["state"] or "no last word"
-    if attempt["exact"] not in (True, None):
-        ended += ", resumed inexactly"
-    return f"attempt  {attempt['number']}: {place}, {begun}, {ended}"
-
-
-def _evaluation_line(evaluation: dict[str, Any]) -> str:
-    accuracies = ", ".join(
-        f"{percent(evaluation[network]['accuracy'], 2)} {network}"
-        for network in ("online", "target")
-        if network in evaluation
-    )
-    return f"{evaluation['protocol']:<8} {accuracies} (version {evaluation['version']})"
 
 
 def show_difference(console: Console, differences: dict[str, tuple[Any, Any]]) -> None:

@@ -4,13 +4,10 @@ They come from what the last attempt recorded when it started. What it did not r
 not known; nothing is filled in for it.
 """
 
-import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 from byol_core.config import (
@@ -26,16 +23,12 @@ from byol_core.config import (
 from byol_core.config.old_settings import new_name
 from byol_core.datasets.published import PUBLISHED
 from byol_core.plugins import PLUGINS_KEY
-from orchestrator.provenance.redact import REDACTED, redact
+from orchestrator.provenance.redact import REDACTED
 from orchestrator.status.provenance import start_event
+from orchestrator.status.reproduce.script import TRAIN, Step, quoted, value_text
 from orchestrator.store.root import PREFIX, Root, RunFolder
-from orchestrator.text import plain
 
-_WIDTH = 80
 _PROGRAM = "byol-sweeps"
-_TRAIN = "python -m byol_core"
-_NO_BREAK = "\x00"
-_PATH = re.compile(r"'[^']*/[^']*'")
 _NUMERIC_VARIABLES = (
     "CUBLAS_WORKSPACE_CONFIG",
     "MKL_NUM_THREADS",
@@ -47,21 +40,6 @@ _NUMERIC_VARIABLES = (
 """Of the recorded variables, those that change numbers."""
 _LACKS = re.compile(rb"^#.*(?:\[cut here|\[redacted\]|: could not be read)", re.MULTILINE)
 """What a kept diff says, in a comment, of a part that it does not hold."""
-
-
-@dataclass
-class Step:
-    """Holds one step of making a run again.
-
-    Attributes:
-        title: what the step brings.
-        remarks: what is to be known, and what was not recorded.
-        commands: for a shell; each goes on where the one before has ended.
-    """
-
-    title: str
-    remarks: list[str] = field(default_factory=list)
-    commands: list[str] = field(default_factory=list)
 
 
 def recipe(run: RunFolder) -> list[Step]:
@@ -81,27 +59,6 @@ def recipe(run: RunFolder) -> list[Step]:
 def as_json(run: RunFolder, steps: list[Step]) -> dict[str, Any]:
     """Return the steps as `--json` prints them."""
     return {"run_id": run.run_id, "steps": [asdict(step) for step in steps]}
-
-
-def lines(run: RunFolder, steps: list[Step]) -> Iterator[str]:
-    """Yield the steps as a script: commands as they are, the rest as comments."""
-    yield f"# makes run {run.run_id[:PREFIX]} again"
-    yield "set -e"
-    for number, step in enumerate(steps, start=1):
-        yield ""
-        yield f"# {number}. {step.title}"
-        for remark in step.remarks:
-            yield from (f"#    {line}" for line in _wrapped(plain(remark)))
-        for command in step.commands:
-            yield from _folded(plain(command))
-
-
-def _wrapped(remark: str) -> list[str]:
-    """Return lines of a remark; what is quoted or assigned, such as a path, stays in one."""
-    # A quoted path may hold blanks, at which only the text around it may be broken.
-    kept = _PATH.sub(lambda match: match.group().replace(" ", _NO_BREAK), remark)
-    lines = wrap(kept, _WIDTH - 5, break_long_words=False, break_on_hyphens=False)
-    return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
 def closest_preset(config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -152,10 +109,10 @@ def _code(run: RunFolder, root: Root, origin: Mapping[str, Any]) -> Step:
     if copy is None or not copy.is_dir():
         step.remarks.append("the copy of the code that ran: not kept")
     elif is_whole:
-        step.remarks.append(f"without git, the very code that ran: PYTHONPATH={_quoted(copy)}")
+        step.remarks.append(f"without git, the very code that ran: PYTHONPATH={quoted(copy)}")
     else:
         step.remarks.append("below, the very code that ran, instead of a commit")
-        step.commands = [f"export PYTHONPATH={_quoted(copy)}"]
+        step.commands = [f"export PYTHONPATH={quoted(copy)}"]
     _plug_ins(step, run)
     return step
 
@@ -170,14 +127,14 @@ def _plug_ins(step: Step, run: RunFolder) -> None:
         step.remarks.append(f"the copy of its plug-ins, {folder}: not kept")
         return
     step.remarks.append("its plug-ins, as they ran, stand first on the path")
-    step.commands.append(f'export PYTHONPATH={_quoted(folder)}"${{PYTHONPATH:+:$PYTHONPATH}}"')
+    step.commands.append(f'export PYTHONPATH={quoted(folder)}"${{PYTHONPATH:+:$PYTHONPATH}}"')
 
 
 def _checkout(origin: Mapping[str, Any], commit: str) -> list[str]:
-    commands = [f"git checkout {_quoted(commit)}"]
+    commands = [f"git checkout {quoted(commit)}"]
     if origin.get("remote") is not None:
         commands = [
-            f"git clone {_quoted(origin['remote'])} {_PROGRAM}",
+            f"git clone {quoted(origin['remote'])} {_PROGRAM}",
             f"cd {_PROGRAM}",
             *commands,
         ]
@@ -190,7 +147,7 @@ def _apply_diff(step: Step, diff: Path) -> bool:
         step.remarks.append("the tree had uncommitted changes; their diff was not kept")
         return False
     step.remarks.append("the tree had uncommitted changes; that diff holds them and the new files")
-    step.commands.append(f"git apply {_quoted(diff)}")
+    step.commands.append(f"git apply {quoted(diff)}")
     if _LACKS.search(diff.read_bytes()):
         step.remarks.append("the diff lacks what was too long or held a secret; it says so itself")
         return False
@@ -213,9 +170,7 @@ def _environment(root: Root, origin: Mapping[str, Any]) -> Step:
         ]
     recorded = origin.get("environment") or {}
     step.commands += [
-        f"export {name}={_quoted(recorded[name])}"
-        for name in _NUMERIC_VARIABLES
-        if name in recorded
+        f"export {name}={quoted(recorded[name])}" for name in _NUMERIC_VARIABLES if name in recorded
     ]
     return step
 
@@ -227,18 +182,18 @@ def _installation(
     index = ""
     kind = versions.get("torch", "").partition("+")[2]
     if kind:
-        index = f" --extra-index-url https://download.pytorch.org/whl/{_quoted(kind)}"
+        index = f" --extra-index-url https://download.pytorch.org/whl/{quoted(kind)}"
 
     # The whole list, where it was kept; the program itself comes from the code above.
     listed = root.packages(packages) if packages else None
     if listed is not None and listed.exists():
         return [
-            f"grep -v '^{_PROGRAM}==' {_quoted(listed)} > again/packages.txt",
+            f"grep -v '^{_PROGRAM}==' {quoted(listed)} > again/packages.txt",
             f"pip install -r again/packages.txt{index}",
         ]
     step.remarks.append("packages beyond these: not known")
     pins = [
-        _quoted(f"{name}=={version}")
+        quoted(f"{name}=={version}")
         for name, version in versions.items()
         if name not in ("python", _PROGRAM) and version != "not installed"
     ]
@@ -267,7 +222,7 @@ def _images(run: RunFolder, origin: Mapping[str, Any]) -> Step:
         path = str(_given_path(run, origin))
         if not path.startswith(("/", "~")):
             step.remarks.append(
-                f"the folder that dataset.path {_quoted(path)} starts from: not known"
+                f"the folder that dataset.path {quoted(path)} starts from: not known"
             )
     return step
 
@@ -294,15 +249,21 @@ def _training(run: RunFolder, start: Mapping[str, Any], path: str | None) -> Ste
     # A path is no part of the id, and is to mean the same in any folder.
     if "dataset.path" in overrides:
         overrides["dataset.path"] = path
-    command = f"{_TRAIN} --preset {preset}"
+    command = f"{TRAIN} --preset {preset}"
     for key, value in overrides.items():
-        command += f" --set {_quoted(f'{key}={_value_text(value)}')}"
+        command += f" --set {quoted(f'{key}={value_text(value)}')}"
     command += _placement(step, (start.get("origin") or {}).get("compute") or {})
     out = f"again-{run.run_id[:PREFIX]}"
     step.commands.append(f"{command} --out {out}")
     if REDACTED in command:
         step.remarks.append(f"a secret was taken out below: put it where {REDACTED} stands")
     step.remarks += _attempts(run, start)
+    weights = description["canonical"].get("init.weights")
+    if weights is not None:
+        step.remarks.append(
+            f"it starts from kept networks, state sha256 {weights}; where they lie elsewhere now: "
+            "change init.weights below"
+        )
     if PLUGINS_KEY in description["canonical"]:
         step.remarks.append(f"then {out} holds it, under an id that does not count the plug-ins")
     else:
@@ -314,7 +275,8 @@ def _id_of(preset: str, overrides: Mapping[str, Any], description: Mapping[str, 
     """Return the run id that these settings have in this version; None where it refuses them."""
     data = DataIdentity(**description["data"])
     try:
-        settings = canonical(resolve(preset, overrides), data.images)
+        weights = description["canonical"].get("init.weights")
+        settings = canonical(resolve(preset, overrides), data.images, weights)
     except ConfigError:
         return None
     if PLUGINS_KEY in description["canonical"]:
@@ -329,7 +291,7 @@ def _placement(step: Step, compute: Mapping[str, Any]) -> str:
         if compute.get(name) is None:
             step.remarks.append(f"{name}: not known; left to this machine")
         else:
-            options += f" --{name} {_quoted(str(compute[name]))}"
+            options += f" --{name} {quoted(str(compute[name]))}"
     model = [compute[name] for name in ("kind", "capability") if compute.get(name)]
     if model:
         step.remarks.append(f"it ran on {', '.join(model)}; on another the last bits may differ")
@@ -346,33 +308,3 @@ def _attempts(run: RunFolder, start: Mapping[str, Any]) -> Iterator[str]:
     elif start["step"] > 0:
         way = "exactly" if start.get("exact") else "inexactly, under other code or another machine"
         yield f"attempt {attempt.number} went on from step {start['step']}, {way}; here in one go"
-
-
-def _value_text(value: Any) -> str:
-    """Return a value as `--set` takes it: JSON, and text that is no JSON as it is."""
-    if not isinstance(value, str):
-        return json.dumps(value)
-    try:
-        json.loads(value)
-    except ValueError:
-        return value
-    return json.dumps(value)
-
-
-def _quoted(word: str | Path) -> str:
-    """Return a word for a shell, without secrets."""
-    return shlex.quote(redact(str(word)))
-
-
-def _folded(command: str) -> Iterator[str]:
-    """Yield a command; that of the training with an option a line where it is too wide."""
-    if len(command) <= _WIDTH or not command.startswith(_TRAIN):
-        yield command
-        return
-    line = _TRAIN
-    for word in shlex.split(command.removeprefix(_TRAIN)):
-        if word.startswith("--"):
-            yield f"{line} \\"
-            line = "   "
-        line += f" {shlex.quote(word)}"
-    yield line
