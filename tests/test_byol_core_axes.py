@@ -125,6 +125,27 @@ def test_a_run_of_each_axis_resumes_exactly(tmp_path, tiny, silent, axis):
 # λ, τ and the target.
 
 
+def test_both_networks_are_in_training_mode_at_every_step(tiny):
+    """Also where the target normalizes by running averages: that is a setting of its norms."""
+    lab = Lab(tiny(batch_norm__target="eval", batch_norm__frozen_from=0.5))
+    for step in range(3):
+        lab.step(step)
+        for network in (lab.online, lab.target):
+            assert all(layer.training for layer in network.modules())
+
+
+@pytest.mark.parametrize("moves", ["before", "after"])
+def test_the_target_moves_once_a_step_whatever_the_parts(tiny, moves):
+    lab = Lab(tiny(accumulate=4, target__tau_base=0.75, target__moves=moves, target__start="draw"))
+    target = lab.parameters("target")
+    leading = lab.parameters()
+    lab.step(0)
+    if moves == "after":
+        leading = lab.parameters()
+    for name, moved in lab.target.named_parameters():
+        torch.testing.assert_close(moved, 0.75 * target[name] + 0.25 * leading[name])
+
+
 def test_lambda_zero_freezes_the_predictor_alone(tiny):
     lab = Lab(tiny(optimizer__lambda_predictor=0.0, target__tau_base=0.0))
     start = lab.parameters()
