@@ -60,7 +60,7 @@ def check_key(key, config, other):
         )
 
 
-@settings(max_examples=12, derandomize=True, **MANY)
+@settings(max_examples=8, derandomize=True, **MANY)
 @given(pairs_of_configs())
 def test_a_key_changes_the_id_where_it_changes_the_run(pair):
     check_key(*pair)
@@ -74,7 +74,7 @@ def test_any_key_changes_the_id_where_it_changes_the_run(pair):
     check_key(*pair)
 
 
-@settings(max_examples=60, derandomize=True, **MANY)
+@settings(max_examples=40, derandomize=True, **MANY)
 @given(configs())
 def test_what_a_run_is_made_from_has_its_id_and_is_stable(config):
     """What a run records is read back as the same run."""
