@@ -7,5 +7,6 @@ loads no torch.
 * ``protocols`` names the ways to evaluate an encoder, and their versions.
 * ``points`` puts a point of the metric series in words.
 * ``plugins`` loads parts that users write themselves.
+* ``kept_networks`` looks at networks that a run has kept for others to start from.
 * ``device`` picks where a run computes, ``precision`` in which numbers.
 """

@@ -16,6 +16,8 @@ from byol_core.datasets.errors import DataError, DataMissingError
 from byol_core.datasets.facts import check_fit, data_facts
 from byol_core.datasets.locate import data_identity
 from byol_core.files import make_folder, read_json, write_json
+from byol_core.kept_networks import start_digest
+from byol_core.plugins import PlugInError
 from byol_core.points import metric_line
 
 
@@ -65,20 +67,32 @@ def main() -> int:
     arguments = _parser().parse_args()
 
     # Behind the arguments, so that --help loads no torch.
+    from byol_core.device import DeviceError
     from byol_core.train import Options, train
-    from byol_core.train.device import DeviceError
 
     printer = Printer()
     signal.signal(signal.SIGINT, printer.interrupt)
     out = arguments.out.absolute()
-    options = Options(device=arguments.device, threads=arguments.threads)
+    options = Options(
+        device=arguments.device,
+        threads=arguments.threads,
+        keep_networks=arguments.keep_networks,
+    )
     try:
         overrides = dict(_assignment(text) for text in arguments.set)
         config = resolve(arguments.preset, overrides)
         check_fit(config, data_facts(config.dataset))
-        _own(out, run_id(config, data_identity(config.dataset)))
+        weights = start_digest(config)
+        _own(out, run_id(config, data_identity(config.dataset), weights))
         result = train(config, out, options, printer)
-    except (ConfigError, DataMissingError, DataError, DeviceError, OtherRunError) as error:
+    except (
+        ConfigError,
+        DataMissingError,
+        DataError,
+        DeviceError,
+        OtherRunError,
+        PlugInError,
+    ) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"{error.filename or out}: {error.strerror}; choose another --out")
@@ -132,6 +146,11 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         metavar="N",
         help="CPU threads; 0 = torch's choice",
+    )
+    parser.add_argument(
+        "--keep-networks",
+        action="store_true",
+        help="keep the whole networks in OUT/networks, for init.weights of another run",
     )
     return parser
 

@@ -35,6 +35,7 @@ SMALL = {
     "predictor.ridge": [0.0, 0.1],
     "predictor.inner_steps": [0, 1],
     "batch_norm.group": [0, 4, 8, 16],
+    "init.weights": [None],
     "init.affine_images": [32, 64, 512],
     "loss.queue_size": [16, 40],
     "loss.label_weight": [0.0, 0.5],

@@ -17,6 +17,7 @@ FLOORS = {
     "byol_core": [
         ["streams", "files", "points", "protocols", "plugins", "device"],
         ["config", "precision"],
+        ["kept_networks"],
         ["datasets"],
         ["augment"],
         ["images"],
@@ -52,6 +53,7 @@ ALLOWED = {
         "byol_core.config",
         "byol_core.datasets",
         "byol_core.files",
+        "byol_core.kept_networks",
         "byol_core.plugins",
         "byol_core.points",
         "byol_core.protocols",
@@ -79,6 +81,7 @@ LIGHT = {
     "byol_core.datasets.fetch",
     "byol_core.datasets.locate",
     "byol_core.files",
+    "byol_core.kept_networks",
     "byol_core.plugins",
     "byol_core.points",
     "orchestrator.database.address",

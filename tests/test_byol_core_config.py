@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from byol_core.config import PRESETS, ConfigError, DataIdentity, canonical, resolve, run_id
+from byol_core.config.effect import before
 from byol_core.config.resolve import keys, nearest
 from byol_core.config.train_config import DatasetConfig
 from byol_core.datasets.errors import DataMissingError

@@ -29,12 +29,13 @@ class DataIdentity:
     images: int | None = None
 
 
-def run_id(config: TrainConfig, data: DataIdentity) -> str:
+def run_id(config: TrainConfig, data: DataIdentity, weights: str | None = None) -> str:
     """Return the sha256 (64 hex digits) of the canonical config, the data and `SEMANTICS`.
 
-    Evaluation, device, threads, paths and log intervals are no part of it.
+    Evaluation, device, threads, paths and log intervals are no part of it. `weights` is the sha256
+    of the networks that it starts from.
     """
-    return run_id_of(canonical(config, data.images), data)
+    return run_id_of(canonical(config, data.images, weights), data)
 
 
 def run_id_of(canonical_config: Mapping[str, Any], data: DataIdentity) -> str:

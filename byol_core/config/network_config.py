@@ -212,9 +212,7 @@ class InitConfig(Section):
     biases: Annotated[Literal["zeros", "torch"], ANY_DRAWN] = Field(
         "zeros", description="first biases: zeros, or PyTorch's own, uniform in ±1/√fan-in"
     )
-    zero_last_norm: Annotated[
-        bool, When("encoder.norm", ("bn", "ln", "gn", "in")), DRAWN
-    ] = Field(
+    zero_last_norm: Annotated[bool, When("encoder.norm", ("bn", "ln", "gn", "in")), DRAWN] = Field(
         False, description="whether γ of the last norm of each residual block starts at 0, not at 1"
     )
     affine_images: Annotated[

@@ -5,7 +5,7 @@ linear layers.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -21,18 +21,26 @@ from byol_core.plugins import PlugInError
 from byol_core.streams import normal, stream, uniform
 
 
-def initialize(network: nn.Module, config: InitConfig, seed: int, draw: str = "init") -> None:
+def initialize(
+    network: nn.Module,
+    config: InitConfig,
+    seed: int,
+    draw: str = "init",
+    weights: Mapping[str, Tensor] | None = None,
+) -> None:
     """Set every weight and bias of linear and convolutional layers; norms keep γ = 1 and β = 0.
 
-    Order matters: weights are drawn, γ of each block's last norm is zeroed where that is asked for,
-    the projector is moved towards a constant, and noise is added last. So a collapsed start can be
-    disturbed; the noise of its last layer is relative to the weights as they were drawn.
+    Order matters: weights are drawn, γ of each block's last norm is zeroed where that is asked for
+    (or what was trained before is laid over both), the projector is moved towards a constant, and
+    noise is added last. So a collapsed start can be disturbed; the noise of its last layer is
+    relative to the weights before they were moved.
 
     Args:
         network: changed in place.
         config: scheme, scale and biases, and how far from an ordinary start.
         seed: of the run.
         draw: names the draw; another name gives other weights.
+        weights: name → what stands in place of drawn weights, and of the state of norms.
     """
     layers = {
         name: layer
@@ -41,12 +49,15 @@ def initialize(network: nn.Module, config: InitConfig, seed: int, draw: str = "i
     }
     for name, layer in layers.items():
         _initialize_layer(layer, config, seed, draw, name)
-    sizes = {name: _root_mean_square(layer.weight) for name, layer in layers.items()}
-
-    if config.zero_last_norm:
+    if weights is not None:
+        network.load_state_dict(weights, strict=False)
+    elif config.zero_last_norm:
         _zero_last_norms(network)
+
+    # From the start on, however it came about.
+    sizes = {name: _root_mean_square(layer.weight) for name, layer in layers.items()}
     if config.collapse and "projector.out" in layers:
-        _collapse(layers["projector.out"], config, stream(seed, draw, "collapse"))
+        _collapse(layers["projector.out"], config.collapse, stream(seed, draw, "collapse"))
     if config.noise_std:
         for name, layer in layers.items():
             rng = stream(seed, draw, "noise", name)
@@ -81,16 +92,16 @@ def _zero_last_norms(network: nn.Module) -> None:
 
 
 @torch.no_grad()
-def _collapse(layer: nn.Linear | nn.Conv2d, config: InitConfig, rng: np.random.Generator) -> None:
-    """Move the projector towards a constant output: W ← (1 − collapse) W, the bias stays.
+def _collapse(layer: nn.Linear | nn.Conv2d, extent: float, rng: np.random.Generator) -> None:
+    """Move the projector towards a constant output: W ← (1 − extent) W, the bias stays.
 
-    At 1 the projection is its bias. Where biases start at zero that would be no direction, and at
-    any other value nothing but a scale, which the loss does not see; so there the bias becomes a
-    random unit vector.
+    At 1 the projection is its bias. Where that is zero it would be no direction, and at any other
+    extent nothing but a scale, which the loss does not see; so there the bias becomes a random unit
+    vector.
     """
-    layer.weight.mul_(1 - config.collapse)
+    layer.weight.mul_(1 - extent)
     assert layer.bias is not None, "the plan refuses a collapsed start without bias"
-    if config.biases == "zeros":
+    if not layer.bias.any():
         direction = normal(rng, 1.0, *layer.bias.shape)
         layer.bias.copy_(direction / torch.linalg.vector_norm(direction))
 

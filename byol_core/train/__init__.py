@@ -7,6 +7,7 @@
 * ``objective`` says what a step minimizes.
 * ``requests`` says which images a step wants, and draws their views.
 * ``checkpoint`` keeps what a run needs to go on, ``encoders`` what stays of it.
+* ``final_networks`` keeps the whole networks on request, and loads them as another run's start.
 * ``observer`` is how a run speaks to its caller.
 """
 

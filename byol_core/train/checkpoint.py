@@ -29,9 +29,8 @@ from byol_core.files import (
     write_atomic,
     write_json,
 )
+from byol_core.kept_networks import MANIFEST, STATE
 
-_STATE = "state.pt"
-_MANIFEST = "manifest.json"
 KEPT = 2
 
 _UNREADABLE = (
@@ -123,10 +122,10 @@ def save_state(path: Path, state: dict[str, Any], manifest: dict[str, Any]) -> N
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getvalue()
-        write_atomic(aside / _STATE, content)
+        write_atomic(aside / STATE, content)
 
-        hashes = {_STATE: hashlib.sha256(content).hexdigest()}
-        write_json(aside / _MANIFEST, {**manifest, "sha256": hashes})
+        hashes = {STATE: hashlib.sha256(content).hexdigest()}
+        write_json(aside / MANIFEST, {**manifest, "sha256": hashes})
         with _moved_aside(path, damaged):
             publish_folder(aside, path)
     except BaseException:
@@ -155,9 +154,9 @@ def _moved_aside(path: Path, damaged: Path) -> Iterator[None]:
 def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return (state, manifest) of a folder, or None where it is missing or damaged."""
     try:
-        manifest = read_json(path / _MANIFEST)
-        content = read_bytes(path / _STATE)
-        if manifest is None or hashlib.sha256(content).hexdigest() != manifest["sha256"][_STATE]:
+        manifest = read_json(path / MANIFEST)
+        content = read_bytes(path / STATE)
+        if manifest is None or hashlib.sha256(content).hexdigest() != manifest["sha256"][STATE]:
             return None
 
         # Only tensors and plain values, whoever has written the file.

@@ -17,6 +17,7 @@ class Options:
         checkpoint_every_s: seconds between two checkpoints.
         protocols: evaluations at the end.
         max_steps: end after this many steps, as `cut`: a try, never a result; 0 for no limit.
+        keep_networks: keep the whole networks too, so that another run can start from them.
     """
 
     device: str = "auto"
@@ -25,6 +26,7 @@ class Options:
     checkpoint_every_s: float = 60.0
     protocols: tuple[str, ...] = tuple(PROTOCOLS)
     max_steps: int = 0
+    keep_networks: bool = False
 
 
 class Observer(Protocol):

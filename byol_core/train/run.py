@@ -1,8 +1,8 @@
 """One run from config to results: load, resume, train, keep the encoder, evaluate.
 
-Everything goes into one folder: ``checkpoints/`` while it trains, ``encoder/`` and ``evaluations/``
-at the end. Called again on the same folder, it goes on where the last call stopped. By hand:
-``python -m byol_core``.
+Everything goes into one folder: ``checkpoints/`` while it trains, ``encoder/``, ``evaluations/``
+and, on request, ``networks/`` at the end. Called again on the same folder, it goes on where the
+last call stopped. By hand: ``python -m byol_core``.
 """
 
 from dataclasses import replace
@@ -19,9 +19,11 @@ from byol_core.evaluation.protocols import Buffers, evaluate
 from byol_core.files import DamagedFileError, make_folder, read_json, remove_tree, write_json
 from byol_core.images.load import load
 from byol_core.images.memory import Dataset
+from byol_core.kept_networks import NETWORKS
 from byol_core.precision import check_precision, deterministic
 from byol_core.train.checkpoint import Checkpoints
 from byol_core.train.encoders import keep_encoders, load_encoders
+from byol_core.train.final_networks import keep_networks
 from byol_core.train.loop import Loop
 from byol_core.train.observer import Observer, Options, Result
 from byol_core.train.requests import calibration_requests, start_request
@@ -44,7 +46,7 @@ def train(
     Raises:
         DataMissingError: the images are not there.
         DataError: the files hold no images.
-        ConfigError: the settings do not fit the images.
+        ConfigError: the settings do not fit the images, or the networks that it starts from.
         OSError: the disk is full or fails.
     """
     config = essential(config)
@@ -88,10 +90,12 @@ def _train(
         calibrate(online, dataset.pretrain.read(requests), device)
         result = Result("ok", 0)
 
-    # What stays: the encoders, and what the protocols say of them.
+    # What stays: the encoders, networks to start from, and what the protocols say of encoders.
     if result.outcome == "ok":
         observer.before_write()
         keep_encoders(folder / "encoder", encoders)
+        if options.keep_networks:
+            keep_networks(folder / NETWORKS, config, dataset.channels, online, target)
         try:
             _evaluate(config, folder, dataset, options, device)
         except NotFiniteError:

@@ -1,8 +1,8 @@
 """Starts the networks of a run, in an order that never changes.
 
-Draw the online network, copy or draw the target, fit each network that has data-dependent layers,
-freeze the target. A target that is drawn has other weights than the online network, so its layers
-are fitted to them and not copied.
+Draw the online network, or load what another run has ended with, copy or draw the target, fit each
+network that has data-dependent layers, freeze the target. A target that is drawn has other weights
+than the online network, so its layers are fitted to them and not copied.
 """
 
 from collections.abc import Iterable
@@ -15,10 +15,16 @@ from byol_core.images.source import Batch
 from byol_core.networks.batch_norm import averaging
 from byol_core.networks.byol import Online, Target
 from byol_core.networks.init import calibrating, initialize
+from byol_core.train.final_networks import load_start
 
 
 def needs_images(config: TrainConfig) -> bool:
-    """Tell whether a part has layers that are fitted to images before the first step."""
+    """Tell whether a part has layers that are fitted to images before the first step.
+
+    Weights that are loaded were trained on images, and are left as they are.
+    """
+    if config.init.weights is not None:
+        return False
     return "affine" in (config.encoder.norm, config.projector.norm, config.predictor.norm)
 
 
@@ -40,10 +46,14 @@ def start_networks(
 
     Returns:
         Both networks on the device, in training mode; the target takes no gradient.
+
+    Raises:
+        ConfigError: the weights to start from do not fit.
+        DamagedFileError: they are missing or damaged.
     """
-    # Draw the online network.
+    # Draw the online network, or load it.
     online = Online(config, channels, classes)
-    initialize(online, config.init, config.seed)
+    initialize(online, config.init, config.seed, weights=load_start(online, config))
     networks: list[Target] = [online]
 
     # Copy the target from it, or draw it anew. The official code draws, and notes that it made no

@@ -79,7 +79,7 @@ def _single(runs: list[str]) -> Iterator[str]:
 def clean(
     context: typer.Context,
     encoders: Annotated[
-        bool, typer.Option("--encoders", help="Kept encoders of completed runs too.")
+        bool, typer.Option("--encoders", help="Kept encoders and networks of completed runs too.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
 ) -> None:

@@ -27,6 +27,7 @@ from byol_core.files import (
     remove_tree,
     write_json,
 )
+from byol_core.kept_networks import NETWORKS, check_content
 from byol_core.plugins import PLUGINS_KEY
 from orchestrator.executors.ending import ending_of
 from orchestrator.executors.plugin_imports import plugins_from
@@ -173,11 +174,11 @@ def _is_mine(attempt: AttemptFolder, context: AttemptContext) -> bool:
 
 
 def _set_aside(run: RunFolder, attempt: AttemptFolder) -> None:
-    """Move an earlier result's encoder and evaluations to its attempt.
+    """Move an earlier result's encoder, networks and evaluations to its attempt.
 
     So the new attempt makes its own.
     """
-    for name in ("encoder", "evaluations"):
+    for name in ("encoder", NETWORKS, "evaluations"):
         if (run.path / name).exists() and not (attempt.path / name).exists():
             (run.path / name).rename(attempt.path / name)
 
@@ -235,7 +236,9 @@ class _Attempt:
             log_every=self.context.log_every,
             checkpoint_every_s=self.context.checkpoint_every_s,
             protocols=tuple(description["protocols"]),
+            keep_networks=description["keep"] == NETWORKS,
         )
+        check_content(self.run_folder.config(), description["canonical"].get("init.weights"))
         with self._plugins(description["canonical"]):
             result = train(
                 self.run_folder.config(), self.run_folder.path, options, self, self.folder.path.name

@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from byol_core.config import ConfigError, TrainConfig, canonical, flatten, nearest, resolve
+from byol_core.kept_networks import start_digest
 from byol_core.plugins import PLUGINS_KEY, PlugIns
 from orchestrator.errors import SpecError
 from orchestrator.spec.derive import FormulaError, evaluate
@@ -35,6 +36,7 @@ class Variant:
         config: with seed 0.
         images: how many training images its data set has; None before these were looked at.
         plugins: the declared files, where its settings name a part of the user's own; else None.
+        weights: sha256 of the networks that it starts from; None where its weights are drawn.
     """
 
     name: str
@@ -43,11 +45,12 @@ class Variant:
     config: TrainConfig
     images: int | None = None
     plugins: PlugIns | None = None
+    weights: str | None = None
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
         """The canonical settings at seed 0, computed once for all seeds."""
-        settings = canonical(self.config, self.images)
+        settings = canonical(self.config, self.images, self.weights)
         if self.plugins is not None:
             settings[PLUGINS_KEY] = self.plugins.digest
         return settings
@@ -244,7 +247,8 @@ def _variant(sweep: Sweep, row: str | None, point: Overrides, plugins: PlugIns |
     try:
         derived = _derived(sweep, settings)
         config = resolve(spec.base["preset"], {**settings, **derived})
-        variant = Variant(name, row, {**overrides, **derived}, config)
+        weights = start_digest(config)
+        variant = Variant(name, row, {**overrides, **derived}, config, weights=weights)
         if check_named(variant.canonical(), plugins):
             variant = replace(variant, plugins=plugins)
     except ConfigError as error:

@@ -58,7 +58,7 @@ class Spec(Part):
     exclude: list[Exclude] = []
     derive: dict[str, str] = {}
     tables: list[Name] = []
-    keep: Literal["encoder", "checkpoints", "nothing"] = "encoder"
+    keep: Literal["encoder", "networks", "checkpoints", "nothing"] = "encoder"
     resources: VariedResources = VariedResources()
     plugins: PlugInFiles = PlugInFiles()
     profiles: dict[Name, Profile] = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from byol_core.files import DamagedFileError, remove_tree
+from byol_core.kept_networks import NETWORKS
 from orchestrator.errors import StoreError
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root, RunFolder
@@ -27,7 +28,7 @@ class Freed:
 def find(
     root: Root, queue: Queue, encoders: bool, note: Callable[[str], None] = lambda _: None
 ) -> Iterator[Freed]:
-    """Yield what can be deleted; with `encoders`, kept encoders of completed runs too.
+    """Yield what can be deleted; with `encoders`, kept encoders and networks of completed runs too.
 
     Runs that are active, or could still go on from a checkpoint, keep everything; so does a run of
     which a file cannot be read, and `note` is called with a sentence that names it.
@@ -51,11 +52,13 @@ def _of_completed(run: RunFolder, encoders: bool) -> Iterator[Freed]:
     if run.read_description()["keep"] != "checkpoints":
         yield from _sized(run.path / "checkpoints", "checkpoints of a completed run")
 
-    # Trained again with --rerun, a run keeps the encoder of each earlier result in its attempt.
+    # Trained again with --rerun, a run keeps those of each earlier result in its attempt.
     if encoders:
         yield from _sized(run.path / "encoder", "kept encoder")
+        yield from _sized(run.path / NETWORKS, "kept networks")
         for attempt in run.attempts():
             yield from _sized(attempt.path / "encoder", "encoder of an earlier result")
+            yield from _sized(attempt.path / NETWORKS, "networks of an earlier result")
 
     # A finished write renames what it wrote aside; these were never renamed.
     for leftover in run.path.rglob(".*.tmp"):
