@@ -1,4 +1,7 @@
-"""Tells in which state an error leaves a run, and puts the error in words."""
+"""Tells in which state an error leaves a run, and puts its end into words and strict JSON."""
+
+import math
+from typing import Any
 
 from orchestrator.provenance.redact import redact
 from orchestrator.store.exit_codes import is_of_the_disk
@@ -22,3 +25,16 @@ def _state_after(error: Exception) -> State:
     if is_of_the_disk(error):
         return State.LOST  # not its own fault: it goes on by itself, from its last checkpoint
     return State.FAILED
+
+
+def in_strict_json(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the result with non-finite numbers as text: done.json is strict JSON."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: clean(item) for key, item in value.items()}
+        if isinstance(value, float) and not math.isfinite(value):
+            return str(value)
+        return value
+
+    return {key: clean(value) for key, value in result.items()}

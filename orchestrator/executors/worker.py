@@ -6,7 +6,6 @@ its own stops before it publishes anything, so at most one result counts however
 are.
 """
 
-import math
 import os
 import sys
 import time
@@ -29,7 +28,7 @@ from byol_core.files import (
 )
 from byol_core.kept_networks import NETWORKS, check_content
 from byol_core.plugins import PLUGINS_KEY
-from orchestrator.executors.ending import ending_of
+from orchestrator.executors.ending import ending_of, in_strict_json
 from orchestrator.executors.plugin_imports import plugins_from
 from orchestrator.machine.processes import this_process
 from orchestrator.machine.user import user_name
@@ -249,7 +248,7 @@ class _Attempt:
         # done.json ends the run, so it comes last, and only while no other attempt has taken over.
         self.before_write()
         self._tidy(description["keep"])
-        done = _finite(asdict(result))
+        done = in_strict_json(asdict(result))
         done["wall_s"] = round(time.monotonic() - self.started_s, 3)
         done["disk_bytes"] = _size_bytes(self.run_folder.path)
         done["ended_at"] = time.time()
@@ -345,16 +344,3 @@ class _Attempt:
 
 def _size_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def _finite(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the result with non-finite numbers as text: done.json is strict JSON."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: clean(item) for key, item in value.items()}
-        if isinstance(value, float) and not math.isfinite(value):
-            return str(value)
-        return value
-
-    return {key: clean(value) for key, value in result.items()}
