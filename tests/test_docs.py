@@ -154,8 +154,9 @@ def test_the_manual_names_every_variable_that_is_recorded():
     assert not {name for name in _RECORDED if f"`{name}`" not in page}
 
 
-def test_the_page_on_reliability_names_tests_that_exist():
-    page = (REPO / "docs" / "reliability.md").read_text()
+@pytest.mark.parametrize("name", ["reliability.md", "trainer.md"])
+def test_a_page_names_tests_that_exist(name):
+    page = (REPO / "docs" / name).read_text()
     named = set(re.findall(r"`(test_\w+)`", page))
     there = {
         name
@@ -163,6 +164,13 @@ def test_the_page_on_reliability_names_tests_that_exist():
         for name in re.findall(r"def (test_\w+)", file.read_text())
     }
     assert len(named) > 40 and not named - there
+
+
+def test_every_pitfall_has_a_test_or_a_reason():
+    page = (REPO / "docs" / "trainer.md").read_text()
+    rows = re.findall(r"^\| (\d+) \|.*\| ([^|]+) \|$", page, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 48))
+    assert not [number for number, cell in rows if not re.match(r"`test_\w+`|none\b.*: ", cell)]
 
 
 def test_the_page_on_the_database_names_every_table_and_column():
