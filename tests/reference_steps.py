@@ -14,6 +14,20 @@ EPS = 1e-5
 _WEIGHT = re.compile(r"(conv\d|shortcut\.0|stem\.0|hidden\d*|\.out|classifier)\.weight$")
 
 
+class Weights(dict):
+    """Parameters by name, and what batch norm keeps of them between passes.
+
+    Attributes:
+        kept: name of a norm → (means, variances) of each view of the pass before, and averages.
+        keeps: whether this pass counts.
+    """
+
+    def __init__(self, values, kept, keeps):
+        super().__init__(values)
+        self.kept = kept
+        self.keeps = keeps
+
+
 class Reference:
     """Takes the steps of a `Lab`'s trainer beside it, from the same start."""
 
@@ -23,6 +37,8 @@ class Reference:
         self.step_number = 0
         self.theta = _copied(lab.online)
         self.xi = _copied(lab.target) if lab.target is not None else None
+        self.kept = {}
+        self.kept_of_target = {}
         self.queue = lab.trainer.objective.state().get("queue", torch.zeros(0)).double()
         self.memory = {}
         self.matrix = None
@@ -53,14 +69,17 @@ class Reference:
 
     def _gradients(self, views, labels):
         with torch.no_grad():
-            _, z = self._projections(self.theta, views)
-            target = z if self.xi is None else self._projections(self.xi, views)[1]
+            _, z = self._projections(Weights(self.theta, self.kept, False), views)
+            target = z
+            if self.xi is not None:
+                xi = Weights(self.xi, self.kept_of_target, True)
+                _, target = self._projections(xi, views)
             self._fit(z, target)
         if self.config.predictor.kind in ("mlp", "linear"):
             for _ in range(self.config.predictor.inner_steps):
                 self._inner_step(z, target)
 
-        theta = {name: value.clone().requires_grad_() for name, value in self.theta.items()}
+        theta = self._leaves(self.theta)
         features, z = self._projections(theta, views)
         targets = z if self.xi is None else target
         loss = self._objective(self._predictions(theta, z), targets)
@@ -73,6 +92,10 @@ class Reference:
             for name, value in theta.items()
         }
         return loss.item(), gradients
+
+    def _leaves(self, parameters):
+        leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
+        return Weights(leaves, self.kept, True)
 
     def _projections(self, theta, views):
         config = self.config
@@ -128,7 +151,7 @@ class Reference:
 
     def _inner_step(self, z, target):
         of_predictor = {n: v for n, v in self.theta.items() if n.startswith("predictor.")}
-        theta = {name: value.clone().requires_grad_() for name, value in of_predictor.items()}
+        theta = self._leaves(of_predictor)
         self._objective(self._predictions(theta, z), target).backward()
         for name, value in theta.items():
             self.theta[name] = self.theta[name] - self._rate(name) * value.grad
@@ -354,7 +377,7 @@ def _norm(theta, name, settings, batch_norm, views):
     kind = settings.norm
     groups = {"ln": 1, "gn": settings.gn_groups, "in": views[0].shape[1]}
     if kind == "bn":
-        views = _batch_norm(batch_norm, views)
+        views = _batch_norm(theta, name, batch_norm, views)
     elif kind in groups:
         views = [_group_norm(view, groups[kind]) for view in views]
     if f"{name}.weight" not in theta:
@@ -365,21 +388,59 @@ def _norm(theta, name, settings, batch_norm, views):
     return [gamma * view + beta for view in views]
 
 
-def _batch_norm(settings, views):
+def _batch_norm(theta, name, settings, views):
+    if settings.source != "batch":
+        return _by_earlier_statistics(theta, name, settings, views)
     if settings.views == "joint":
         both = torch.cat(views)
-        return list(_whitened(both, both).chunk(2))
+        return list(_whitened(both, _statistics(both), settings).chunk(2))
     size = settings.group or len(views[0])
     sets = [view.split(size) for view in views]
-    return [torch.cat([_whitened(x, x) for x in of_view]) for of_view in sets]
+    return [
+        torch.cat([_whitened(x, _statistics(x), settings) for x in of_view]) for of_view in sets
+    ]
 
 
-def _whitened(x, images):
-    """Return x by the mean and biased variance of each channel over images and pixels."""
-    axes = [axis for axis in range(x.ndim) if axis != 1]
+def _by_earlier_statistics(theta, name, settings, views):
+    """Normalize each view by that of the batch before, or by averages; the first by itself."""
+    own = [_statistics(view.detach()) for view in views]
+    kept = theta.kept.get(name)
+    if settings.source == "other_batch":
+        now = kept or own
+        later = own
+    else:
+        # Averages begin at the first batch's, and move by each view, whose variance is over n − 1.
+        count = views[0].numel() / views[0].shape[1]
+        unbiased = [(mean, variance * count / (count - 1)) for mean, variance in own]
+        later = kept or [sum(pair) / 2 for pair in zip(*unbiased, strict=True)]
+        now = [kept, kept] if kept else own
+        for statistics in unbiased:
+            later = [
+                (1 - settings.momentum) * old + settings.momentum * new
+                for old, new in zip(later, statistics, strict=True)
+            ]
+    if theta.keeps:
+        theta.kept[name] = later
+    return [_whitened(view, pair, settings) for view, pair in zip(views, now, strict=True)]
+
+
+def _statistics(images):
+    """Return the mean and biased variance of each channel over images and pixels."""
+    axes = [axis for axis in range(images.ndim) if axis != 1]
     mean = images.mean(axes, keepdim=True)
-    variance = (images - mean).pow(2).mean(axes, keepdim=True)
-    return (x - mean) / (variance + EPS).sqrt()
+    return mean, (images - mean).pow(2).mean(axes, keepdim=True)
+
+
+def _whitened(x, statistics, settings):
+    mean, variance = statistics
+    if not settings.gradient:
+        mean = mean.detach()
+        variance = variance.detach()
+    if settings.parts != "scale":
+        x = x - mean
+    if settings.parts != "centre":
+        x = x / (variance + EPS).sqrt()
+    return x
 
 
 def _group_norm(x, groups):

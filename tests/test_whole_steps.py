@@ -41,6 +41,7 @@ OBJECTIVES = {
         "predictor.kind": "none",
         "loss.scale": 0.5,
     },
+    "moco of its own keys": {"method": "moco", "target.kind": "online"},
     "simclr": {"method": "simclr"},
     "simclr with a target": {
         "method": "simclr",
@@ -58,7 +59,7 @@ OBJECTIVES = {
     "optimal": {"predictor.kind": "optimal", "predictor.ridge": 0.01, "predictor.fit_every": 2},
     "optimal of unit vectors": {"predictor.kind": "optimal", "predictor.fit_normalized": True},
     "directpred": {"predictor.kind": "directpred", "predictor.fit_every": 2},
-    "labels": {"loss.label_weight": 0.5},
+    "labels": {"loss.label_weight": 0.5, "seed": 1},
 }
 PARTS = ("encoder", "projector", "predictor")
 
@@ -71,6 +72,11 @@ NORMS = {
     "bn": {},
     "bn joint": {"batch_norm.views": "joint"},
     "bn in groups": {"batch_norm.group": 4},
+    "bn that centres": {"batch_norm.parts": "centre", "batch_norm.views": "joint"},
+    "bn that scales": {"batch_norm.parts": "scale"},
+    "bn by constants": {"batch_norm.gradient": False},
+    "bn of the batch before": {"batch_norm.source": "other_batch"},
+    "bn of averages": {"batch_norm.source": "running"},
     "bn without γ": of_parts("norm_affine", False),
     "ln": of_parts("norm", "ln"),
     "gn": of_parts("norm", "gn"),
