@@ -80,6 +80,8 @@ def main() -> int:
     )
     try:
         overrides = dict(_assignment(text) for text in arguments.set)
+        if overrides.get("precision") == "auto":
+            raise ConfigError("precision", _recommended_precision(arguments.device))
         config = resolve(arguments.preset, overrides)
         check_fit(config, data_facts(config.dataset))
         weights = start_digest(config)
@@ -102,6 +104,15 @@ def main() -> int:
     report = {"outcome": result.outcome, "final": result.final, "evaluations": evaluations}
     print(json.dumps(report, indent=1))
     return {"ok": 0, "stopped": 130}.get(result.outcome, 1)
+
+
+def _recommended_precision(device: str) -> str:
+    """Return what to write in place of `auto`, which would not say what a run computed in."""
+    from byol_core.device import pick_device
+    from byol_core.precision import recommend
+
+    advice = recommend(pick_device(device))
+    return f"precision: 'auto' is no value of a run; recommended here is {advice}"
 
 
 def _own(out: Path, name: str) -> None:

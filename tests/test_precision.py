@@ -1,12 +1,15 @@
 """The policy of numbers: what is rounded, what a device must have for it, and what is put back."""
 
 import os
+import signal
+import sys
 
 import pytest
 import torch
 from torch import nn
 
 from byol_core import precision as policy
+from byol_core.__main__ import main
 from byol_core.device import DeviceError
 from byol_core.precision import (
     check_precision,
@@ -87,6 +90,15 @@ def test_bf16_is_let_through_where_a_processor_has_it(flags, cpuinfo):
     cpuinfo(f"processor\t: 0\n{flags}\n\nprocessor\t: 1\n{flags}\n")
     check_precision("bf16", CPU)
     assert "bf16" in recommend(CPU)
+
+
+def test_auto_is_no_value_and_names_the_one_to_use(monkeypatch, capsys, tmp_path, cpuinfo):
+    cpuinfo("processor\t: 0\nflags\t\t: avx2\n")
+    arguments = ["--set", "precision=auto", "--device", "cpu", "--out", str(tmp_path / "run")]
+    monkeypatch.setattr(sys, "argv", ["byol_core", *arguments])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert main() == 2 and not (tmp_path / "run").exists()
+    assert "recommended here is fp32" in capsys.readouterr().err
 
 
 def test_a_processor_that_linux_says_nothing_of_has_no_bf16(monkeypatch, tmp_path):
