@@ -168,7 +168,7 @@ MORE_REFUSED = {
     ),
     "keep what does not exist": (
         "keep: everything",
-        "'encoder', 'checkpoints' or 'nothing'",
+        "'encoder', 'networks', 'checkpoints' or 'nothing'",
         "keep: nothing",
     ),
     "a profile's unknown key": (
