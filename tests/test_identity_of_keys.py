@@ -7,8 +7,9 @@ from drawn_configs import configs, pairs_of_configs
 from hypothesis import HealthCheck, given, settings
 from short_runs import differing, outcome
 
-from byol_core.config import TrainConfig, canonical, essential
+from byol_core.config import TrainConfig, canonical, essential, resolve
 from byol_core.config.errors import ConfigError
+from byol_core.train import Options, train
 
 IMAGES = 1297  # of the digits, to train on
 
@@ -84,3 +85,74 @@ def test_what_a_run_is_made_from_has_its_id_and_is_stable(config):
     plain = essential(config)
     assert canonical(plain) == canonical(config)
     assert essential(plain) == plain
+
+
+COSINE = {"optimizer.schedule": "cosine"}
+FROZEN = {"batch_norm.frozen_from": 0.0}
+RANDOM = {"method": "random", "encoder.norm": "ln"}
+SAME = [
+    ({"target.tau_base": 1.0}, {"target.moves": "before"}),
+    ({"target.tau_base": 0.0, "target.moves": "before"}, {"target.start": "draw"}),
+    ({"augment.crop_p": 1.0}, {"augment.rotate_rad": 0.0}),
+    ({"augment.crop_p": 1.0}, {"augment.scale": [1.0, 1.0]}),
+    ({}, {"augment.grayscale_p": 0.5}),
+    ({"augment.jitter_p": 0.5}, {"augment.jitter_hue": 0.5}),
+    ({"augment.jitter_brightness": 0.0, "augment.jitter_contrast": 0.0}, {"augment.jitter_p": 0.5}),
+    ({"batch_size": 64}, {"batch_norm.group": 64}),
+    ({"batch_size": 64, "accumulate": 2}, {"batch_norm.group": 32}),
+    (FROZEN, {"batch_norm.momentum": 0.5}),
+    (FROZEN, {"batch_norm.target": "eval"}),
+    (FROZEN, {"batch_norm.views": "joint"}),
+    ({}, {"optimizer.predictor_schedule": "constant"}),
+    (COSINE | {"optimizer.lambda_predictor": 0.0}, {"optimizer.predictor_schedule": "constant"}),
+    ({"predictor.kind": "linear", "optimizer.lambda_predictor": 0.0}, {"predictor.depth": 3}),
+    ({"predictor.norm": "ln", "optimizer.lambda_predictor": 0.0}, {"predictor.inner_steps": 2}),
+    ({"predictor.kind": "none"}, {"predictor.inner_steps": 2}),
+    (RANDOM, {"batch_size": 64}),
+    (RANDOM, {"augment.noise_std": 0.2}),
+    (RANDOM, {"init.biases": "torch"}),
+    (RANDOM, {"precision": "bf16"}),
+]
+OTHER = [
+    ({"target.tau_base": 0.5}, {"target.moves": "before"}),
+    ({"target.tau_base": 0.0}, {"target.start": "draw"}),
+    ({"augment.crop_p": 0.9}, {"augment.rotate_rad": 0.0}),
+    ({"dataset.name": "cifar10"}, {"augment.grayscale_p": 0.5}),
+    ({"batch_size": 64}, {"batch_norm.group": 32}),
+    (FROZEN | {"projector.norm": "affine"}, {"batch_norm.views": "joint"}),
+    (COSINE, {"optimizer.predictor_schedule": "constant"}),
+    ({"predictor.norm": "bn", "optimizer.lambda_predictor": 0.0}, {"predictor.inner_steps": 2}),
+    ({"method": "random"}, {"batch_size": 64}),
+    ({"method": "random"}, {"augment.noise_std": 0.2}),
+    ({"method": "random", "encoder.norm": "affine"}, {"augment.noise_std": 0.2}),
+    ({"method": "random", "encoder.norm": "none"}, {"init.biases": "torch"}),
+]
+
+
+@pytest.mark.parametrize("common, change", SAME)
+def test_settings_that_mean_the_same_share_an_id(common, change):
+    plain, changed = (canonical(resolve("digits-tiny", common | more)) for more in ({}, change))
+    assert plain == changed
+
+
+@pytest.mark.parametrize("common, change", OTHER)
+def test_settings_beside_them_have_ids_of_their_own(common, change):
+    plain, changed = (canonical(resolve("digits-tiny", common | more)) for more in ({}, change))
+    assert plain != changed
+
+
+def test_keys_without_effect_may_hold_anything(tmp_path, silent):
+    """A random encoder has no heads, and without batch norm no batches."""
+    odd = {
+        "method": "random",
+        "encoder.norm": "ln",
+        "projector.norm": "in",
+        "projector.out_bias": False,
+        "init.collapse": 0.5,
+        "batch_norm.group": 7,
+        "batch_size": 4096,
+        "dataset.limit": 32,
+        "predictor.kind": "optimal",
+    }
+    options = Options(device="cpu", threads=1, protocols=())
+    assert train(resolve("digits-tiny", odd), tmp_path, options, silent()).outcome == "ok"
