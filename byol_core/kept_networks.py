@@ -159,7 +159,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not is_folder:
         raise _refused(folder, f"is no folder; {_WAY_OUT}")
     if manifest is None and (folder / NETWORKS / MANIFEST).exists():
-        raise _refused(folder, f"holds them one level down; name {str(folder / NETWORKS)!r}")
+        raise _refused(folder, f"is one level too high; name {str(folder / NETWORKS)!r}")
     if manifest is None or not _is_of_networks(manifest):
         raise _refused(folder, f"holds no whole networks; {_WAY_OUT}")
     return dict(manifest)

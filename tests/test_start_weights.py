@@ -22,6 +22,8 @@ from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
 from orchestrator.launch.selection import Selection
 from orchestrator.spec import load_sweep
+from orchestrator.status.reproduce.recipe import recipe
+from orchestrator.status.reproduce.script import lines
 from orchestrator.store.clean import find
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
@@ -305,7 +307,7 @@ def test_what_is_missing_or_damaged_is_named(tmp_path, trained, change, text):
 
 def test_a_run_folder_leads_to_its_networks(tmp_path, trained):
     shutil.copytree(trained[0], tmp_path / NETWORKS)
-    with pytest.raises(ConfigError, match=f"one level down; name '{tmp_path}/networks'"):
+    with pytest.raises(ConfigError, match=f"one level too high; name '{tmp_path}/networks'"):
         start_digest(config_of(init__weights=str(tmp_path)))
 
 
@@ -368,6 +370,9 @@ def test_a_sweep_starts_from_what_another_has_kept(planned, monkeypatch):
     (run,) = planned(text)
     digest = start_digest(run.config())
     assert run.read_description()["canonical"]["init.weights"] == digest
+    script = "\n".join(lines(run, recipe(run)))
+    assert f"--set init.weights={folder}" in script and digest in script
+    assert "reads these settings otherwise" not in script
     assert make(run, monkeypatch)["reason"] == "ok" and not (run.path / NETWORKS).exists()
 
     # Trained again, the source keeps each result's own; --encoders frees all of them.
@@ -396,3 +401,14 @@ def test_the_command_line_names_the_line_and_what_is_wrong(tmp_path):
     words = ["--root", str(tmp_path / "root"), "launch", str(file), "--dry-run"]
     error = str(CliRunner().invoke(app, words).exception)
     assert "spec.yaml:3: variant 'byol': init.weights: '" in error and "is no folder" in error
+
+
+def test_a_launch_counts_what_is_done_and_kept_no_networks(planned, monkeypatch, tmp_path):
+    (run,) = planned(KEEPS.replace("keep: networks\n", ""))
+    make(run, monkeypatch)
+    assert not (run.path / NETWORKS).exists()
+    file = tmp_path / "spec.yaml"
+    file.write_text(KEEPS)
+    words = ["--root", str(run.path.parents[1]), "launch", str(file), "--dry-run"]
+    printed = CliRunner().invoke(app, words).stdout
+    assert "1 completed run without networks: planned with another keep" in printed

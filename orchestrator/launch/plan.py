@@ -6,7 +6,8 @@ from functools import cache
 from typing import Any
 
 from byol_core.config import SEMANTICS, DataIdentity, run_id_of
-from byol_core.files import DamagedFileError
+from byol_core.files import DamagedFileError, is_there
+from byol_core.kept_networks import NETWORKS
 from byol_core.plugins import PlugIns
 from orchestrator.errors import StoreError
 from orchestrator.launch.requests import ResourceRequests, has_more_memory
@@ -56,6 +57,7 @@ class Plan:
             `semantics`.
         to_cancel: ids of those that no other sweep asks for.
         left_active: of these, how many are queued or running.
+        without_networks: those to reuse that hold no networks, although the spec wants them kept.
     """
 
     sweep: Sweep
@@ -65,6 +67,7 @@ class Plan:
     reuse: list[PlannedRun] = field(default_factory=list)
     active: list[PlannedRun] = field(default_factory=list)
     held_back: list[PlannedRun] = field(default_factory=list)
+    without_networks: list[PlannedRun] = field(default_factory=list)
     removed: list[dict[str, Any]] = field(default_factory=list)
     to_cancel: list[str] = field(default_factory=list)
     left_active: int = 0
@@ -169,6 +172,12 @@ def make_plan(
             plan.active.append(run)
         else:
             plan.held_back.append(run)
+
+    # 7. What a run keeps was settled when it was first planned.
+    if sweep.spec.keep == NETWORKS:
+        plan.without_networks.extend(
+            run for run in plan.reuse if not is_there(root.run(run.run_id).path / NETWORKS)
+        )
     return plan
 
 

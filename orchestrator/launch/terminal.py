@@ -81,6 +81,13 @@ def show_plan(
     other_code = [run for run in plan.reuse if _has_other_code(run)]
     if other_code:
         _show_other_code(console, other_code)
+    if plan.without_networks:
+        console.print(
+            f"  {counted(len(plan.without_networks), 'completed run')} without networks: planned with "
+            "another keep, or cleaned; for their networks, train in another --root",
+            highlight=False,
+            soft_wrap=True,
+        )
     if plan.held_back:
         _show_held_back(console, plan.held_back)
     if executor == "slurm" and any(run.standing.state == State.OOM for run in plan.held_back):
