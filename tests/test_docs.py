@@ -117,7 +117,8 @@ def test_the_cluster_page_tells_the_rules_of_trying_again():
 
 
 def test_the_manuals_spec_expands(tmp_path):
-    (text,) = re.findall(r"```yaml\n(.*?)```", (REPO / "docs" / "spec.md").read_text(), re.DOTALL)
+    page = (REPO / "docs" / "spec.md").read_text()
+    text, *_ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     (tmp_path / "spec.yaml").write_text(text)
     for profile in (None, "small"):
         assert len(expand(load_sweep(tmp_path / "spec.yaml", profile))) == 3

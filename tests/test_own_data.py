@@ -15,6 +15,7 @@ from byol_core.images.load import load
 from byol_core.plugins import PlugInError
 from byol_core.train import Options, train
 from orchestrator.cli.main import app
+from orchestrator.errors import SpecError
 from orchestrator.store.root import Root
 
 OWN = """
@@ -327,7 +328,7 @@ def test_a_sweep_over_images_and_views_of_ones_own_trains_and_reports(place):
     for run in runs.values():
         description = run.read_description()
         assert description["data"]["images"] is None and len(description["canonical"]["plugins"])
-        (file,) = (run.path / "evaluations").iterdir()
+        (file,) = (run.path / "evaluations").glob("probe-*.json")
         result = json.loads(file.read_text())
         assert result["images"] == {"train": 24, "test": 8}
         assert 0 <= result["online"]["accuracy"] <= 1
@@ -347,6 +348,31 @@ def test_a_run_whose_images_cannot_serve_fails_in_a_line_that_says_why(place):
     (place / "own" / "images.py").write_text(text)
     done = CliRunner().invoke(app, ["launch", "spec.yaml", "--executor", "inline"])
     assert done.exit_code and "own.images:WithMore: it has no method test" in done.output
+
+
+def test_a_try_of_some_steps_says_what_only_the_images_could_tell(place):
+    words = ["launch", "spec.yaml", "--only", "plain", "--max-steps", "1", "--set"]
+    done = CliRunner().invoke(app, [*words, "batch_size=33"])
+    assert isinstance(done.exception, SpecError)
+    assert str(done.exception).startswith("variant 'plain': batch_size: 33 is larger than the 32")
+
+
+def test_a_try_of_some_steps_says_that_it_is_a_part_of_ones_own_that_failed(place):
+    """What an error is of cannot be told where a loss fails in the midst of a step."""
+    loss = (
+        "class Loss:\n    def __init__(self, config): pass\n    def __call__(self, p, t): 1 / 0\n"
+    )
+    (place / "own" / "views.py").write_text(loss)
+    text = (place / "spec.yaml").read_text()
+    (place / "spec.yaml").write_text(
+        text.replace("augment.extra", "method").replace("Shade", "Loss")
+    )
+    words = ["launch", "spec.yaml", "--only", "shaded", "--max-steps", "1"]
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, SpecError)
+    assert "a part of your own: ZeroDivisionError: division by zero; `sweep --deb" in str(
+        done.exception
+    )
 
 
 def test_a_plan_without_its_images_names_the_key(place):

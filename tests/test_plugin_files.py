@@ -4,6 +4,7 @@ import json
 import re
 import sys
 
+import numpy as np
 import pytest
 from conftest import REPO
 from typer.testing import CliRunner
@@ -272,14 +273,19 @@ def test_a_slurm_job_imports_a_plug_in_from_its_copy_though_the_file_was_edited(
 PAGE = (REPO / "docs" / "changing-the-trainer.md").read_text()
 
 
-def test_the_manuals_norm_loss_and_predictor_train(place):
+def test_every_part_that_the_manual_shows_trains(place):
     files = re.findall(r"```python\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)
-    assert [name for name, _ in files] == ["mine/norms.py", "mine/losses.py", "mine/predictors.py"]
+    kinds = ("norms", "losses", "predictors", "augmentations", "data")
+    assert [name for name, _ in files] == [f"mine/{kind}.py" for kind in kinds]
     for name, text in files:
         write(place, name, text)
         assert len(text.splitlines()) <= 30
 
     (parts,) = re.findall(r"```yaml\n(plugins:.*?)```", PAGE, re.DOTALL)
     write(place, "spec.yaml", SPEC[: SPEC.index("plugins:")] + parts)
+    (place / "shapes").mkdir()
+    for name, grey in (("circles", 50), ("squares", 200)):
+        images = np.full((100, 16, 16), grey, dtype=np.uint8)
+        np.save(place / "shapes" / f"{name}.npy", images)
     printed = sweep("launch", "spec.yaml", "--max-steps", "2")
-    assert printed.count("cut at step 2") + printed.count("ok at step 2") == 4
+    assert printed.count("cut at step 2") + printed.count("ok at step 2") == 6
