@@ -130,6 +130,14 @@ EQUAL = {
         {"projector.norm": "gn", "projector.gn_groups": 1},
         {"projector.norm": "ln"},
     ),
+    "a norm on the output where there is none": (
+        {"projector.norm": "none", "projector.out_norm": True},
+        {"projector.norm": "none"},
+    ),
+    "averages that normalize and follow": (
+        {"batch_norm.source": "running", "batch_norm.target": "eval"},
+        {"batch_norm.source": "running", "batch_norm.target": "ema"},
+    ),
     "the loss's temperature without negatives": ({"loss.temperature": 0.5}, {}),
     "batch norm where there is none": (
         {**NO_BATCH_NORM, "batch_norm.views": "joint"},

@@ -114,6 +114,13 @@ def _unite(flat: dict[str, Any], images: int | None) -> None:
         if flat[f"{part}.norm"] == "gn" and flat[f"{part}.gn_groups"] == 1:
             flat[f"{part}.norm"] = "ln"
 
+    # Without a norm none follows the last layer; where averages normalize, `eval` says it again.
+    for part in ("projector", "predictor"):
+        if flat[f"{part}.norm"] == "none":
+            flat[f"{part}.out_norm"] = False
+    if flat["batch_norm.source"] == "running" and flat["batch_norm.target"] == "eval":
+        flat["batch_norm.target"] = "ema"
+
     _drop_unbiased(flat)
     _drop_of_target(flat)
     _drop_of_frozen_statistics(flat)
