@@ -2,11 +2,12 @@
 which run it is.
 """
 
+import re
 import shutil
 
 import pytest
 import torch
-from conftest import Silent
+from conftest import REPO, Silent
 from training import CPU, Lab
 from typer.testing import CliRunner
 
@@ -21,7 +22,7 @@ from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.plan import make_plan
 from orchestrator.launch.plan_files import write_plan
 from orchestrator.launch.selection import Selection
-from orchestrator.spec import load_sweep
+from orchestrator.spec import expand, load_sweep
 from orchestrator.status.reproduce.recipe import recipe
 from orchestrator.status.reproduce.script import lines
 from orchestrator.store.clean import find
@@ -401,6 +402,19 @@ def test_the_command_line_names_the_line_and_what_is_wrong(tmp_path):
     words = ["--root", str(tmp_path / "root"), "launch", str(file), "--dry-run"]
     error = str(CliRunner().invoke(app, words).exception)
     assert "spec.yaml:3: variant 'byol': init.weights: '" in error and "is no folder" in error
+
+
+def test_the_manuals_variants_start(tmp_path, trained):
+    page = (REPO / "docs" / "spec.md").read_text()
+    text = re.search(r"```yaml\n(base: .*?init\.weights.*?)```", page, re.DOTALL)[1]
+    sizes = ", ".join(f"{key}: {value}" for key, value in SMALL.items())
+    text = text.replace("sweep-runs/runs/RUN_ID/networks", f"{trained[0]}, {sizes}")
+    (tmp_path / "spec.yaml").write_text(f"version: 1\nname: manual\nseeds: [0]\n{text}")
+    variants = expand(load_sweep(tmp_path / "spec.yaml"))
+    assert len(variants) == 5
+    for variant in variants:
+        check_start(variant.config, 1)
+        started(variant.config)
 
 
 def test_a_launch_counts_what_is_done_and_kept_no_networks(planned, monkeypatch, tmp_path):
