@@ -139,9 +139,7 @@ class Trainer:
             losses.append(loss.detach())
 
         # θ ← optimizer(θ, ∇_θ loss), then ξ ← τ ξ + (1 − τ) θ.
-        self.optimizer.step()
-        if self.config.target.moves == "after":
-            self._move_target()
+        self.update()
         return StepResult(torch.stack(losses).mean(), measured)
 
     def forward(self, views: Tensor, step: int) -> Outputs:
@@ -167,6 +165,12 @@ class Trainer:
         if self.config.loss.label_weight:
             loss = loss + self.config.loss.label_weight * self._label_loss(outputs.features, labels)
         return loss
+
+    def update(self) -> None:
+        """Move the online network along the gradient, then the target after it."""
+        self.optimizer.step()
+        if self.config.target.moves == "after":
+            self._move_target()
 
     def measure(self, outputs: Outputs) -> Measured:
         """Return the signs of collapse and what else is not optimized; of parts, the last one's."""
