@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -183,6 +184,30 @@ def test_arrays_that_cannot_serve_are_refused_from_their_headers(tmp_path, text)
     dataset = resolve("digits-tiny", {"dataset.name": "arrays", "dataset.path": path}).dataset
     with pytest.raises(DataError, match=text):
         data_facts(dataset)
+
+
+@pytest.mark.parametrize("arch", ["tiny", "resnet18"])
+@pytest.mark.parametrize("stem", ["3x3", "3x3_stride2", "7x7_pool"])
+def test_instance_norm_over_one_pixel_is_refused_when_it_is_planned(arch, stem):
+    """Where the plan refuses it, a forward pass does, too."""
+    from byol_core.networks.encoder import Encoder
+
+    settings = {"encoder.arch": arch, "encoder.stem": stem, "encoder.norm": "in"}
+    config = resolve("digits-tiny", settings)
+    encoder = Encoder(config.encoder, 1, config.batch_norm)
+    refused = []
+    for check in (
+        lambda: check_fit(config, data_facts(config.dataset)),
+        lambda: encoder(torch.rand(2, 1, 16, 16)),
+    ):
+        try:
+            check()
+            refused.append(False)
+        except ConfigError as error:
+            assert error.key == "encoder.norm" and "one pixel" in str(error)
+            refused.append(True)
+    few = (arch == "resnet18" and stem != "3x3") or stem == "7x7_pool"
+    assert refused == [few, few]
 
 
 def test_a_limit_that_leaves_one_class_is_refused(tmp_path):

@@ -29,6 +29,11 @@ class Arch:
         common = math.gcd(*channels)
         return [count for count in range(1, common + 1) if common % count == 0]
 
+    def last_map_px(self, side_px: int, stem: str) -> int:
+        """Return the side of the last stage's maps, of images with that side."""
+        halvings = {"3x3": 0, "3x3_stride2": 1, "7x7_pool": 2}[stem] + len(self.widths) - 1
+        return math.ceil(side_px / 2**halvings)
+
 
 ARCHS = {
     "tiny": Arch(16, (16, 32, 64), (1, 1, 1), "basic"),

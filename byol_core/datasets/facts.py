@@ -5,10 +5,12 @@ Of an .npz the headers and the labels are read, of photos the listing; what is p
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from byol_core.config.architectures import ARCHS
 from byol_core.config.canonical import canonical
 from byol_core.config.errors import ConfigError
+from byol_core.config.network_config import EncoderConfig
 from byol_core.config.train_config import DatasetConfig, TrainConfig
 from byol_core.datasets.errors import DataError
 from byol_core.datasets.kinds import Files, kind_of
@@ -24,10 +26,12 @@ class DataFacts:
     Attributes:
         images: how many, within the limit of the settings.
         channels: 1 (grey) or 3.
+        side_px: the longer side of a view.
     """
 
     images: int | None
     channels: int | None
+    side_px: int | None = field(default=None, compare=False)
 
 
 def data_facts(dataset: DatasetConfig, files: Files | None = None) -> DataFacts:
@@ -52,7 +56,8 @@ def data_facts(dataset: DatasetConfig, files: Files | None = None) -> DataFacts:
     images = size.images
     if images is not None and dataset.limit:
         images = min(images, dataset.limit)
-    return DataFacts(images, size.channels)
+    side_px = dataset.side if dataset.name == "folder" else size.side_px
+    return DataFacts(images, size.channels, side_px)
 
 
 def check_fit(config: TrainConfig, facts: DataFacts) -> None:
@@ -77,12 +82,29 @@ def check_fit(config: TrainConfig, facts: DataFacts) -> None:
             f"augment.normalize: {normalize!r} holds means of three colours and these images are "
             "grey; use none",
         )
+    if facts.side_px is not None and canonical(config)["encoder.norm"] == "in":
+        _check_last_maps(config.encoder, facts.side_px)
     if images is not None and _trains_at_rate_0(config, images):
         raise ConfigError(
             "optimizer.warmup_epochs",
             f"optimizer.warmup_epochs: {config.optimizer.warmup_epochs:g}: the run's only step "
             "would be the first of the warm-up, whose learning rate is 0; "
             "set it to 0, train longer, or make batch_size smaller",
+        )
+
+
+def _check_last_maps(encoder: EncoderConfig, side_px: int) -> None:
+    """Refuse instance norm over maps of one pixel, each of which becomes 0.
+
+    Raises:
+        ConfigError: the last stage has such maps.
+    """
+    if ARCHS[encoder.arch].last_map_px(side_px, encoder.stem) < 2:
+        raise ConfigError(
+            "encoder.norm",
+            f"encoder.norm: under 'in' a map of one pixel becomes 0, and of images of {side_px} "
+            f"pixels the last stage of {encoder.arch!r} with encoder.stem {encoder.stem!r} has "
+            "such maps; use encoder.stem 3x3, a smaller encoder.arch or another norm",
         )
 
 

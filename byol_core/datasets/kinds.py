@@ -27,6 +27,7 @@ from byol_core.files import absolute
 from byol_core.plugins import is_plug_in
 
 DIGITS_TRAIN = 1400
+DIGITS_SIDE_PX = 16
 _PHOTOS = (
     "DIR/train/<class>/* and DIR/val/<class>/* or DIR/test/<class>/*, "
     f"files ending in {', '.join(SUFFIXES)}"
@@ -41,10 +42,14 @@ class Size:
     """Holds how many training images there are, and their channels: 1 (grey) or 3.
 
     Both are None where only a class of the user's own can tell.
+
+    Attributes:
+        side_px: the longer side of an image; None where that is not known, or a setting.
     """
 
     images: int | None
     channels: int | None
+    side_px: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def _find_array(dataset: DatasetConfig) -> list[Path]:
 
 def _size_of_array(files: list[Path]) -> Size:
     _, shape = kinds_in(files[0])["x_train"]
-    return Size(shape[0], channels_of(shape))
+    return Size(shape[0], channels_of(shape), max(shape[1:3]))
 
 
 def _labels_of_array(files: list[Path], n: int) -> Sequence[Hashable]:
@@ -140,7 +145,7 @@ def _published(name: str, published: Published) -> Kind:
 
     return Kind(
         find=find,
-        size=lambda _: Size(published.images, published.channels),
+        size=lambda _: Size(published.images, published.channels, published.side_px),
         labels=labels,
         split=published.split,
         way_out=f"fetch it with: sweep data fetch {name}",
@@ -150,7 +155,7 @@ def _published(name: str, published: Published) -> Kind:
 KINDS = {
     "digits": Kind(
         find=_find_digits,
-        size=lambda _: Size(DIGITS_TRAIN, 1),
+        size=lambda _: Size(DIGITS_TRAIN, 1, DIGITS_SIDE_PX),
         labels=lambda _, n: range(10)[: n or None],  # its first images are of different classes
         split="1400/397 by sha256 of the index",
     ),

@@ -22,7 +22,7 @@ from byol_core.config import DatasetConfig
 from byol_core.datasets.archives import differing
 from byol_core.datasets.errors import DataError
 from byol_core.datasets.facts import check_classes
-from byol_core.datasets.kinds import DIGITS_TRAIN
+from byol_core.datasets.kinds import DIGITS_SIDE_PX, DIGITS_TRAIN
 from byol_core.datasets.locate import find
 from byol_core.datasets.node_copy import copy_own_to_node, copy_photos_to_node, copy_to_node
 from byol_core.datasets.npz import ARRAYS, UNREADABLE, check_arrays, check_labels, not_an_npz
@@ -36,8 +36,6 @@ from byol_core.streams import stream
 
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10
-
-DIGITS_SIDE_PX = 16
 
 Splits = tuple[Split, Split, Split]
 """What a reader returns: images to train on without labels, and those to judge an encoder by."""
