@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from host_waits import NoHostWaits
 
 from byol_core.augment.draws import draw_view
 from byol_core.augment.views import apply_view, finish_view
@@ -109,6 +110,12 @@ def test_it_stands_behind_solarization_and_before_gain(images):
     shaded = solarized * of_image["extra"]
     expected = shaded * of_image["gain"] + of_image["offset"]
     assert torch.equal(apply_view(images, draws, augment), expected)
+
+
+def test_nothing_waits_for_a_device_on_its_way(images):
+    draws, augment = drawn("SecondViewDark", images, view=2)
+    with NoHostWaits():
+        apply_view(images, draws, augment)
 
 
 def test_it_knows_the_view_it_draws_for_and_draws_what_it_likes_by_name(images):
