@@ -5,6 +5,7 @@ Every key of a run gets senseless and extreme values, on real networks and tiny 
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from byol_core.config import ConfigError, resolve
 from byol_core.config.resolve import keys
 from byol_core.datasets.errors import DataError
 from byol_core.datasets.facts import DataFacts, check_fit, data_facts
+from byol_core.images.load import load
+from byol_core.images.memory import Split
 from byol_core.train import Options, train
 from orchestrator.errors import SpecError
 from orchestrator.spec import expand, load_sweep
@@ -215,6 +218,17 @@ def test_a_limit_that_leaves_one_class_is_refused(tmp_path):
     overrides = {"dataset.name": "arrays", "dataset.path": path, "dataset.limit": 8}
     with pytest.raises(ConfigError, match="dataset.limit: the first 8 training images"):
         data_facts(resolve("digits-tiny", overrides).dataset)
+
+
+def test_labels_of_images_to_train_on_alone_have_a_class_too(images, monkeypatch, tmp_path, silent):
+    overrides = {**SMALL, "dataset.path": images, "loss.label_weight": 1.0}
+    config = resolve("digits-tiny", overrides)
+    dataset = load(config.dataset)
+    further = Split(dataset.pretrain.images, dataset.pretrain.labels + 50)
+    dataset = replace(dataset, pretrain=further)
+    monkeypatch.setattr("byol_core.train.run.load", lambda *_: dataset)
+    options = Options(device="cpu", threads=1, max_steps=1, protocols=())
+    assert train(config, tmp_path / "run", options, silent()).outcome == "cut"
 
 
 BAD_SPECS = {

@@ -32,7 +32,8 @@ class Arch:
     def last_map_px(self, side_px: int, stem: str) -> int:
         """Return the side of the last stage's maps, of images with that side."""
         halvings = {"3x3": 0, "3x3_stride2": 1, "7x7_pool": 2}[stem] + len(self.widths) - 1
-        return math.ceil(side_px / 2**halvings)
+        shrinkage: int = 2**halvings
+        return math.ceil(side_px / shrinkage)
 
 
 ARCHS = {

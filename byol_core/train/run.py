@@ -73,7 +73,7 @@ def _train(
     if needs_images(config):
         (batch,) = dataset.pretrain.read([start_request(config, dataset.pretrain)])
         views = batch.views(device)
-    classes = int(dataset.train.labels.max()) + 1
+    classes = _classes(config, dataset)
     online, target = start_networks(config, dataset.channels, classes, device, views)
 
     # Training, which goes on from the newest checkpoint; the random encoder has none.
@@ -102,6 +102,14 @@ def _train(
             # The last step, or a loss that stayed finite, hid it until now.
             return replace(result, outcome="diverged")
     return result
+
+
+def _classes(config: TrainConfig, dataset: Dataset) -> int:
+    """Return how many classes a classifier of labels needs; 0 where none is trained."""
+    if not config.loss.label_weight:
+        return 0
+    splits = (dataset.pretrain, dataset.train)
+    return 1 + max(int(split.labels.max()) for split in splits)
 
 
 def _evaluate(
