@@ -31,6 +31,7 @@ _TRAINS = (
     "metrics",
     "networks",
     "optim",
+    "kept_networks.py",
     "plugins.py",
     "precision.py",
     "streams.py",
