@@ -146,6 +146,14 @@ def test_the_target_moves_once_a_step_whatever_the_parts(tiny, moves):
         torch.testing.assert_close(moved, 0.75 * target[name] + 0.25 * leading[name])
 
 
+def test_of_parts_the_last_alone_is_measured(tiny):
+    lab = Lab(tiny(accumulate=4))
+    calls = []
+    measure = lab.trainer.measure
+    lab.trainer.measure = lambda outputs: calls.append(outputs) or measure(outputs)
+    assert lab.step(0).measured is not None and len(calls) == 1
+
+
 def test_lambda_zero_freezes_the_predictor_alone(tiny):
     lab = Lab(tiny(optimizer__lambda_predictor=0.0, target__tau_base=0.0))
     start = lab.parameters()

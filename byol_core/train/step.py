@@ -129,12 +129,13 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         losses: list[Tensor] = []
         measured: Measured | None = None
-        for part, part_labels in self._parts(views, labels):
+        for number, (part, part_labels) in enumerate(self._parts(views, labels), start=1):
             outputs = self.forward(part, at.step)
             loss = self.loss(outputs, part_labels)
             with rounding_in(self.config.precision):
                 (loss / self.config.accumulate).backward()  # type: ignore[no-untyped-call]
-            measured = self.measure(outputs) if measures else None
+            if measures and number == self.config.accumulate:
+                measured = self.measure(outputs)
             self.objective.remember(outputs.target)
             losses.append(loss.detach())
 
