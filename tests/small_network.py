@@ -86,7 +86,7 @@ def descend(network, optimizer, steps, start=0):
 def made(network=None, **overrides):
     """Return a network and the optimizer over it, at rate 0.1; overrides are of the optimizer."""
     network = network or Network()
-    settings = {f"optimizer.{key}": value for key, value in overrides.items()}
+    settings = {f"optimizer.{key}": value for key, value in {"lr": 0.1, **overrides}.items()}
     optimizer = make_optimizer(network, resolve("digits-tiny", settings), CPU)
     set_rates(optimizer, 0.1, 0.1)
     return network, optimizer

@@ -315,7 +315,7 @@ def test_a_job_that_waits_for_something_else_or_starts_is_seen_at_the_next_look(
 
 def test_people_read_accuracy_in_percent_and_programs_as_a_fraction():
     from orchestrator.status.diff import in_words
-    from orchestrator.status.terminal import _evaluation_line
+    from orchestrator.status.show import _evaluation_line
     from orchestrator.text import percent
 
     assert (percent(0.9123), percent(0.9123, 2), percent(1.0)) == ("91.2%", "91.23%", "100.0%")
