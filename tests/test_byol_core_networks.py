@@ -27,7 +27,12 @@ def make_head(features=64, **config):
 
 
 @pytest.mark.parametrize(
-    ("arch", "make"), [("resnet18", resnet18), ("resnet34", resnet34), ("resnet50", resnet50)]
+    ("arch", "make"),
+    [
+        ("resnet18", resnet18),
+        pytest.param("resnet34", resnet34, marks=pytest.mark.slow),
+        pytest.param("resnet50", resnet50, marks=pytest.mark.slow),
+    ],
 )
 def test_outputs_and_gradients_equal_torchvisions_weight_for_weight(arch, make):
     """In float64: equal up to the order of sums, in train mode, in eval mode and in every gradient."""

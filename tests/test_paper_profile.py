@@ -125,7 +125,16 @@ def failures(variants, tmp_path, silent):
     ]
 
 
-@pytest.mark.parametrize("spec", [*OF_BYOL, *OTHERS])
+IN_EVERY_RUN = ("norm_variants", "target_modes", "batch_size", "simsiam_predictor")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(spec, marks=() if spec in IN_EVERY_RUN else pytest.mark.slow)
+        for spec in [*OF_BYOL, *OTHERS]
+    ],
+)
 def test_variants_train_on_photos(spec, photos, tmp_path, silent):
     variants = small(spec, photos)
     names = SAMPLES.get(spec, [variant.name for variant in variants])

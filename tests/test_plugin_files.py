@@ -259,6 +259,7 @@ def test_a_try_of_some_steps_imports_a_plug_in_too_and_keeps_nothing(place):
     assert "mine.predictors" not in sys.modules
 
 
+@pytest.mark.slow
 def test_a_slurm_job_imports_a_plug_in_from_its_copy_though_the_file_was_edited(place, fake_slurm):
     sweep("launch", "spec.yaml", "--executor", "slurm", "--only", "residual")
     write(place, "mine/predictors.py", "raise SystemExit('the wrong module')\n")
