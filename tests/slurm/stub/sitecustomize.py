@@ -22,6 +22,7 @@ class Options:
     checkpoint_every_s: float = 60.0
     protocols: tuple = ()
     max_steps: int = 0
+    keep_networks: bool = False
 
 
 @dataclass(frozen=True)
