@@ -67,6 +67,7 @@ def test_the_manuals_examples_that_need_no_runs_run(root, tmp_path, monkeypatch,
 CLUSTER = (REPO / "docs" / "slurm.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_cluster_pages_examples_run_on_the_scripted_slurm(fake_slurm, sweep, tmp_path):
     """In order; the probe job does not start there, and says why."""
     (tmp_path / "sweeps").symlink_to(REPO / "sweeps")

@@ -110,6 +110,7 @@ def test_json_report_is_whole_and_in_fractions(sweep, spec_file):
     assert 0 < byol["mean"] <= 1 and byol["state"] == "done 2/2" and len(byol["run_ids"]) == 2
 
 
+@pytest.mark.slow
 def test_inline_gives_the_same_results_as_local(sweep, spec_file, tmp_path):
     file = spec_file()
     sweep(
@@ -136,7 +137,13 @@ def test_inline_gives_the_same_results_as_local(sweep, spec_file, tmp_path):
     assert results(Root(tmp_path / "a")) == results(Root(tmp_path / "b"))
 
 
-@pytest.mark.parametrize("victim", ["launcher", "worker", "both"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "victim",
+    [pytest.param("launcher", marks=SLOW), pytest.param("worker", marks=SLOW), "both"],
+)
 def test_kill_9_then_the_same_launch_ends_as_if_nothing_had_happened(
     sweep, spec_file, tmp_path, uninterrupted, victim
 ):
@@ -194,7 +201,11 @@ def test_any_number_of_kills_at_random_moments_changes_no_bit(
 
 
 @pytest.mark.parametrize(
-    "signal_", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "closed-terminal"]
+    "signal_",
+    [
+        pytest.param(signal.SIGINT, id="ctrl-c"),
+        pytest.param(signal.SIGHUP, id="closed-terminal", marks=SLOW),
+    ],
 )
 def test_an_interrupt_checkpoints_and_the_next_launch_goes_on(
     sweep, spec_file, tmp_path, uninterrupted, signal_
@@ -266,6 +277,7 @@ def test_a_failed_run_is_named_and_waits_for_retry(sweep, spec_file, damaged_npz
     assert "4 to run" in retried.stdout
 
 
+@pytest.mark.slow
 def test_real_cifar_pixels_run_through_the_quick_profile(sweep, cifar_npz):
     file = REPO / "sweeps" / "norm_ablation.yaml"
     arrays = [
