@@ -67,7 +67,7 @@ def test_paired_difference_equals_scipys_t_test():
 
 def test_pairs_are_made_by_seed_and_odd_seeds_left_out():
     difference = paired_difference({2: 0.5, 7: 0.9, 0: 0.4}, {0: 0.3, 2: 0.1})
-    assert difference.n == 2 and difference.delta == pytest.approx(0.25)
+    assert difference.n_pairs == 2 and difference.delta == pytest.approx(0.25)
     assert paired_difference({1: 0.5}, {2: 0.5}) is None
 
 
@@ -363,7 +363,7 @@ def test_numbers_of_two_versions_of_a_protocol_never_meet_in_a_table():
     then = table(*runs, setting=older.id)
     assert line(then, "byol").values == {0: 0.4} and line(then, "random").state == "absent"
     assert line(then, "no_norm").values == {0: 0.3, 1: 0.31}
-    assert line(then, "no_norm").difference.n == 1
+    assert line(then, "no_norm").difference.n_pairs == 1
     assert "ours: probe (version 1) accuracy" in as_text(then)
     overview = overview_text([table_overview(MLP_NORM, runs)])
     assert newer.setting.id in overview and f"  {older.id}  " in overview
