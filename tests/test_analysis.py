@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats as scipy_stats
 
 from analysis.figures.table import draw
 from analysis.papers.rows import UnknownTableError, load_table
@@ -25,7 +24,6 @@ from analysis.tables.build import UnknownSettingError, build
 from analysis.tables.collapse import is_collapsed
 from analysis.tables.completeness import table_overview
 from analysis.tables.settings import find_settings
-from analysis.tables.stats import holm, paired_difference, summarize
 from byol_core.config import PROTOCOLS, canonical, resolve
 
 VALUES, BASE = {0: 0.61, 1: 0.58, 2: 0.66}, {0: 0.70, 1: 0.71, 2: 0.69}
@@ -41,45 +39,6 @@ ROWS = {
     },
     "random": {"method": "random"},
 }
-
-
-# Statistics
-
-
-def test_summary_equals_scipys():
-    values = [*VALUES.values()]
-    summary = summarize(values)
-    low, high = scipy_stats.t.interval(0.95, 2, loc=np.mean(values), scale=scipy_stats.sem(values))
-    assert summary.mean == pytest.approx(np.mean(values)) and summary.std == pytest.approx(
-        np.std(values, ddof=1)
-    )
-    assert summary.ci95 == pytest.approx((low, high)) and summary.half_range == pytest.approx(0.04)
-
-
-def test_paired_difference_equals_scipys_t_test():
-    difference = paired_difference(VALUES, BASE)
-    reference = scipy_stats.ttest_rel([*VALUES.values()], [*BASE.values()])
-    interval = reference.confidence_interval(0.95)
-    assert difference.p == pytest.approx(reference.pvalue) and difference.ci95 == pytest.approx(
-        (interval.low, interval.high)
-    )
-
-
-def test_pairs_are_made_by_seed_and_odd_seeds_left_out():
-    difference = paired_difference({2: 0.5, 7: 0.9, 0: 0.4}, {0: 0.3, 2: 0.1})
-    assert difference.n_pairs == 2 and difference.delta == pytest.approx(0.25)
-    assert paired_difference({1: 0.5}, {2: 0.5}) is None
-
-
-def test_one_value_has_no_spread_and_none_has_nothing():
-    assert (summarize([0.5]).std, summarize([0.5]).ci95, summarize([]).mean) == (None, None, None)
-    assert paired_difference({0: 0.5}, {0: 0.4}).p is None
-
-
-def test_holm_equals_rs_p_adjust():
-    assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx(
-        {"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02}
-    )
 
 
 # Tables

@@ -5,6 +5,7 @@ Every formula, what it assumes and where it fails stands in docs/statistics.md.
 """
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -63,7 +64,8 @@ def _summary(values: Sequence[float], least_variance: float, scale: float) -> Su
     not_finite = sum(not math.isfinite(value) for value in values)
     if n == 0 or not_finite:
         return Summary(n, None, None, None, None, not_finite)
-    mean = math.fsum(values) / n
+    # Computed exactly: a sum of floats divided by n can miss the mean of n equal values.
+    mean = float(statistics.mean(values))
     if n == 1:
         return Summary(1, mean, None, None, None)
 
