@@ -5,4 +5,6 @@
 * ``settings`` tells runs of one setting from others.
 * ``collapse`` judges when a run counts as collapsed.
 * ``stats`` computes means, intervals and differences.
+* ``reproduces`` judges whether a table's claims held.
+* ``agreement`` compares our order and numbers with the printed ones.
 """
