@@ -9,10 +9,7 @@ from conftest import REPO
 from ruamel.yaml import YAML
 
 from analysis.papers.claims import ClaimError, read_claims
-from analysis.papers.printed import printed_table, read_yaml
-from analysis.papers.rows import TableRow, load_table, table_ids
-from analysis.render.text import as_text
-from analysis.tables.build import build
+from analysis.papers.rows import TableRow, load_table, run_table_ids
 from byol_core.config import canonical, flatten, resolve
 from byol_core.config.old_settings import in_todays_words
 from orchestrator.spec import expand, load_sweep
@@ -20,7 +17,6 @@ from orchestrator.spec import expand, load_sweep
 SPECS = sorted(
     file.stem for file in (REPO / "sweeps").glob("*.yaml") if file.stem not in ("smoke",)
 )
-PUBLISHED = REPO / "analysis" / "papers" / "published"
 REFERENCE = REPO.parent / "shared" / "reference" / "published.yaml"
 PARTS = ("encoder", "projector", "predictor")
 OLD_DIGITS_TINY = {
@@ -37,8 +33,6 @@ OLD_DIGITS_TINY = {
     "optimizer.lambda_predictor": 1.0,
 }
 """Of the settings of a run of SEMANTICS 1, those that a table looks at."""
-OURS_ALONE = {("byol", "init_scale")}
-"""A sentence of a paper that the reference has no table for."""
 NOT_ON_GREY = {
     f"{method}_remove_{what}"
     for method in ("byol", "simclr")
@@ -89,7 +83,7 @@ def test_a_spec_says_what_it_asks_costs_and_expects(name):
     assert f"sweep launch sweeps/{name}.yaml --profile quick" in text
 
 
-@pytest.mark.parametrize("table", table_ids())
+@pytest.mark.parametrize("table", run_table_ids())
 def test_every_row_is_of_one_variant_of_each_profile_or_says_why_not(table):
     rows = load_table(table)
     specs = feeding(table)
@@ -114,7 +108,7 @@ def test_every_row_is_of_one_variant_of_each_profile_or_says_why_not(table):
             assert len(makers[key]) == (0 if is_left_out else 1), (profile, key)
 
 
-@pytest.mark.parametrize("table", table_ids())
+@pytest.mark.parametrize("table", run_table_ids())
 def test_all_rows_of_a_profile_are_of_one_setting(table):
     rows = load_table(table)
     for name in feeding(table):
@@ -129,7 +123,7 @@ def test_all_rows_of_a_profile_are_of_one_setting(table):
                         assert agreed.setdefault(key, config[key]) == config[key], (key, row)
 
 
-@pytest.mark.parametrize("name", table_ids())
+@pytest.mark.parametrize("name", run_table_ids())
 def test_a_tables_definition_is_whole(name):
     rows = load_table(name)
     run = [row for row in rows.rows.values() if not row.not_run]
@@ -140,7 +134,7 @@ def test_a_tables_definition_is_whole(name):
     assert rows.claims, "a table says what it claims"
     spoken_of = {key for claim in rows.claims for key in claim.rows}
     assert not [key for key in spoken_of if rows.rows[key].not_run]
-    assert "published" in as_text(build(rows, [], lambda runs: runs))
+    assert rows.published_source and rows.published_setting
 
 
 def test_a_row_of_several_scales_takes_each_and_no_other():
@@ -192,11 +186,12 @@ def test_a_run_of_the_first_trainer_is_of_its_row_still(table, row, changed):
     assert load_table(table).row_of(words).key == row
 
 
-def test_a_row_that_cannot_be_run_says_so_once_with_its_reason():
-    built = build(load_table("directpred_symmetric"), [], lambda runs: runs)
-    states = [line.state for line in built.lines]
-    assert states.count("not run") == 4 and states.count("absent") == 12
-    assert " ".join(as_text(built).split()).count("an MLP has no symmetric form here") == 1
+def test_a_row_that_cannot_be_run_says_why():
+    rows = load_table("directpred_symmetric").rows.values()
+    reasons = [row.not_run for row in rows if row.not_run]
+    assert len(reasons) == 4 and len(rows) == 16
+    assert all("an MLP has no symmetric form here" in reason for reason in reasons)
+    assert all(row.not_run in row.note for row in rows)
 
 
 # What is claimed
@@ -235,7 +230,7 @@ def test_a_claim_that_says_nothing_is_refused(entry, text):
         read_claims([entry], ["a", "b"])
 
 
-@pytest.mark.parametrize("table", table_ids())
+@pytest.mark.parametrize("table", run_table_ids())
 def test_a_claim_of_an_order_is_that_of_the_printed_numbers(table):
     rows = load_table(table)
     for claim in rows.claims:
@@ -272,73 +267,12 @@ def test_a_number_is_shown_as_it_was_printed(table, row, text):
 
 
 def test_a_table_says_where_a_row_of_another_source_is_from_and_what_its_spread_is():
-    text = " ".join(as_text(build(load_table("tau"), [], lambda runs: runs)).split())
-    assert "published in Grill et al. 2020 (arXiv 2006.07733), section 3" in text
-    assert "± of published numbers: half of best − worst over three seeds" in text
-    figure = " ".join(
-        as_text(build(load_table("encoder_norm_long"), [], lambda runs: runs)).split()
-    )
-    assert "≈: measured on a published figure." in figure and "≈17.5" in figure
-
-
-def every_printed_row():
-    for file in sorted(PUBLISHED.glob("*.yaml")):
-        for table, content in read_yaml("published", file.stem)["tables"].items():
-            if (file.stem, table) not in OURS_ALONE:
-                for key, row in content["rows"].items():
-                    yield table, key, row
-
-
-def reference_tables():
-    document = YAML(typ="safe").load(REFERENCE.read_text())
-    return {table["id"]: table for table in document["tables"]}
-
-
-def is_at(printed, place):
-    return all(printed.get(key) == value for key, value in place.items())
-
-
-@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference is not in this checkout")
-def test_every_published_number_is_that_of_the_reference():
-    tables = reference_tables()
-    for table, key, row in every_printed_row():
-        reference = tables[table]
-        assert reference["verified"] in (True, "figure"), "what nobody saw is never published"
-        assert row.get("approximate", False) == (reference["verified"] == "figure"), (table, key)
-
-        places = [printed for printed in reference["rows"] if is_at(printed, row["at"])]
-        assert places, (table, key)
-        column = row.get("column", "acc" if "acc" in places[0] else "top1")
-        spread = column.replace("top1", "pm") if "column" in row else "pm"
-        assert (places[0][column], places[0].get(spread)) == (row["acc"], row.get("pm")), (
-            table,
-            key,
-        )
-
-
-@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference is not in this checkout")
-def test_every_row_of_a_table_that_is_shown_is_published_or_named_in_a_note():
-    tables = reference_tables()
-    shown = defaultdict(int)
-    for table, _, _ in every_printed_row():
-        shown[table] += 1
-    twice = {"target_modes": 1, "optimal_predictor": 1}  # settings that are printed twice
-    for table, count in shown.items():
-        columns = 2 if table in ("batch_size", "augmentations") else 1
-        assert count == columns * len(tables[table]["rows"]) - twice.get(table, 0), table
-
-
-@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference is not in this checkout")
-def test_the_blogs_cosines_are_those_of_the_reference():
-    cosines = {row["key"]: row for row in reference_tables()["blog_cosine"]["rows"]}
-    for key, row in printed_table("blog", "blog_mlp_norm").rows.items():
-        if key in cosines:
-            expected = cosines[key]
-            assert (row.positive_cosine, row.negative_cosine, row.cosines_printed) == (
-                expected["pos"],
-                expected["neg"],
-                expected["printed"],
-            )
+    tau = load_table("tau")
+    assert "published in Grill et al. 2020 (arXiv 2006.07733), section 3" in tau.rows["random"].note
+    assert tau.notes["Random encoder"] == tau.rows["random"].note
+    assert any("± of published numbers: half of best − worst" in text for text in tau.remarks)
+    long = load_table("encoder_norm_long").rows["gn_none_sgd"].published
+    assert (long.text, long.approximate, long.error) == ("≈17.5", True, 0.003)
 
 
 # Presets

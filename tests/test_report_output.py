@@ -8,7 +8,7 @@ from test_analysis import run
 from typer.testing import CliRunner
 
 from analysis.figures.files import FIGURE_FORMATS
-from analysis.papers.rows import load_table, table_ids
+from analysis.papers.rows import load_table, run_table_ids
 from analysis.render.csv_table import as_csv
 from analysis.render.overview import overview_json, overview_text
 from analysis.report import FORMATS
@@ -119,7 +119,7 @@ def test_the_header_of_a_csv_says_that_it_holds_fractions():
 
 def test_without_a_table_the_tables_are_listed_with_their_settings(report):
     status, text = report()
-    assert status == 0 and all(name in text for name in table_ids())
+    assert status == 0 and all(name in text for name in run_table_ids())
     assert "0/7 rows, 0/4 runs done  tiny, " in text
     assert text.splitlines()[-1] == "next: sweep report --table mlp_norm [--setting ID]"
     assert max(map(len, text.splitlines())) <= 80

@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from analysis.papers.rows import table_ids
+from analysis.papers.rows import run_table_ids
 from byol_core.config.key_facts import KeyFacts, key_facts
 from orchestrator.cli.keys import shown
 from orchestrator.spec.schema import SCHEMA_FILE, schema_text
@@ -40,7 +40,7 @@ def _row(facts: KeyFacts) -> str:
 
 FILES = {
     REPO / "docs" / "keys.md": keys_page,
-    REPO / "sweeps" / SCHEMA_FILE: lambda: schema_text(table_ids()),
+    REPO / "sweeps" / SCHEMA_FILE: lambda: schema_text(run_table_ids()),
 }
 """File → what makes its text."""
 

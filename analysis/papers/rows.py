@@ -1,108 +1,72 @@
 """Reads the papers' tables: each row with the settings that make it, and the published numbers.
 
 ``tables/*.yaml`` says what a table's rows are, ``published/*.yaml`` what was printed. A config
-belongs to the first row whose `match` it meets. Loads nothing heavy.
+belongs to the first row whose `match` it meets. A published table that no definition uses has its
+published side alone. Loads nothing heavy.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from analysis.papers.claims import Claim, read_claims
+from analysis.papers.claims import ClaimError, read_claims
+from analysis.papers.definition_file import (
+    MetricEntry,
+    PublishedEntry,
+    PublishedRowEntry,
+    TableFileEntry,
+)
 from analysis.papers.nearest import nearest
-from analysis.papers.printed import PrintedTable, Published, printed_table, read_yaml
+from analysis.papers.of_sweep import table_of_sweep
+from analysis.papers.printed import PrintedTable, Published
+from analysis.papers.printed_file import file_of_table
+from analysis.papers.printed_reader import printed_table
+from analysis.papers.rows_over_axes import PlainRow, plain_rows
+from analysis.papers.strict_file import TableFileError, checked, parse_yaml, read_text
+from analysis.papers.table_rows import TableRow, TableRows
+
+__all__ = [
+    "SHOWN_IN",
+    "TableFileError",
+    "TableRow",
+    "TableRows",
+    "UnknownTableError",
+    "load_table",
+    "load_table_file",
+    "run_table_ids",
+    "table_ids",
+    "table_of_sweep",
+]
+
+SHOWN_IN = {
+    "norm_components": "norm",
+    "blog_mlp_norm": "mlp_norm",
+    "blog_long_encoder_norm": "encoder_norm_long",
+    "blog_no_bn_tricks": "no_bn_tricks",
+    "fixed_target": "tau",
+    "init_scale": "init",
+}
+"""Published table → the table that shows its rows under another name."""
+NOT_RUN = "no run of ours trains this"
+"""Why a row of a table with a published side alone has no run."""
 
 
 class UnknownTableError(Exception):
     """There is no table of that name."""
 
 
-@dataclass(frozen=True)
-class TableRow:
-    """One row of a table.
-
-    Attributes:
-        key: its name in the table's file.
-        label: as printed.
-        match: dotted key → value, or `{any: [values]}` where scales differ; what makes a run one of
-            this row.
-        companions: keys that this row sets for itself, so they are no part of the table's setting.
-        published: its printed numbers.
-        not_run: why no run of ours can be of this row; empty where one can.
-    """
-
-    key: str
-    label: str
-    match: Mapping[str, Any]
-    companions: tuple[str, ...]
-    published: Published
-    not_run: str = ""
-
-    @property
-    def method(self) -> str:
-        """`byol`, `moco`, ..."""
-        return str(self.match["method"])
-
-    def holds(self, config: Mapping[str, Any]) -> bool:
-        """Tell whether a canonical config is of this row."""
-        if self.not_run:
-            return False
-        return all(_meets(config.get(key), wanted) for key, wanted in self.match.items())
-
-
-@dataclass(frozen=True)
-class TableRows:
-    """A table: its rows, what they differ in, the metric it prints, and its published side.
-
-    `published_like` holds the settings of ours that would have to be equal for the numbers to be
-    comparable; `notes` what a reader must know of single rows, by their labels, and `remarks` of
-    all; `claims` what the paper says of the order of its rows.
-    """
-
-    id: str
-    title: str
-    protocol: str
-    network: str
-    metric: str
-    axes: tuple[str, ...]
-    baselines: tuple[str, ...]
-    rows: Mapping[str, TableRow]
-    published_source: str
-    published_setting: str
-    published_like: Mapping[str, Any]
-    notes: Mapping[str, str] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
-    claims: tuple[Claim, ...] = ()
-
-    def row_of(self, config: Mapping[str, Any]) -> TableRow | None:
-        """Return the row of a canonical config, None where it has none in this table."""
-        for row in self.rows.values():
-            if row.holds(config):
-                return row
-        return None
-
-    def unlike_published(self, setting: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-        """Return the keys that differ from the published setting: key → (ours, theirs)."""
-        return {
-            key: (setting.get(key), value)
-            for key, value in self.published_like.items()
-            if setting.get(key) != value
-        }
-
-    def baseline_of(self, row: TableRow) -> TableRow | None:
-        """Return the baseline of the row's own method."""
-        for key in self.baselines:
-            if self.rows[key].method == row.method:
-                return self.rows[key]
-        return None
+@cache
+def run_table_ids() -> tuple[str, ...]:
+    """Return the names of the tables that runs can fill."""
+    definitions = files("analysis.papers").joinpath("tables").iterdir()
+    return tuple(sorted(file.name.removesuffix(".yaml") for file in definitions))
 
 
 def table_ids() -> list[str]:
-    """Return the names of all tables."""
-    definitions = files("analysis.papers").joinpath("tables").iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in definitions)
+    """Return the names of all tables, also of those with a published side alone."""
+    return sorted({*run_table_ids(), *file_of_table()} - SHOWN_IN.keys())
 
 
 @cache
@@ -112,69 +76,179 @@ def load_table(name: str) -> TableRows:
     Raises:
         UnknownTableError: there is none; the text names the nearest and all.
     """
+    if name in run_table_ids():
+        file = files("analysis.papers").joinpath("tables", f"{name}.yaml")
+        return read_table(file.read_text(encoding="utf-8"), f"tables/{name}.yaml", name)
+    if name in SHOWN_IN:
+        raise UnknownTableError(
+            f"table {name!r} does not exist; its published rows stand in table {SHOWN_IN[name]!r}"
+        )
     if name not in table_ids():
         raise UnknownTableError(
             f"table {name!r} does not exist; {nearest(name, table_ids(), 'tables')}"
         )
+    return _published_side(name, printed_table(file_of_table()[name], name))
 
-    # The definition names the file of its published side, and the table in that file.
-    table = read_yaml("tables", name)
-    printed = printed_table(**table["published"])
-    rows = {key: _row(key, row, printed) for key, row in table["rows"].items()}
-    own_remarks = [table["note"]] if "note" in table else []
+
+def load_table_file(file: Path, known_keys: Collection[str] = ()) -> TableRows:
+    """Read a table that a user wrote, in the schema of `tables/*.yaml`.
+
+    Args:
+        file: YAML; its name is the table's where it states none.
+        known_keys: of a run, against which those of the rows are checked; unchecked where empty.
+
+    Raises:
+        TableFileError: it cannot be read, or does not fit: file, key, what is allowed.
+    """
+    return read_table(read_text(file), str(file), file.stem, known_keys)
+
+
+def read_table(text: str, place: str, name: str, known_keys: Collection[str] = ()) -> TableRows:
+    """Return a table from the text of its file.
+
+    Args:
+        text: YAML.
+        place: the file, for errors.
+        name: of the table, where the file states none.
+        known_keys: of a run; unchecked where empty.
+
+    Raises:
+        TableFileError: it does not fit the schema.
+    """
+    entry = checked(TableFileEntry, parse_yaml(text, place), place)
+    metric = checked(MetricEntry, entry.metric, f"{place}: metric")
+    printed = _printed(entry.published, f"{place}: published")
+    rows = {row.key: _row(row, printed) for row in plain_rows(entry.rows, place)}
+    if not rows:
+        raise TableFileError(f"{place}: rows: is empty; a table has a row or more")
+
+    axes = tuple(entry.axes if entry.axes is not None else _keys_of(rows))
+    _check_keys(axes, rows, known_keys, place)
+    for baseline in entry.baselines:
+        if baseline not in rows:
+            hint = nearest(baseline, rows, "rows")
+            raise TableFileError(f"{place}: baselines: no row is called {baseline!r}; {hint}")
+    try:
+        claims = read_claims(entry.claims, rows)
+    except ClaimError as error:
+        raise TableFileError(f"{place}: claims: {error}") from None
+
     return TableRows(
-        id=table["id"],
-        title=table["title"],
-        protocol=table["metric"]["protocol"],
-        network=table["metric"]["network"],
-        metric=table["metric"]["name"],
-        axes=tuple(table["axes"]),
-        baselines=tuple(table["baselines"]),
+        id=entry.id or name,
+        title=entry.title or entry.id or name,
+        protocol=metric.protocol,
+        network=metric.network,
+        metric=metric.name,
+        axes=axes,
+        baselines=tuple(entry.baselines),
         rows=rows,
-        published_source=printed.source,
-        published_setting=printed.setting,
-        published_like=printed.like,
-        notes={row.label: note for row in rows.values() if (note := _note(row))},
-        remarks=(*printed.remarks, *own_remarks),
-        claims=read_claims(table.get("claims", ()), rows),
+        printed=printed,
+        own_note=entry.note,
+        claims=claims,
     )
 
 
-def _row(key: str, row: Mapping[str, Any], printed: PrintedTable) -> TableRow:
+def _published_side(name: str, printed: PrintedTable) -> TableRows:
+    """Return a table that no definition makes rows of: what was printed, and why nothing is run."""
+    not_run = printed.not_run or NOT_RUN
+    rows = {
+        key: TableRow(key, row.label, {}, (), row.published, not_run)
+        for key, row in printed.rows.items()
+    }
+    metric = MetricEntry()
+    return TableRows(
+        id=name,
+        title=printed.title,
+        protocol=metric.protocol,
+        network=metric.network,
+        metric=metric.name,
+        axes=(),
+        baselines=(),
+        rows=rows,
+        printed=printed,
+        is_published_only=True,
+    )
+
+
+def _printed(published: Any, place: str) -> PrintedTable | None:
+    """Return the published side that a definition names, None where it names none."""
+    if published is None:
+        return None
+    entry = checked(PublishedEntry, published, place)
+    return _printed_at(entry, place)
+
+
+def _printed_at(entry: PublishedEntry, place: str) -> PrintedTable:
+    try:
+        return printed_table(entry.file, entry.table)
+    except TableFileError as error:
+        raise TableFileError(f"{place}: {error}") from None
+
+
+def _row(row: PlainRow, printed: PrintedTable | None) -> TableRow:
+    for key, value in row.entry.match.items():
+        if isinstance(value, Mapping) and (
+            set(value) != {"any"} or not isinstance(value["any"], list)
+        ):
+            raise TableFileError(
+                f"{row.place}: match: {key}: {dict(value)} is no value, and no {{any: [values]}}"
+            )
     return TableRow(
-        key=key,
-        label=row["label"],
-        match=row["match"],
-        companions=tuple(row.get("companions", ())),
-        published=_published(row["published"], printed),
-        not_run=row.get("not_run", ""),
+        key=row.key,
+        label=row.entry.label or row.key,
+        match=row.entry.match,
+        companions=tuple(row.entry.companions),
+        published=_published(row, printed),
+        not_run=row.entry.not_run,
     )
 
 
-def _published(place: str | Mapping[str, str] | None, printed: PrintedTable) -> Published:
+def _published(row: PlainRow, printed: PrintedTable | None) -> Published:
     """Return what is printed for a row: nothing, in the table's own source, or in another."""
-    if place is None:
+    named = row.entry.published
+    if named is not None and row.at:
+        raise TableFileError(f"{row.place}: published and at both name a printed row; leave one")
+    if isinstance(named, Mapping):
+        entry = checked(PublishedRowEntry, named, f"{row.place}: published")
+        other = _printed_at(entry, f"{row.place}: published")
+        return other.named(entry.row, row.place).of_another_source(other)
+
+    if named is None and not row.at:
         return Published()
-    if isinstance(place, str):
-        return printed.rows[place]
-    other = printed_table(place["file"], place["table"])
-    return replace(other.rows[place["row"]], source=other.source)
+    if printed is None:
+        raise TableFileError(
+            f"{row.place}: published: the table names no published side to look in"
+        )
+    if named is None:
+        return printed.at(row.at, row.place)
+    return printed.named(named, row.place)
 
 
-def _note(row: TableRow) -> str:
-    """Return what a reader must know of a row, as one text."""
-    texts: list[str] = []
-    if row.published.source:
-        texts.append(f"published in {row.published.source}")
-    if row.published.note:
-        texts.append(row.published.note)
-    if row.not_run:
-        texts.append(f"not run here: {row.not_run}")
-    return "; ".join(texts)
+def _keys_of(rows: Mapping[str, TableRow]) -> list[str]:
+    """Return every key that rows name, in the order in which they appear."""
+    return list(dict.fromkeys(key for row in rows.values() for key in row.match))
 
 
-def _meets(value: Any, wanted: Any) -> bool:
-    """Tell whether a setting is the one that a row wants, or one of several."""
-    if isinstance(wanted, Mapping):
-        return value in wanted["any"]
-    return bool(value == wanted)
+def _check_keys(
+    axes: Collection[str], rows: Mapping[str, TableRow], known: Collection[str], place: str
+) -> None:
+    """Check that rows differ in the axes alone, and that a run has these keys."""
+    for key in known and axes:
+        if key not in known:
+            raise TableFileError(f"{place}: axes: key {key!r} does not exist; {_near(key, known)}")
+    for row in rows.values():
+        for key in (*row.match, *row.companions):
+            if known and key not in known:
+                hint = _near(key, known)
+                raise TableFileError(f"{place}: row {row.key}: key {key!r} does not exist; {hint}")
+        outside = [key for key in row.match if key not in (*axes, *row.companions)]
+        if outside and not row.not_run:
+            raise TableFileError(
+                f"{place}: row {row.key}: match: {outside[0]!r} is none of the axes; add it to "
+                f"`axes`, or to the row's `companions`; axes: {', '.join(axes)}"
+            )
+
+
+def _near(key: str, known: Collection[str]) -> str:
+    """Name the nearest key of a run; all of them would fill a screen."""
+    return nearest(key, known, "keys").partition("? keys")[0].partition("keys: ")[0] + "?"

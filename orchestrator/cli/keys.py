@@ -40,10 +40,10 @@ def schema() -> None:
 
     Example: sweep schema > spec.schema.json
     """
-    from analysis.papers.rows import table_ids
+    from analysis.papers.rows import run_table_ids
     from orchestrator.spec.schema import schema_text
 
-    print(schema_text(table_ids()), end="")
+    print(schema_text(run_table_ids()), end="")
 
 
 def _matching(word: str | None) -> "list[KeyFacts]":

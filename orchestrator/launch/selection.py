@@ -37,11 +37,16 @@ def check_tables(sweep: Sweep, variants: Sequence[Variant]) -> None:
     Raises:
         SpecError: a table does not exist, or no variant is a row of it.
     """
-    from analysis.papers.rows import load_table, table_ids
+    from analysis.papers.rows import load_table, run_table_ids, table_ids
 
-    known = table_ids()
+    known = run_table_ids()
     for i, name in enumerate(sweep.spec.tables):
         line = sweep.document.where(("tables", i))
+        if name in {*table_ids()} - {*known}:
+            raise SpecError(
+                f"{line}: tables: {name!r} holds published numbers alone, and no run is a row of "
+                f"it; remove it"
+            )
         if name not in known:
             raise SpecError(f"{line}: tables: {name!r} does not exist; {nearest(name, known)}")
         rows = load_table(name)
