@@ -37,11 +37,12 @@ FLOORS = {
         ["api"],
     ],
     "analysis": [
+        ["errors"],
         ["papers"],
         ["results"],
         ["tables"],
         ["render", "figures"],
-        ["report", "export"],
+        ["report", "export", "manifest"],
         ["load"],
     ],
 }

@@ -15,7 +15,7 @@ One file holds a group of commands, and is named with a word that a user types.
 * ``inspect`` holds `status`, `show`, `diff` and `logs`, which change nothing.
 * ``runs`` holds `runs`, which lists them.
 * ``annotate`` holds `exclude`, `include`, `note` and `forget`.
-* ``results`` holds `report` and `export`.
+* ``results/`` holds `report` and `export`, a file each.
 * ``maintenance`` holds `cancel`, `clean`, `rebuild` and `data fetch`.
 * ``doctor`` holds `sweep doctor`.
 * ``keys`` holds `keys` and `schema`, which say what a spec may set.

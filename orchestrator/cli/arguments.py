@@ -1,6 +1,6 @@
 """Reads options that may stand anywhere, and arguments that hold several values."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from orchestrator.errors import UsageError
@@ -73,3 +73,13 @@ def seed_numbers(text: str | None) -> list[int] | None:
             "write different numbers from 0 to 2147483647, e.g. 0,1,2"
         )
     return [int(word) for word in words]
+
+
+def check_choice(option: str, value: str, allowed: Collection[str]) -> None:
+    """Raise unless an option has one of its few values.
+
+    Raises:
+        UsageError: names the value and what is allowed.
+    """
+    if value not in allowed:
+        raise UsageError(f"{option} {value!r} does not exist; allowed: {', '.join(allowed)}")

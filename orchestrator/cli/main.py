@@ -27,13 +27,13 @@ from orchestrator.cli import (
     keys,
     launch,
     maintenance,
-    results,
     runs,
 )
 from orchestrator.cli.arguments import split_globals
 from orchestrator.cli.context import Places, working_folder
 from orchestrator.cli.display import UnreadError, displayed
 from orchestrator.cli.help import Command, Group
+from orchestrator.cli.results import export, report
 from orchestrator.errors import SweepError, UsageError
 from orchestrator.store.root import Root
 
@@ -61,7 +61,7 @@ _ParserError: Any = typer.BadParameter.__base__
 COMMANDS = (
     launch.launch,
     inspect.status,
-    results.report,
+    report.report,
     inspect.show,
     inspect.diff,
     inspect.logs,
@@ -70,7 +70,7 @@ COMMANDS = (
     annotate.include,
     annotate.note,
     annotate.forget,
-    results.export,
+    export.export,
     maintenance.cancel,
     maintenance.clean,
     doctor.doctor,

@@ -1,0 +1,247 @@
+"""Holds `sweep report`, which rebuilds a table from results.db."""
+
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.arguments import check_choice
+from orchestrator.cli.complete import complete_sweeps, complete_tables, listed
+from orchestrator.cli.context import Places, collected, near, write_out
+from orchestrator.cli.output import format_for
+from orchestrator.errors import SweepError, UsageError
+from orchestrator.store.root import Root
+
+if TYPE_CHECKING:
+    from analysis.render.formats import Layout
+    from analysis.tables.tidy import Report
+
+_PIPED_WIDTH = 120
+_NARROWEST = 60
+
+
+def report(
+    context: typer.Context,
+    sweeps: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Use only runs of these sweeps; all where left out.",
+            autocompletion=complete_sweeps,
+        ),
+    ] = None,
+    table: Annotated[
+        str,
+        typer.Option(
+            help="Which table, e.g. mlp_norm or norm; variants: all of one sweep's; or a YAML file.",
+            autocompletion=complete_tables,
+        ),
+    ] = "",
+    setting: Annotated[
+        str | None,
+        typer.Option(help="Which setting; else that of the newest sweep which feeds the table."),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="text, md, csv, json, png, svg or pdf; else as --out ends, else text.",
+            autocompletion=listed("text", "md", "csv", "json", "png", "svg", "pdf"),
+        ),
+    ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="rows, or matrix: as the paper prints table norm (text).",
+            autocompletion=listed("rows", "matrix"),
+        ),
+    ] = "rows",
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Judge runs by probe or knn; else as the table says."),
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="Judge the online or the target encoder.")
+    ] = None,
+    unit: Annotated[
+        str, typer.Option(help="percent or fraction.", autocompletion=listed("percent", "fraction"))
+    ] = "percent",
+    digits: Annotated[
+        int | None, typer.Option(min=0, max=6, help="Digits behind the point.")
+    ] = None,
+    per_seed: Annotated[bool, typer.Option("--per-seed", help="Show each seed's value.")] = False,
+    relative: Annotated[
+        bool, typer.Option("--relative", help="Show differences as a part of the baseline.")
+    ] = False,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Show all columns, however narrow the terminal.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with 1 unless every row is done and unmarked.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write there instead of printing, as its ending says.")
+    ] = None,
+) -> None:
+    """Rebuild a paper's table beside the published numbers; text also draws its figure.
+
+    Without --table: which tables there are, at which settings, and how complete.
+
+    Example: sweep report --table mlp_norm --out mlp_norm.pdf
+    """
+    from analysis.render.formats import FORMATS, LAYOUTS, Layout
+    from analysis.render.grid import Style
+
+    places: Places = context.obj
+    if not table:
+        given = {"--setting": setting, "--out": out, "--layout": layout != "rows"}
+        return _list_tables(places, sweeps or [], format_, [*filter(given.get, given)])
+
+    # What is misspelt is refused before anything is read.
+    chosen = format_for(out, format_, FORMATS, "text")
+    check_choice("--layout", layout, LAYOUTS)
+    check_choice("--unit", unit, ("percent", "fraction"))
+    _check_format(table, chosen, layout, out)
+    _check_judge(protocol, network)
+
+    style = Style(unit, digits, per_seed, relative)
+    page = Layout(style, layout, None if wide else _page_width(out))
+    judge = {"protocol": protocol, "network": network}
+    built, content = _built(places, table, setting, sweeps or [], judge, chosen, page)
+    if out is None:
+        print(content.decode(), end="")
+    else:
+        write_out(out, content)
+        print(f"wrote {near(out)}")
+    if chosen == "text":
+        _add_figure(places.root, built, out)
+    if strict:
+        _check_strict(built)
+
+
+def _built(
+    places: Places,
+    table: str,
+    setting: str | None,
+    sweeps: Sequence[str],
+    judge: Mapping[str, str | None],
+    format_: str,
+    page: "Layout",
+) -> tuple["Report", bytes]:
+    """Return a table, and the content of its file; every error names what was asked for."""
+    from analysis.errors import AnalysisError
+    from analysis.render.formats import render
+    from analysis.report import check_table
+    from analysis.report import report as rebuild
+
+    try:
+        check_table(table)
+        collected(places)
+        built = rebuild(places.db, table, setting, sweeps, **judge)
+        return built, render(built, format_, page)
+    except AnalysisError as error:
+        raise UsageError(str(error)) from None
+
+
+def _check_format(table: str, chosen: str, layout: str, out: Path | None) -> None:
+    """Refuse options that do not go together."""
+    from analysis.figures.files import FIGURE_FORMATS
+
+    if layout != "rows" and chosen != "text":
+        raise UsageError(f"--layout {layout} is for text; leave it out for {chosen}")
+    if chosen in FIGURE_FORMATS and out is None:
+        raise UsageError(f"--format {chosen} is a picture; name its file: --out {table}.{chosen}")
+
+
+def _check_judge(protocol: str | None, network: str | None) -> None:
+    from byol_core.config import PROTOCOLS
+
+    if protocol is not None:
+        check_choice("--protocol", protocol, PROTOCOLS)
+    if network is not None:
+        check_choice("--network", network, ("online", "target"))
+
+
+def _page_width(out: Path | None) -> int:
+    """Return how wide a page of text is: as the terminal, or what a file and a pipe get."""
+    if out is not None or not sys.stdout.isatty():
+        return _PIPED_WIDTH
+    return max(_NARROWEST, shutil.get_terminal_size().columns)
+
+
+def _check_strict(built: "Report") -> None:
+    """Raise unless every row of a table is done and without a mark."""
+    main = built.main
+    failing = main[~main["state"].str.startswith("done") | (main["codes"].map(len) > 0)]
+    if failing.empty:
+        return
+    rows = [
+        f"{line.label} ({'; '.join([line.state, *line.marks])})" for line in failing.itertuples()
+    ]
+    raise SweepError(
+        f"--strict: {len(failing)} of {len(main)} rows of {built.table.rows.id} are not done and "
+        f"unmarked: {'; '.join(rows)}"
+    )
+
+
+def _list_tables(
+    places: Places, sweeps: Sequence[str], format_: str | None, given: Sequence[str]
+) -> None:
+    """Print which tables there are, at which settings, and how complete they are."""
+    from analysis.errors import AnalysisError
+    from analysis.papers.rows import table_ids
+    from analysis.render.overview import overview_json, overview_text
+    from analysis.report import overview
+
+    if given:
+        raise UsageError(f"{given[0]} needs --table NAME; `sweep report` alone lists the tables")
+    renderers = {"text": overview_text, "json": overview_json}
+    format_ = format_ or "text"
+    if format_ not in renderers:
+        raise UsageError(
+            f"--format {format_} needs --table NAME; the list of tables is text or json"
+        )
+
+    # A table's name is often typed where a sweep's belongs.
+    collected(places)
+    try:
+        print(renderers[format_](overview(places.db, sweeps)))
+    except AnalysisError as error:
+        tables = [name for name in sweeps if name in table_ids()]
+        hint = f"; for the table: sweep report --table {tables[0]}" if tables else ""
+        raise UsageError(f"{error}{hint}") from None
+
+
+def _add_figure(root: Root, built: "Report", out: Path | None) -> None:
+    """Draw the figure of a table that was printed, and say where it is."""
+    try:
+        print(f"figure: {near(_figure(root, built, out))}")
+    except OSError as error:  # the root of somebody who lets us read
+        print(
+            f"figure: none, {error.filename} cannot be written: {error.strerror}; "
+            "--out FILE puts both elsewhere"
+        )
+
+
+def _figure(root: Root, built: "Report", out: Path | None) -> Path:
+    """Draw a table beside `out`, or among the root's reports, which are as open as the root.
+
+    Its name carries the setting, so that two settings have two figures.
+    """
+    from analysis.figures.table import draw
+    from byol_core.files import make_folder, write_atomic
+
+    words = [built.table.rows.id]
+    if built.table.setting is not None:
+        words.append(built.table.setting.id)
+    name = f"{'-'.join(words)}.png"
+    if out is not None:
+        file = out.with_name(name)
+        write_out(file, draw(built))
+        return file
+    file = root.path / "reports" / name
+    make_folder(file.parent)
+    write_atomic(file, draw(built))
+    return file
