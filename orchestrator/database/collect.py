@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,7 +209,8 @@ class _Pass:
 
         sweep = {key: plan[key] for key in ("label", "name", "profile", "question", "launched_at")}
         sweep |= {key: json.dumps(plan[key]) for key in ("baseline", "tables", "overrides")}
-        sweep["launched_by"] = plan.get("launched_by")
+        sweep |= {key: plan.get(key) for key in ("launched_by", "semantics")}
+        sweep["seeds"] = json.dumps(plan["seeds"]) if "seeds" in plan else None
         sweep["root"] = self.root_name
         sweep_id = self.writer.insert_one(table, sweep)
 
@@ -219,6 +220,7 @@ class _Pass:
                 "position": position,
                 "name": variant["name"],
                 "overrides": json.dumps(variant["overrides"]),
+                "config": json.dumps(_asked_for(variant)),
             }
             for position, variant in enumerate(plan["variants"])
         ]
@@ -305,6 +307,13 @@ class _Pass:
         for row in self.connection.execute(query).mappings():
             known.setdefault(row["run_number"], {})[row["number"]] = dict(row)
         return known
+
+
+def _asked_for(variant: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that runs of a planned variant have, without the seed."""
+    settings = {**variant["config"], **variant.get("by_images", {})}
+    settings.pop("seed", None)
+    return settings
 
 
 def _is_settled(rows: RunRows, stamp: str) -> bool:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from orchestrator.store.state import State as State  # handed on to all that read the tables
 
-VERSION = 5
+VERSION = 6
 
 metadata = MetaData()
 
@@ -47,6 +47,8 @@ sweeps = Table(
     Column("question", Text, nullable=False),
     Column("baseline", Text, nullable=False, comment="JSON: a variant's name, or overrides"),
     Column("tables", Text, nullable=False, comment="JSON list"),
+    Column("seeds", Text, comment="JSON list: the spec's; null: of an older plan, not recorded"),
+    Column("semantics", Integer, comment="of the launch; null: of an older plan, not recorded"),
     Column("launched_at", Float, nullable=False),
     Column("launched_by", Text, comment="a user's name; null: not recorded"),
     Column("tags", Text, nullable=False, default="[]", comment="JSON list"),
@@ -61,6 +63,7 @@ variants = Table(
     Column("name", Text, primary_key=True),
     Column("position", Integer, nullable=False),
     Column("overrides", Text, nullable=False, comment="JSON"),
+    Column("config", Text, nullable=False, comment="JSON: canonical, dotted keys, without seed"),
 )
 
 runs = Table(

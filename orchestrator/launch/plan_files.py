@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from byol_core.config import PROTOCOLS, SEMANTICS
@@ -71,18 +72,10 @@ def _description(run: PlannedRun, sweep: Sweep) -> dict[str, Any]:
 def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
     """Return what goes into plan.json, without the removed runs."""
     spec = plan.sweep.spec
-    configs = {variant.name: variant.canonical() for variant in plan.variants}
-    variants = [
-        {"name": variant.name, "overrides": variant.overrides, "config": configs[variant.name]}
-        for variant in plan.variants
-    ]
+    variants = _variant_records(plan, before)
 
     # A launch that is limited to some seeds or variants keeps the other runs of the sweep.
-    unchanged = {
-        old["name"]
-        for old in before.get("variants", [])
-        if configs.get(old["name"]) == old["config"]
-    }
+    unchanged = _unchanged(variants, before).keys()
     removed = {run["run_id"] for run in plan.removed}
     runs = {
         (run["variant"], run["seed"]): run
@@ -105,8 +98,42 @@ def _plan_record(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
         "baseline": spec.baseline,
         "tables": spec.tables,
         "seeds": spec.seeds,
+        "semantics": SEMANTICS,
         "variants": variants,
         "runs": [*runs.values()],
         "launched_at": time.time(),
         "launched_by": user_name(),
+    }
+
+
+def _variant_records(plan: Plan, before: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return all variants of the spec, also those that this launch leaves out.
+
+    `config` is what the spec says, and is compared with that of the next launch; `by_images` is what
+    a run of it has instead, once its images were counted, as no limit where it is beyond them.
+    """
+    images = {run.variant.config.dataset: run.variant.images for run in plan.runs}
+    records: list[dict[str, Any]] = []
+    for variant in plan.variants:
+        config = variant.canonical()
+        record = {"name": variant.name, "overrides": variant.overrides, "config": config}
+        if variant.config.dataset in images:
+            counted = replace(variant, images=images[variant.config.dataset]).canonical()
+            record["by_images"] = {
+                key: value for key, value in counted.items() if value != config.get(key)
+            }
+        records.append(record)
+
+    # What an earlier launch counted is kept.
+    counted_before = _unchanged(records, before)
+    return [{"by_images": counted_before.get(record["name"], {}), **record} for record in records]
+
+
+def _unchanged(variants: list[dict[str, Any]], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variants that mean what they meant in an earlier plan, with its `by_images`."""
+    configs = {variant["name"]: variant["config"] for variant in variants}
+    return {
+        old["name"]: old.get("by_images", {})
+        for old in before.get("variants", [])
+        if configs.get(old["name"]) == old["config"]
     }

@@ -140,7 +140,7 @@ def _finite(value: Any) -> tuple[str, str] | None:
 _NUMBERS = each((float, _non_finite))
 _ACCURACIES = each(_maybe(_finite))
 _RUN_OF_PLAN = {"run_id": str, "variant": str, "seed": int}
-_VARIANT = {"name": str, "overrides": _settings, "config": _settings}
+_VARIANT = {"name": str, "overrides": _settings, "config": _settings, "by_images?": _settings}
 
 PLAN = {
     "label": str,
@@ -150,6 +150,8 @@ PLAN = {
     "question": str,
     "baseline": (str, dict),
     "tables": each(str),
+    "seeds?": each(int),
+    "semantics?": int,
     "variants": each(_VARIANT),
     "runs": each(_RUN_OF_PLAN),
     "left?": each(_RUN_OF_PLAN),
