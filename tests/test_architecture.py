@@ -41,7 +41,7 @@ FLOORS = {
         ["papers"],
         ["results"],
         ["tables"],
-        ["render", "figures"],
+        ["render", "figures", "trail"],
         ["report", "export", "manifest"],
         ["load"],
     ],

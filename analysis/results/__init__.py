@@ -3,5 +3,6 @@
 * ``connect`` opens it, unable to change it.
 * ``runs`` reads runs as tables want them.
 * ``sweeps`` reads what the specs of sweeps ask for, launched or not.
+* ``provenance`` reads attempts, and the sweeps that asked for runs.
 * ``relations`` gives flat relations with typed columns, for notebooks and export.
 """
