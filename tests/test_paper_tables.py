@@ -221,6 +221,12 @@ def test_a_list_of_rows_is_a_claim_for_each_or_for_each_pair():
         ({"above": ["a", "b"], "by": 1}, "is none of"),
         ({"above": ["a", "z"]}, "no row is called 'z'"),
         ({"above": ["a"]}, "2 rows or more"),
+        ("above", "is no mapping"),
+        ({"above": "a"}, "names no list of rows"),
+        ({"above": [["a"], "b"]}, "no row is called"),
+        ({"comparable": ["a", "b"], "margin": 1.0}, "between 0 and 1"),
+        ({"comparable": ["a", "b"], "margin": "small"}, "between 0 and 1"),
+        ({"comparable": ["a", "b"], "margin": True}, "between 0 and 1"),
         ({"comparable": ["a", "b"]}, "a margin belongs to comparable"),
         ({"above": ["a", "b"], "margin": 0.1}, "a margin belongs to comparable"),
     ],
@@ -277,6 +283,13 @@ def test_a_table_says_where_a_row_of_another_source_is_from_and_what_its_spread_
 
 # Presets
 
+
+@cache
+def presets_of_reference():
+    text = REFERENCE.read_text()
+    return YAML(typ="safe").load(text[text.index("\npresets:\n") :])["presets"]
+
+
 OF_REFERENCE = {
     "batch_size": "batch_size",
     "optimizer": "optimizer.name",
@@ -306,7 +319,7 @@ OF_REFERENCE = {
 )
 def test_a_preset_has_the_settings_of_its_source(preset, source, rate):
     ours = flatten(resolve(preset, {}).model_dump())
-    theirs = YAML(typ="safe").load(REFERENCE.read_text())["presets"][source]
+    theirs = presets_of_reference()[source]
     theirs = {**theirs, **theirs.get("common", {}), "lr": rate}
     shared = OF_REFERENCE.keys() & theirs.keys()
     assert len(shared) >= 6

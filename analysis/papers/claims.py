@@ -7,11 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.errors import AnalysisError
+from analysis.papers.nearest import nearest
+
 _ROWS = {"above": 2, "comparable": 2, "collapses": 1, "learns": 1}
 """Kind of a claim → how many rows it speaks of."""
 
 
-class ClaimError(Exception):
+class ClaimError(AnalysisError):
     """A claim in a table's file that says nothing."""
 
 
@@ -31,7 +34,7 @@ class Claim:
     margin: float | None = None
 
 
-def read_claims(entries: Sequence[Mapping[str, Any]], rows: Collection[str]) -> tuple[Claim, ...]:
+def read_claims(entries: Sequence[Any], rows: Collection[str]) -> tuple[Claim, ...]:
     """Return the claims of a table's file; rows in a list are a claim for each, or for each pair.
 
     `above: [a, b, c]` says that a is above b, and b above c.
@@ -41,6 +44,8 @@ def read_claims(entries: Sequence[Mapping[str, Any]], rows: Collection[str]) -> 
     """
     claims: list[Claim] = []
     for entry in entries:
+        if not isinstance(entry, Mapping):
+            raise ClaimError(f"claim {entry!r} is no mapping such as `learns: [rows]`")
         kinds = _ROWS.keys() & entry.keys()
         if len(kinds) != 1 or entry.keys() - kinds - {"margin"}:
             raise ClaimError(f"claim {dict(entry)} is none of {', '.join(_ROWS)}")
@@ -49,20 +54,28 @@ def read_claims(entries: Sequence[Mapping[str, Any]], rows: Collection[str]) -> 
     return tuple(claims)
 
 
-def _claims(
-    kind: str, keys: Sequence[str], margin: float | None, rows: Collection[str]
-) -> list[Claim]:
+def _claims(kind: str, keys: Any, margin: Any, rows: Collection[str]) -> list[Claim]:
     """Return one claim for each row, or for each pair of neighbours."""
-    unknown = [key for key in keys if key not in rows]
+    if not isinstance(keys, list):
+        raise ClaimError(f"claim {kind} {keys!r}: it names no list of rows")
+    unknown = [key for key in keys if key not in [*rows]]
     if unknown:
-        raise ClaimError(f"claim {kind} {list(keys)}: no row is called {unknown[0]!r}")
+        hint = nearest(str(unknown[0]), rows, "rows")
+        raise ClaimError(f"claim {kind} {keys}: no row is called {unknown[0]!r}; {hint}")
     if (margin is not None) != (kind == "comparable"):
         raise ClaimError(
             f"claim {kind} {list(keys)}: a margin belongs to comparable, and to it alone"
         )
+    if margin is not None and not _is_fraction(margin):
+        raise ClaimError(f"claim {kind} {keys}: margin {margin!r} is no number between 0 and 1")
 
     count = _ROWS[kind]
     if len(keys) < count:
         raise ClaimError(f"claim {kind} {list(keys)}: it speaks of {count} rows or more")
     starts = range(len(keys) - count + 1)
     return [Claim(kind, tuple(keys[start : start + count]), margin) for start in starts]
+
+
+def _is_fraction(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 < value < 1

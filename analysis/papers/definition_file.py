@@ -62,6 +62,7 @@ class TableRowEntry(Strict):
         published: key of the printed row, or a PublishedRowEntry; null for none.
         at: coordinates of the printed row, in the place of its key.
         not_run: why no run can be of this row.
+        note: what a reader must know of it.
         over: name → axis, as an AxisEntry. `{name}` stands for its value in the row's key, `label`
             and `published`.
     """
@@ -72,6 +73,7 @@ class TableRowEntry(Strict):
     published: Any = None
     at: dict[str, Any] = {}
     not_run: str = ""
+    note: str = ""
     over: dict[str, Any] = {}
 
 
@@ -79,13 +81,18 @@ class AxisEntry(Strict):
     """An axis that rows are made from.
 
     Attributes:
-        keys: of a run, all set to the value; none where each value is a mapping of settings.
         values: a list, or name → value where the name is not the value itself.
-        at: the coordinate of the printed row that the value stands for.
+        key: of a run, set to the value, or a list of keys; none where a value is a mapping of
+            settings, which go over those of the row's `match`.
+        at: the coordinate of the printed row that the name stands for.
         labels: name → words in the row's label, where these are not the name itself.
+        companions: name → keys that its rows set for themselves.
+        not_run: name → why no run can be of its rows.
     """
 
     values: Any
-    keys: list[str] = []
+    key: Any = None
     at: str = ""
-    labels: dict[str, str] = {}
+    labels: dict[Any, str] = {}
+    companions: dict[Any, list[str]] = {}
+    not_run: dict[Any, str] = {}

@@ -76,7 +76,7 @@ class Published(Cell):
         negative_cosine: of different images.
         cosines_printed: whether these are printed, or were measured on a figure.
         source: where a row is printed that is not of the table's own source.
-        setting: of such a row.
+        setting: of such a row, where it is not that of the table.
         note: what a reader must know of it.
         disputed: where other places print another number for the same.
     """
@@ -91,9 +91,10 @@ class Published(Cell):
     note: str = ""
     disputed: str = ""
 
-    def of_another_source(self, table: "PrintedTable") -> "Published":
-        """Return the same with the source and setting of the table that it is from."""
-        return replace(self, source=table.source, setting=table.setting)
+    def from_table(self, table: "PrintedTable", shown_in: "PrintedTable | None") -> "Published":
+        """Return the same with the source of its table, and the setting where it is another."""
+        is_same = shown_in is not None and shown_in.like == table.like
+        return replace(self, source=table.source, setting="" if is_same else table.setting)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from analysis.errors import AnalysisError
 from analysis.papers.claims import ClaimError, read_claims
 from analysis.papers.definition_file import (
     MetricEntry,
@@ -53,7 +54,7 @@ NOT_RUN = "no run of ours trains this"
 """Why a row of a table with a published side alone has no run."""
 
 
-class UnknownTableError(Exception):
+class UnknownTableError(AnalysisError):
     """There is no table of that name."""
 
 
@@ -200,6 +201,7 @@ def _row(row: PlainRow, printed: PrintedTable | None) -> TableRow:
         companions=tuple(row.entry.companions),
         published=_published(row, printed),
         not_run=row.entry.not_run,
+        own_note=row.entry.note,
     )
 
 
@@ -211,7 +213,7 @@ def _published(row: PlainRow, printed: PrintedTable | None) -> Published:
     if isinstance(named, Mapping):
         entry = checked(PublishedRowEntry, named, f"{row.place}: published")
         other = _printed_at(entry, f"{row.place}: published")
-        return other.named(entry.row, row.place).of_another_source(other)
+        return other.named(entry.row, row.place).from_table(other, printed)
 
     if named is None and not row.at:
         return Published()

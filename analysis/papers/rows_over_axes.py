@@ -5,11 +5,12 @@ A row with `over` stands for many, so that a table names each value once.
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from analysis.papers.definition_file import AxisEntry, TableRowEntry
+from analysis.papers.nearest import nearest
 from analysis.papers.printed import digits
 from analysis.papers.strict_file import TableFileError, checked
 
@@ -36,12 +37,14 @@ class PlainRow:
 
 @dataclass(frozen=True)
 class _Point:
-    """A value of an axis: its name, the settings that make it, its words and its coordinate."""
+    """A value of an axis: its name, and what it gives to each of its rows."""
 
     name: str
     settings: Mapping[str, Any]
     words: str
-    at: Mapping[str, Any] = field(default_factory=dict)
+    at: Mapping[str, Any]
+    companions: Sequence[str]
+    not_run: str
 
 
 def plain_rows(rows: Mapping[str, Any], place: str) -> list[PlainRow]:
@@ -56,7 +59,7 @@ def plain_rows(rows: Mapping[str, Any], place: str) -> list[PlainRow]:
         entry = checked(TableRowEntry, values, f"{place}: row {key}")
         for row in _product(key, entry, f"{place}: row {key}"):
             if row.key in seen:
-                raise TableFileError(f"{row.place}: another row is called {row.key!r} too")
+                raise TableFileError(f"{row.place}: two rows are called {row.key!r}")
             seen.add(row.key)
             made.append(row)
             if len(made) > _MAX_ROWS:
@@ -66,55 +69,87 @@ def plain_rows(rows: Mapping[str, Any], place: str) -> list[PlainRow]:
 
 def _product(key: str, entry: TableRowEntry, place: str) -> Iterator[PlainRow]:
     """Yield the rows that an entry stands for: itself, where it has no axes."""
-    axes = [_points(name, axis, f"{place}: over {name}") for name, axis in entry.over.items()]
+    axes = [_points(axis, f"{place}: over {name}") for name, axis in entry.over.items()]
     for points in itertools.product(*axes):
-        names = {name: point.name for name, point in zip(entry.over, points, strict=True)}
-        words = {name: point.words for name, point in zip(entry.over, points, strict=True)}
-
-        match = dict(entry.match)
-        at = dict(entry.at)
-        for point in points:
-            match.update(point.settings)
-            at.update(point.at)
-        made = _filled(key, names, place)
-        published = entry.published
-        if isinstance(published, str):
-            published = _filled(published, names, place)
-        changes = {
-            "match": match,
-            "label": _filled(entry.label, words, place),
-            "published": published,
-        }
-        yield PlainRow(
-            made, entry.model_copy(update=changes), at, f"{place.rpartition(' ')[0]} {made}"
-        )
+        yield _row(key, entry, dict(zip(entry.over, points, strict=True)), place)
 
 
-def _points(name: str, values: Any, place: str) -> list[_Point]:
+def _row(key: str, entry: TableRowEntry, points: Mapping[str, _Point], place: str) -> PlainRow:
+    """Return one row of a product; a later axis goes over what an earlier one sets."""
+    match = dict(entry.match)
+    at = dict(entry.at)
+    companions = [*entry.companions]
+    reasons = [entry.not_run] if entry.not_run else []
+    for point in points.values():
+        match.update(point.settings)
+        at.update(point.at)
+        companions += point.companions
+        reasons += [point.not_run] if point.not_run else []
+
+    # The key and the printed row are named by the values' names, the label by their words.
+    names = {axis: point.name for axis, point in points.items()}
+    words = {axis: point.words for axis, point in points.items()}
+    published = entry.published
+    if isinstance(published, str):
+        published = _filled(published, names, place)
+    changes = {
+        "match": match,
+        "label": _filled(entry.label, words, place),
+        "companions": companions,
+        "published": published,
+        "not_run": "; ".join(reasons),
+    }
+    made = _filled(key, names, place)
+    return PlainRow(made, entry.model_copy(update=changes), at, place)
+
+
+def _points(values: Any, place: str) -> list[_Point]:
     axis = checked(AxisEntry, values, place)
     if isinstance(axis.values, Mapping):
-        named = {str(key): value for key, value in axis.values.items()}
+        named = {digits(key): value for key, value in axis.values.items()}
     elif isinstance(axis.values, list):
         named = {digits(value): value for value in axis.values}
     else:
         raise TableFileError(f"{place}: values: {axis.values!r} is no list, and no names of values")
     if not named:
-        raise TableFileError(f"{place}: values: is empty")
+        raise TableFileError(f"{place}: values: is empty; list what the rows differ in")
 
-    unknown = [word for word in axis.labels if word not in named]
-    if unknown:
-        raise TableFileError(
-            f"{place}: labels: {unknown[0]!r} is no value; values: {', '.join(named)}"
-        )
+    keys = _keys(axis, place)
+    labels = _by_name(axis.labels, named, f"{place}: labels")
+    companions = _by_name(axis.companions, named, f"{place}: companions")
+    not_run = _by_name(axis.not_run, named, f"{place}: not_run")
     return [
         _Point(
-            name=text,
-            settings=_settings(axis.keys, value, f"{place}: values {text}"),
-            words=axis.labels.get(text, text),
-            at={axis.at: text} if axis.at else {},
+            name=name,
+            settings=_settings(keys, value, f"{place}: values {name}"),
+            words=labels.get(name, name),
+            at={axis.at: name} if axis.at else {},
+            companions=companions.get(name, ()),
+            not_run=not_run.get(name, ""),
         )
-        for text, value in named.items()
+        for name, value in named.items()
     ]
+
+
+def _by_name(facts: Mapping[Any, Any], names: Collection[str], place: str) -> dict[str, Any]:
+    """Return facts by the names of an axis' values, which they must be of."""
+    by_name = {digits(key): fact for key, fact in facts.items()}
+    for key in by_name:
+        if key not in names:
+            raise TableFileError(f"{place}: {key!r} is no value; {nearest(key, names, 'values')}")
+    return by_name
+
+
+def _keys(axis: AxisEntry, place: str) -> list[str]:
+    """Return the keys that a value of an axis sets."""
+    keys = axis.key
+    if keys is None:
+        return []
+    if isinstance(keys, str):
+        return [keys]
+    if isinstance(keys, list) and all(isinstance(key, str) for key in keys):
+        return keys
+    raise TableFileError(f"{place}: key: {keys!r} is no key, and no list of keys")
 
 
 def _settings(keys: Sequence[str], value: Any, place: str) -> Mapping[str, Any]:
@@ -122,7 +157,7 @@ def _settings(keys: Sequence[str], value: Any, place: str) -> Mapping[str, Any]:
     if keys:
         return dict.fromkeys(keys, value)
     if not isinstance(value, Mapping):
-        raise TableFileError(f"{place}: {value!r} is no mapping of settings; or name `keys`")
+        raise TableFileError(f"{place}: {value!r} is no mapping of settings; or name its `key`")
     return value
 
 

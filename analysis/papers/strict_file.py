@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from analysis.errors import AnalysisError
 from analysis.papers.nearest import nearest
 
 _MAX_BYTES = 1 << 20
@@ -32,7 +33,7 @@ _KINDS = {
 """Kind of pydantic's error → what is said of the value."""
 
 
-class TableFileError(Exception):
+class TableFileError(AnalysisError):
     """A table's file that cannot be read, or holds what a table has not."""
 
 

@@ -20,6 +20,7 @@ class TableRow:
         companions: keys that this row sets for itself, so they are no part of the table's setting.
         published: its printed numbers.
         not_run: why no run of ours can be of this row; empty where one can.
+        own_note: what the table's file says of it.
     """
 
     key: str
@@ -28,6 +29,7 @@ class TableRow:
     companions: tuple[str, ...]
     published: Published
     not_run: str = ""
+    own_note: str = ""
 
     @property
     def method(self) -> str:
@@ -40,10 +42,14 @@ class TableRow:
         texts: list[str] = []
         if self.published.source:
             texts.append(f"published in {self.published.source}")
+        if self.published.setting:
+            texts.append(f"at another setting: {self.published.setting}")
         if self.published.note:
             texts.append(self.published.note)
         if self.published.disputed:
             texts.append(f"disputed: {self.published.disputed}")
+        if self.own_note:
+            texts.append(self.own_note)
         if self.not_run:
             texts.append(f"not run here: {self.not_run}")
         return "; ".join(texts)
