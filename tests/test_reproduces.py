@@ -245,10 +245,11 @@ CONTROL = {seed: 0.35 + WOBBLE[-seed] for seed in range(5)}
         (row(0.9, untrained=CONTROL, collapsed=(1, 5)), "undecided", "some runs collapsed"),
         (row(0.9, untrained=CONTROL, collapsed=(3, 5)), "contradicted", "most runs collapsed"),
         (row(0.9, untrained=CONTROL, collapsed=None), "undecided", "no run says"),
+        (row(0.9, chance=None), "undecided", "neither an untrained control nor chance"),
         (row(0.9, untrained={}), "undecided", "no seed that could be compared"),
         (row(0.9, untrained={0: math.nan}), "undecided", "no seed that could be compared"),
         (row(0.9, untrained={0: 0.3}), "undecided", "needs 3 pairs or more"),
-        (RowEvidence({}, (0, 5)), "undecided", "no seed that could be compared"),
+        (RowEvidence({}, (0, 5), chance=0.1), "undecided", "no seed that could be compared"),
     ],
 )
 def test_a_row_learns_if_no_run_collapses_and_it_beats_its_untrained_control(

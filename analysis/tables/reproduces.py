@@ -43,7 +43,7 @@ class RowEvidence:
         values: seed → accuracy.
         collapsed: (runs that collapsed, runs that could), None where no run says.
         untrained: seed → accuracy of the matched untrained control; None without one.
-        chance: accuracy of guessing.
+        chance: accuracy of guessing; None where it is not known.
         usable: whether the row has numbers that may be compared.
         why_not: why it has none: confounded, partial, absent.
     """
@@ -51,7 +51,7 @@ class RowEvidence:
     values: Mapping[int, float]
     collapsed: tuple[int, int] | None = None
     untrained: Mapping[int, float] | None = None
-    chance: float = 0.0
+    chance: float | None = None
     usable: bool = True
     why_not: str = ""
 
@@ -248,9 +248,13 @@ def _judge_learning(claim: Claim, row: RowEvidence, rounding: float) -> Verdict:
 
     # An untrained encoder is already far better than chance, so the control is the harder test.
     if row.untrained is not None:
-        difference, against = _over_control(row, row.untrained, rounding), " over untrained"
+        against = " over untrained"
+        difference = _over_control(row, row.untrained, rounding)
+    elif row.chance is not None:
+        against = " over chance, no untrained control"
+        difference = _over_chance(row, row.chance, rounding)
     else:
-        difference, against = _over_chance(row, rounding), " over chance, no untrained control"
+        return _undecided(claim, numbers, None, "neither an untrained control nor chance is known")
     if difference is None:
         return _undecided(claim, numbers, None, "no seed that could be compared")
     return _judge_difference(claim, difference, f"{against}; {numbers}")
@@ -265,15 +269,15 @@ def _over_control(
     return paired_difference(row.values, untrained, rounding)
 
 
-def _over_chance(row: RowEvidence, rounding: float) -> Difference | None:
+def _over_chance(row: RowEvidence, chance: float, rounding: float) -> Difference | None:
     """Return how far the mean lies above chance, with its interval."""
     summary = summarize([*row.values.values()], rounding)
     if summary.mean is None:
         return None
     ci95 = None
     if summary.ci95 is not None:
-        ci95 = (summary.ci95[0] - row.chance, summary.ci95[1] - row.chance)
-    return Difference(summary.n, summary.mean - row.chance, ci95, None, summary.std)
+        ci95 = (summary.ci95[0] - chance, summary.ci95[1] - chance)
+    return Difference(summary.n, summary.mean - chance, ci95, None, summary.std)
 
 
 # Texts
