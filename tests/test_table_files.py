@@ -93,6 +93,20 @@ def test_the_numbers_of_the_no_norm_paper_stand_on_rows_of_its_own_first_weights
     assert "Haiku" in rows["affine"].note
 
 
+def test_two_kinds_of_published_spread_in_one_table_name_their_sources():
+    text = """
+published: {file: byol, table: lambda}
+rows:
+  ours: {match: {x: 1}, published: lambda_2}
+  theirs: {match: {x: 2}, published: {file: simsiam, table: simsiam_stopgrad, row: stop_gradient}}
+"""
+    table = read_table(text, "mine.yaml", "mine")
+    half, std = (remark for remark in table.remarks if remark.startswith("±"))
+    assert half.startswith("± of numbers published in Grill et al. 2020") and "half of" in half
+    assert std.startswith("± of numbers published in Chen & He 2020") and "deviation" in std
+    assert "100 epochs" in table.rows["theirs"].note and "300" not in table.rows["theirs"].note
+
+
 def test_a_later_axis_goes_over_an_earlier_setting():
     (first, second) = plain_rows(
         {

@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from analysis.papers.rows import run_table_ids
+from analysis.papers.table_names import run_table_ids
 from byol_core.config.key_facts import KeyFacts, key_facts
 from orchestrator.cli.keys import shown
 from orchestrator.spec.schema import SCHEMA_FILE, schema_text

@@ -4,6 +4,7 @@ tables/*.yaml says which rows a table has, published/*.yaml what was printed.
 
 * ``rows`` reads both: a table of ours, one with a published side alone, or a file of a user's own.
 * ``table_rows`` holds a table and finds the row that a run belongs to.
+* ``table_names`` names all tables.
 * ``of_sweep`` makes the table of a sweep's variants.
 * ``definition_file`` is the schema of a table's file, ``rows_over_axes`` makes its rows.
 * ``printed_file`` is the schema of a published file, ``printed_reader`` reads it into ``printed``.

@@ -1,19 +1,12 @@
-"""Holds the schema of ``published/*.yaml``, a file for each source, and finds the tables in them.
+"""Holds the schema of ``published/*.yaml``, a file for each source.
 
 A file names its source, and under `tables` what each table prints. Numbers are those of the source:
 accuracies in percent.
 """
 
-import re
-from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
 
 from analysis.papers.strict_file import Strict
-
-_TABLE = re.compile(r"^  (\w+):\s*$", re.MULTILINE)
-"""The line at which a table begins: its name, two spaces in."""
 
 
 class SpreadEntry(Strict):
@@ -120,42 +113,3 @@ class CellEntry(Strict):
     figure_error: float | None = None
     bound: Literal["above", "between"] | None = None
     to: float | None = None
-
-
-@cache
-def published_files() -> Mapping[str, str]:
-    """Return the text of each source's file, by its name."""
-    folder = files("analysis.papers").joinpath("published")
-    return {
-        file.name.removesuffix(".yaml"): file.read_text(encoding="utf-8")
-        for file in folder.iterdir()
-        if file.name.endswith(".yaml")
-    }
-
-
-@cache
-def file_of_table() -> Mapping[str, str]:
-    """Return the file of each published table; nothing is parsed."""
-    return {
-        table: file for file, text in sorted(published_files().items()) for table in tables_in(text)
-    }
-
-
-def tables_in(text: str) -> list[str]:
-    """Return the names of a file's tables, in their order."""
-    return _TABLE.findall(text)
-
-
-def only_table(text: str, table: str) -> str:
-    """Return a file's text with this table alone, on the lines where it stands.
-
-    Reading one table then takes the time of one table.
-    """
-    starts = [match.start() for match in _TABLE.finditer(text)]
-    ends = [*starts[1:], len(text)]
-    names = tables_in(text)
-    if table not in names:
-        return text
-    at = names.index(table)
-    skipped = text[starts[0] : starts[at]].count("\n")
-    return text[: starts[0]] + "\n" * skipped + text[starts[at] : ends[at]]

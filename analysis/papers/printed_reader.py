@@ -22,10 +22,9 @@ from analysis.papers.printed_file import (
     SourceEntry,
     SpreadEntry,
     TableEntry,
-    only_table,
-    published_files,
 )
 from analysis.papers.strict_file import TableFileError, checked, parse_yaml
+from analysis.papers.table_names import only_table, published_files
 
 _PERCENT = "percent"
 

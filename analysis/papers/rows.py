@@ -22,14 +22,13 @@ from analysis.papers.definition_file import (
 from analysis.papers.nearest import nearest
 from analysis.papers.of_sweep import table_of_sweep
 from analysis.papers.printed import PrintedTable, Published
-from analysis.papers.printed_file import file_of_table
 from analysis.papers.printed_reader import printed_table
 from analysis.papers.rows_over_axes import PlainRow, plain_rows
 from analysis.papers.strict_file import TableFileError, checked, parse_yaml, read_text
+from analysis.papers.table_names import SHOWN_IN, file_of_table, run_table_ids, table_ids
 from analysis.papers.table_rows import TableRow, TableRows
 
 __all__ = [
-    "SHOWN_IN",
     "TableFileError",
     "TableRow",
     "TableRows",
@@ -41,33 +40,12 @@ __all__ = [
     "table_of_sweep",
 ]
 
-SHOWN_IN = {
-    "norm_components": "norm",
-    "blog_mlp_norm": "mlp_norm",
-    "blog_long_encoder_norm": "encoder_norm_long",
-    "blog_no_bn_tricks": "no_bn_tricks",
-    "fixed_target": "tau",
-    "init_scale": "init",
-}
-"""Published table → the table that shows its rows under another name."""
 NOT_RUN = "no run of ours trains this"
 """Why a row of a table with a published side alone has no run."""
 
 
 class UnknownTableError(AnalysisError):
     """There is no table of that name."""
-
-
-@cache
-def run_table_ids() -> tuple[str, ...]:
-    """Return the names of the tables that runs can fill."""
-    definitions = files("analysis.papers").joinpath("tables").iterdir()
-    return tuple(sorted(file.name.removesuffix(".yaml") for file in definitions))
-
-
-def table_ids() -> list[str]:
-    """Return the names of all tables, also of those with a published side alone."""
-    return sorted({*run_table_ids(), *file_of_table()} - SHOWN_IN.keys())
 
 
 @cache

@@ -133,17 +133,17 @@ class TableRows:
         return tuple(texts)
 
     def _spreads(self) -> list[str]:
-        """Say of what kind every published ± is; those of another source name it."""
-        spreads = {
-            row.published.source: row.published.spread.words
-            for row in self.rows.values()
-            if row.published.spread is not None
-        }
+        """Say of what kind every published ± is; two kinds name their sources."""
+        source_of: dict[str, str] = {}
+        for row in self.rows.values():
+            spread = row.published.spread
+            if spread is not None:
+                source_of.setdefault(spread.words, row.published.source or self.published_source)
+
+        if len(source_of) == 1:
+            return [f"± of published numbers: {words}" for words in source_of]
         return [
-            f"± of numbers published in {source}: {words}"
-            if source
-            else f"± of published numbers: {words}"
-            for source, words in spreads.items()
+            f"± of numbers published in {source}: {words}" for words, source in source_of.items()
         ]
 
     def row_of(self, config: Mapping[str, Any]) -> TableRow | None:

@@ -130,7 +130,7 @@ def complete_runs(context: typer.Context, incomplete: str) -> list[str]:
 
 def complete_tables() -> list[str]:
     """Return the names of the tables."""
-    from analysis.papers.rows import table_ids
+    from analysis.papers.table_names import table_ids
 
     return table_ids()
 

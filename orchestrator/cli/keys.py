@@ -40,7 +40,7 @@ def schema() -> None:
 
     Example: sweep schema > spec.schema.json
     """
-    from analysis.papers.rows import run_table_ids
+    from analysis.papers.table_names import run_table_ids
     from orchestrator.spec.schema import schema_text
 
     print(schema_text(run_table_ids()), end="")
