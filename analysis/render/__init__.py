@@ -1,8 +1,12 @@
 """Renders a table in every format, one file each.
 
-* ``cells`` makes the text of each cell, which formats for people share.
+* ``formats`` names the formats, and renders in one.
+* ``grid`` makes the texts of all cells, which formats for people share.
+* ``notes`` writes what stands around a table: its title, its marks, its claims.
 * ``text`` prints for a terminal.
 * ``markdown`` prints Markdown.
+* ``latex`` prints LaTeX with booktabs.
+* ``latex_text`` writes any text so that pdflatex shows it as it is.
 * ``matrix`` prints Table 1 as a matrix, as the paper does.
 * ``overview`` lists the tables and how complete they are.
 * ``csv_table`` prints CSV.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from orchestrator.errors import UsageError
 
-_ENDINGS = {"text": "txt"}
+_ENDINGS = {"text": "txt", "latex": "tex"}
 """Format → its ending, where that has another name."""
 
 

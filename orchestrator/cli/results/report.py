@@ -47,14 +47,14 @@ def report(
         str | None,
         typer.Option(
             "--format",
-            help="text, md, csv, json, png, svg or pdf; else as --out ends, else text.",
-            autocompletion=listed("text", "md", "csv", "json", "png", "svg", "pdf"),
+            help="text, md, latex, csv, json, png, svg or pdf; else as --out ends, else text.",
+            autocompletion=listed("text", "md", "latex", "csv", "json", "png", "svg", "pdf"),
         ),
     ] = None,
     layout: Annotated[
         str,
         typer.Option(
-            help="rows, or matrix: as the paper prints table norm (text).",
+            help="rows, or matrix: as the paper prints table norm.",
             autocompletion=listed("rows", "matrix"),
         ),
     ] = "rows",
@@ -148,9 +148,11 @@ def _built(
 def _check_format(table: str, chosen: str, layout: str, out: Path | None) -> None:
     """Refuse options that do not go together."""
     from analysis.figures.files import FIGURE_FORMATS
+    from analysis.render.formats import IN_LAYOUTS
 
-    if layout != "rows" and chosen != "text":
-        raise UsageError(f"--layout {layout} is for text; leave it out for {chosen}")
+    if layout != "rows" and chosen not in IN_LAYOUTS:
+        allowed = " and ".join(IN_LAYOUTS)
+        raise UsageError(f"--layout {layout} is for {allowed}; leave it out for {chosen}")
     if chosen in FIGURE_FORMATS and out is None:
         raise UsageError(f"--format {chosen} is a picture; name its file: --out {table}.{chosen}")
 

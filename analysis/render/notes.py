@@ -1,0 +1,210 @@
+"""Writes what stands around a table: its title, what its columns are, and what its marks mean."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from analysis.papers.claims import Claim
+from analysis.papers.plain_text import plain
+from analysis.tables.collapse import COLLAPSED_BELOW
+from analysis.tables.marks import MEANINGS
+from analysis.tables.reproduces import Verdict
+from analysis.tables.settings import Setting
+from analysis.tables.tidy import Report
+
+_SHOWN_SETTINGS = 5
+_SHOWN_KEYS = 3
+_SHOWN_NAMES = 8
+
+
+@dataclass(frozen=True)
+class Title:
+    """The lines above a table."""
+
+    name: str
+    published: str
+    ours: str
+
+
+def title(report: Report) -> Title:
+    """Return a table's name, and where both sides come from."""
+    table = report.table
+    rows = table.rows
+    ours = f"no runs yet: start some with `sweep launch SPEC --table {rows.id}`"
+    if table.setting is not None:
+        source = f"{table.setting.source}, setting {table.setting.id}"
+        ours = f"{table.setting.summary_text()} ({source})"
+    published = f"{rows.published_setting}: {rows.published_source}"
+    return Title(f"{rows.id}: {rows.title}", published.strip(": "), plain(ours))
+
+
+def notes(report: Report, with_other_settings: bool = True) -> list[str]:
+    """Return the sentences below a table, one for each thing to be said.
+
+    Args:
+        report: of the table.
+        with_other_settings: name them; a page that lists them in another place does not.
+    """
+    texts = [
+        *_column_notes(report),
+        *_newest_is_empty(report),
+        *(_other_settings(report) if with_other_settings else ()),
+        *_comparison_notes(report),
+        *_unlisted(report),
+        *[f"{remark}." for remark in report.table.rows.remarks],
+        *_row_notes(report),
+        *_absent(report),
+    ]
+    return [plain(text) for text in texts]
+
+
+def notes_for_readers(report: Report) -> list[str]:
+    """Return those notes that readers of a paper need: what the numbers are, not which commands."""
+    remarks = [f"{remark}." for remark in report.table.rows.remarks]
+    texts = [*_column_notes(report), *_comparison_notes(report), *remarks, *_row_notes(report)]
+    return [plain(text) for text in texts]
+
+
+def footnotes(report: Report) -> list[str]:
+    """Return a line for each mark: its letter, what it means, and the rows that have it."""
+    lines: list[str] = []
+    for footnote in report.footnotes:
+        meaning = MEANINGS[footnote.code]
+        rows = "; ".join(footnote.rows)
+        lines.append(f"{meaning.letter} {footnote.code}: {meaning.sentence}. {rows}.")
+    return lines
+
+
+def verdicts(report: Report) -> list[str]:
+    """Return a line for each claim of the paper: whether it held, and by which numbers."""
+    return [plain(_verdict(each, report)) for each in report.verdicts]
+
+
+def _verdict(verdict: Verdict, report: Report) -> str:
+    rest = [text for text in (verdict.numbers, verdict.reason) if text]
+    if verdict.needs is not None:
+        rest.append(f"{verdict.needs} seeds would decide it at this spread")
+    claim = claim_text(verdict.claim, report)
+    return f"{verdict.outcome:<12} {claim}: {'; '.join(rest)}".rstrip(": ")
+
+
+def claim_text(claim: Claim, report: Report) -> str:
+    """Return a claim as people read it, by the labels of its rows."""
+    labels = [report.table.rows.rows[key].label for key in claim.rows]
+    first = labels[0]
+    if claim.kind == "above":
+        return f"{first} above {labels[1]}"
+    if claim.kind == "comparable" and claim.margin is not None:
+        return f"{first} within ±{100 * claim.margin:g} points of {labels[1]}"
+    return f"{first} {claim.kind}"
+
+
+def _column_notes(report: Report) -> Iterator[str]:
+    """Say what the columns are."""
+    rows = report.table.rows
+    protocol = rows.protocol
+    if report.table.setting is not None:
+        protocol += f" (version {report.table.setting.version})"
+    yield (
+        f"ours: {protocol} accuracy (docs/results.md) of the {rows.network} encoder, mean over n "
+        "seeds ± half its 95% t-interval; it covers training seeds on one fixed test set."
+    )
+    if rows.baselines:
+        baselines = ", ".join(rows.rows[key].label for key in rows.baselines)
+        yield (
+            "vs baseline: mean difference in points, seed by seed over the pairs, from its method's "
+            f"baseline ({baselines}), with its 95% t-interval; p by Holm over all comparisons of the "
+            "table, none below three pairs."
+        )
+    else:
+        yield "this table names no baseline, so rows are not compared."
+    yield (
+        "collapsed: runs whose std·√d (spread of the online projections, 1 = even, 0 = a point) is "
+        f"below {COLLAPSED_BELOW}. cos: online against target projections, same image / different "
+        "images."
+    )
+
+
+def _newest_is_empty(report: Report) -> Iterator[str]:
+    """Name the setting to look at while the newest, which is shown, has no result."""
+    fuller = report.table.fuller
+    if fuller is not None:
+        filled = "complete" if fuller.is_complete() else "with results"
+        yield (
+            "the newest has no result of its own yet; "
+            f"{filled}: --setting {fuller.id} ({fuller.sweep})"
+        )
+
+
+def _other_settings(report: Report) -> Iterator[str]:
+    """Say what tells the other settings from the one that is shown."""
+    shown = report.table.setting
+    if shown is None:
+        return
+    for other in islice(report.table.others, _SHOWN_SETTINGS):
+        yield f"other setting {other.id} ({other.source}): {difference_text(other, shown)}"
+    hidden = len(report.table.others) - _SHOWN_SETTINGS
+    if hidden > 0:
+        yield f"… and {hidden} settings more: `sweep report` lists them"
+
+
+def difference_text(setting: Setting, other: Setting) -> str:
+    """Return in which keys a setting differs from another, the first of them with values."""
+    pairs = [f"{key} {own} for {theirs}" for key, (own, theirs) in setting.unlike(other).items()]
+    if not pairs:
+        return "the same values, with rows that the other lacks"
+    more = len(pairs) - _SHOWN_KEYS
+    return ", ".join(pairs[:_SHOWN_KEYS]) + (f", and {more} keys more" if more > 0 else "")
+
+
+def _comparison_notes(report: Report) -> Iterator[str]:
+    """Say where the published numbers are not quite comparable."""
+    table = report.table
+    if table.setting is not None:
+        unlike = table.rows.unlike_published(table.setting.values)
+        if unlike:
+            pairs = [f"{key} {ours} for {theirs}" for key, (ours, theirs) in unlike.items()]
+            yield (
+                f"published and ours differ ({', '.join(pairs)}): "
+                "compare the order of the rows, not the numbers."
+            )
+
+    # What the paper does not print was measured on its figures.
+    printed = [line.row.published for line in table.lines]
+    if any(row.positive_cosine and not row.cosines_printed for row in printed):
+        yield "≈ before cosines: measured on a published figure, error about 0.01."
+    if any(row.approximate for row in printed):
+        yield "≈: measured on a published figure."
+
+
+def _unlisted(report: Report) -> Iterator[str]:
+    """Name the variants that are rows of no table, and where they are shown."""
+    if report.unlisted and report.table.setting is not None:
+        names = ", ".join(report.unlisted[:_SHOWN_NAMES])
+        more = len(report.unlisted) - _SHOWN_NAMES
+        if more > 0:
+            names += f" and {more} more"
+        yield (
+            f"variants of {report.table.setting.sweep} that are rows of none of its tables: {names}; "
+            f"`sweep report {report.table.setting.sweep} --table variants` shows all."
+        )
+
+
+def _row_notes(report: Report) -> list[str]:
+    """Say what a reader must know of single rows; what holds for several is said once."""
+    labels: dict[str, list[str]] = {}
+    for label, note in report.table.rows.notes.items():
+        labels.setdefault(note, []).append(label)
+    return [f"{'; '.join(of)}: {note}." for note, of in labels.items()]
+
+
+def _absent(report: Report) -> Sequence[str]:
+    """Say how absent rows come. Without a setting every row is, and the title says what to do."""
+    table = report.table
+    absent = sum(line.word == "absent" for line in table.lines)
+    if not absent or table.setting is None:
+        return []
+    return [
+        f"absent: no run of this setting for {absent} of {len(table.lines)} rows; "
+        f"`sweep launch SPEC --table {table.rows.id}` starts a spec's."
+    ]
