@@ -13,10 +13,7 @@ FIGURE_FORMATS: Mapping[str, Mapping[str, Any]] = {
 
 
 def file_of(figure: Any, format_: str) -> bytes:
-    """Return a figure as the content of a file."""
-    import matplotlib as mpl
-
+    """Return a figure as the content of a file; it is of the style of `drawing` around the call."""
     content = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "sweep"}):
-        figure.savefig(content, format=format_, dpi=150, metadata=FIGURE_FORMATS[format_])
+    figure.savefig(content, format=format_, metadata=FIGURE_FORMATS[format_])
     return content.getvalue()

@@ -1,87 +1,158 @@
-"""Draws a table: each row's mean with its interval and its seeds, beside the published value."""
+"""Draws a table's rows: our means with intervals and seeds, beside what is published.
+
+Where our setting is another than the published, each side has an axis of its own with its own line
+of chance: numbers of two data sets do not stand on one axis.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
-from analysis.figures.files import file_of
-from analysis.tables.build import Line, Table
-
-_OURS = "#1f5f8b"
-_PUBLISHED = "#b8541a"
-_COLLAPSED = "#999999"
-
-
-def draw(table: Table, format_: str = "png") -> bytes:
-    """Return a picture of a table, with or without runs; the best published row is at the top."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    # Heights count from the bottom; reversed first, lines of equal value keep the table's order.
-    lines = [*reversed(table.lines)]
-    lines.sort(key=lambda line: line.row.published.value or 0.0)
-
-    with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(8.0, 1.6 + 0.42 * len(lines)), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
-        for height, line in enumerate(lines):
-            _draw_line(axes, height, line)
-
-        axes.set_yticks(range(len(lines)), [line.row.label for line in lines])
-        protocol = table.rows.protocol
-        if table.setting is not None:
-            protocol += f" version {table.setting.version}"
-        axes.set_xlabel(f"accuracy in percent ({protocol}, {table.rows.network} encoder)")
-        axes.set_xlim(-2, 102)
-        axes.grid(axis="x", color="#e5e5e5")
-        axes.set_axisbelow(True)
-        axes.set_title(table.rows.title, loc="left", fontweight="bold")
-        _legend(figure, table)
-
-        return file_of(figure, format_)
+from analysis.figures import facts
+from analysis.figures.page import drawn
+from analysis.figures.row_frame import RowPanel, draw_rows, limits_of
+from analysis.figures.row_legend import legend_of
+from analysis.figures.row_marks import (
+    CHANCE_LINE,
+    CONTROL_LINE,
+    paint_empty,
+    paint_mean,
+    paint_published,
+    paint_seeds,
+)
+from analysis.figures.standing import (
+    Standing,
+    counts_of,
+    standing_of,
+    state_words,
+    value_words,
+)
+from analysis.figures.style import LIGHT, Look
+from analysis.tables.line import Line
+from analysis.tables.tidy import Report
 
 
-def _draw_line(axes, height: int, line: Line) -> None:  # type: ignore[no-untyped-def]
-    published = line.row.published.value
-    if published is not None:
-        _draw_points(axes, [published], height, _PUBLISHED, "D", 6)
+def draw(report: Report, format_: str = "png", look: Look = LIGHT) -> bytes:
+    """Return a table's rows as a picture, with or without runs.
 
-    # A row without a mean shows its state instead.
-    summary = line.summary
-    if summary.mean is None:
-        axes.annotate(line.state, (99, height), va="center", ha="right", color=_COLLAPSED)
+    Args:
+        report: the table.
+        format_: one of `FIGURE_FORMATS`.
+        look: its variant.
+    """
+    return drawn(figure, report, format_, look)
+
+
+def figure(report: Report, look: Look) -> Any:
+    """Return the figure of a table's rows, in the table's own order."""
+    labels = facts.labels_of(report)
+    panels: list[RowPanel] = []
+    if facts.has_ours(report):
+        panels.append(_ours(report, look))
+    if not panels or (facts.has_published(report) and not facts.is_comparable(report)):
+        panels.append(_published(report, look))
+    what = "mean, 95% t-interval, a tick per seed"
+    footers = facts.footers(report, what)
+    title = report.table.rows.title
+    return draw_rows(look, title, [*labels.values()], panels, legend_of(report, look), footers)
+
+
+def _ours(report: Report, look: Look) -> RowPanel:
+    """Return the panel of our numbers, with the published ones where they are comparable."""
+    lines = report.table.lines
+    counts = counts_of(lines)
+    is_shared = facts.is_comparable(report) and facts.has_published(report)
+    factor = facts.published_factor(report)
+
+    def paint(axes: Any, number: int, height: float) -> None:
+        _paint_ours(axes, height, lines[number], look)
+        if is_shared:
+            paint_published(axes, height, lines[number].row.published, factor, look.theme)
+
+    notes: list[str] = []
+    for line in lines:
+        texts = [value_words(line, counts), state_words(line)]
+        if is_shared and line.row.published.text is not None:
+            texts.insert(1, f"published {line.row.published.text}")
+        notes.append(facts.words_of(*texts))
+
+    values = _values(lines) + ([*_published_values(lines, factor)] if is_shared else [])
+    chance = facts.chance_of_ours(report)
+    control = facts.control_of(report)
+    level = None if control is None else control.summary.mean
+    return RowPanel(
+        title=facts.ours_name(report),
+        label=facts.ours_metric(report),
+        paint=paint,
+        notes=notes,
+        limits=limits_of([*values, chance or 0.0]),
+        references=_references(chance, None if level is None else facts.PERCENT * level, look),
+    )
+
+
+def _paint_ours(axes: Any, height: float, line: Line, look: Look) -> None:
+    standing = standing_of(line)
+    if line.summary.mean is None:
+        paint_empty(axes, height, look.theme)
         return
-
-    # Grey means that every run collapsed.
-    colour = _OURS
-    if line.collapsed is not None and line.collapsed[0] == line.collapsed[1]:
-        colour = _COLLAPSED
-    if summary.ci95:
-        axes.plot([100 * end for end in summary.ci95], [height, height], color=colour, linewidth=2)
-    _draw_points(axes, [summary.mean], height, colour, "o", 7)
-    _draw_points(axes, [*line.values.values()], height, colour, "|", 10)
+    paint_seeds(axes, height, standing, line.values.values(), look.theme)
+    if standing != Standing.SPLIT:
+        ends = line.summary.ci95
+        interval = None if ends is None else facts.in_percent(ends)
+        mean = facts.PERCENT * line.summary.mean
+        paint_mean(axes, height, standing, mean, interval, look.theme)
 
 
-def _draw_points(  # type: ignore[no-untyped-def]
-    axes, fractions: Sequence[float], height: int, colour: str, marker: str, size: int
-) -> None:
-    percent = [100 * fraction for fraction in fractions]
-    heights = [height] * len(percent)
-    axes.plot(percent, heights, color=colour, marker=marker, markersize=size, linestyle="none")
+def _published(report: Report, look: Look) -> RowPanel:
+    """Return the panel of what is published."""
+    lines = report.table.lines
+    factor = facts.published_factor(report)
+
+    def paint(axes: Any, number: int, height: float) -> None:
+        paint_published(axes, height, lines[number].row.published, factor, look.theme)
+
+    chance = facts.chance_of_published(report) if factor == facts.PERCENT else None
+    control = facts.control_of(report)
+    level = None if control is None else control.row.published.value
+    return RowPanel(
+        title=facts.published_name(report),
+        label=facts.published_metric(report),
+        paint=paint,
+        notes=[line.row.published.text or "" for line in lines],
+        limits=limits_of([*_published_values(lines, factor), chance or 0.0]),
+        references=_references(chance, None if level is None else factor * level, look),
+    )
 
 
-def _legend(figure, table: Table) -> None:  # type: ignore[no-untyped-def]
-    from matplotlib.lines import Line2D
+def _references(chance: float | None, control: float | None, look: Look) -> Any:
+    """Return what draws the lines of chance and of the untrained control."""
 
-    # Each label says which side it is of, and at which setting.
-    setting = "no runs yet"
-    if table.setting is not None:
-        setting = table.setting.summary_text()
-    ours = f"ours, mean, 95% interval, seeds: {setting}"
-    published = f"published: {table.rows.published_setting}"
-    handles = [
-        Line2D([], [], marker="o", color=_OURS, label=ours),
-        Line2D([], [], marker="o", color=_COLLAPSED, label="ours, all runs collapsed"),
-        Line2D([], [], marker="D", color=_PUBLISHED, linestyle="none", label=published),
-    ]
-    figure.legend(handles=handles, loc="outside lower left", frameon=False, fontsize=8)
+    def paint(axes: Any) -> None:
+        ink = look.theme.muted
+        if chance is not None:
+            axes.axvline(chance, color=ink, linestyle=CHANCE_LINE, linewidth=1.1, gid="chance")
+        if control is not None:
+            axes.axvline(control, color=ink, linestyle=CONTROL_LINE, linewidth=1.3, gid="control")
+
+    return paint
+
+
+def _values(lines: Sequence[Line]) -> list[float]:
+    """Return all that an axis of ours has to show, in percent."""
+    values: list[float] = []
+    for line in lines:
+        values += line.values.values()
+        if standing_of(line) != Standing.SPLIT:
+            values += line.summary.ci95 or ()
+    return facts.in_percent(values)
+
+
+def _published_values(lines: Sequence[Line], factor: int) -> list[float]:
+    """Return all that an axis of published numbers has to show."""
+    values: list[float] = []
+    for line in lines:
+        printed = line.row.published
+        pm = printed.pm or 0.0
+        if printed.value is not None:
+            values += [printed.value - pm, printed.value + pm]
+        values += [bound for bound in (printed.low, printed.high) if bound is not None]
+    return [factor * value for value in values]

@@ -1,0 +1,250 @@
+"""Draws a table over the numbers that its rows differ in: one panel for each side.
+
+Rows that agree in all else are joined; a row beside them is a level over the whole axis.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from analysis.figures import facts
+from analysis.figures.axis_groups import Group, groups_of
+from analysis.figures.axis_legend import legend_of, styles_of
+from analysis.figures.axis_marks import Point, paint_group, paint_level, paint_missing
+from analysis.figures.axis_values import Axis, Scale, axes_of, scale_of
+from analysis.figures.fit import fitted, text_width
+from analysis.figures.page import Box, Page, drawn, new_page, panel_title
+from analysis.figures.row_frame import NARROW
+from analysis.figures.row_marks import CHANCE_LINE, is_open
+from analysis.figures.standing import Standing, standing_of, state_words
+from analysis.figures.style import LIGHT, SMALL_SIZE, Look, SeriesStyle
+from analysis.papers.printed import digits
+from analysis.tables.line import Line
+from analysis.tables.tidy import Report
+
+_PANEL_HEIGHT = 2.6
+_ABOVE = 0.28
+_BELOW = 0.62
+_LEFT = 0.56
+_GAP = 0.2
+_FLAT = 0.25
+"""Where values cover less than this part of the way from chance, an axis does not go down to it."""
+_LEAST_SPAN = 4.0
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side of a table: what its panel shows.
+
+    Attributes:
+        title: of the panel.
+        metric: at the upright axis.
+        chance: in percent.
+        point: makes the point of a row; None where it has none.
+        words: what is said of a row without a point; empty for nothing.
+        names: row → the name of its value.
+        style: of a line that is the only one.
+        has_band: whether its intervals make a band.
+    """
+
+    title: str
+    metric: str
+    chance: float | None
+    point: Callable[[Line], Point | None]
+    words: Callable[[Line], str]
+    names: dict[str, str]
+    style: SeriesStyle
+    has_band: bool
+
+
+def draw(report: Report, format_: str = "png", look: Look = LIGHT) -> bytes:
+    """Return a table over its axis as a picture.
+
+    Args:
+        report: the table; its rows differ in a number (`is_possible`).
+        format_: one of `FIGURE_FORMATS`.
+        look: its variant.
+    """
+    return drawn(figure, report, format_, look)
+
+
+def is_possible(report: Report) -> bool:
+    """Tell whether the rows differ in a number."""
+    return bool(axes_of(report))
+
+
+def figure(report: Report, look: Look) -> Any:
+    """Return the figure of a table over its axis."""
+    axis = axes_of(report)[0]
+    groups = groups_of(report, axis)
+    sides: list[_Side] = []
+    if facts.has_ours(report):
+        sides.append(_ours(report, axis, look))
+    if facts.has_published(report) or not sides:
+        sides.append(_published(report, axis, look))
+
+    # Panels stand side by side where there is room.
+    columns = 1 if look.width < NARROW else len(sides)
+    storeys = -(-len(sides) // columns)
+    footers = facts.footers(report, "mean, band of 95% t-intervals, a dot per seed")
+    storey = _ABOVE + _PANEL_HEIGHT + _BELOW
+    title = report.table.rows.title
+    page = new_page(look, title, storeys * storey, legend_of(report, groups, look), footers)
+
+    width = page.body.width / columns
+    for number, side in enumerate(sides):
+        left = page.body.left + (number % columns) * width + _LEFT
+        top = page.body.top + (number // columns) * storey + _ABOVE
+        box = Box(left, top, width - _LEFT - _GAP, _PANEL_HEIGHT)
+        _draw_side(page, box, side, axis, groups)
+    return page.figure
+
+
+def _ours(report: Report, axis: Axis, look: Look) -> _Side:
+    def point(line: Line) -> Point | None:
+        if line.summary.mean is None:
+            return None
+        is_split = standing_of(line) == Standing.SPLIT
+        interval = None if is_split or line.summary.ci95 is None else line.summary.ci95
+        return Point(
+            value=facts.PERCENT * line.summary.mean,
+            interval=None if interval is None else facts.in_percent(interval),
+            seeds=facts.in_percent([*line.values.values()]),
+            standing=standing_of(line),
+        )
+
+    return _Side(
+        title=facts.ours_name(report),
+        metric=facts.ours_metric(report),
+        chance=facts.chance_of_ours(report),
+        point=point,
+        words=state_words,
+        names={row: digits(value) for row, value in axis.values.items()},
+        style=replace(look.series(0), colour=look.theme.ours),
+        has_band=True,
+    )
+
+
+def _published(report: Report, axis: Axis, look: Look) -> _Side:
+    factor = facts.published_factor(report)
+
+    def point(line: Line) -> Point | None:
+        printed = line.row.published
+        if printed.value is None:
+            return None
+        pm = printed.pm
+        ends = None if pm is None else [printed.value - pm, printed.value + pm]
+        return Point(
+            value=factor * printed.value,
+            interval=None if ends is None else [factor * end for end in ends],
+            standing=Standing.INCOMPLETE if is_open(printed) else Standing.DONE,
+        )
+
+    return _Side(
+        title=facts.published_name(report),
+        metric=facts.published_metric(report),
+        chance=facts.chance_of_published(report) if factor == facts.PERCENT else None,
+        point=point,
+        words=lambda line: line.row.published.text or "not printed",
+        names=dict(axis.printed),
+        style=replace(look.series(0), colour=look.theme.published, marker="D"),
+        has_band=False,
+    )
+
+
+def _draw_side(page: Page, box: Box, side: _Side, axis: Axis, groups: Sequence[Group]) -> None:
+    """Draw one panel."""
+    axes = page.axes(box)
+    names = {axis.values[row]: name for row, name in side.names.items()}
+    widest = max(text_width(name, SMALL_SIZE) for name in names.values())
+    scale = scale_of(axis, 0.9 * box.width, widest + 0.06)
+    points = {line.row.key: side.point(line) for group in groups for line in group.lines}
+    is_seen = _set_limits(axes, [point for point in points.values() if point], side.chance)
+    if side.chance is not None and is_seen:
+        ink = page.look.theme.muted
+        axes.axhline(side.chance, color=ink, linestyle=CHANCE_LINE, linewidth=1.1, gid="chance")
+    _set_labels(axes, box, side, axis, scale, chance=None if is_seen else side.chance)
+
+    for group, style in zip(groups, styles_of(groups, page.look, side.style), strict=True):
+        own = [points[line.row.key] for line in group.lines]
+        if group.is_level and own[0] is not None:
+            paint_level(axes, own[0], style)
+        elif not group.is_level:
+            places = [scale.places[axis.values[line.row.key]] for line in group.lines]
+            breaks = scale.breaks
+            paint_group(axes, places, own, style, page.look.theme, breaks, band=side.has_band)
+
+    for step, words in _missing(axis, groups, points, side).items():
+        text = fitted(words, 0.8 * box.height, SMALL_SIZE, 1)
+        paint_missing(axes, scale.places[step], text, _band(scale), page.look.theme)
+
+
+def _missing(
+    axis: Axis, groups: Sequence[Group], points: Mapping[str, Point | None], side: _Side
+) -> dict[float, str]:
+    """Return the values at which no line has a point, with the words that say why."""
+    words: dict[float, list[str]] = {}
+    taken: set[float] = set()
+    for group in groups:
+        for line in [] if group.is_level else group.lines:
+            step = axis.values[line.row.key]
+            words.setdefault(step, []).append(side.words(line))
+            if points[line.row.key] is not None:
+                taken.add(step)
+    return {
+        step: ", ".join(dict.fromkeys(of_step))
+        for step, of_step in words.items()
+        if step not in taken
+    }
+
+
+def _set_labels(
+    axes: Any, box: Box, side: _Side, axis: Axis, scale: Scale, chance: float | None
+) -> None:
+    """Set where values stand, and say what the axes are.
+
+    Args:
+        axes: of the panel.
+        box: where it stands.
+        side: what it shows.
+        axis: its values.
+        scale: their places.
+        chance: where that lies below the axis; None where it does not.
+    """
+    names = {axis.values[row]: name for row, name in side.names.items()}
+    axes.set_xticks([scale.places[step] for step in axis.steps], [names[s] for s in axis.steps])
+    places = [*scale.places.values()]
+    room = 0.05 * (max(places) - min(places))
+    axes.set_xlim(min(places) - room, max(places) + room)
+    axes.grid(axis="y")
+    for place in scale.breaks:
+        below = axes.get_xaxis_transform()
+        axes.text(place, 0, "//", transform=below, ha="center", va="center", fontsize=SMALL_SIZE)
+
+    name = f"{axis.name} ({scale.words})" if scale.words else axis.name
+    if chance is not None:
+        name += f". Chance, {chance:g}, lies below this axis"
+    axes.set_xlabel(fitted(name, box.width, SMALL_SIZE, 2), loc="left")
+    axes.set_ylabel(fitted(side.metric, box.height, SMALL_SIZE, 1))
+    panel_title(axes, side.title, box.width, lines=1)
+
+
+def _set_limits(axes: Any, points: Sequence[Point], chance: float | None) -> bool:
+    """Set the limits of the upright axis, and tell whether it shows chance."""
+    values = [value for point in points for value in point.extent()] or [0.0, 100.0]
+    low, high = min(values), max(values)
+    is_seen = chance is not None and high - low >= _FLAT * (high - chance)
+    if chance is not None and is_seen:
+        low, high = min(low, chance), max(high, chance)
+
+    # Equal values do not fill an axis with their last digits.
+    lacking = max(0.0, _LEAST_SPAN - (high - low)) / 2
+    room = 0.06 * (high - low) + lacking
+    axes.set_ylim(low - room, high + room)
+    return is_seen
+
+
+def _band(scale: Scale) -> float:
+    """Return how wide the band of a missing value is."""
+    places = [*scale.places.values()]
+    return 0.035 * (max(places) - min(places))

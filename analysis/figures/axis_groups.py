@@ -1,0 +1,101 @@
+"""Sorts a table's rows into the lines of its axis, and the rows that stand beside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.figures import facts
+from analysis.figures.axis_values import NAMES, Axis
+from analysis.papers.printed import digits
+from analysis.tables.line import Line
+from analysis.tables.tidy import Report
+
+_SHOWN_KEYS = 3
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that one line joins, or a row of its own.
+
+    Attributes:
+        label: for the legend.
+        lines: in the order of the axis; a single one without a place is a level over the whole axis.
+    """
+
+    label: str
+    lines: Sequence[Line]
+
+    @property
+    def is_level(self) -> bool:
+        """Whether it is one row, which is drawn over the whole axis."""
+        return len(self.lines) == 1
+
+
+def groups_of(report: Report, axis: Axis) -> list[Group]:
+    """Return the lines of an axis: rows that agree in all but it; then the rows beside it."""
+    by_rest: dict[tuple[Any, ...], list[Line]] = {}
+    beside: list[Line] = []
+    for line in report.table.lines:
+        if line.row.key in axis.values:
+            by_rest.setdefault(_rest(line, axis), []).append(line)
+        else:
+            beside.append(line)
+
+    groups = [group for group in by_rest.values() if len(group) > 1]
+    for group in by_rest.values():
+        if len(group) == 1 and not _joined(group[0], groups, axis):
+            beside += group
+
+    # A table whose rows never agree in the rest is one line all the same.
+    if not groups:
+        groups = [[line for line in beside if line.row.key in axis.values]]
+        beside = [line for line in beside if line.row.key not in axis.values]
+    labels = facts.labels_of(report)
+    names = _names(groups, axis)
+    lines = [
+        Group(name, sorted(group, key=lambda line: axis.values[line.row.key]))
+        for name, group in zip(names, groups, strict=True)
+    ]
+    return [*lines, *[Group(labels[line.row.key], [line]) for line in beside]]
+
+
+def _rest(line: Line, axis: Axis) -> tuple[Any, ...]:
+    """Return the settings of a row beside those that move with the axis."""
+    moving = {axis.key, *axis.twins}
+    return tuple((key, repr(value)) for key, value in line.row.match.items() if key not in moving)
+
+
+def _joined(line: Line, groups: Sequence[list[Line]], axis: Axis) -> bool:
+    """Add a lone row to the only line of its method, if its value is free there."""
+    of_method = [group for group in groups if group[0].row.method == line.row.method]
+    if len(of_method) != 1:
+        return False
+    taken = {axis.values[other.row.key] for other in of_method[0]}
+    if axis.values[line.row.key] in taken:
+        return False
+    of_method[0].append(line)
+    return True
+
+
+def _names(groups: Sequence[Sequence[Line]], axis: Axis) -> list[str]:
+    """Return what tells the lines apart: the settings that differ between them."""
+    if len(groups) == 1:
+        return [""]
+    matches = [group[0].row.match for group in groups]
+    keys = [
+        key
+        for key in dict.fromkeys(key for match in matches for key in match)
+        if key != axis.key and len({repr(match.get(key)) for match in matches}) > 1
+    ]
+    # The method says enough where it alone tells them apart.
+    if len({match.get("method") for match in matches}) == len(groups):
+        keys = ["method"]
+    return [_name(match, keys[:_SHOWN_KEYS]) for match in matches]
+
+
+def _name(match: Mapping[str, Any], keys: Sequence[str]) -> str:
+    words = {"byol": "BYOL", "simclr": "SimCLR", "moco": "MoCo"}
+    if keys == ["method"]:
+        return words.get(str(match["method"]), str(match["method"]))
+    symbols = {key: NAMES.get(key, key.rpartition(".")[2]).partition(",")[0] for key in keys}
+    return ", ".join(f"{symbols[key]} = {digits(match.get(key))}" for key in keys)

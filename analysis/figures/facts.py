@@ -1,0 +1,196 @@
+"""Says of a report what every figure says below itself: n, source, setting, and what guessing gives."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.papers.chance import chance_of
+from analysis.tables.line import Line
+from analysis.tables.tidy import Report
+
+PERCENT = 100
+MINUS = "\N{MINUS SIGN}"
+_NAMING = ("dataset.name", "encoder.arch")
+_SHOWN_KEYS = 3
+
+
+def number(value: float, sign: str = "") -> str:
+    """Return a percentage with a digit behind the point; what is not zero is not written as zero."""
+    text = f"{value:{sign}.1f}"
+    if value and not float(text):
+        text = f"{value:{sign}.1g}"
+    return text.replace("-", MINUS)
+
+
+def words_of(*texts: str) -> str:
+    """Return the texts that say anything, beside each other."""
+    return ", ".join(filter(None, texts))
+
+
+def labels_of(report: Report) -> dict[str, str]:
+    """Return row → label, safe to print."""
+    main = report.main
+    return dict(zip(main["row"], main["label"], strict=True))
+
+
+def has_ours(report: Report) -> bool:
+    """Tell whether there are runs to show."""
+    return report.table.setting is not None
+
+
+def has_published(report: Report) -> bool:
+    """Tell whether anything is printed for a row."""
+    return any(line.row.published.text is not None for line in report.table.lines)
+
+
+def is_comparable(report: Report) -> bool:
+    """Tell whether our numbers and the published ones may stand on one axis."""
+    table = report.table
+    if table.setting is None or not table.rows.published_like:
+        return False
+    return not table.rows.unlike_published(table.setting.values)
+
+
+def chance_of_ours(report: Report) -> float | None:
+    """Return the accuracy of guessing on our data, in percent."""
+    if report.table.setting is None:
+        return None
+    chance = chance_of(str(report.table.setting.values.get("dataset.name")))
+    return None if chance is None else PERCENT * chance
+
+
+def chance_of_published(report: Report) -> float | None:
+    """Return the accuracy of guessing on the published data, in percent."""
+    chance = report.table.rows.chance
+    return None if chance is None else PERCENT * chance
+
+
+def published_factor(report: Report) -> int:
+    """Return what a published number is multiplied with: a fraction is shown in percent."""
+    printed = report.table.rows.printed
+    columns = [] if printed is None else [*printed.columns.values()]
+    return 1 if columns and columns[0].unit == "number" else PERCENT
+
+
+def control_of(report: Report) -> Line | None:
+    """Return the row of the encoder that nothing has trained; None without one, or with several."""
+    controls = [line for line in report.table.lines if line.row.method == "random"]
+    return controls[0] if len(controls) == 1 else None
+
+
+def ours_name(report: Report) -> str:
+    """Return the name of our side: its data and encoder."""
+    setting = report.table.setting
+    values = {} if setting is None else setting.values
+    return _side("ours", values)
+
+
+def published_name(report: Report) -> str:
+    """Return the name of the published side: its data and encoder."""
+    return _side("published", report.table.rows.published_like)
+
+
+def _side(name: str, values: Any) -> str:
+    words = [str(values[key]) for key in _NAMING if values.get(key) is not None]
+    return f"{name}: {', '.join(words)}" if words else name
+
+
+def ours_metric(report: Report) -> str:
+    """Return what our numbers are."""
+    return f"{report.table.rows.metric} in percent"
+
+
+def published_metric(report: Report) -> str:
+    """Return what the published numbers are, in the words of their source."""
+    printed = report.table.rows.printed
+    if printed is None or not printed.columns:
+        return "as printed"
+    column = next(iter(printed.columns.values()))
+    return f"{column.metric} in percent" if column.unit == "percent" else column.metric
+
+
+def footers(
+    report: Report, what: str, *, is_judged: bool = True, with_published: bool = True
+) -> list[str]:
+    """Return the sentences below a figure.
+
+    Args:
+        report: what is drawn.
+        what: which of our numbers are drawn, and what their interval or band is.
+        is_judged: whether they are of the table's protocol, and not measured while training.
+        with_published: whether published numbers are drawn.
+    """
+    texts = _ours(report, what, is_judged=is_judged)
+    if with_published:
+        texts += [*_published(report), *_comparison(report)]
+    return texts
+
+
+def n_text(report: Report) -> str:
+    """Return how many seeds the rows with a number have."""
+    counts = sorted({line.summary.n for line in report.table.lines if line.summary.n})
+    if not counts:
+        return "no result yet"
+    if len(counts) == 1:
+        return f"n = {counts[0]} {'seed' if counts[0] == 1 else 'seeds'}"
+    return f"n = {counts[0]} to {counts[-1]} seeds"
+
+
+def _ours(report: Report, what: str, *, is_judged: bool) -> list[str]:
+    table = report.table
+    if table.setting is None:
+        return [] if table.rows.is_published_only else ["ours: no runs yet."]
+    setting = table.setting
+    parts = [f"{what}, {n_text(report)}"]
+    if is_judged:
+        rows = table.rows
+        parts.append(f"{rows.protocol} (version {setting.version}), {rows.network} encoder")
+    parts.append(f"{setting.summary_text()} ({setting.source}, setting {setting.id})")
+    lacking = sum(line.summary.mean is None for line in table.lines)
+    if lacking:
+        parts.append(f"{lacking} of {len(table.lines)} rows have no number")
+    return [f"ours: {'; '.join(parts)}."]
+
+
+def _published(report: Report) -> list[str]:
+    rows = report.table.rows
+    if not has_published(report):
+        return []
+    words = [text for text in (rows.published_setting, rows.published_source) if text]
+    if rows.printed is not None and rows.printed.seeds:
+        words.append(f"n = {rows.printed.seeds} seeds")
+    if rows.printed is not None and rows.printed.spread is not None:
+        words.append(f"± is {rows.printed.spread.words}")
+    others = {line.row.published.source for line in report.table.lines} - {""}
+    words += [f"some rows: {source}" for source in sorted(others)]
+    return [f"published: {'; '.join(words)}."]
+
+
+def _comparison(report: Report) -> list[str]:
+    """Say in which keys the two sides differ, so that nobody compares their numbers."""
+    table = report.table
+    if table.setting is None or not has_published(report):
+        return []
+    unlike = table.rows.unlike_published(table.setting.values)
+    pairs = [f"{key} {ours} for {theirs}" for key, (ours, theirs) in unlike.items()]
+    if not pairs:
+        return []
+    shown = ", ".join(pairs[:_SHOWN_KEYS])
+    return [f"Another setting than the published ({shown}): compare the order, not the numbers."]
+
+
+def signs_of(report: Report, metric: str) -> dict[str, Any]:
+    """Return row → its line of the frame for what was measured while training, where it is there."""
+    frame = report.frame[report.frame["metric"] == metric]
+    return {line.row: line for line in frame.itertuples()}
+
+
+def optional(value: Any) -> float | None:
+    """Return a number of the frame; None where it is missing."""
+    return None if pd.isna(value) else float(value)
+
+
+def in_percent(values: Sequence[float]) -> list[float]:
+    """Return fractions in percent."""
+    return [PERCENT * value for value in values]

@@ -1,0 +1,125 @@
+"""Explains the marks of rows: an entry for each kind of mark that a figure has, and for no other."""
+
+from typing import Any
+
+from analysis.figures import facts
+from analysis.figures.row_marks import CHANCE_LINE, CONTROL_LINE, EMPTY_HATCH, is_open
+from analysis.figures.standing import SHAPES, Standing, standing_of
+from analysis.figures.style import Look, Theme
+from analysis.tables.tidy import Report
+
+
+def legend_of(
+    report: Report, look: Look, *, with_references: bool = True, with_control: bool = True
+) -> list[Any]:
+    """Return the handles of a figure with a table's rows.
+
+    Args:
+        report: what is drawn.
+        look: its variant.
+        with_references: whether it has lines of chance and of the untrained encoder.
+        with_control: whether it has that of the untrained encoder, in its usual line.
+    """
+    handles: list[Any] = []
+    if facts.has_ours(report):
+        handles += _ours(report, look.theme)
+    if facts.has_published(report):
+        handles += _published(report, look.theme)
+    if with_references:
+        handles += chance_handles(report, look.theme)
+        handles += _control(report, look.theme) if with_control else []
+    return handles
+
+
+def _ours(report: Report, theme: Theme) -> list[Any]:
+    standings = {standing_of(line) for line in report.table.lines}
+    handles: list[Any] = []
+    for standing in Standing:
+        if standing in standings and standing in SHAPES:
+            handles.append(standing_handle(standing, theme))
+    if Standing.EMPTY in standings:
+        handles.append(empty_handle(theme))
+    return handles
+
+
+def empty_handle(theme: Theme) -> Any:
+    """Return the handle of rows without a number."""
+    from matplotlib.patches import Patch
+
+    return Patch(
+        facecolor="none",
+        edgecolor=theme.muted,
+        hatch=EMPTY_HATCH,
+        linewidth=0,
+        label=f"ours, {Standing.EMPTY}",
+    )
+
+
+def standing_handle(standing: Standing, theme: Theme) -> Any:
+    """Return the handle of rows that stand so."""
+    from matplotlib.lines import Line2D
+
+    shape = SHAPES[standing]
+    colour = theme.muted if shape.is_muted else theme.ours
+    return Line2D(
+        [],
+        [],
+        color=colour,
+        marker=shape.marker,
+        markersize=6,
+        markerfacecolor=theme.background if shape.is_hollow else colour,
+        linestyle=shape.line,
+        label=f"ours, {standing}",
+    )
+
+
+def _published(report: Report, theme: Theme) -> list[Any]:
+    printed = [line.row.published for line in report.table.lines]
+    values = [each for each in printed if each.value is not None]
+    handles: list[Any] = []
+    if any(not is_open(each) for each in values):
+        handles.append(_diamond(theme, theme.published, "published"))
+    if any(is_open(each) for each in values):
+        words = "published, read off a figure or in another source"
+        handles.append(_diamond(theme, theme.background, words))
+    return handles
+
+
+def _diamond(theme: Theme, face: str, label: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D(
+        [],
+        [],
+        color=theme.published,
+        marker="D",
+        markersize=5.5,
+        markerfacecolor=face,
+        linestyle="none",
+        label=label,
+    )
+
+
+def chance_handles(report: Report, theme: Theme) -> list[Any]:
+    """Return the handle of the lines of chance."""
+    from matplotlib.lines import Line2D
+
+    sides = {
+        "ours": facts.chance_of_ours(report),
+        "published": facts.chance_of_published(report) if facts.has_published(report) else None,
+    }
+    chances = [f"{side} {value:g}%" for side, value in sides.items() if value is not None]
+    if not chances:
+        return []
+    label = f"chance ({', '.join(chances)})"
+    return [Line2D([], [], color=theme.muted, linestyle=CHANCE_LINE, label=label)]
+
+
+def _control(report: Report, theme: Theme) -> list[Any]:
+    """Return the handle of the line of the untrained encoder."""
+    from matplotlib.lines import Line2D
+
+    if facts.control_of(report) is None:
+        return []
+    label = "untrained encoder"
+    return [Line2D([], [], color=theme.muted, linestyle=CONTROL_LINE, label=label)]
