@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import small_results
 import sqlalchemy
 from test_orchestrator_rebuild import change, content, finished_root
 
@@ -21,8 +22,10 @@ from analysis import load
 from orchestrator.database.collect import collect
 from orchestrator.database.connect import open_database
 from orchestrator.database.rebuild import rebuild, verify
+from orchestrator.database.views import queries
 from orchestrator.errors import StoreError, UsageError
 from orchestrator.store.jobs import Queue
+from orchestrator.store.root import Root
 
 PASSWORD = "quite-secret"
 
@@ -96,6 +99,36 @@ def test_a_server_holds_what_a_file_holds(root, url, tmp_path):
     assert load.series("std_sqrt_d", db=url).equals(
         load.series("std_sqrt_d", db=tmp_path / "results.db")
     )
+
+
+def test_a_server_has_the_views_of_a_file(url, tmp_path):
+    file = small_results.make(tmp_path)
+    root = Root(tmp_path / "sweep-runs")
+    collect(root, open_database(url), Queue())
+    answers = {}
+    for db in (url, file):
+        with open_database(db).connect() as connection:
+            for view in queries("sqlite"):
+                rows = connection.exec_driver_sql(f"SELECT * FROM {view}").mappings().all()
+                answers[db, view] = sorted(map(_plain, rows))
+    for view in queries("sqlite"):
+        assert answers[url, view] == answers[file, view]
+
+    rebuild(url, root, Queue())
+    with open_database(url).connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM series").scalar() == 60
+
+
+def _plain(row):
+    """Return a row with its numbers as numbers, whichever database wrote them as text."""
+    return [(name, _number(value)) for name, value in sorted(row.items())]
+
+
+def _number(value):
+    try:
+        return str(float(value))
+    except (TypeError, ValueError):
+        return str(value).replace(", ", ",")
 
 
 def test_a_server_is_rebuilt_in_one_transaction_and_keeps_what_is_not_ours(root, url, monkeypatch):

@@ -1,6 +1,7 @@
 """Writes results.db, an index of the run folders; nothing else does.
 
 * ``schema`` declares the tables.
+* ``views`` gives people plain views of them.
 * ``address`` tells what a path or URL of a database means.
 * ``connect`` opens a database, or makes one.
 * ``collect`` makes one pass over the files: what is new goes into the index.
@@ -9,7 +10,7 @@
 * ``annotation_rows`` reads what people say of runs and sweeps.
 * ``write_rows`` writes it.
 * ``roots`` gives a root one name, and notes when it was last collected.
-* ``roots`` gives a root one name, and notes when it was last collected.
 * ``digests`` tells which sweeps have changed.
+* ``part`` makes a database of some runs alone, for a while.
 * ``rebuild`` makes the database again, or proves that it is right.
 """

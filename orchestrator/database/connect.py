@@ -21,6 +21,7 @@ from orchestrator.database.address import (
     parse,
     read_only_url,
 )
+from orchestrator.database.views import create_views
 from orchestrator.errors import (
     BusyError,
     NewSchemaError,
@@ -222,8 +223,9 @@ def check_still_ours(connection: Connection) -> None:
 
 
 def create_tables(connection: Connection) -> None:
-    """Create all tables and note the schema's version."""
+    """Create all tables and views, and note the schema's version."""
     schema.metadata.create_all(connection)
+    create_views(connection)
     connection.execute(insert(schema.meta).values(key="schema_version", value=str(schema.VERSION)))
 
 

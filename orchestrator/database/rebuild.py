@@ -29,6 +29,7 @@ from orchestrator.database.connect import (
     writing,
 )
 from orchestrator.database.digests import digests
+from orchestrator.database.views import drop_views
 from orchestrator.errors import StoreError
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
@@ -188,7 +189,8 @@ def _known(connection: Connection, table: str, *names: str) -> Sequence[Row[Any]
 
 
 def _drop_tables(connection: Connection) -> None:
-    """Drop the tables of our names; what else is there is not ours."""
+    """Drop the tables and views of our names; what else is there is not ours."""
+    drop_views(connection)
     quote = connection.dialect.identifier_preparer.quote
     for name in inspect(connection).get_table_names():
         if name in schema.metadata.tables:

@@ -109,6 +109,7 @@ sweep_runs = Table(
         nullable=False,
         comment="several variants may share one; not in `runs` before it is launched",
     ),
+    Index("sweep_runs_by_run", "run_id"),
 )
 
 attempts = Table(
