@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 from sqlalchemy import Connection, select
 
+from analysis.errors import AnalysisError
 from analysis.papers.nearest import nearest
-from analysis.render.json_table import as_document
 from analysis.report import report
 from analysis.results.connect import reading
 from analysis.results.relations import (
@@ -37,11 +37,11 @@ _TYPES: dict[Kind, str] = {
 }
 
 
-class UnknownMetricError(Exception):
+class UnknownMetricError(AnalysisError):
     """No run has a series of that name."""
 
 
-class UnknownRunError(Exception):
+class UnknownRunError(AnalysisError):
     """No run has this id."""
 
 
@@ -133,7 +133,7 @@ def series(
 def table(
     name: str, setting: str | None = None, sweeps: Sequence[str] = (), db: str | Path = DATABASE
 ) -> pd.DataFrame:
-    """Return a paper's table as `sweep report --format json` gives its rows, indexed by label.
+    """Return a paper's table as its tidy model: a line per row and metric, indexed by label.
 
     Args:
         name: for example `norm`.
@@ -141,14 +141,17 @@ def table(
         sweeps: use only their runs; all where empty.
         db: path or SQLAlchemy URL.
 
+    Returns:
+        The columns of `analysis.tables.tidy.COLUMNS`; the table's own metric is `accuracy`, others
+        are what was measured while training. `values` is seed → value.
+
     Raises:
         NoDatabaseError: missing, or of another version.
         UnknownTableError, UnknownSettingError, UnknownSweepError: the text lists what there is.
     """
     if isinstance(sweeps, str):
         sweeps = [sweeps]
-    document = as_document(report(str(db), name, setting, sweeps))
-    return pd.DataFrame(document["rows"]).set_index("label")
+    return report(str(db), name, setting, sweeps).frame.set_index("label")
 
 
 def _frame(relation: Relation, db: str | Path) -> pd.DataFrame:

@@ -1,25 +1,110 @@
 """Rebuilds a table from results.db and names the formats that `sweep report` prints it in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
-from analysis.papers.rows import load_table, table_ids
-from analysis.render.csv_table import as_csv
-from analysis.render.json_table import as_json
-from analysis.render.markdown import as_markdown
-from analysis.render.matrix import as_matrix
-from analysis.render.text import as_text
+from sqlalchemy import Connection
+
+from analysis.papers.rows import (
+    TableRows,
+    load_table,
+    load_table_file,
+    run_table_ids,
+    table_ids,
+    table_of_sweep,
+)
 from analysis.results.connect import reading
 from analysis.results.runs import Run, read_runs, with_results
-from analysis.tables.build import Table, build, runs_of
+from analysis.results.sweeps import SweepAsked, read_sweeps
+from analysis.tables.asked import unlisted_variants
+from analysis.tables.build import Table, UnknownSweepError, build, matching_labels, runs_of
 from analysis.tables.completeness import TableOverview, table_overview
+from analysis.tables.evidence import verdicts_of
+from analysis.tables.tidy import Report, tidy
 
-FORMATS = {"text": as_text, "md": as_markdown, "csv": as_csv, "json": as_json}
-LAYOUTS = {"rows": as_text, "matrix": as_matrix}
+VARIANTS = "variants"
+"""The name of the table of a sweep's own variants, beside those of the papers."""
+_FILE_ENDINGS = (".yaml", ".yml")
 
 
-def report(db: str, name: str, setting: str | None = None, sweeps: Sequence[str] = ()) -> Table:
+@dataclass(frozen=True)
+class Source:
+    """One reading of a database, from which any number of tables is rebuilt.
+
+    Attributes:
+        connection: still open, since results are read for the runs of a table alone.
+        runs: without results.
+        asked: what sweeps ask for, newest first.
+    """
+
+    connection: Connection
+    runs: Sequence[Run]
+    asked: Sequence[SweepAsked]
+
+    def report(self, rows: TableRows, setting: str | None = None) -> Report:
+        """Rebuild a table at a setting; at the newest where None.
+
+        Raises:
+            UnknownSettingError: no setting of that name.
+        """
+        results = partial(with_results, self.connection)
+        table = build(rows, self.runs, results, setting, self.asked)
+        return tidy(table, verdicts_of(table), _unlisted(table, self.asked))
+
+    def overview(self) -> list[TableOverview]:
+        """Return every table that runs can fill, with its settings and how complete they are."""
+        tables = [load_table(name) for name in run_table_ids()]
+        return [table_overview(rows, self.runs, self.asked) for rows in tables]
+
+
+@contextmanager
+def opened(db: str, sweeps: Sequence[str] = ()) -> Iterator[Source]:
+    """Read the runs of a database once, for several tables.
+
+    Args:
+        db: path or URL.
+        sweeps: use only their runs; all where empty.
+
+    Raises:
+        UnknownSweepError: no sweep of that name.
+        NoDatabaseError: no database there.
+    """
+    with reading(db) as connection:
+        yield Source(connection, *_read(connection, sweeps))
+
+
+def check_table(name: str) -> None:
+    """Raise unless there can be a table of this name; nothing is read of the database.
+
+    Raises:
+        UnknownTableError: no table of that name.
+        TableFileError: no such file, or not one of a table.
+    """
+    if name != VARIANTS:
+        _definition(name)
+
+
+def report(
+    db: str,
+    name: str,
+    setting: str | None = None,
+    sweeps: Sequence[str] = (),
+    protocol: str | None = None,
+    network: str | None = None,
+) -> Report:
     """Rebuild a table from a database.
+
+    Args:
+        db: path or URL.
+        name: of a paper's table, or the file of a table of one's own, or `variants`: all variants
+            of the one sweep that is named.
+        setting: id of the setting, or its first digits; that of the newest sweep where None.
+        sweeps: use only their runs; all where empty.
+        protocol: by which runs are judged; the table's own where None.
+        network: which of a run's networks is judged; the table's own where None.
 
     Raises:
         UnknownTableError: no table of that name.
@@ -27,10 +112,10 @@ def report(db: str, name: str, setting: str | None = None, sweeps: Sequence[str]
         UnknownSweepError: no sweep of that name.
         NoDatabaseError: no database there.
     """
-    rows = load_table(name)
-    with reading(db) as connection:
-        runs = read_runs(connection)
-        return build(rows, runs, partial(with_results, connection), setting, sweeps)
+    rows = load_table(name) if isinstance(name, str) else name
+    rows = replace(rows, protocol=protocol or rows.protocol, network=network or rows.network)
+    with opened(db, sweeps) as source:
+        return source.report(rows, setting)
 
 
 def overview(db: str, sweeps: Sequence[str] = ()) -> list[TableOverview]:
@@ -44,8 +129,61 @@ def overview(db: str, sweeps: Sequence[str] = ()) -> list[TableOverview]:
         UnknownSweepError: no sweep of that name.
         NoDatabaseError: no database there.
     """
-    with reading(db) as connection:
-        runs: Sequence[Run] = read_runs(connection)
-    if sweeps:
-        runs = runs_of(sweeps, runs)
-    return [table_overview(load_table(name), runs) for name in table_ids()]
+    with opened(db, sweeps) as source:
+        return source.overview()
+
+
+def _definition(name: str) -> TableRows:
+    """Return a paper's table, or that of a file."""
+    if name.endswith(_FILE_ENDINGS):
+        return load_table_file(Path(name))
+    return load_table(name)
+
+
+def _table_of(asked: Sequence[SweepAsked], names: Sequence[str]) -> TableRows:
+    """Return the table of the variants of the one sweep that is asked for."""
+    if len(names) != 1 or len(asked) != 1:
+        labels = ", ".join(sweep.label for sweep in asked) or "there is none"
+        raise UnknownSweepError(
+            f"the table {VARIANTS} is of one sweep: sweep report SWEEP --table {VARIANTS}; "
+            f"sweeps: {labels}"
+        )
+    (sweep,) = asked
+    return variants_table(sweep)
+
+
+def variants_table(sweep: SweepAsked) -> TableRows:
+    """Return the table of a sweep's own variants."""
+    return table_of_sweep(sweep.label, sweep.variants, _baseline_of(sweep))
+
+
+def _baseline_of(sweep: SweepAsked) -> str | None:
+    """Return the variant that is a sweep's baseline; one that its overrides name is looked for."""
+    if isinstance(sweep.baseline, str):
+        return sweep.baseline
+    for name, config in sweep.variants.items():
+        if all(config.get(key) == value for key, value in sweep.baseline.items()):
+            return name
+    return None
+
+
+def _read(
+    connection: Connection, names: Sequence[str]
+) -> tuple[Sequence[Run], Sequence[SweepAsked]]:
+    """Return the runs of the named sweeps, and what those ask for; all where none is named."""
+    runs = read_runs(connection)
+    asked = read_sweeps(connection)
+    if not names:
+        return runs, asked
+    labels = matching_labels(names, [sweep.label for sweep in asked])
+    return runs_of(labels, runs), [sweep for sweep in asked if sweep.label in labels]
+
+
+def _unlisted(table: Table, sweeps: Sequence[SweepAsked]) -> list[str]:
+    """Return the variants of the shown setting's sweep that are rows of none of its tables."""
+    if table.setting is None:
+        return []
+    label = table.setting.sweep
+    names = {name for sweep in sweeps if sweep.label == label for name in sweep.tables}
+    known = [load_table(name) for name in sorted(names & {*table_ids()})]
+    return unlisted_variants([*known, table.rows], sweeps, label)

@@ -5,10 +5,11 @@ line, text and JSON.
 import io
 import json
 import math
-from dataclasses import replace
+import random
 
 import numpy as np
 import pytest
+from planted import MLP_NORM, line, marks, orphan, report, run, seeds_of, settings, sweeps_of, table
 
 from analysis.figures.table import draw
 from analysis.papers.rows import UnknownTableError, load_table
@@ -19,104 +20,43 @@ from analysis.render.markdown import as_markdown, escape
 from analysis.render.matrix import NoMatrixError, as_matrix
 from analysis.render.overview import overview_text
 from analysis.render.text import as_text
-from analysis.results.runs import Run, _origin
-from analysis.tables.build import UnknownSettingError, build
+from analysis.results.runs import _origin
+from analysis.tables.build import UnknownSettingError
 from analysis.tables.collapse import is_collapsed
 from analysis.tables.completeness import table_overview
-from analysis.tables.settings import find_settings
-from byol_core.config import PROTOCOLS, canonical, resolve
+from analysis.tables.setting_index import SettingIndex, unlike
+from byol_core.config import PROTOCOLS
 
 VALUES, BASE = {0: 0.61, 1: 0.58, 2: 0.66}, {0: 0.70, 1: 0.71, 2: 0.69}
-MLP_NORM = load_table("mlp_norm")
-ROWS = {
-    "byol": {},
-    "no_norm": {"projector.norm": "none", "predictor.norm": "none"},
-    "contrastive": {
-        "method": "moco",
-        "projector.norm": "none",
-        "predictor.norm": "none",
-        "optimizer.lr": 0.02,
-    },
-    "random": {"method": "random"},
-}
-
-
-# Tables
-
-
-def run(row, seed, value=0.5, **changes):
-    """A run that has completed, unless the changes say otherwise."""
-    overrides = {**ROWS[row], **changes.pop("overrides", {}), "seed": seed}
-    spread = None if row == "random" else changes.pop("spread", 0.8)
-    config = canonical(resolve("digits-tiny", overrides))
-    line = {
-        "run_number": 1,
-        "run_id": f"{row}-{seed}-{json.dumps(overrides, sort_keys=True)}",
-        "seed": seed,
-        "state": "COMPLETED",
-        "outcome": "ok",
-        "config": config,
-        "data": ("f" * 64, "as stored", 1),
-        "evaluations": {("probe", 1, "online", "accuracy"): value},
-        "final": {}
-        if spread is None
-        else {"std_sqrt_d": spread, "positive_cosine": 0.9, "negative_cosine": 0.2},
-        "origin": {"trainer code": "c0ffee", "device": "cpu", "torch": "2"},
-        "sweeps": ["norm_ablation@quick"],
-        "launched_at": 1000.0,
-    }
-    merged = {**line, **changes}
-    judged_by = {}
-    for protocol, version, *_ in merged["evaluations"]:
-        judged_by[protocol] = judged_by.get(protocol, frozenset()) | {version}
-    merged.setdefault("judged_by", judged_by)
-    return Run(**{"fed": {"mlp_norm": (merged["launched_at"], merged["sweeps"][0])}, **merged})
-
-
-def table(*runs, of=MLP_NORM, **kwargs):
-    return build(of, runs, lambda some: some, **kwargs)
-
-
-def line(built, key):
-    return next(one for one in built.lines if one.row.key == key)
 
 
 def test_a_table_without_runs_has_all_its_lines():
-    empty = table()
-    assert [one.state for one in empty.lines] == ["absent"] * 7
+    empty = report()
+    assert [*empty.main["state"]] == ["absent"] * 7
     assert "no runs yet: start some with `sweep launch SPEC --table mlp_norm`" in as_text(empty)
     assert json.loads(as_json(empty))["setting"] is None
 
 
 def test_values_differences_and_collapse_stand_in_their_line():
-    built = table(
+    shown = report(
         *(run("byol", seed, value) for seed, value in BASE.items()),
         *(run("no_norm", seed, value, spread=0.05) for seed, value in VALUES.items()),
     )
+    built = shown.table
     no_norm = line(built, "no_norm")
     assert no_norm.values == VALUES and no_norm.state == "done 3/3" and no_norm.collapsed == (3, 3)
     assert no_norm.baseline == "byol" and no_norm.difference.delta == pytest.approx(-0.25 / 3)
     assert line(built, "byol").collapsed == (0, 3) and line(built, "byol").difference is None
-    text = as_text(built)
+    text = as_text(shown)
     assert "3/3" in text and "baseline" in text and "28.3" in text and "absent" in text
 
 
 def test_the_random_encoder_belongs_to_every_setting_with_its_images_and_is_never_collapsed():
     short, long = ({"epochs": 10}, {"epochs": 20})
-    built = [
-        table(
-            run("byol", 0, overrides=short),
-            run("byol", 0, overrides=long),
-            run("random", 0),
-            setting=one.id,
-        )
-        for one in find_settings(
-            MLP_NORM,
-            [run("byol", 0, overrides=short), run("byol", 0, overrides=long), run("random", 0)],
-        )
-    ]
-    assert [line(one, "random").state for one in built] == ["done 1/1"] * 2
-    assert all(line(one, "random").collapsed is None and len(one.others) == 1 for one in built)
+    runs = [run("byol", 0, overrides=short), run("byol", 0, overrides=long), run("random", 0)]
+    built = [table(*runs, setting=each.id) for each in settings(*runs)]
+    assert [line(each, "random").state for each in built] == ["done 1/1"] * 2
+    assert all(line(each, "random").collapsed is None and len(each.others) == 1 for each in built)
 
 
 @pytest.mark.parametrize(
@@ -141,13 +81,16 @@ def test_runs_of_another_setting_data_or_semantics_never_share_a_table(change):
 def test_a_companion_key_may_differ_but_not_within_a_line():
     built = table(run("byol", 0), run("contrastive", 0))
     assert line(built, "contrastive").state == "done 1/1" and built.others == []
+    assert marks(built, "contrastive") == ["tuned apart: optimizer.lr 0.02 for 1.5"]
     two = table(
         run("byol", 0),
         run("contrastive", 0),
         run("contrastive", 1, overrides={"optimizer.lr": 0.5}),
     )
     confounded = line(two, "contrastive")
-    assert confounded.summary.n == 0 and confounded.marks == ["confounded: optimizer.lr 0.02 | 0.5"]
+    assert confounded.summary.n == 0 and marks(two, "contrastive") == [
+        "confounded: optimizer.lr 0.02 | 0.5"
+    ]
 
 
 def test_the_newest_sweeps_setting_is_shown_and_others_can_be_chosen():
@@ -170,8 +113,8 @@ def test_a_sweep_that_does_not_feed_the_table_is_not_shown_before_one_that_does(
         0.2,
         overrides={"epochs": 10},
         launched_at=9000.0,
-        fed={"tau": (9000.0, "tau")},
-        sweeps=["tau"],
+        tables=["tau"],
+        sweep="tau",
     )
     shown = table(ours, later)
     assert (
@@ -181,21 +124,17 @@ def test_a_sweep_that_does_not_feed_the_table_is_not_shown_before_one_that_does(
     )
 
 
-def orphan(seed, **changes):
-    """A run that no sweep asks for any more."""
-    return replace(run("byol", seed, **changes), sweeps=[], launched_at=0.0, fed={})
-
-
 def test_what_no_sweep_asks_for_is_a_setting_only_with_a_result_of_its_own():
     ours = [run("byol", 0), run("random", 0)]
     left = orphan(0, state="PLANNED", overrides={"epochs": 10})
-    assert len(find_settings(MLP_NORM, [*ours, left])) == 1
-    assert len(find_settings(MLP_NORM, [left])) == 0
-    assert "no runs yet" in as_text(table(left))
+    assert len(settings(*ours, left)) == 1
+    assert len(settings(left)) == 0
+    assert "no runs yet" in as_text(report(left))
 
     # A result is kept, under no date.
     done = orphan(1, overrides={"epochs": 10})
-    overview = overview_text([table_overview(MLP_NORM, [*ours, left, done])])
+    runs = [*ours, left, done]
+    overview = overview_text([table_overview(MLP_NORM, runs, sweeps_of(runs))])
     assert "2/3 runs done  no sweep\n" in overview
 
 
@@ -204,19 +143,13 @@ def test_an_empty_newest_setting_is_shown_and_a_complete_one_named():
     older = [run("byol", 0), run("no_norm", 0, state="FAILED", evaluations={})]
     new = run("byol", 0, launched_at=2000.0, state="PLANNED", overrides={"epochs": 20})
     shared = run("random", 0)
-    text = as_text(table(*older, old, new, shared))
-    (other,) = find_settings(MLP_NORM, [old])
+    text = as_text(report(*older, old, new, shared))
+    (other,) = settings(old)
     hint = f"complete: --setting {other.id} (norm_ablation@quick)"
     assert f"the newest has no result of its own yet; {hint}" in text and "20 epochs" in text
-    assert "the newest" not in as_text(table(old, new, shared, setting=other.id))
-    assert "the newest" not in as_text(table(new)) + as_text(table(old))
-    assert "yet; with results: --setting" in as_text(table(*older, new))
-
-
-def test_a_sweep_name_narrows_to_its_runs():
-    mine, theirs = run("byol", 0), run("byol", 1, sweeps=["other@x"])
-    assert line(table(mine, theirs, sweeps=["norm_ablation"]), "byol").state == "done 1/1"
-    assert line(table(mine, theirs), "byol").state == "done 2/2"
+    assert "the newest" not in as_text(report(old, new, shared, setting=other.id))
+    assert "the newest" not in as_text(report(new)) + as_text(report(old))
+    assert "yet; with results: --setting" in as_text(report(*older, new))
 
 
 @pytest.mark.parametrize(
@@ -230,7 +163,7 @@ def test_a_sweep_name_narrows_to_its_runs():
     ],
 )
 def test_a_line_says_how_far_it_is(states, expected):
-    runs = [run("byol", seed, state=state, evaluations={}) for seed, state in enumerate(states)]
+    runs = [run("byol", seed, state=state) for seed, state in enumerate(states)]
     assert line(table(*runs), "byol").state == expected
 
 
@@ -238,30 +171,36 @@ def test_a_diverged_run_is_marked_and_gives_no_number():
     built = line(
         table(run("byol", 0), run("byol", 1, outcome="diverged", evaluations={}, final={})), "byol"
     )
-    assert built.summary.n == 1 and built.marks == ["diverged 1/2"] and built.state == "done 2/2"
+    assert (
+        built.summary.n == 1
+        and [*map(str, built.marks)] == ["diverged 1/2"]
+        and built.state == "done 2/2"
+    )
 
 
-def test_a_result_whose_evaluation_is_missing_is_marked_in_every_format():
-    built = table(
+def test_a_result_whose_evaluation_is_missing_is_not_done_and_marked_in_every_format():
+    built = report(
         run("byol", 0), run("byol", 1, evaluations={}), run("no_norm", 0, state="RUNNING")
     )
-    assert line(built, "byol").summary.n == 1 and line(built, "byol").marks == ["no probe 1/2"]
-    assert sum("no probe" in " ".join(one.marks) for one in built.lines) == 1
-    for text in (as_text(built), as_markdown(built), as_csv(built), json.dumps(as_json(built))):
-        assert "no probe 1/2" in text
-    assert "--rerun" in as_text(built) and "--rerun" not in as_text(table(run("byol", 0)))
+    byol = line(built.table, "byol")
+    assert byol.summary.n == 1 and byol.state == "partial 1/2"
+    assert marks(built.table, "byol") == ["not judged 1/2: no probe"]
+    for text in (as_text(built), as_markdown(built), as_csv(built), as_json(built)):
+        assert "not judged" in text
+    assert "sweep evaluate" in as_text(built)
+    assert "sweep evaluate" not in as_text(report(run("byol", 0)))
 
 
 def test_runs_of_different_code_or_machines_are_marked():
     other = {"trainer code": "beef", "device": "cuda", "torch": "2"}
-    assert line(table(run("byol", 0), run("byol", 1, origin=other)), "byol").marks == [
-        "mixed: trainer code, device"
+    assert marks(table(run("byol", 0), run("byol", 1, origin=other)), "byol") == [
+        "mixed: trainer code beef | c0ffee; device cpu | cuda"
     ]
 
 
 def test_a_run_that_went_on_inexactly_is_marked():
-    built = line(table(run("byol", 0), run("byol", 1, exact=False)), "byol")
-    assert built.marks == ["inexact 1/2"] and built.summary.n == 2
+    built = table(run("byol", 0), run("byol", 1, exact=False))
+    assert marks(built, "byol") == ["inexact 1/2"] and line(built, "byol").summary.n == 2
 
 
 VERSIONS = {"python": "3.12", "torch": "2"}
@@ -311,20 +250,21 @@ def test_numbers_of_two_versions_of_a_protocol_never_meet_in_a_table():
         run("no_norm", 1, evaluations=judged(v1=0.31)),
         run("random", 0, evaluations=judged(v2=0.50)),
     ]
-    newer = table(*runs)
+    shown = report(*runs)
+    newer = shown.table
     (older,) = newer.others
     assert line(newer, "byol").values == {1: 0.71} and line(newer, "random").values == {0: 0.5}
     assert line(newer, "no_norm").state == "absent" and newer.setting.version == 2
-    assert "ours: probe (version 2) accuracy" in as_text(newer)
-    assert json.loads(as_json(newer))["metric"]["version"] == 2
+    assert "ours: probe (version 2) accuracy" in as_text(shown)
+    assert json.loads(as_json(shown))["metric"]["version"] == 2
     assert newer.setting.unlike(older) == {"probe_version": (2, 1)}
 
     then = table(*runs, setting=older.id)
     assert line(then, "byol").values == {0: 0.4} and line(then, "random").state == "absent"
     assert line(then, "no_norm").values == {0: 0.3, 1: 0.31}
     assert line(then, "no_norm").difference.n_pairs == 1
-    assert "ours: probe (version 1) accuracy" in as_text(then)
-    overview = overview_text([table_overview(MLP_NORM, runs)])
+    assert "ours: probe (version 1) accuracy" in as_text(report(*runs, setting=older.id))
+    overview = overview_text([table_overview(MLP_NORM, runs, sweeps_of(runs))])
     assert newer.setting.id in overview and f"  {older.id}  " in overview
 
 
@@ -334,7 +274,7 @@ def test_a_baseline_that_is_not_judged_brings_no_two_versions_together():
         run("no_norm", 0, evaluations=judged(v1=0.3)),
         run("no_norm", 1, evaluations=judged(v2=0.6)),
     ]
-    built = [table(*runs, setting=setting.id) for setting in find_settings(MLP_NORM, runs)]
+    built = [table(*runs, setting=setting.id) for setting in settings(*runs)]
     assert [line(one, "no_norm").values for one in built] == [{1: 0.6}, {0: 0.3}]
     assert [line(one, "byol").state for one in built] == ["failed 0/1"] * 2
 
@@ -358,7 +298,7 @@ def test_older_results_are_no_empty_setting_of_the_newest_version():
         run("byol", 1, outcome="diverged", evaluations={}, final={}),
     ]
     built = table(*runs)
-    assert built.others == [] and line(built, "byol").marks == ["diverged 1/2"]
+    assert built.others == [] and marks(built, "byol") == ["diverged 1/2"]
 
 
 def test_collapse_is_judged_from_the_spread_alone():
@@ -369,25 +309,29 @@ def test_collapse_is_judged_from_the_spread_alone():
 
 
 def test_json_has_the_documented_keys():
-    document = json.loads(as_json(table(run("byol", 0), run("byol", 1), run("no_norm", 0))))
-    top = "table title metric setting other_settings published_source published_setting rows"
+    document = json.loads(as_json(report(run("byol", 0), run("byol", 1), run("no_norm", 0))))
+    top = (
+        "table title metric setting other_settings published_source published_setting rows claims "
+        "variants_of_no_table"
+    )
     documented = (
-        "label method overrides published published_pm published_as_printed published_cosines n values mean std "
-        "half_range ci95 baseline delta "
-        "delta_ci95 p_holm state marks collapsed std_sqrt_d positive_cosine negative_cosine run_ids"
+        "label method overrides published published_pm published_as_printed "
+        "published_is_read_off_a_figure published_cosines n values mean std half_range ci95 baseline "
+        "delta delta_ci95 n_pairs p_holm state done asked marks codes collapsed std_sqrt_d "
+        "positive_cosine negative_cosine run_ids metrics"
     )
     assert " ".join(document) == top
     assert all(" ".join(row) == documented for row in document["rows"])
 
 
 def test_the_note_on_differing_settings_names_them_and_goes_when_there_are_none():
-    text = as_text(table(run("byol", 0)))
+    text = as_text(report(run("byol", 0)))
     assert (
         "differ (dataset.name digits for stl10, encoder.arch tiny for resnet18, epochs 60 for 10)"
         in " ".join(text.split())
     )
     same = {"dataset.name": "stl10", "encoder.arch": "resnet18", "epochs": 10}
-    assert "published and ours differ" not in as_text(table(run("byol", 0, overrides=same)))
+    assert "published and ours differ" not in as_text(report(run("byol", 0, overrides=same)))
 
 
 def test_table_norm_takes_the_same_runs():
@@ -407,8 +351,8 @@ def test_an_unknown_table_names_the_nearest():
 def test_the_figure_shows_ink_for_every_line():
     from PIL import Image
 
-    full = table(*(run("byol", seed, value) for seed, value in BASE.items()), run("random", 0, 0.3))
-    empty = table()
+    full = report(*seeds_of("byol", [0.7, 0.71, 0.69]), run("random", 0, 0.3))
+    empty = report()
     colours = [
         np.asarray(Image.open(io.BytesIO(draw(one))).convert("RGB")).reshape(-1, 3)
         for one in (full, empty)
@@ -429,7 +373,7 @@ def test_no_csv_cell_is_a_formula():
 
 def test_markdown_shows_hostile_text_as_text():
     assert escape("a|b <script> `x`") == r"a\|b &lt;script&gt; \`x\`"
-    shown = as_markdown(table(run("byol", 0)))
+    shown = as_markdown(report(run("byol", 0)))
     columns = {
         line.count("|") - line.count(r"\|") for line in shown.splitlines() if line.startswith("|")
     }
@@ -437,8 +381,8 @@ def test_markdown_shows_hostile_text_as_text():
 
 
 def test_csv_and_markdown_hold_the_numbers_of_the_table():
-    built = table(*(run("byol", seed, value) for seed, value in BASE.items()))
-    (byol,) = [one for one in as_csv(built).splitlines() if ",BYOL," in one]
+    built = report(*(run("byol", seed, value) for seed, value in BASE.items()))
+    (byol,) = [text for text in as_csv(built).splitlines() if ",BYOL,byol,accuracy," in text]
     assert (
         "0.577" in byol
         and "done 3/3" in byol
@@ -447,7 +391,7 @@ def test_csv_and_markdown_hold_the_numbers_of_the_table():
 
 
 def test_the_matrix_has_the_papers_spanning_headers():
-    text = as_matrix(table(run("byol", 0, 0.5), of=load_table("norm")))
+    text = as_matrix(report(run("byol", 0, 0.5), of=load_table("norm")))
     encoder = next(one for one in text.splitlines() if one.startswith("encoder"))
     assert (
         encoder.split() == ["encoder", "BN", "LN", "–"]
@@ -456,28 +400,24 @@ def test_the_matrix_has_the_papers_spanning_headers():
         and "50.0" in text
     )
     with pytest.raises(NoMatrixError, match="table tau has no matrix layout"):
-        as_matrix(table(run("byol", 0), of=load_table("tau")))
+        as_matrix(report(run("byol", 0), of=load_table("tau")))
 
 
 def test_settings_are_found_as_if_each_were_compared():
     """Against the plain definition: hundreds of settings, with keys that are null, absent, equal or
     not.
     """
-    import random
-
-    from analysis.tables.settings import Setting, _Settings, compatible
-
     chance = random.Random(1)
     for _ in range(50):
-        found = _Settings()
+        index = SettingIndex()
         for _ in range(60):
             values = {
                 key: chance.choice([None, 1, 1.0, 2, "a", [1, 2]])
                 for key in "abcd"
                 if chance.random() < 0.8
             }
-            assert found.compatible_with(values) == [
-                one for one in found.all if compatible(one.values, values)
+            assert index.compatible_with(values) == [
+                number for number, other in enumerate(index.all) if not unlike(values, other)
             ]
             if chance.random() < 0.5:
-                found.add(Setting(values, False, 0.0, ""))
+                index.add(values)

@@ -328,14 +328,16 @@ def test_a_failure_full_of_secrets_leaves_none_in_root_database_export_or_report
 def publish(db, folder):
     """Write every export and every report of a database into a folder."""
     from analysis.export import files
-    from analysis.report import FORMATS, report
+    from analysis.formats import TEXT_FORMATS, Layout
+    from analysis.report import report
 
     for name in set(files.FORMATS) - {
         "parquet"
     }:  # compressed: a search would not see what it holds
         files.export(str(db), folder / name, name)
-    for name, render in FORMATS.items():
-        (folder / f"report.{name}").write_text(render(report(str(db), "mlp_norm")))
+    for name, render in TEXT_FORMATS.items():
+        text = render(report(str(db), "mlp_norm"), Layout())
+        (folder / f"report.{name}").write_text(text)
 
 
 def test_a_gpu_is_recorded_with_its_driver_and_libraries(tmp_path, monkeypatch):

@@ -1,18 +1,20 @@
 """How `sweep report` writes: files by their endings, two settings in two files, one unit a reader."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
 import pytest
-from test_analysis import run
+import planted
+from planted import run, sweeps_of
 from typer.testing import CliRunner
 
 from analysis.figures.files import FIGURE_FORMATS
 from analysis.papers.rows import load_table, run_table_ids
 from analysis.render.csv_table import as_csv
 from analysis.render.overview import overview_json, overview_text
-from analysis.report import FORMATS
-from analysis.tables.build import build
+from analysis.formats import FORMATS
 from analysis.tables.completeness import table_overview
 from orchestrator.cli.main import app
 from orchestrator.cli.output import format_for
@@ -52,7 +54,7 @@ def test_a_file_is_what_its_ending_says(report, tmp_path, ending):
     assert content.startswith(STARTS[ending]) or ending == "md"
 
 
-ALLOWED = [*FORMATS, *FIGURE_FORMATS]
+ALLOWED = [*FORMATS]
 
 
 @pytest.mark.parametrize(
@@ -104,17 +106,16 @@ def test_two_settings_have_two_figures(report, root):
 def test_equal_tables_give_equal_files():
     from analysis.figures.table import draw
 
-    built = build(load_table("tau"), [], lambda runs: runs)
+    built = planted.report(of=load_table("tau"))
     for format_ in FIGURE_FORMATS:
         assert draw(built, format_) == draw(built, format_)
 
 
-def test_the_header_of_a_csv_says_that_it_holds_fractions():
-    built = build(load_table("mlp_norm"), [run("byol", 0, 0.5)], lambda runs: runs)
-    header, *lines = [line.split(",") for line in as_csv(built).splitlines()]
-    assert {"published_fraction", "mean_fraction", "delta_low_fraction"} <= set(header)
-    (byol,) = [dict(zip(header, line, strict=True)) for line in lines if "BYOL" in line]
-    assert byol["mean_fraction"] == "0.5" and byol["published_fraction"] == "0.577"
+def test_a_line_of_a_csv_says_that_it_holds_fractions():
+    lines = csv.DictReader(io.StringIO(as_csv(planted.report(run("byol", 0, 0.5)))))
+    byol = {line["metric"]: line for line in lines if line["label"] == "BYOL"}
+    assert byol["accuracy"]["unit"] == "fraction" and byol["std_sqrt_d"]["unit"] == "1"
+    assert byol["accuracy"]["mean"] == "0.5" and byol["accuracy"]["published"] == "0.577"
 
 
 def test_without_a_table_the_tables_are_listed_with_their_settings(report):
@@ -157,9 +158,9 @@ def test_a_tables_name_for_a_sweeps_gets_the_option(report):
 def test_the_list_counts_rows_and_runs_of_each_setting_and_says_what_differs():
     rows = load_table("mlp_norm")
     runs = [run("byol", seed, 0.7) for seed in (0, 1)]
-    runs += [run("no_norm", 0, 0.3), run("no_norm", 1, None, state="RUNNING")]
-    runs += [run("byol", 0, 0.5, overrides={"epochs": 99}, fed={})]
-    overview = table_overview(rows, runs)
+    runs += [run("no_norm", 0, 0.3), run("no_norm", 1, state="RUNNING")]
+    runs += [run("byol", 0, 0.5, overrides={"epochs": 99}, sweep="other", tables=[])]
+    overview = table_overview(rows, runs, sweeps_of(runs))
     counts = {(each.rows_done, each.runs_done, each.runs) for each in overview.settings}
     assert counts == {(1, 3, 4), (1, 1, 1)}
     first = overview.settings[0].setting

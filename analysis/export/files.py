@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection
 
+from analysis.errors import AnalysisError
 from analysis.export.parquet import write_parquet
 from analysis.render.csv_cells import write_csv
 from analysis.results.connect import reading
@@ -20,7 +21,7 @@ from analysis.results.relations import RELATIONS, Kind, Record, Relation, flatte
 from byol_core.files import output
 
 
-class ExportError(Exception):
+class ExportError(AnalysisError):
     """The files cannot be written there, or not in this format."""
 
 

@@ -1,6 +1,5 @@
 """Renders a table in every format, one file each.
 
-* ``formats`` names the formats, and renders in one.
 * ``grid`` makes the texts of all cells, which formats for people share.
 * ``notes`` writes what stands around a table: its title, its marks, its claims.
 * ``text`` prints for a terminal.

@@ -1,39 +1,43 @@
 """Renders a table as JSON, the stable form that `sweep report --format json` prints.
 
-Fractions are in [0, 1]; null stands for no value.
+Fractions are in [0, 1]; null stands for no value. Each row has its accuracy, and under `metrics` all
+else that was measured.
 """
 
 import json
-import math
+from collections.abc import Mapping
 from typing import Any
 
-from analysis.tables.build import Line, Table
+import pandas as pd
+
 from analysis.tables.settings import Setting
+from analysis.tables.tidy import Report
+
+_ROW_KEYS = ("label", "method")
+_SIGNS = ("std_sqrt_d", "positive_cosine", "negative_cosine")
 
 
-def as_json(table: Table) -> str:
+def as_json(report: Report) -> str:
     """Return the text."""
-    return json.dumps(as_document(table), indent=1, ensure_ascii=False, allow_nan=False)
+    return json.dumps(as_document(report), indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def as_document(table: Table) -> dict[str, Any]:
+def as_document(report: Report) -> dict[str, Any]:
     """Return what the text says, as plain values."""
-    rows = table.rows
-    setting = None
-    version = None
-    if table.setting is not None:
-        setting = _setting(table.setting)
-        version = table.setting.version
+    rows = report.table.rows
+    setting = report.table.setting
     metric = {"protocol": rows.protocol, "network": rows.network, "name": rows.metric}
     return {
         "table": rows.id,
         "title": rows.title,
-        "metric": {**metric, "version": version},
-        "setting": setting,
-        "other_settings": [_setting(other) for other in table.others],
+        "metric": {**metric, "version": setting.version if setting else None},
+        "setting": _setting(setting) if setting else None,
+        "other_settings": [_setting(other) for other in report.table.others],
         "published_source": rows.published_source,
         "published_setting": rows.published_setting,
-        "rows": [_line(line) for line in table.lines],
+        "rows": [_row(report, line) for line in report.main.to_dict("records")],
+        "claims": [_claim(verdict) for verdict in report.verdicts],
+        "variants_of_no_table": list(report.unlisted),
     }
 
 
@@ -47,56 +51,80 @@ def _setting(setting: Setting) -> dict[str, Any]:
     }
 
 
-def _line(line: Line) -> dict[str, Any]:
-    published = line.row.published
+def _row(report: Report, line: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row: its main metric, and what else was measured."""
+    row = report.table.rows.rows[line["row"]]
+    published = row.published
     cosines = None
     if published.positive_cosine is not None:
         cosines = [published.positive_cosine, published.negative_cosine]
 
-    # The difference of a baseline is null, as is that of a row without a shared seed.
-    delta = None
-    delta_ci95 = None
-    if line.difference is not None:
-        delta = line.difference.delta
-        delta_ci95 = _list(line.difference.ci95)
-
-    summary = line.summary
+    values = {key: _value(value) for key, value in line.items()}
+    collapsed = None
+    if values["trained"] is not None:
+        collapsed = [values["collapsed"], values["trained"]]
     return {
-        "label": line.row.label,
-        "method": line.row.method,
-        "overrides": dict(line.row.match),
-        "published": published.value,
-        "published_pm": published.pm,
-        "published_as_printed": published.text,
+        "label": values["label"],
+        "method": values["method"],
+        "overrides": dict(row.match),
+        "published": values["published"],
+        "published_pm": values["published_pm"],
+        "published_as_printed": values["published_as_printed"],
+        "published_is_read_off_a_figure": published.approximate,
         "published_cosines": cosines,
-        "n": summary.n,
-        "values": {str(seed): value for seed, value in line.values.items()},
-        "mean": summary.mean,
-        "std": summary.std,
-        "half_range": summary.half_range,
-        "ci95": _list(summary.ci95),
-        "baseline": line.baseline,
-        "delta": delta,
-        "delta_ci95": delta_ci95,
-        "p_holm": line.p_holm,
-        "state": line.state,
-        "marks": list(line.marks),
-        "collapsed": _list(line.collapsed),
-        "std_sqrt_d": _finite(line.final.get("std_sqrt_d")),
-        "positive_cosine": _finite(line.final.get("positive_cosine")),
-        "negative_cosine": _finite(line.final.get("negative_cosine")),
-        "run_ids": list(line.run_ids),
+        "n": values["n"],
+        "values": values["values"],
+        "mean": values["mean"],
+        "std": values["std"],
+        "half_range": values["half_range"],
+        "ci95": _pair(values["ci95_low"], values["ci95_high"]),
+        "baseline": values["baseline"],
+        "delta": values["delta"],
+        "delta_ci95": _pair(values["delta_low"], values["delta_high"]),
+        "n_pairs": values["n_pairs"],
+        "p_holm": values["p_holm"],
+        "state": values["state"],
+        "done": values["done"],
+        "asked": values["asked"],
+        "marks": values["marks"],
+        "codes": values["codes"],
+        "collapsed": collapsed,
+        **{name: _value(report.sign(line["row"], name)) for name in _SIGNS},
+        "run_ids": values["run_ids"],
+        "metrics": _metrics(report, line["row"]),
     }
 
 
-def _list(pair: tuple[float, float] | None) -> list[float] | None:
-    if pair is None:
-        return None
-    return list(pair)
+def _metrics(report: Report, row: str) -> dict[str, Any]:
+    """Return metric → its mean, spread and values, of all that a row has beside its accuracy."""
+    of_row = report.frame[report.frame["row"] == row]
+    others = of_row[of_row["metric"] != report.table.rows.metric]
+    return {
+        line["metric"]: {key: _value(line[key]) for key in ("mean", "std", "n", "values")}
+        for line in others.to_dict("records")
+    }
 
 
-def _finite(value: float | None) -> float | None:
-    """Return null for a mean over a run that has no such number: JSON knows no NaN."""
-    if value is None or not math.isfinite(value):
-        return None
-    return value
+def _claim(verdict: Any) -> dict[str, Any]:
+    return {
+        "kind": verdict.claim.kind,
+        "rows": list(verdict.claim.rows),
+        "margin": verdict.claim.margin,
+        "outcome": verdict.outcome,
+        "numbers": verdict.numbers,
+        "seeds_that_would_decide": verdict.needs,
+        "reason": verdict.reason,
+    }
+
+
+def _pair(low: float | None, high: float | None) -> list[float] | None:
+    return None if low is None or high is None else [low, high]
+
+
+def _value(value: Any) -> Any:
+    """Return a cell of the frame as JSON has it."""
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, dict):
+        return {str(seed): number for seed, number in value.items()}
+    return None if pd.isna(value) else value

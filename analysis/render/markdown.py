@@ -2,24 +2,27 @@
 
 from collections.abc import Sequence
 
-from analysis.render.cells import cells, header
-from analysis.render.text import notes, title
-from analysis.tables.build import Table
+from analysis.render.grid import Style, grid_of
+from analysis.render.notes import footnotes, notes, title, verdicts
+from analysis.tables.tidy import Report
 
-_ESCAPED = {"\\": "\\\\", "|": "\\|", "<": "&lt;", ">": "&gt;", "`": "\\`"}
+_ESCAPED = {"\\": "\\\\", "|": "\\|", "<": "&lt;", ">": "&gt;", "`": "\\`", "*": "\\*", "_": "\\_"}
 
 
-def as_markdown(table: Table) -> str:
+def as_markdown(report: Report, style: Style | None = None) -> str:
     """Return the whole text."""
-    first, *rest = title(table)
-    columns = header(table)
-    rule = ["---", *["---:"] * (len(columns) - 2), "---"]
-    grid = [_row(columns), _row(rule)]
-    grid += [_row(cells(line, table)) for line in table.lines]
+    words = title(report)
+    grid = grid_of(report, style or Style())
+    rule = ["---" if column.is_text else "---:" for column in grid.columns]
+    lines = [_row([column.heading for column in grid.columns]), _line(rule)]
+    lines += [_row(row) for row in grid.rows]
 
-    sources = [f"- {escape(line.strip())}" for line in rest]
-    below = [escape(line.strip()) for line in notes(table)]
-    return "\n".join([f"**{escape(first)}**", "", *sources, "", *grid, "", *below])
+    sources = [f"- published: {escape(words.published)}", f"- ours: {escape(words.ours)}"]
+    claims = verdicts(report)
+    heading = ["The paper's claims, by these runs:"] if claims else []
+    below = [*footnotes(report), *heading, *claims, *notes(report)]
+    items = [f"- {escape(text)}" for text in below]
+    return "\n".join([f"**{escape(words.name)}**", "", *sources, "", *lines, "", *items])
 
 
 def escape(text: str) -> str:
@@ -28,4 +31,8 @@ def escape(text: str) -> str:
 
 
 def _row(texts: Sequence[str]) -> str:
-    return f"| {' | '.join(escape(text) for text in texts)} |"
+    return _line([escape(text) for text in texts])
+
+
+def _line(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"

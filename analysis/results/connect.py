@@ -10,11 +10,12 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, Engine, create_engine, select
 from sqlalchemy.exc import DatabaseError
 
+from analysis.errors import AnalysisError
 from orchestrator.database import schema
 from orchestrator.database.address import AddressError, cause, named, parse, read_only_url
 
 
-class NoDatabaseError(Exception):
+class NoDatabaseError(AnalysisError):
     """Means that there is no results.db of this program's version where one was looked for."""
 
 

@@ -34,12 +34,10 @@ class Run:
         config: canonical, dotted keys, in today's words.
         data: fingerprint and split of its data set, and the semantics of its trainer.
         sweeps: labels of the sweeps that ask for it, newest first.
-        launched_at: of the newest of them, in seconds since 1970; 0 without one.
-        fed: table → (launched_at, label) of the newest sweep that asks for the run and lists the
-            table.
         judged_by: protocol → the versions of it that have judged the run.
         evaluations: measure → value. This and what follows are empty unless `with_results` filled
             them in.
+        judged_images: protocol → how many test images the run was judged on.
         final: sign of collapse → mean over the last epoch.
         origin: what the attempt that counts ran with, by the words that a mark uses; empty before
             it started.
@@ -56,35 +54,24 @@ class Run:
     config: Mapping[str, Any]
     data: tuple[str, str, int]
     sweeps: Sequence[str] = ()
-    launched_at: float = 0.0
-    fed: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     judged_by: Mapping[str, frozenset[int]] = field(default_factory=dict)
     evaluations: Mapping[Evaluation, float] = field(default_factory=dict)
+    judged_images: Mapping[str, int] = field(default_factory=dict)
     final: Mapping[str, float] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
     exact: bool = True
     excluded: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Demand:
-    """The sweeps that ask for a run; attributes as of `Run`."""
-
-    sweeps: tuple[str, ...] = ()
-    launched_at: float = 0.0
-    fed: Mapping[str, tuple[float, str]] = field(default_factory=dict)
-
-
 def read_runs(connection: Connection) -> list[Run]:
     """Return the runs of a database, without results; not those of forgotten sweeps alone."""
-    demands = _demands(connection)
-    forgotten = _asked_for_by_forgotten(connection) - demands.keys()
+    labels = _labels(connection)
+    forgotten = _asked_for_by_forgotten(connection) - labels.keys()
     versions = _versions(connection)
     every_run: list[Run] = []
     for row in connection.execute(select(runs).order_by(runs.c.run_number)).all():
         if row.run_id in forgotten:
             continue
-        demand = demands.get(row.run_id, _Demand())
         run = Run(
             run_number=row.run_number,
             run_id=row.run_id,
@@ -93,9 +80,7 @@ def read_runs(connection: Connection) -> list[Run]:
             outcome=row.outcome,
             config=settings_today(json.loads(row.config), row.semantics),
             data=(row.data_fingerprint, row.data_split, row.semantics),
-            sweeps=demand.sweeps,
-            launched_at=demand.launched_at,
-            fed=demand.fed,
+            sweeps=labels.get(row.run_id, ()),
             judged_by=versions.get(row.run_number, {}),
             excluded=row.excluded,
         )
@@ -129,6 +114,7 @@ def with_results(connection: Connection, some: Sequence[Run]) -> list[Run]:
             replace(
                 run,
                 evaluations=evaluated.get(run.run_number, {}),
+                judged_images=_judged_images(evaluated.get(run.run_number, {})),
                 final=final.get(run.run_number, {}),
                 origin=origins.get(run.run_number, {}),
                 exact=run.run_number not in inexact,
@@ -149,6 +135,15 @@ def _evaluations(
     for run, protocol, version, network, name, value in connection.execute(query).all():
         by_run.setdefault(run, {})[protocol, version, network, name] = _number(value)
     return by_run
+
+
+def _judged_images(measures: Mapping[Evaluation, float]) -> dict[str, int]:
+    """Return protocol → how many test images it judged a run on, where it recorded that."""
+    return {
+        protocol: int(value)
+        for (protocol, _, network, name), value in measures.items()
+        if (network, name) == ("test", "images")
+    }
 
 
 def _final(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, float]]:
@@ -223,24 +218,16 @@ def _inexact(connection: Connection, numbers: Sequence[int]) -> set[int]:
     return inexact
 
 
-def _demands(connection: Connection) -> dict[str, _Demand]:
-    """Return run id → the sweeps that ask for it; one that is forgotten does not."""
-    columns = select(sweeps.c.id, sweeps.c.label, sweeps.c.launched_at, sweeps.c.tables)
-    shown = columns.where(sweeps.c.forgotten_at.is_(None))
-    oldest_first = connection.execute(shown.order_by(sweeps.c.launched_at, sweeps.c.id)).all()
-    demands: dict[str, _Demand] = {}
-    for sweep_id, label, launched_at, tables in oldest_first:
-        fed = dict.fromkeys(json.loads(tables), (launched_at, label))
+def _labels(connection: Connection) -> dict[str, list[str]]:
+    """Return run id → the sweeps that ask for it, newest first; one that is forgotten does not."""
+    shown = select(sweeps.c.id, sweeps.c.label).where(sweeps.c.forgotten_at.is_(None))
+    newest_first = shown.order_by(sweeps.c.launched_at.desc(), sweeps.c.id.desc())
+    labels: dict[str, list[str]] = {}
+    for sweep_id, label in connection.execute(newest_first).all():
         run_ids = select(sweep_runs.c.run_id).where(sweep_runs.c.sweep_id == sweep_id).distinct()
         for run_id in connection.scalars(run_ids):
-            # A newer sweep comes later: it stands in front and takes over the tables it lists.
-            older = demands.get(run_id, _Demand())
-            demands[run_id] = _Demand(
-                sweeps=(label, *older.sweeps),
-                launched_at=launched_at,
-                fed={**older.fed, **fed},
-            )
-    return demands
+            labels.setdefault(run_id, []).append(label)
+    return labels
 
 
 def _asked_for_by_forgotten(connection: Connection) -> set[str]:

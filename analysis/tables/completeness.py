@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from analysis.papers.rows import TableRows
 from analysis.results.runs import Run
+from analysis.results.sweeps import SweepAsked
+from analysis.tables.asked import asked_seeds
 from analysis.tables.settings import Setting, find_settings
 from orchestrator.database.schema import State
 
@@ -15,9 +17,9 @@ class Completeness:
 
     Attributes:
         setting: which one.
-        rows_done: rows of the table whose runs are all done.
+        rows_done: rows of the table whose seeds are all done, against what was asked for.
         runs_done: runs that are done.
-        runs: all runs of this setting.
+        runs: all runs of this setting that there are or were asked for.
     """
 
     setting: Setting
@@ -34,15 +36,25 @@ class TableOverview:
     settings: Sequence[Completeness]
 
 
-def table_overview(rows: TableRows, runs: Sequence[Run]) -> TableOverview:
+def table_overview(
+    rows: TableRows, runs: Sequence[Run], sweeps: Sequence[SweepAsked] = ()
+) -> TableOverview:
     """Return what there is of a table among these runs, which need no results."""
-    return TableOverview(rows, [_completeness(each) for each in find_settings(rows, runs)])
+    settings = find_settings(rows, runs, sweeps)
+    return TableOverview(rows, [_completeness(rows, each, sweeps) for each in settings])
 
 
-def _completeness(setting: Setting) -> Completeness:
-    done: list[int] = []
-    for runs in setting.members.values():
-        done.append(sum(run.state == State.COMPLETED for run in runs))
-    counts = [len(runs) for runs in setting.members.values()]
-    rows_done = sum(row == count for row, count in zip(done, counts, strict=True))
-    return Completeness(setting, rows_done, sum(done), sum(counts))
+def _completeness(rows: TableRows, setting: Setting, sweeps: Sequence[SweepAsked]) -> Completeness:
+    asked = asked_seeds(rows, setting, sweeps)
+    members = setting.members
+    rows_done = 0
+    done = 0
+    total = 0
+    for key in rows.rows:
+        of_row = members.get(key, [])
+        seeds = {run.seed for run in of_row}.union(asked.get(key, ()))
+        seeds_done = {run.seed for run in of_row if run.state == State.COMPLETED}
+        rows_done += bool(seeds) and seeds_done == seeds
+        done += len(seeds_done)
+        total += len(seeds)
+    return Completeness(setting, rows_done, done, total)

@@ -1,0 +1,104 @@
+"""Finds settings by their values, and says in which keys two disagree.
+
+A key without a value, null, agrees with any. A sweep of a learning rate makes hundreds of settings,
+and each group of runs would be compared with all. Between two shapes the keys that must be equal are
+known, so settings of one shape lie in a dictionary for each other shape.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+Values = Mapping[str, Any]
+"""Dotted key → value of a setting; null where the key has no effect."""
+
+_ABSENT = object()
+_Shape = tuple[frozenset[str], frozenset[str]]
+"""The keys that have a value, and those that are null."""
+_Projection = tuple[Any, ...]
+"""The values that must be equal for two settings to be compatible."""
+
+
+class SettingIndex:
+    """Holds values and finds those that are compatible with others."""
+
+    def __init__(self) -> None:
+        self.all: list[Values] = []
+        self._by_shapes: dict[tuple[_Shape, _Shape], dict[_Projection, list[int]]] = {}
+        self._shapes: dict[_Shape, list[int]] = {}
+
+    def add(self, values: Values) -> int:
+        """Keep values, and return their number."""
+        number = len(self.all)
+        shape = _shape_of(values)
+        self.all.append(values)
+        self._shapes.setdefault(shape, []).append(number)
+
+        # Indexes that were made before these came must hold them too.
+        for (own, other), index in self._by_shapes.items():
+            if own == shape:
+                index.setdefault(_projection(values, own, other), []).append(number)
+        return number
+
+    def compatible_with(self, values: Values) -> list[int]:
+        """Return the numbers of those that agree, in the order in which they were added."""
+        shape = _shape_of(values)
+        numbers: list[int] = []
+        for own in self._shapes:
+            index = self._index(own, shape)
+            numbers += index.get(_projection(values, own, shape), ())
+        return sorted(numbers)
+
+    def _index(self, own: _Shape, other: _Shape) -> dict[_Projection, list[int]]:
+        """Return the values of one shape by those that another shape compares."""
+        if (own, other) not in self._by_shapes:
+            index: dict[_Projection, list[int]] = {}
+            for number in self._shapes[own]:
+                key = _projection(self.all[number], own, other)
+                index.setdefault(key, []).append(number)
+            self._by_shapes[own, other] = index
+        return self._by_shapes[own, other]
+
+
+def unlike(values: Values, other: Values) -> dict[str, tuple[Any, Any]]:
+    """Return the keys that two disagree on: key → (own, other's); another trainer comes first."""
+    keys = sorted({**values, **other}, key=lambda key: (key != "semantics", key))
+    return {
+        key: (values.get(key), other.get(key))
+        for key in keys
+        if not _agrees(values.get(key, _ABSENT), other.get(key, _ABSENT))
+    }
+
+
+def agree(some: Values, values: Values) -> bool:
+    """Tell whether values agree in the keys of some, wherever both have one."""
+    return all(_agrees(value, values.get(key)) for key, value in some.items())
+
+
+def _agrees(value: Any, other: Any) -> bool:
+    return value is None or other is None or bool(value == other)
+
+
+def _shape_of(values: Values) -> _Shape:
+    null = frozenset([key for key, value in values.items() if value is None])
+    return frozenset(values) - null, null
+
+
+def _projection(values: Values, shape: _Shape, other: _Shape) -> _Projection:
+    """Return the values that two of these shapes must share.
+
+    An absent key is equal to nothing, since the other has it.
+    """
+    projection: list[Any] = []
+    for key in _compared(shape, other):
+        value = values.get(key, _ABSENT)
+        projection.append(tuple(value) if isinstance(value, list) else value)
+    return tuple(projection)
+
+
+@cache
+def _compared(shape: _Shape, other: _Shape) -> list[str]:
+    """Return the keys that one of two shapes has a value for, and none has as null."""
+    valued, null = shape
+    other_valued, other_null = other
+    return sorted((valued | other_valued) - null - other_null)
