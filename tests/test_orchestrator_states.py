@@ -70,7 +70,7 @@ def run_of(root, job_id):
     return root.run(next(run_id for run_id, facts in known.items() if facts.job_id == job_id))
 
 
-def attempt(run, job_id, *records, number=1, executor="slurm", host="node17"):
+def attempt(run, job_id, *records, number=1, executor="slurm", host="node17", clock_ahead_s=0.0):
     """Leave what a worker leaves: its claim, and events."""
     made = run.attempt(number)
     made.path.mkdir(parents=True)
@@ -80,7 +80,7 @@ def attempt(run, job_id, *records, number=1, executor="slurm", host="node17"):
         {
             "process": process,
             "job": asdict(AttemptContext(executor, job_id)),
-            "claimed_at": time.time(),
+            "claimed_at": time.time() + clock_ahead_s,
         },
     )
     with RecordLog(made.events) as log:
@@ -169,9 +169,7 @@ def test_one_squeue_and_at_most_one_sacct_a_look(root, go, fake_slurm):
 
 
 def test_submitit_1660_and_blackfish_484_an_id_that_was_used_before(root, go, fake_slurm):
-    """Accounting has a record of another user's job with our id, years old; and one of our name
-    before we had it.
-    """
+    """Accounting has a record of another user's job with our id, years old."""
     job_ids = go()
     for job_id in job_ids:
         fake_slurm.old_record(
@@ -181,21 +179,19 @@ def test_submitit_1660_and_blackfish_484_an_id_that_was_used_before(root, go, fa
     assert states(root) == ["SUBMITTED"] * 4
 
 
-def test_an_answer_about_a_job_submitted_before_we_wanted_it_is_not_about_ours(
-    root, go, fake_slurm
-):
+def test_a_job_of_our_name_and_id_is_ours_whatever_two_clocks_say(root, go, fake_slurm):
     job_ids = go()
     name = fake_slurm.jobs()[job_ids[0]]["name"]
     fake_slurm.old_record(
         jobid=job_ids[0],
         jobname=name,
         state="FAILED",
-        submit=str(int(time.time()) - 86400),
+        submit=str(int(time.time()) - 80000),
         exitcode="1:0",
     )
     fake_slurm.change(job_ids[0], name="renamed")
     fake_slurm.forget(job_ids[0])
-    assert states(root) == ["SUBMITTED"] * 4
+    assert sorted(states(root)) == ["FAILED"] + ["SUBMITTED"] * 3
 
 
 def test_snakemake_1227_accounting_is_asked_from_the_submission_on_not_from_midnight(
@@ -379,12 +375,23 @@ def test_a_newer_job_that_failed_before_it_began_is_not_hidden_by_an_older_last_
     assert found.state == State.FAILED and "before it began" in found.reason
 
 
-def test_an_attempt_on_this_machine_outdates_an_older_job(root, go, fake_slurm):
+@pytest.mark.parametrize("ahead_s", [-5000.0, 0.0, 5000.0])
+def test_an_attempt_on_this_machine_outdates_an_older_job(root, go, fake_slurm, ahead_s):
     first = go()[0]
     run = run_of(root, first)
     fake_slurm.end(first, state="FAILED")
-    attempt(run, None, end("STOPPED"), executor="local")
+    attempt(run, None, end("STOPPED"), executor="local", clock_ahead_s=ahead_s)
     assert look(root)[run.run_id].state == State.STOPPED
+
+
+@pytest.mark.parametrize("ahead_s", [-5000.0, 0.0, 5000.0])
+def test_a_newer_job_outdates_an_attempt_on_this_machine(root, go, fake_slurm, ahead_s):
+    job_ids = go()
+    run = run_of(root, job_ids[0])
+    fake_slurm.end(*job_ids, state="FAILED")
+    attempt(run, None, end("FAILED"), executor="local", clock_ahead_s=ahead_s)
+    assert len(go(retry=frozenset({State.FAILED}))) == 4
+    assert states(root) == ["SUBMITTED"] * 4
 
 
 def test_a_killed_run_of_a_job_with_several_is_lost_whatever_the_job_says(root, go, fake_slurm):

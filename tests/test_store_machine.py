@@ -167,7 +167,7 @@ class Store(RuleBasedStateMachine):
             self.slurm.release(job_ids)
 
         bundles = [[run_id] for run_id in run_ids]
-        job_ids = intents.submit(log, key, bundles, {}, sbatch, self.slurm.cancel)
+        job_ids = intents.submit(self.root, log, key, bundles, {}, sbatch, self.slurm.cancel)
         intents.release(log, key, job_ids, release)
 
     # Running
@@ -304,6 +304,59 @@ class Store(RuleBasedStateMachine):
     def accepted_now(self):
         self.results_are_right_and_stay()
         return self.accepted
+
+
+def after_a_jump_a_requeued_job_is_still_the_runs_job(store):
+    store.launch("")
+    store.clock_jumps(-5000.0)
+    for job_id in store.pending():
+        store.run(job_id, ["step", "save", "die"], comes_back=True)
+
+
+def after_a_jump_the_second_submission_is_the_newer(store):
+    store.launch("")
+    for job_id in store.pending():
+        store.run(job_id, ["step", "save", "die"])
+    store.clock_jumps(-5000.0)
+    store.launch("")
+
+
+def after_a_jump_an_answer_of_sbatch_is_lost(store):
+    store.launch("")
+    for job_id in store.pending():
+        store.run(job_id, ["die"])
+    store.clock_jumps(-5000.0)
+    store.launch("silent")
+
+
+def after_a_jump_a_stopped_job_comes_back_beside_a_lost_answer(store):
+    store.launch("")
+    store.clock_jumps(-5000.0)
+    store.look()
+    for job_id in store.pending():
+        store.run(job_id, ["stop"], comes_back=True)
+    store.launch("silent")
+
+
+SHRUNK = [
+    after_a_jump_a_requeued_job_is_still_the_runs_job,
+    after_a_jump_the_second_submission_is_the_newer,
+    after_a_jump_an_answer_of_sbatch_is_lost,
+    after_a_jump_a_stopped_job_comes_back_beside_a_lost_answer,
+]
+
+
+@pytest.mark.parametrize("order", SHRUNK, ids=lambda order: order.__name__)
+def test_orders_that_once_failed(order):
+    store = Store()
+    order(store)
+    for _ in range(2):  # what is gone is believed after a while
+        store.clock_jumps(20.0)
+        store.look()
+        store.launch("")
+        store.results_are_right_and_stay()
+        store.no_run_has_two_jobs_that_may_start()
+    store.teardown()
 
 
 SHORT = settings(

@@ -11,8 +11,8 @@ from byol_core.files import DamagedFileError
 from orchestrator.errors import StoreError
 from orchestrator.launch.plan import Plan
 from orchestrator.slurm.listing import names_beginning
-from orchestrator.store.intents import DamagedLog, damaged_logs
 from orchestrator.store.root import Root, SweepFolder
+from orchestrator.store.submissions import DamagedLog, damaged_logs
 from orchestrator.text import counted
 
 

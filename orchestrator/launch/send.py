@@ -230,7 +230,9 @@ def _send_array(array: Array, folder: Path, root: Root, rerun: bool) -> Sent:
         return submit.submit_held(folder, array, work, *place)
 
     try:
-        job_ids = intents.submit(log_file, array.key, bundles, request, submit_held, submit.cancel)
+        job_ids = intents.submit(
+            root, log_file, array.key, bundles, request, submit_held, submit.cancel
+        )
     except SchedulerError as error:
         return _refused(error, resources)
 

@@ -14,22 +14,27 @@ from byol_core.files import DamagedFileError, is_there
 from orchestrator.slurm.commands import has_slurm
 from orchestrator.slurm.listing import Listing, account, queue, renamed
 from orchestrator.slurm.queue_memory import Memory, recall, remember
-from orchestrator.store.intents import Submission, submissions
 from orchestrator.store.jobs import ENDED, JobFacts, Queue
 from orchestrator.store.root import Root, RunFolder
 from orchestrator.store.standing import last_word
+from orchestrator.store.submissions import Submission, submissions
 
 _BELIEVED_AFTER_S = 15.0
 _ACCOUNT_PAUSE_S = 60.0
-_SKEW_S = 600.0
+_SKEW_S = 24 * 3600.0
+"""How far the clocks of a launcher and of SLURM may be apart; more is asked for, no more told."""
 
 
 @dataclass(frozen=True)
 class RunJob:
-    """Names the newest job of a run: its submission, and its id in there."""
+    """Names the newest job of a run: its submission, its id in there, and what was before it.
+
+    `attempts` is the highest attempt of the run when it was submitted; None if that is not known.
+    """
 
     submission: Submission
     job_id: str
+    attempts: int | None = None
 
     @property
     def listed_as(self) -> tuple[str, str]:
@@ -75,9 +80,9 @@ def judge(job: RunJob, facts: JobFacts | None, memory: Memory) -> tuple[Verdict,
     if not submission.job_ids:
         return Verdict.LIVE, _unreleased(job)
 
-    # What is older than the submission belongs to another job of the same id.
+    # It was listed by name, so another job of the same id is not taken for it.
     facts = _better(facts, memory.ended.get(job.label))
-    if facts is None or facts.submitted_at < submission.intended_at - _SKEW_S:
+    if facts is None:
         return Verdict.UNLISTED, job.without_word("")
 
     if facts.word == "COMPLETED":
@@ -153,7 +158,13 @@ class QueueReader:
             self._settle(unlisted)
 
         self.memory.forget_all_but({job.label for job in self.jobs.values()})
-        return Queue(self.live, self.ended, self.unknown, self.memory.answered_at)
+        return Queue(
+            self.live,
+            self.ended,
+            self.unknown,
+            self.memory.answered_at,
+            {run_id: job.attempts for run_id, job in self.jobs.items() if job.attempts is not None},
+        )
 
     def _file(self, run_ids: Iterable[str], listing: Listing) -> list[str]:
         """File the verdict on the job of each run; return the runs whose job is not listed."""
@@ -231,7 +242,9 @@ class QueueReader:
         It is believed at once if we cancelled the run.
         """
         job = self.jobs[run_id]
-        since = self.memory.missing_since.setdefault(job.label, self.now)
+        since = self.memory.missing_since.get(job.label, self.now)
+        since = min(since, self.now)  # a clock that was set back waits from now on
+        self.memory.missing_since[job.label] = since
         if self.now - since >= _BELIEVED_AFTER_S or is_there(self.root.run(run_id).cancelled):
             self.ended[run_id] = facts
         else:
@@ -268,10 +281,12 @@ def _newest_jobs(root: Root) -> dict[str, RunJob]:
 def _submitted_jobs(root: Root) -> dict[str, RunJob]:
     """Return the newest job of every run that was submitted."""
     newest: dict[str, RunJob] = {}
-    for submission in sorted(submissions(root), key=lambda entry: entry.intended_at):
-        job_ids = submission.job_ids or [""] * len(submission.run_ids)
-        for run_id, job_id in zip(submission.run_ids, job_ids, strict=False):
-            newest[run_id] = RunJob(submission, job_id)
+    for submission in submissions(root):
+        count = len(submission.run_ids)
+        job_ids = submission.job_ids or [""] * count
+        attempts: Sequence[int | None] = submission.attempts or [None] * count
+        for run_id, job_id, before in zip(submission.run_ids, job_ids, attempts, strict=False):
+            newest[run_id] = RunJob(submission, job_id, before)
     return newest
 
 

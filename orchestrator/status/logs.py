@@ -13,11 +13,11 @@ from typing import Any
 
 from byol_core.files import DamagedFileError, read_bytes
 from byol_core.points import metric_line
-from orchestrator.store.intents import submissions
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import AttemptFolder, Root, RunFolder
 from orchestrator.store.standing import standing
 from orchestrator.store.state import ACTIVE
+from orchestrator.store.submissions import submissions
 
 _FOLLOW_S = 0.5
 _ASK_S = 15.0
@@ -157,10 +157,7 @@ def _newest_job(root: Root, run: RunFolder) -> tuple[Path, str]:
 
     The id is empty where no job was ever to make the run.
     """
-    newest_first = sorted(
-        submissions(root), key=lambda submission: submission.intended_at, reverse=True
-    )
-    for submission in newest_first:
+    for submission in reversed(submissions(root)):
         if run.run_id in submission.run_ids and submission.job_ids:
             job_id = submission.job_ids[submission.run_ids.index(run.run_id)]
             return submission.log.with_suffix(""), job_id

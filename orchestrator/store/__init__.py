@@ -11,6 +11,7 @@
 * ``retry`` says which runs are due again.
 * ``names`` finds runs and sweeps by what people type.
 * ``annotations`` keeps what people say of runs and sweeps.
+* ``submissions`` reads what launches have submitted, in order.
 * ``intents`` logs a submission before SLURM hears of it.
 * ``locks`` lets one launcher at a time write.
 * ``clean`` frees space that no result needs.

@@ -7,17 +7,23 @@ day each launch cancels that name again.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from byol_core.files import DamagedFileError, RecordLog, RecordReader, make_folder
+from byol_core.files import DamagedFileError, RecordLog, make_folder
 from orchestrator.errors import SchedulerError, SchedulerSilentError
 from orchestrator.store.root import Root, SweepFolder
-from orchestrator.store.shapes import check_launch
+from orchestrator.store.submissions import (
+    Submission,
+    all_submissions,
+    damaged_logs,
+    next_number,
+    submissions,
+    submissions_of,
+)
 from orchestrator.text import counted
 
 _LATE_S = 24 * 3600.0
@@ -26,40 +32,13 @@ Words = Callable[[str], set[str] | None]
 """Returns SLURM's words for the jobs of a name that it still knows; None where it is silent."""
 
 
-@dataclass
-class Submission:
-    """A submission is one array: its intent, and what is known to have followed.
-
-    Attributes:
-        log: where it is written.
-        key: the name of its jobs.
-        run_ids: what it is to run.
-        intended_at: seconds since 1970; no job of it was submitted earlier.
-        job_ids: one per run once SLURM has them; runs of one job share its id.
-        released: its jobs may start.
-        withdrawn: when it was given up; None where it was not.
-        may_come_late: SLURM gave no answer, so jobs of it may yet appear.
-        asked: what each of its runs has of its job; None where an older version submitted it.
-    """
-
-    log: Path
-    key: str
-    run_ids: list[str]
-    intended_at: float
-    job_ids: list[str] = field(default_factory=list)
-    released: bool = False
-    withdrawn: float | None = None
-    may_come_late: bool = False
-    asked: Mapping[str, Any] | None = None
-
-
 def asked_by_run(root: Root) -> dict[str, Mapping[str, Any] | None]:
     """Return run id → what it asked for in its newest submission."""
-    in_order = sorted(submissions(root), key=lambda entry: entry.intended_at)
-    return {run_id: entry.asked for entry in in_order for run_id in entry.run_ids}
+    return {run_id: entry.asked for entry in submissions(root) for run_id in entry.run_ids}
 
 
 def submit(
+    root: Root,
     log_file: Path,
     key: str,
     bundles: Sequence[Sequence[str]],
@@ -70,6 +49,7 @@ def submit(
     """Submit one array held, so that a crash at any moment neither loses nor doubles a job.
 
     Args:
+        root: where the runs are; the caller holds its launcher lock.
         log_file: of this launch.
         key: the name of the array's jobs.
         bundles: the runs of each job.
@@ -89,6 +69,8 @@ def submit(
         # The intent is on the disk before SLURM hears of the array.
         run_ids = list(chain.from_iterable(bundles))
         intent = {"type": "intent", "key": key, "run_ids": run_ids, "at": time.time()}
+        intent["number"] = next_number(root)
+        intent["attempts"] = [_last_number(root, run_id) for run_id in run_ids]
         intent["asked"] = asked
         log.append(intent, durable=True)
 
@@ -103,6 +85,15 @@ def submit(
         ids_by_run = _ids_by_run(bundles, job_ids)
         log.append({"type": "acknowledged", "key": key, "job_ids": ids_by_run}, durable=True)
     return job_ids
+
+
+def _last_number(root: Root, run_id: str) -> int:
+    """Return the highest attempt of a run; 0 for none, or where the files do not tell."""
+    with suppress(DamagedFileError):
+        attempt = root.run(run_id).last_attempt()
+        if attempt is not None:
+            return attempt.number
+    return 0
 
 
 def _ids_by_run(bundles: Sequence[Sequence[str]], job_ids: Sequence[str]) -> list[str]:
@@ -152,15 +143,10 @@ def give_up(log_file: Path, key: str, cancel: Callable[[str], None], words_of: W
     return "cancelled, as nothing of them had begun; their runs are planned again"
 
 
-def submissions(root: Root) -> list[Submission]:
-    """Return every submission ever made on this root that was not withdrawn."""
-    return [submission for submission in _all(root) if submission.withdrawn is None]
-
-
 def runs_of(sweep: SweepFolder) -> set[str]:
     """Return every run that a sweep has submitted, also those that left its spec."""
     runs: set[str] = set()
-    for submission in _of_sweep(sweep):
+    for submission in submissions_of(sweep):
         runs.update(submission.run_ids)
     return runs
 
@@ -168,7 +154,7 @@ def runs_of(sweep: SweepFolder) -> set[str]:
 def newest_jobs(root: Root) -> dict[str, str]:
     """Return run id → job id of its newest submission, for every run that was ever submitted."""
     newest: dict[str, str] = {}
-    for submission in sorted(submissions(root), key=lambda submission: submission.intended_at):
+    for submission in submissions(root):
         newest.update(zip(submission.run_ids, submission.job_ids, strict=False))
     return newest
 
@@ -193,7 +179,7 @@ def recover(
     damaged = list(damaged_logs(root))
     repairs = [f"warning: {log.problem}" for log in damaged]
     doubtful = {log.file for log in damaged}
-    for submission in _all(root):
+    for submission in all_submissions(root):
         # A lost line may have said that its jobs are there and run.
         if submission.log in doubtful:
             continue
@@ -260,91 +246,3 @@ def _withdraw(log: RecordLog, key: str, cancel: Callable[[str], None], may_come_
         {"type": "withdrawn", "key": key, "at": time.time(), "may_come_late": may_come_late},
         durable=True,
     )
-
-
-def _all(root: Root) -> list[Submission]:
-    """Return every submission ever made on this root, also those that were withdrawn."""
-    return list(chain.from_iterable(_of_sweep(sweep) for sweep in root.sweeps()))
-
-
-def _of_sweep(sweep: SweepFolder) -> Iterator[Submission]:
-    """Yield the submissions of a sweep; `damaged_logs` names what cannot be read."""
-    with suppress(DamagedFileError):
-        for file in sweep.intent_logs():
-            with suppress(DamagedFileError):
-                yield from _read(RecordReader(file, check=check_launch))
-
-
-@dataclass(frozen=True)
-class DamagedLog:
-    """Names a log of which a part cannot be read, so that jobs may be there that it does not tell.
-
-    Attributes:
-        sweep: whose.
-        file: the log, or the folder of all logs.
-        job_names: what the names of its jobs begin with.
-        problem: a sentence that names the file.
-    """
-
-    sweep: SweepFolder
-    file: Path
-    job_names: str
-    problem: str
-
-
-def damaged_logs(root: Root) -> Iterator[DamagedLog]:
-    """Yield each log that cannot be read as a whole."""
-    for sweep in root.sweeps():
-        try:
-            files = sweep.intent_logs()
-        except DamagedFileError as error:
-            yield DamagedLog(sweep, sweep.launches, "sweep-", _named(error))
-            continue
-        for file in files:
-            problem = _problem_of(file)
-            if problem is not None:
-                yield DamagedLog(sweep, file, f"sweep-{file.stem}-", problem)
-
-
-def _named(error: DamagedFileError) -> str:
-    """Name a file without the advice to move it away: its jobs would go out twice."""
-    return f"{error.path}: damaged, {error.problem}"
-
-
-def _problem_of(file: Path) -> str | None:
-    """Say what is wrong with a log; None where all of it can be read."""
-    reader = RecordReader(file, check=check_launch)
-    try:
-        list(_read(reader))
-    except DamagedFileError as error:
-        return _named(error)
-    if not reader.damage:
-        return None
-    lines = counted(len(reader.damage), "line")
-    return f"{file}: damaged, {lines} cannot be read ({reader.damage[0].reason})"
-
-
-def _read(reader: RecordReader) -> Iterator[Submission]:
-    """Yield the submissions of one log, each as its last record leaves it."""
-    by_key: dict[str, Submission] = {}
-    for record in reader:
-        key = record["key"]
-        if record["type"] == "intent":
-            by_key[key] = Submission(
-                reader.path, key, record["run_ids"], record["at"], asked=record.get("asked")
-            )
-        elif key in by_key:  # not so where the line of the intent is damaged
-            _follow(by_key[key], record)
-    yield from by_key.values()
-
-
-def _follow(submission: Submission, record: Mapping[str, Any]) -> None:
-    """Note in a submission what came after its intent."""
-    match record["type"]:
-        case "acknowledged":
-            submission.job_ids = record["job_ids"]
-        case "released":
-            submission.released = True
-        case "withdrawn":
-            submission.withdrawn = record["at"]
-            submission.may_come_late = record["may_come_late"]

@@ -61,6 +61,8 @@ class Queue:
         live: run id → its job, where that waits or runs.
         ended: run id → its job, where that has ended.
         unknown: run id → its job, where nothing can be told of it now; `reason` says why.
+        attempts_before: run id → its highest attempt when its job was submitted, 0 for none; older
+            versions left none of it.
         answered_at: when SLURM last answered, in seconds since 1970; None if it was never asked, or
             never did.
     """
@@ -69,6 +71,7 @@ class Queue:
     ended: Mapping[str, JobFacts] = field(default_factory=dict)
     unknown: Mapping[str, JobFacts] = field(default_factory=dict)
     answered_at: float | None = None
+    attempts_before: Mapping[str, int] = field(default_factory=dict)
 
     def knows(self, run_id: str) -> bool:
         """Tell whether the run has, or had, a job that may say something of its state."""

@@ -207,7 +207,12 @@ _EVENTS: Mapping[str, Shape] = {
     "end": {"state": _state, "reason": _maybe(str)},
 }
 _LAUNCHES: Mapping[str, Shape] = {
-    "intent": {"run_ids": each(str), "at": _moment},
+    "intent": {
+        "run_ids": each(str),
+        "at": _moment,
+        "number?": _maybe(int),
+        "attempts?": each(int),
+    },
     "acknowledged": {"job_ids": each(str)},
     "withdrawn": {"at": _moment, "may_come_late": bool},
 }

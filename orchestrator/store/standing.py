@@ -138,7 +138,7 @@ def _claimed(
     end = last_word(attempt)
 
     # 1: Without a job, or after it, the attempt was made on this machine.
-    if job is None or _is_older(job, claim):
+    if job is None or _is_older(job, queue.attempts_before.get(run_id), attempt, claim):
         return _by_itself(attempt, end, claim)
 
     # 2: The newest job is not the one that made the attempt, so it is still to make its own.
@@ -173,9 +173,15 @@ def _claimed(
     return _verdict(job, "without a word of its own")
 
 
-def _is_older(job: JobFacts, claim: Mapping[str, Any]) -> bool:
+def _is_older(
+    job: JobFacts, attempts_before: int | None, attempt: AttemptFolder, claim: Mapping[str, Any]
+) -> bool:
     """Tell whether the attempt was made on this machine, after the job was submitted."""
-    return claim["job"]["executor"] != "slurm" and float(claim["claimed_at"]) > job.submitted_at
+    if claim["job"]["executor"] == "slurm":
+        return False
+    if attempts_before is None:  # older versions left nothing but two clocks to compare
+        return float(claim["claimed_at"]) > job.submitted_at
+    return attempt.number > attempts_before
 
 
 def _by_itself(
