@@ -1,5 +1,8 @@
 """Holds the commands that print or write results; each is a file of its own.
 
 * ``report`` holds `sweep report`, which rebuilds a table.
+* ``page`` writes the page of all tables for `sweep report --all`.
+* ``manifest`` reads and writes manifests for the commands.
+* ``verify`` holds `sweep verify`, which derives a manifest's numbers again.
 * ``export`` holds `sweep export`, which writes all of results.db as files.
 """

@@ -1,7 +1,5 @@
 """Holds `sweep report`, which rebuilds a table from results.db."""
 
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,17 +8,17 @@ import typer
 
 from orchestrator.cli.arguments import check_choice
 from orchestrator.cli.complete import complete_sweeps, complete_tables, listed
+from orchestrator.cli.console import page_width
 from orchestrator.cli.context import Places, collected, near, write_out
-from orchestrator.cli.output import format_for
+from orchestrator.cli.output import check_place, format_for
+from orchestrator.cli.results.manifest import manifest_bytes
+from orchestrator.cli.results.page import write_page
 from orchestrator.errors import SweepError, UsageError
 from orchestrator.store.root import Root
 
 if TYPE_CHECKING:
-    from analysis.render.formats import Layout
+    from analysis.formats import Layout
     from analysis.tables.tidy import Report
-
-_PIPED_WIDTH = 120
-_NARROWEST = 60
 
 
 def report(
@@ -47,8 +45,10 @@ def report(
         str | None,
         typer.Option(
             "--format",
-            help="text, md, latex, csv, json, png, svg or pdf; else as --out ends, else text.",
-            autocompletion=listed("text", "md", "latex", "csv", "json", "png", "svg", "pdf"),
+            help="text, md, html, latex, csv, json, png, svg or pdf; else as --out ends, else text.",
+            autocompletion=listed(
+                "text", "md", "html", "latex", "csv", "json", "png", "svg", "pdf"
+            ),
         ),
     ] = None,
     layout: Annotated[
@@ -78,11 +78,18 @@ def report(
     wide: Annotated[
         bool, typer.Option("--wide", help="Show all columns, however narrow the terminal.")
     ] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Write a page with every table into the folder --out.")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with 1 unless every row is done and unmarked.")
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Write there instead of printing, as its ending says.")
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(help="Write there which runs and files the numbers are from (JSON)."),
     ] = None,
 ) -> None:
     """Rebuild a paper's table beside the published numbers; text also draws its figure.
@@ -91,23 +98,43 @@ def report(
 
     Example: sweep report --table mlp_norm --out mlp_norm.pdf
     """
-    from analysis.render.formats import FORMATS, LAYOUTS, Layout
+    from analysis.formats import FORMATS, LAYOUTS, Layout
     from analysis.render.grid import Style
 
     places: Places = context.obj
+    if all_:
+        given = {
+            "--table": table,
+            "--setting": setting,
+            "--format": format_,
+            "--manifest": manifest,
+            "--layout": layout != "rows",
+            "--protocol": protocol,
+            "--network": network,
+            "--strict": strict,
+        }
+        _refuse_beside_all([*filter(given.get, given)])
+        return write_page(places, sweeps or [], out)
     if not table:
-        given = {"--setting": setting, "--out": out, "--layout": layout != "rows"}
+        given = {
+            "--setting": setting,
+            "--out": out,
+            "--manifest": manifest,
+            "--layout": layout != "rows",
+        }
         return _list_tables(places, sweeps or [], format_, [*filter(given.get, given)])
 
     # What is misspelt is refused before anything is read.
-    chosen = format_for(out, format_, FORMATS, "text")
+    chosen = format_for(out, format_, (*FORMATS, "html"), "text")
     check_choice("--layout", layout, LAYOUTS)
     check_choice("--unit", unit, ("percent", "fraction"))
     _check_format(table, chosen, layout, out)
     _check_judge(protocol, network)
+    if manifest is not None:
+        check_place("--manifest", manifest)
 
     style = Style(unit, digits, per_seed, relative)
-    page = Layout(style, layout, None if wide else _page_width(out))
+    page = Layout(style, layout, None if wide else page_width(to_file=out is not None))
     judge = {"protocol": protocol, "network": network}
     built, content = _built(places, table, setting, sweeps or [], judge, chosen, page)
     if out is None:
@@ -117,6 +144,9 @@ def report(
         print(f"wrote {near(out)}")
     if chosen == "text":
         _add_figure(places.root, built, out)
+    if manifest is not None:
+        write_out(manifest, manifest_bytes(places, built))
+        print(f"manifest: {near(manifest)}; check it with: sweep verify {near(manifest)}")
     if strict:
         _check_strict(built)
 
@@ -132,7 +162,8 @@ def _built(
 ) -> tuple["Report", bytes]:
     """Return a table, and the content of its file; every error names what was asked for."""
     from analysis.errors import AnalysisError
-    from analysis.render.formats import render
+    from analysis.formats import render
+    from analysis.page.files import as_html
     from analysis.report import check_table
     from analysis.report import report as rebuild
 
@@ -140,6 +171,8 @@ def _built(
         check_table(table)
         collected(places)
         built = rebuild(places.db, table, setting, sweeps, **judge)
+        if format_ == "html":
+            return built, as_html(places.db, built, sweeps, page.style)
         return built, render(built, format_, page)
     except AnalysisError as error:
         raise UsageError(str(error)) from None
@@ -148,7 +181,7 @@ def _built(
 def _check_format(table: str, chosen: str, layout: str, out: Path | None) -> None:
     """Refuse options that do not go together."""
     from analysis.figures.files import FIGURE_FORMATS
-    from analysis.render.formats import IN_LAYOUTS
+    from analysis.formats import IN_LAYOUTS
 
     if layout != "rows" and chosen not in IN_LAYOUTS:
         allowed = " and ".join(IN_LAYOUTS)
@@ -166,13 +199,6 @@ def _check_judge(protocol: str | None, network: str | None) -> None:
         check_choice("--network", network, ("online", "target"))
 
 
-def _page_width(out: Path | None) -> int:
-    """Return how wide a page of text is: as the terminal, or what a file and a pipe get."""
-    if out is not None or not sys.stdout.isatty():
-        return _PIPED_WIDTH
-    return max(_NARROWEST, shutil.get_terminal_size().columns)
-
-
 def _check_strict(built: "Report") -> None:
     """Raise unless every row of a table is done and without a mark."""
     main = built.main
@@ -186,6 +212,12 @@ def _check_strict(built: "Report") -> None:
         f"--strict: {len(failing)} of {len(main)} rows of {built.table.rows.id} are not done and "
         f"unmarked: {'; '.join(rows)}"
     )
+
+
+def _refuse_beside_all(given: Sequence[str]) -> None:
+    """Refuse options of one table beside --all, which writes every table as it is."""
+    if given:
+        raise UsageError(f"{given[0]} is for one table, and --all writes every one; leave one out")
 
 
 def _list_tables(
