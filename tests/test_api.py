@@ -68,7 +68,7 @@ def test_errors_are_those_of_the_command(work):
 
 
 def test_the_manuals_example_runs(tmp_path, monkeypatch, capfd):
-    _, program = re.findall(
+    (program,) = re.findall(
         r"```python\n(.*?)```", (REPO / "docs" / "results.md").read_text(), re.DOTALL
     )
     (tmp_path / "sweeps").symlink_to(REPO / "sweeps")
