@@ -2,8 +2,12 @@
 the table of a sweep that has none.
 """
 
-import pytest
+import re
 
+import pytest
+from conftest import REPO
+
+from analysis.papers.definition_file import AxisEntry, TableFileEntry, TableRowEntry
 from analysis.papers.of_sweep import table_of_sweep
 from analysis.papers.rows import TableFileError, load_table, load_table_file, read_table
 from analysis.papers.rows_over_axes import plain_rows
@@ -160,6 +164,15 @@ def test_a_table_of_ones_own_needs_no_published_side(tmp_path):
     config = canonical(resolve("digits-tiny", {"target.tau_base": 0.5}))
     assert table.row_of(config).key == "fast_0.5"
     assert table.baseline_of(table.rows["fast_0.5"]).key == "slow"
+
+
+def test_the_manuals_table_is_one_and_its_page_names_every_key():
+    page = (REPO / "docs" / "tables.md").read_text()
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    table = read_table(text, "mine.yaml", "mine", keys())
+    assert [*table.rows] == ["tau_0.9", "tau_0.99", "tau_0.999", "random"]
+    for part in (TableFileEntry, TableRowEntry, AxisEntry):
+        assert not [key for key in part.model_fields if f"`{key}`" not in page], part
 
 
 def test_a_table_of_ones_own_may_name_published_numbers_and_no_axes():
