@@ -42,7 +42,8 @@ FLOORS = {
         ["results"],
         ["tables"],
         ["render", "figures", "trail"],
-        ["report", "export", "manifest"],
+        ["report", "export", "manifest", "formats"],
+        ["page"],
         ["load"],
     ],
 }

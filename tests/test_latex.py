@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from analysis.papers.rows import load_table
-from analysis.render.formats import Layout, render
+from analysis.formats import Layout, render
 from analysis.render.grid import Style
 from analysis.render.latex import as_latex, as_latex_matrix
 from analysis.render.latex_text import breakable, escaped, prose

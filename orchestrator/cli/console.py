@@ -1,6 +1,7 @@
 """Makes the console for people: as wide as the terminal; in a pipe no line is broken or padded."""
 
 import re
+import shutil
 import sys
 from io import TextIOBase
 from typing import IO, cast
@@ -8,6 +9,8 @@ from typing import IO, cast
 from rich.console import Console
 
 _PIPE_COLUMNS = 10_000
+_PIPED_WIDTH = 120
+_NARROWEST = 60
 _TRAILING = re.compile(r" +(?=\n)")
 
 
@@ -30,3 +33,10 @@ def make_console() -> Console:
     if console.is_terminal:
         return console
     return Console(width=_PIPE_COLUMNS, file=cast(IO[str], _Unpadded()))
+
+
+def page_width(to_file: bool = False) -> int:
+    """Return how wide lines of text may be: as the terminal, or what a file and a pipe get."""
+    if to_file or not sys.stdout.isatty():
+        return _PIPED_WIDTH
+    return max(_NARROWEST, shutil.get_terminal_size().columns)

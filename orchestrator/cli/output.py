@@ -26,7 +26,7 @@ def format_for(out: Path | None, chosen: str | None, allowed: Collection[str], d
         raise UsageError(f"--format {chosen!r} does not exist; allowed: {', '.join(allowed)}")
     if out is None:
         return chosen or default
-    _check_place(out)
+    check_place("--out", out)
     if not out.suffix:
         return chosen or default
 
@@ -49,10 +49,16 @@ def _ending(format_: str) -> str:
     return f".{_ENDINGS.get(format_, format_)}"
 
 
-def _check_place(out: Path) -> None:
-    if out.is_dir():
-        raise UsageError(f"--out {out}: is a folder; name a file in it")
-    if not out.absolute().parent.is_dir():
+def check_place(option: str, file: Path) -> None:
+    """Raise unless a file can lie there; nothing is written.
+
+    Raises:
+        UsageError: it is a folder, or is to lie in one that is not there.
+    """
+    if file.is_dir():
+        raise UsageError(f"{option} {file}: is a folder; name a file in it")
+    if not file.absolute().parent.is_dir():
         raise UsageError(
-            f"--out {out}: the folder {out.parent} does not exist; make it: mkdir -p {out.parent}"
+            f"{option} {file}: the folder {file.parent} does not exist; "
+            f"make it: mkdir -p {file.parent}"
         )

@@ -7,6 +7,7 @@
 * ``jobs`` holds what SLURM says of a run's job.
 * ``exit_codes`` puts SLURM's exit codes in words.
 * ``device`` tells what an attempt computes on.
+* ``result_files`` takes the digests of the files that a result stands in.
 * ``standing`` tells the state of a run from its folder and its job.
 * ``retry`` says which runs are due again.
 * ``names`` finds runs and sweeps by what people type.
