@@ -14,6 +14,7 @@ from analysis.errors import AnalysisError
 from analysis.papers.nearest import nearest
 from analysis.report import report
 from analysis.results.connect import reading
+from analysis.results.points import points_of
 from analysis.results.relations import (
     ANNOTATIONS,
     ATTEMPTS,
@@ -24,7 +25,6 @@ from analysis.results.relations import (
     Record,
     Relation,
     flattened,
-    number,
 )
 from orchestrator.database import schema
 
@@ -178,27 +178,10 @@ def _check_known(connection: Connection, run_ids: Sequence[str]) -> None:
 
 def _points(connection: Connection, metric: str, run_ids: Sequence[str] | None) -> pd.DataFrame:
     """Return the points of a metric by run, step and attempt; of all runs for None."""
-    run = schema.runs.c
-    point = schema.points.c
-    metric_id = select(schema.metrics.c.id).where(schema.metrics.c.name == metric)
-    query = (
-        select(run.run_id, point.step, point.attempt, point.value, point.non_finite)
-        .join_from(schema.runs, schema.points, run.run_number == point.run_number)
-        .where(point.metric == metric_id.scalar_subquery())
-        .order_by(run.run_id, point.step, point.attempt)
-    )
-    if run_ids is not None:
-        query = query.where(run.run_id.in_(run_ids))
-
-    # A value that is not finite is stored as null beside its name.
-    rows = (
-        (run_id, step, attempt, number(value, non_finite))
-        for run_id, step, attempt, value, non_finite in connection.execute(query)
-    )
     columns: dict[str, Kind] = {
         "run_id": "text",
         "step": "integer",
         "attempt": "integer",
         "value": "number",
     }
-    return _typed(columns, rows)
+    return _typed(columns, points_of(connection, metric, run_ids))

@@ -17,6 +17,7 @@ from analysis.papers.rows import (
     table_of_sweep,
 )
 from analysis.results.connect import reading
+from analysis.results.points import read_points
 from analysis.results.runs import Run, read_runs, with_results
 from analysis.results.sweeps import SweepAsked, read_sweeps
 from analysis.tables.asked import unlisted_variants
@@ -35,14 +36,27 @@ class Source:
     """One reading of a database, from which any number of tables is rebuilt.
 
     Attributes:
+        db: path or URL.
         connection: still open, since results are read for the runs of a table alone.
         runs: without results.
         asked: what sweeps ask for, newest first.
+        names: of the sweeps that were asked for; empty for all.
     """
 
+    db: str
     connection: Connection
     runs: Sequence[Run]
     asked: Sequence[SweepAsked]
+    names: Sequence[str] = ()
+
+    def definition(self, name: str) -> TableRows:
+        """Return a paper's table, that of a file, or of all variants of the one sweep.
+
+        Raises:
+            UnknownTableError: no table of that name.
+            UnknownSweepError: it is not one sweep of which the variants are asked for.
+        """
+        return _table_of(self.asked, self.names) if name == VARIANTS else _definition(name)
 
     def report(self, rows: TableRows, setting: str | None = None) -> Report:
         """Rebuild a table at a setting; at the newest where None.
@@ -52,7 +66,8 @@ class Source:
         """
         results = partial(with_results, self.connection)
         table = build(rows, self.runs, results, setting, self.asked)
-        return tidy(table, verdicts_of(table), _unlisted(table, self.asked))
+        built = tidy(table, verdicts_of(table), _unlisted(table, self.asked))
+        return replace(built, series=partial(read_points, self.db))
 
     def overview(self) -> list[TableOverview]:
         """Return every table that runs can fill, with its settings and how complete they are."""
@@ -73,7 +88,7 @@ def opened(db: str, sweeps: Sequence[str] = ()) -> Iterator[Source]:
         NoDatabaseError: no database there.
     """
     with reading(db) as connection:
-        yield Source(connection, *_read(connection, sweeps))
+        yield Source(db, connection, *_read(connection, sweeps), sweeps)
 
 
 def check_table(name: str) -> None:
@@ -112,9 +127,9 @@ def report(
         UnknownSweepError: no sweep of that name.
         NoDatabaseError: no database there.
     """
-    rows = load_table(name) if isinstance(name, str) else name
-    rows = replace(rows, protocol=protocol or rows.protocol, network=network or rows.network)
     with opened(db, sweeps) as source:
+        rows = source.definition(name)
+        rows = replace(rows, protocol=protocol or rows.protocol, network=network or rows.network)
         return source.report(rows, setting)
 
 

@@ -56,6 +56,11 @@ class Axis:
         """What people read at the axis."""
         return NAMES.get(self.key, self.key)
 
+    @property
+    def symbol(self) -> str:
+        """The same where there is little room."""
+        return self.name.partition(",")[0]
+
     @cached_property
     def steps(self) -> list[float]:
         """The values, in their order."""

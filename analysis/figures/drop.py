@@ -109,6 +109,7 @@ def _published(report: Report, look: Look) -> RowPanel:
                 marker="D",
                 markersize=6,
                 linestyle="none",
+                clip_on=False,
                 gid="published",
             )
 

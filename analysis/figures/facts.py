@@ -111,30 +111,38 @@ def published_metric(report: Report) -> str:
 
 
 def footers(
-    report: Report, what: str, *, is_judged: bool = True, with_published: bool = True
+    report: Report,
+    what: str,
+    counts: Sequence[int] | None = None,
+    *,
+    is_judged: bool = True,
+    with_published: bool = True,
 ) -> list[str]:
     """Return the sentences below a figure.
 
     Args:
         report: what is drawn.
         what: which of our numbers are drawn, and what their interval or band is.
+        counts: of seeds, row by row; those with a number in the table where None.
         is_judged: whether they are of the table's protocol, and not measured while training.
         with_published: whether published numbers are drawn.
     """
-    texts = _ours(report, what, is_judged=is_judged)
+    if counts is None:
+        counts = [line.summary.n for line in report.table.lines]
+    texts = _ours(report, f"{what}, {n_text(counts)}", is_judged=is_judged)
     if with_published:
         texts += [*_published(report), *_comparison(report)]
     return texts
 
 
-def n_text(report: Report) -> str:
+def n_text(counts: Sequence[int]) -> str:
     """Return how many seeds the rows with a number have."""
-    counts = sorted({line.summary.n for line in report.table.lines if line.summary.n})
-    if not counts:
+    known = sorted({count for count in counts if count})
+    if not known:
         return "no result yet"
-    if len(counts) == 1:
-        return f"n = {counts[0]} {'seed' if counts[0] == 1 else 'seeds'}"
-    return f"n = {counts[0]} to {counts[-1]} seeds"
+    if len(known) == 1:
+        return f"n = {known[0]} {'seed' if known[0] == 1 else 'seeds'}"
+    return f"n = {known[0]} to {known[-1]} seeds"
 
 
 def _ours(report: Report, what: str, *, is_judged: bool) -> list[str]:
@@ -142,7 +150,7 @@ def _ours(report: Report, what: str, *, is_judged: bool) -> list[str]:
     if table.setting is None:
         return [] if table.rows.is_published_only else ["ours: no runs yet."]
     setting = table.setting
-    parts = [f"{what}, {n_text(report)}"]
+    parts = [what]
     if is_judged:
         rows = table.rows
         parts.append(f"{rows.protocol} (version {setting.version}), {rows.network} encoder")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.figures.fit import fitted, line_height, widest
-from analysis.figures.page import Box, Page, new_page, panel_title
+from analysis.figures.page import MARGIN, Box, Page, new_page, panel_title
 from analysis.figures.style import SMALL_SIZE, TEXT_SIZE, Look
 
 NARROW = 5.8
@@ -69,15 +69,33 @@ def draw_rows(
         for panel in panels
     ]
     heights = _row_heights(labels, panels)
-
     stacked = look.width < NARROW
     storeys = [[panel] for panel in panels] if stacked else [panels]
-    storey_height = _ABOVE + sum(heights) + _BELOW
+
+    # Titles of narrow panels have two lines.
+    above = _ABOVE
+    for storey in storeys:
+        width = _panel_width(look, label_width, storey)
+        titles = [fitted(panel.title, width + _note_width(panel), lines=2) for panel in storey]
+        if any("\n" in text for text in titles):
+            above = _ABOVE + line_height(TEXT_SIZE)
+    storey_height = above + sum(heights) + _BELOW
     page = new_page(look, title, storey_height * len(storeys), legend, footers)
     for number, storey in enumerate(storeys):
-        top = page.body.top + number * storey_height + _ABOVE
+        top = page.body.top + number * storey_height + above
         _draw_storey(page, top, label_width, labels, storey, heights)
     return page.figure
+
+
+def _panel_width(look: Look, label_width: float, panels: Sequence[RowPanel]) -> float:
+    """Return the width of each of some panels side by side: what labels and notes leave."""
+    notes = sum(_note_width(panel) for panel in panels)
+    room = look.width - 2 * MARGIN - label_width - notes - 2 * _GAP * len(panels)
+    return room / len(panels)
+
+
+def _note_width(panel: RowPanel) -> float:
+    return widest(panel.notes, SMALL_SIZE)
 
 
 def _row_heights(labels: Sequence[str], panels: Sequence[RowPanel]) -> list[float]:
@@ -105,14 +123,11 @@ def _draw_storey(
     for label, middle in zip(labels, middles, strict=True):
         page.text(left, top + middle, label, va="center", ha="right", linespacing=1.1)
 
-    # What the notes leave is shared.
-    note_widths = [widest(panel.notes, SMALL_SIZE) for panel in panels]
-    room = page.body.width - label_width - sum(note_widths) - 2 * _GAP * len(panels)
-    width = room / len(panels)
+    width = _panel_width(page.look, label_width, panels)
     left += _GAP
-    for panel, note_width in zip(panels, note_widths, strict=True):
+    for panel in panels:
         axes = page.axes(Box(left, top, width, sum(heights)))
-        _draw_panel(axes, panel, middles, heights, width + note_width)
+        _draw_panel(axes, panel, middles, heights, width + _note_width(panel))
         for note, middle in zip(panel.notes, middles, strict=True):
             page.text(
                 left + width + _GAP / 2,
@@ -122,7 +137,7 @@ def _draw_storey(
                 fontsize=SMALL_SIZE,
                 linespacing=1.1,
             )
-        left += width + note_width + 2 * _GAP
+        left += width + _note_width(panel) + 2 * _GAP
 
 
 def _draw_panel(
@@ -142,7 +157,7 @@ def _draw_panel(
     axes.xaxis.set_major_locator(MaxNLocator(4 if width < 3 else 6, steps=[1, 2, 2.5, 5, 10]))
     axes.grid(axis="both")
     axes.set_xlabel(fitted(panel.label, width, SMALL_SIZE, 2), loc="left")
-    panel_title(axes, panel.title, width, lines=1)
+    panel_title(axes, panel.title, width)
 
     panel.references(axes)
     for number, middle in enumerate(middles):
@@ -161,5 +176,5 @@ def limits_of(values: Sequence[float], least: float = 0.0) -> tuple[float, float
     """Return the limits of an axis that shows some values and 0, with a little room."""
     low = min([least, *values])
     high = max([least, *values])
-    room = 0.04 * (high - low or 1.0)
+    room = 0.05 * (high - low or 1.0)
     return low - room, high + room

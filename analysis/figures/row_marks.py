@@ -44,6 +44,7 @@ def paint_mean(
         markersize=7,
         markerfacecolor=_face(theme) if shape.is_hollow else colour,
         linestyle="none",
+        clip_on=False,
         gid="mean",
     )
 
@@ -64,6 +65,7 @@ def paint_seeds(
         markeredgewidth=1.0,
         linestyle=shape.line if is_split else "none",
         linewidth=0.8,
+        clip_on=False,
         gid="seeds",
     )
 
@@ -101,6 +103,7 @@ def paint_published(
         markersize=6,
         markerfacecolor=_face(theme) if is_open(published) else theme.published,
         linestyle="none",
+        clip_on=False,
         gid="published",
     )
 
@@ -120,7 +123,9 @@ def _paint_bound(axes: Any, height: float, published: Published, factor: int, th
         high = factor * published.high
     axes.plot([low, high], [height, height], color=theme.published, linewidth=2, gid="bound")
     axes.plot([low], [height], color=theme.published, marker="|", markersize=9)
-    axes.plot([high], [height], color=theme.published, marker=">" if is_arrow else "|")
+    axes.plot(
+        [high], [height], color=theme.published, marker=">" if is_arrow else "|", clip_on=False
+    )
 
 
 def _face(theme: Theme) -> str:

@@ -92,16 +92,16 @@ class Look:
     dpi: int = 150
 
     def series(self, number: int) -> SeriesStyle:
-        """Return how the series of a number looks."""
-        place = number % len(_MARKERS)
-        colour = self.theme.palette[place]
-        return SeriesStyle(colour, _MARKERS[place], _LINES[place], _HATCHES[place])
+        """Return how the series of a number looks; after six, colours come with other lines."""
+        place = number % SERIES
+        line = _LINES[(number + number // SERIES) % SERIES]
+        return SeriesStyle(self.theme.palette[place], _MARKERS[place], line, _HATCHES[place])
 
 
 LIGHT = Look()
 DARK = Look(DARK_THEME)
 SERIES = len(_MARKERS)
-"""How many series look different from each other."""
+"""How many colours and markers there are, so how many series are told apart at a glance."""
 
 
 @contextmanager

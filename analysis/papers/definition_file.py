@@ -3,6 +3,7 @@
 from typing import Any
 
 from analysis.papers.strict_file import Strict
+from analysis.papers.table_rows import DEFAULT_FIGURES
 
 
 class MetricEntry(Strict):
@@ -39,6 +40,7 @@ class TableFileEntry(Strict):
         published: as a PublishedEntry; may be left out.
         note: what a reader must know of all rows.
         claims: what is said of the order of the rows.
+        figures: the kinds of figures that it is shown with, of `FIGURES`.
     """
 
     rows: dict[str, Any]
@@ -50,6 +52,7 @@ class TableFileEntry(Strict):
     published: dict[str, Any] | None = None
     note: str = ""
     claims: list[Any] = []
+    figures: list[str] = [*DEFAULT_FIGURES]
 
 
 class TableRowEntry(Strict):

@@ -5,6 +5,7 @@ belongs to the first row whose `match` it meets. A published table that no defin
 published side alone. Loads nothing heavy.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
@@ -23,10 +24,12 @@ from analysis.papers.nearest import nearest
 from analysis.papers.of_sweep import table_of_sweep
 from analysis.papers.printed import PrintedTable, Published
 from analysis.papers.printed_reader import printed_table
+from analysis.papers.row_checks import check_keys, check_rows
 from analysis.papers.rows_over_axes import PlainRow, plain_rows
 from analysis.papers.strict_file import TableFileError, checked, parse_yaml, read_text
 from analysis.papers.table_names import SHOWN_IN, file_of_table, run_table_ids, table_ids
-from analysis.papers.table_rows import TableRow, TableRows
+from analysis.papers.table_rows import FIGURES, TableRow, TableRows
+from byol_core.protocols import PROTOCOLS
 
 __all__ = [
     "TableFileError",
@@ -40,6 +43,9 @@ __all__ = [
     "table_of_sweep",
 ]
 
+_NOT_IN_NAMES = re.compile(r"[^\w.-]")
+NETWORKS = ("online", "target")
+"""The networks of a run that are evaluated."""
 NOT_RUN = "no run of ours trains this"
 """Why a row of a table with a published side alone has no run."""
 
@@ -79,7 +85,17 @@ def load_table_file(file: Path, known_keys: Collection[str] = ()) -> TableRows:
     Raises:
         TableFileError: it cannot be read, or does not fit: file, key, what is allowed.
     """
-    return read_table(read_text(file), str(file), file.stem, known_keys)
+    name = _NOT_IN_NAMES.sub("_", file.stem)
+    table = read_table(read_text(file), str(file), name, known_keys)
+    if _NOT_IN_NAMES.search(table.id) or table.id.startswith("."):
+        raise TableFileError(
+            f"{file}: id: {table.id!r} names files too, so it has letters, digits and - _ . alone"
+        )
+    if table.id in {*table_ids(), *SHOWN_IN}:
+        raise TableFileError(
+            f"{file}: id: {table.id!r} is a paper's table; give yours another name: `id: my_name`"
+        )
+    return table
 
 
 def read_table(text: str, place: str, name: str, known_keys: Collection[str] = ()) -> TableRows:
@@ -95,18 +111,13 @@ def read_table(text: str, place: str, name: str, known_keys: Collection[str] = (
         TableFileError: it does not fit the schema.
     """
     entry = checked(TableFileEntry, parse_yaml(text, place), place)
-    metric = checked(MetricEntry, entry.metric, f"{place}: metric")
+    metric = _metric(entry.metric, f"{place}: metric")
     printed = _printed(entry.published, f"{place}: published")
     rows = {row.key: _row(row, printed) for row in plain_rows(entry.rows, place)}
-    if not rows:
-        raise TableFileError(f"{place}: rows: is empty; a table has a row or more")
-
     axes = tuple(entry.axes if entry.axes is not None else _keys_of(rows))
-    _check_keys(axes, rows, known_keys, place)
-    for baseline in entry.baselines:
-        if baseline not in rows:
-            hint = nearest(baseline, rows, "rows")
-            raise TableFileError(f"{place}: baselines: no row is called {baseline!r}; {hint}")
+    if known_keys:
+        check_keys(axes, rows, known_keys, place)
+    check_rows(rows, axes, entry.baselines, place)
     try:
         claims = read_claims(entry.claims, rows)
     except ClaimError as error:
@@ -124,7 +135,30 @@ def read_table(text: str, place: str, name: str, known_keys: Collection[str] = (
         printed=printed,
         own_note=entry.note,
         claims=claims,
+        figures=_figures(entry.figures, place),
     )
+
+
+def _metric(values: Any, place: str) -> MetricEntry:
+    """Return which number of which evaluation a table shows."""
+    metric = checked(MetricEntry, values, place)
+    if metric.protocol not in PROTOCOLS:
+        hint = nearest(metric.protocol, PROTOCOLS, "protocols")
+        raise TableFileError(f"{place}: protocol: {metric.protocol!r} does not exist; {hint}")
+    if metric.network not in NETWORKS:
+        hint = nearest(metric.network, NETWORKS, "networks")
+        raise TableFileError(f"{place}: network: {metric.network!r} does not exist; {hint}")
+    return metric
+
+
+def _figures(names: Collection[str], place: str) -> tuple[str, ...]:
+    """Return the kinds of figures that a table names, which there must be."""
+    for name in names:
+        if name not in FIGURES:
+            raise TableFileError(
+                f"{place}: figures: no figure is called {name!r}; {nearest(name, FIGURES, 'figures')}"
+            )
+    return tuple(names)
 
 
 def _published_side(name: str, printed: PrintedTable) -> TableRows:
@@ -165,13 +199,6 @@ def _printed_at(entry: PublishedEntry, place: str) -> PrintedTable:
 
 
 def _row(row: PlainRow, printed: PrintedTable | None) -> TableRow:
-    for key, value in row.entry.match.items():
-        if isinstance(value, Mapping) and (
-            set(value) != {"any"} or not isinstance(value["any"], list)
-        ):
-            raise TableFileError(
-                f"{row.place}: match: {key}: {dict(value)} is no value, and no {{any: [values]}}"
-            )
     return TableRow(
         key=row.key,
         label=row.entry.label or row.key,
@@ -207,28 +234,3 @@ def _published(row: PlainRow, printed: PrintedTable | None) -> Published:
 def _keys_of(rows: Mapping[str, TableRow]) -> list[str]:
     """Return every key that rows name, in the order in which they appear."""
     return list(dict.fromkeys(key for row in rows.values() for key in row.match))
-
-
-def _check_keys(
-    axes: Collection[str], rows: Mapping[str, TableRow], known: Collection[str], place: str
-) -> None:
-    """Check that rows differ in the axes alone, and that a run has these keys."""
-    for key in known and axes:
-        if key not in known:
-            raise TableFileError(f"{place}: axes: key {key!r} does not exist; {_near(key, known)}")
-    for row in rows.values():
-        for key in (*row.match, *row.companions):
-            if known and key not in known:
-                hint = _near(key, known)
-                raise TableFileError(f"{place}: row {row.key}: key {key!r} does not exist; {hint}")
-        outside = [key for key in row.match if key not in (*axes, *row.companions)]
-        if outside and not row.not_run:
-            raise TableFileError(
-                f"{place}: row {row.key}: match: {outside[0]!r} is none of the axes; add it to "
-                f"`axes`, or to the row's `companions`; axes: {', '.join(axes)}"
-            )
-
-
-def _near(key: str, known: Collection[str]) -> str:
-    """Name the nearest key of a run; all of them would fill a screen."""
-    return nearest(key, known, "keys").partition("? keys")[0].partition("keys: ")[0] + "?"

@@ -7,6 +7,20 @@ from typing import Any
 from analysis.papers.claims import Claim
 from analysis.papers.printed import PrintedTable, Published
 
+FIGURES = (
+    "rows",
+    "drop",
+    "axis",
+    "heat_map",
+    "cosines",
+    "collapse_over_time",
+    "loss_over_time",
+    "cosines_over_time",
+)
+"""The kinds of figures that a table can be shown with; `analysis.figures.kinds` draws them."""
+DEFAULT_FIGURES = ("rows", "drop")
+"""Those of a table that names none."""
+
 
 @dataclass(frozen=True)
 class TableRow:
@@ -77,6 +91,7 @@ class TableRows:
         printed: the published side; None where there is none.
         own_note: what a reader must know of all rows.
         claims: what is said of the order of the rows.
+        figures: the kinds of figures that it is shown with, of `FIGURES`.
         is_published_only: whether no run can be of any row.
     """
 
@@ -91,6 +106,7 @@ class TableRows:
     printed: PrintedTable | None = None
     own_note: str = ""
     claims: tuple[Claim, ...] = ()
+    figures: tuple[str, ...] = DEFAULT_FIGURES
     is_published_only: bool = False
 
     @property

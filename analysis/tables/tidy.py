@@ -6,7 +6,7 @@ chose are made safe to print here, once: no format sees a control character.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.papers.plain_text import plain
+from analysis.results.points import PointOfRun
 from analysis.tables.build import Table
 from analysis.tables.line import Line, is_ok
 from analysis.tables.marks import Code
@@ -76,6 +77,8 @@ class Report:
         footnotes: the codes of its marks in the order of `Code`, with rows and their details.
         verdicts: whether its claims held.
         unlisted: variants of its sweep that are rows of none of that sweep's tables.
+        series: reads the points of a metric of some runs, for figures over training; None where
+            the report is of no database.
     """
 
     table: Table
@@ -83,6 +86,7 @@ class Report:
     footnotes: Sequence[Footnote] = ()
     verdicts: Sequence[Verdict] = ()
     unlisted: Sequence[str] = field(default=())
+    series: Callable[[str, Sequence[str]], Sequence[PointOfRun]] | None = None
 
     @cached_property
     def main(self) -> pd.DataFrame:

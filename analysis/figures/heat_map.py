@@ -1,0 +1,316 @@
+"""Draws a table over two numbers that its rows differ in: a map for each side, values written in.
+
+A row that lacks one of the two numbers is a bar over all columns.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.figures import facts
+from analysis.figures.axis_values import Axis, axes_of
+from analysis.figures.fit import fitted, text_width
+from analysis.figures.page import Box, Page, drawn, new_page, panel_title
+from analysis.figures.row_frame import NARROW
+from analysis.figures.row_legend import empty_handle
+from analysis.figures.row_marks import EMPTY_HATCH
+from analysis.figures.standing import Standing, standing_of, state_words
+from analysis.figures.style import LIGHT, SMALL_SIZE, Look
+from analysis.papers.printed import digits
+from analysis.tables.line import Line
+from analysis.tables.tidy import Report
+
+_COLOURS = "cividis"
+"""Even in brightness, so that it reads in grey and by people who see colours otherwise."""
+_CELL_HEIGHT = 0.44
+_ABOVE = 0.3
+_BELOW = 1.05
+_SCALE_HEIGHT = 0.1
+_SCALE_BELOW = 0.62
+_GAP = 0.2
+_BRIGHT = 0.5
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A line of cells: the columns of each table row that stands in it."""
+
+    label: str
+    cells: Mapping[float | None, Line]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side of a table: its title, what its numbers are, and how to read a row."""
+
+    title: str
+    metric: str
+    value: Callable[[Line], float | None]
+    words: Callable[[Line], str]
+    is_done: Callable[[Line], bool]
+
+
+def draw(report: Report, format_: str = "png", look: Look = LIGHT) -> bytes:
+    """Return a table over two axes as a picture.
+
+    Args:
+        report: the table; its rows differ in two numbers (`is_possible`).
+        format_: one of `FIGURE_FORMATS`.
+        look: its variant.
+    """
+    return drawn(figure, report, format_, look)
+
+
+def is_possible(report: Report) -> bool:
+    """Tell whether the rows differ in two numbers, and no two rows in neither."""
+    axes = axes_of(report)
+    if len(axes) < 2:
+        return False
+    places = [_place(line, axes) for line in report.table.lines]
+    return len(set(places)) == len(places)
+
+
+def figure(report: Report, look: Look) -> Any:
+    """Return the figure of a table over two axes."""
+    across, down = axes_of(report)[:2]
+    rows = _rows(report, across, down)
+    sides: list[_Side] = []
+    if facts.has_ours(report):
+        sides.append(_ours(report))
+    if facts.has_published(report) or not sides:
+        sides.append(_published(report))
+
+    columns = 1 if look.width < NARROW else len(sides)
+    storey = _ABOVE + _CELL_HEIGHT * len(rows) + _BELOW
+    height = storey * -(-len(sides) // columns)
+    footers = facts.footers(report, "mean ± half its 95% t-interval")
+    page = new_page(look, report.table.rows.title, height, _legend(report, look), footers)
+
+    # Labels stand to the left of each map: columns of both sides have the same widths.
+    labels = [row.label for row in rows]
+    label_width = min(max(text_width(label, SMALL_SIZE) for label in labels), 1.2) + 0.1
+    width = page.body.width / columns
+    for number, side in enumerate(sides):
+        left = page.body.left + (number % columns) * width + label_width + 0.2
+        top = page.body.top + (number // columns) * storey + _ABOVE
+        box = Box(left, top, width - label_width - 0.2 - _GAP, _CELL_HEIGHT * len(rows))
+        _draw_side(page, box, side, across, down, rows, label_width)
+    return page.figure
+
+
+def _place(line: Line, axes: Sequence[Axis]) -> tuple[float | None, ...]:
+    """Return where a row stands; one without a number is known by its key."""
+    place = tuple(axis.values.get(line.row.key) for axis in axes[:2])
+    return place if place[1] is not None or place[0] is not None else (None, hash(line.row.key))
+
+
+def _rows(report: Report, across: Axis, down: Axis) -> list[_Row]:
+    """Return the lines of cells: one for each number down, then rows that have none."""
+    labels = facts.labels_of(report)
+    by_step: dict[float, dict[float | None, Line]] = {step: {} for step in down.steps}
+    beside: list[_Row] = []
+    for line in report.table.lines:
+        step = down.values.get(line.row.key)
+        column = across.values.get(line.row.key)
+        if step is None:
+            beside.append(_Row(labels[line.row.key], {column: line}))
+        else:
+            by_step[step][column] = line
+    rows = [_Row(digits(step), cells) for step, cells in by_step.items() if cells]
+    return [*rows, *beside]
+
+
+def _ours(report: Report) -> _Side:
+    def value(line: Line) -> float | None:
+        is_split = standing_of(line) == Standing.SPLIT
+        mean = line.summary.mean
+        return None if mean is None or is_split else facts.PERCENT * mean
+
+    def words(line: Line) -> str:
+        if line.summary.ci95 is None or value(line) is None:
+            return state_words(line)
+        half = facts.number(facts.PERCENT * (line.summary.ci95[1] - (line.summary.mean or 0.0)))
+        return facts.words_of(f"±{half}", state_words(line))
+
+    def is_done(line: Line) -> bool:
+        return standing_of(line) == Standing.DONE
+
+    return _Side(facts.ours_name(report), facts.ours_metric(report), value, words, is_done)
+
+
+def _published(report: Report) -> _Side:
+    factor = facts.published_factor(report)
+
+    def value(line: Line) -> float | None:
+        printed = line.row.published.value
+        return None if printed is None else factor * printed
+
+    def words(line: Line) -> str:
+        pm = line.row.published.pm
+        if value(line) is None:
+            return line.row.published.text or "not printed"
+        return "" if pm is None else f"±{facts.number(factor * pm)}"
+
+    metric = facts.published_metric(report)
+    return _Side(facts.published_name(report), metric, value, words, lambda line: True)
+
+
+def _draw_side(
+    page: Page,
+    box: Box,
+    side: _Side,
+    across: Axis,
+    down: Axis,
+    rows: Sequence[_Row],
+    label_width: float,
+) -> None:
+    """Draw one map, with its own scale of colours below it."""
+    from matplotlib import colormaps
+    from matplotlib.colors import Normalize
+
+    values = [side.value(line) for row in rows for line in row.cells.values()]
+    known = [value for value in values if value is not None] or [0.0, 1.0]
+    low, high = min(known), max(known)
+    norm = Normalize(low, high if high > low else low + 1)
+    colours = colormaps[_COLOURS]
+
+    axes = page.axes(box)
+    _set_up(axes, box, side.title, across, down, rows, label_width)
+    cell_width = box.width / len(across.steps)
+    for number, row in enumerate(rows):
+        for column, line in row.cells.items():
+            left, width = _span(column, across)
+            value = side.value(line)
+            colour = None if value is None else colours(norm(value))
+            is_done = value is None or side.is_done(line)
+            _draw_cell(axes, left, number, width, colour, page.look, is_done=is_done)
+            room = cell_width * width - 0.04
+            _write(axes, left + width / 2, number, value, side.words(line), room, colour, page.look)
+    _draw_scale(page, box, side.metric, norm, colours)
+
+
+def _span(column: float | None, across: Axis) -> tuple[int, int]:
+    """Return the first column of a cell and how many it has: all, for a row without a number."""
+    if column is None:
+        return 0, len(across.steps)
+    return across.steps.index(column), 1
+
+
+def _set_up(
+    axes: Any,
+    box: Box,
+    title: str,
+    across: Axis,
+    down: Axis,
+    rows: Sequence[_Row],
+    label_width: float,
+) -> None:
+    axes.set_xlim(0, len(across.steps))
+    axes.set_ylim(len(rows), 0)
+    ticks = [number + 0.5 for number in range(len(across.steps))]
+    axes.set_xticks(ticks, [digits(step) for step in across.steps])
+    labels = [fitted(row.label, label_width, SMALL_SIZE, 2) for row in rows]
+    axes.set_yticks([number + 0.5 for number in range(len(rows))], labels)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_xlabel(fitted(across.name, box.width, SMALL_SIZE, 1), loc="left", labelpad=2)
+    is_short = text_width(down.name, SMALL_SIZE) > box.height
+    rotation = 0 if len(down.symbol) == 1 and is_short else 90
+    name = fitted(down.symbol if is_short else down.name, box.height, SMALL_SIZE, 1)
+    axes.set_ylabel(name, labelpad=3, rotation=rotation)
+    panel_title(axes, title, box.width, lines=1)
+
+
+def _draw_cell(
+    axes: Any,
+    left: float,
+    top: float,
+    width: float,
+    colour: Any,
+    look: Look,
+    *,
+    is_done: bool,
+) -> None:
+    """Draw a cell; one without a value is hatched, one that is not done has a broken edge."""
+    from matplotlib.patches import Rectangle
+
+    gap = 0.03
+    axes.add_patch(
+        Rectangle(
+            (left + gap, top + gap),
+            width - 2 * gap,
+            1 - 2 * gap,
+            facecolor="none" if colour is None else colour,
+            edgecolor=look.theme.grid if colour is None else _readable_on(colour),
+            hatch=EMPTY_HATCH if colour is None else None,
+            linewidth=0 if is_done else 1.2,
+            linestyle="--",
+            gid="empty" if colour is None else "cell",
+        )
+    )
+
+
+def _write(
+    axes: Any,
+    middle: float,
+    top: float,
+    value: float | None,
+    words: str,
+    room: float,
+    colour: Any,
+    look: Look,
+) -> None:
+    """Write a value into its cell, and below it what else is to be said."""
+    ink = look.theme.ink if colour is None else _readable_on(colour)
+    texts = [] if value is None else [facts.number(value)]
+    if words:
+        texts.append(fitted(words, room, _size(look), 2))
+    axes.text(
+        middle,
+        top + 0.5,
+        "\n".join(texts),
+        ha="center",
+        va="center",
+        fontsize=_size(look),
+        linespacing=1.1,
+        color=ink,
+    )
+
+
+def _size(look: Look) -> float:
+    return SMALL_SIZE - 1 if look.width < 2 * NARROW else SMALL_SIZE
+
+
+def _readable_on(colour: Sequence[float]) -> str:
+    """Return black or white: what stands out from a colour."""
+    red, green, blue = colour[:3]
+    brightness = 0.299 * red + 0.587 * green + 0.114 * blue
+    return "#000000" if brightness > _BRIGHT else "#ffffff"
+
+
+def _draw_scale(page: Page, box: Box, metric: str, norm: Any, colours: Any) -> None:
+    """Draw what the colours of a map mean."""
+    from matplotlib.cm import ScalarMappable
+
+    width = min(box.width, 2.6)
+    place = Box(box.left, box.top + box.height + _BELOW - _SCALE_BELOW, width, _SCALE_HEIGHT)
+    axes = page.axes(place)
+    page.figure.colorbar(ScalarMappable(norm, colours), cax=axes, orientation="horizontal")
+    axes.set_xlabel(fitted(metric, box.width, SMALL_SIZE, 1), loc="left", labelpad=1)
+    axes.locator_params(nbins=5)
+
+
+def _legend(report: Report, look: Look) -> list[Any]:
+    """Return the handles of cells that are not simply done."""
+    from matplotlib.patches import Patch
+
+    standings = {standing_of(line) for line in report.table.lines}
+    if not facts.has_ours(report):
+        return []
+    handles: list[Any] = []
+    if standings - {Standing.DONE, Standing.EMPTY}:
+        words = "ours, not simply done: the words say why"
+        ink = look.theme.ink
+        handles.append(Patch(facecolor="none", edgecolor=ink, linestyle="--", label=words))
+    return [*handles, empty_handle(look.theme)] if Standing.EMPTY in standings else handles

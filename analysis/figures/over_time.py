@@ -1,0 +1,190 @@
+"""Draws what was measured while training, for each row of a table: mean and band over its seeds.
+
+Rows that do not fit into one panel have several, whose axes are equal.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from analysis.figures import facts
+from analysis.figures.curve_lines import (
+    Curve,
+    Points,
+    curve_handle,
+    curve_label,
+    curve_of,
+    paint_curve,
+)
+from analysis.figures.fit import fitted, line_height
+from analysis.figures.page import Box, Page, drawn, new_page, panel_title
+from analysis.figures.row_frame import NARROW
+from analysis.figures.row_marks import CHANCE_LINE
+from analysis.figures.standing import state_words
+from analysis.figures.style import LIGHT, SERIES, SMALL_SIZE, Look
+from analysis.tables.collapse import COLLAPSED_BELOW
+from analysis.tables.tidy import Report
+
+METRICS = {
+    "std_sqrt_d": "std·√d of the online projections",
+    "loss": "loss",
+    "positive_cosine": "cosine of positives (same image)",
+    "negative_cosine": "cosine of negatives (other images)",
+}
+"""Metric → its name in a figure; another metric is its own name."""
+_PANEL_HEIGHT = 2.3
+_ABOVE = 0.28
+_BELOW = 0.5
+_LEFT = 0.55
+_GAP = 0.2
+_HANDLE = 0.45
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A panel: a metric, and the curves that fit into it."""
+
+    metric: str
+    curves: Sequence[Curve]
+
+
+def draw(
+    report: Report,
+    format_: str = "png",
+    look: Look = LIGHT,
+    metrics: Sequence[str] = ("std_sqrt_d",),
+) -> bytes:
+    """Return metrics of a table's rows over training as a picture.
+
+    Args:
+        report: the table, of a database.
+        format_: one of `FIGURE_FORMATS`.
+        look: its variant.
+        metrics: which ones; each has panels of its own.
+    """
+    return drawn(partial(figure, metrics=metrics), report, format_, look)
+
+
+def is_possible(report: Report, metrics: Sequence[str] = ("std_sqrt_d",)) -> bool:
+    """Tell whether a row has points of a metric."""
+    return any(_curves(report, metric) for metric in metrics)
+
+
+def figure(report: Report, look: Look, metrics: Sequence[str] = ("std_sqrt_d",)) -> Any:
+    """Return the figure of metrics over training."""
+    curves = {metric: _curves(report, metric) for metric in metrics}
+    panels = [
+        _Panel(metric, of_metric[start : start + SERIES])
+        for metric, of_metric in curves.items()
+        for start in range(0, max(1, len(of_metric)), SERIES)
+    ]
+
+    # Panels stand two side by side where there is room, each with its legend below.
+    columns = 1 if look.width < NARROW or len(panels) == 1 else 2
+    width = (look.width - 0.28) / columns
+    legends = [_legend_height(panel, width) for panel in panels]
+    storey = _ABOVE + _PANEL_HEIGHT + _BELOW + max(legends)
+    storeys = -(-len(panels) // columns)
+    title = f"{report.table.rows.title}: over training"
+    footers = _footers(report, [curve.runs for panel in panels for curve in panel.curves])
+    page = new_page(look, title, storeys * storey, _thresholds(metrics, look), footers)
+
+    for number, panel in enumerate(panels):
+        left = page.body.left + (number % columns) * width + _LEFT
+        top = page.body.top + (number // columns) * storey + _ABOVE
+        box = Box(left, top, width - _LEFT - _GAP, _PANEL_HEIGHT)
+        _draw_panel(page, box, panel, curves[panel.metric])
+    return page.figure
+
+
+def _curves(report: Report, metric: str) -> list[Curve]:
+    """Return a curve for each row with points; rows whose runs differ have no common one."""
+    labels = facts.labels_of(report)
+    curves: list[Curve] = []
+    runs_of = {
+        line.row.key: [run.run_id for run in line.runs if run.excluded is None]
+        for line in report.table.lines
+        if line.word != "confounded"
+    }
+    points = _points(report, metric, [run for runs in runs_of.values() for run in runs])
+    for line in report.table.lines:
+        of_runs = [points[run] for run in runs_of.get(line.row.key, ()) if run in points]
+        label = facts.words_of(labels[line.row.key], state_words(line))
+        curve = curve_of(label, of_runs)
+        if curve is not None:
+            curves.append(curve)
+    return curves
+
+
+def _points(report: Report, metric: str, run_ids: Sequence[str]) -> dict[str, Points]:
+    """Return run → step → value."""
+    if report.series is None:
+        return {}
+    by_run: dict[str, dict[int, float]] = {}
+    for run_id, step, _, value in report.series(metric, run_ids):
+        if value is not None:
+            by_run.setdefault(run_id, {})[step] = value
+    return dict(by_run)
+
+
+def _footers(report: Report, counts: Sequence[int]) -> list[str]:
+    """Return the sentences below, with the rows that have no line."""
+    what = "mean over seeds, band from the lowest to the highest seed"
+    texts = facts.footers(report, what, counts, is_judged=False, with_published=False)
+    labels = facts.labels_of(report)
+    confounded = [labels[line.row.key] for line in report.table.lines if line.word == "confounded"]
+    if confounded:
+        texts.append(f"No line, since their runs differ in more than the seed: {confounded}.")
+    return texts
+
+
+def _thresholds(metrics: Sequence[str], look: Look) -> list[Any]:
+    """Return the handle of the threshold of collapse, where that is drawn."""
+    from matplotlib.lines import Line2D
+
+    if "std_sqrt_d" not in metrics:
+        return []
+    label = f"collapsed below {COLLAPSED_BELOW:g}"
+    return [Line2D([], [], color=look.theme.muted, linestyle=CHANCE_LINE, label=label)]
+
+
+def _draw_panel(page: Page, box: Box, panel: _Panel, of_metric: Sequence[Curve]) -> None:
+    """Draw one panel with its legend below it."""
+    axes = page.axes(box)
+    if panel.metric == "std_sqrt_d":
+        ink = page.look.theme.muted
+        axes.axhline(COLLAPSED_BELOW, color=ink, linestyle=CHANCE_LINE, gid="threshold")
+    _set_limits(axes, panel.metric, of_metric)
+    handles: list[Any] = []
+    for number, curve in enumerate(panel.curves):
+        style = page.look.series(number)
+        paint_curve(axes, curve, style, number)
+        label = fitted(curve_label(curve), box.width - _HANDLE, SMALL_SIZE, 2)
+        handles.append(curve_handle(curve, style, label))
+
+    axes.grid()
+    axes.set_xlabel("training step", loc="left")
+    panel_title(axes, METRICS.get(panel.metric, panel.metric), box.width, lines=1)
+    below = -_BELOW / box.height
+    axes.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(0, below), borderaxespad=0, borderpad=0
+    )
+
+
+def _legend_height(panel: _Panel, width: float) -> float:
+    """Return how high the legend of a panel is, in inches."""
+    room = width - _LEFT - _GAP - _HANDLE
+    texts = [fitted(curve_label(curve), room, SMALL_SIZE, 2) for curve in panel.curves]
+    return sum(line_height(SMALL_SIZE) * (1.15 + text.count("\n")) for text in texts) + 0.1
+
+
+def _set_limits(axes: Any, metric: str, curves: Sequence[Curve]) -> None:
+    """Give all panels of a metric the same limits."""
+    lows = [min(curve.lows) for curve in curves] or [0.0]
+    highs = [max(curve.highs) for curve in curves] or [1.0]
+    if metric == "std_sqrt_d":
+        lows.append(0.0)
+        highs.append(1.0)
+    room = 0.05 * (max(highs) - min(lows) or 1.0)
+    axes.set_ylim(min(lows) - room, max(highs) + room)
