@@ -175,6 +175,14 @@ def test_the_manuals_table_is_one_and_its_page_names_every_key():
         assert not [key for key in part.model_fields if f"`{key}`" not in page], part
 
 
+def test_a_papers_table_can_be_copied_and_changed(tmp_path):
+    text = (REPO / "analysis" / "papers" / "tables" / "norm.yaml").read_text()
+    file = tmp_path / "my norm.yaml"
+    file.write_text(text.replace("id: norm\n", ""))
+    copy = load_table_file(file, keys())
+    assert copy.id == "my_norm" and [*copy.rows] == [*load_table("norm").rows]
+
+
 def test_a_table_of_ones_own_may_name_published_numbers_and_no_axes():
     text = "published: {file: byol, table: tau}\nrows:\n  a: {match: {x: 1}, published: tau_0.9}\n"
     table = read_table(text, "mine.yaml", "mine")
@@ -208,6 +216,23 @@ MUTATIONS = [
     ("rows:\n", "metric: {protcol: knn}\nrows:\n", "metric: key 'protcol' does not exist; did you"),
     ("match: {method: byol}\n", "match: [byol]\n", "match: ['byol'] is no mapping of keys"),
     ("rows:\n", "rows: [\n", "mine.yaml:"),
+    (
+        "rows:\n",
+        "metric: {protocol: prob}\nrows:\n",
+        "'prob' does not exist; did you mean 'probe'?",
+    ),
+    ("rows:\n", "metric: {network: both}\nrows:\n", "networks: online, target"),
+    ("rows:\n", "id: norm\nrows:\n", "'norm' is a paper's table; give yours another name"),
+    ("rows:\n", "id: norm_components\nrows:\n", "is a paper's table"),
+    ("rows:\n", "id: ../../x\nrows:\n", "has letters, digits and - _ . alone"),
+    ("rows:\n", "id: .x\nrows:\n", "has letters, digits and - _ . alone"),
+    ("0.99}}", "2026-01-01}}", "2026-01-01 is a date, and no text; put it in quotes"),
+    ("0.99}}", ".inf}}", "inf is no number that is finite"),
+    ("{match: {method: byol, target.tau_base: 0.99}}", "{match: {}}", "match: is empty, so that"),
+    ("{match: {method: byol, target.tau_base: 0.99}}", "{}", "match: is empty, so that"),
+    (", target.tau_base: 0.99}}", "}}", "row fast_0.9: match: its runs are all of row slow"),
+    ("label: τ = {tau}", "label: the same", "label: 'the same' is that of row fast_0.9"),
+    ("baselines: [slow]", "baselines: [slow, fast_0.5]", "are both of method 'byol'"),
 ]
 
 

@@ -8,6 +8,7 @@ tables/*.yaml says which rows a table has, published/*.yaml what was printed.
 * ``of_sweep`` makes the table of a sweep's variants.
 * ``definition_file`` is the schema of a table's file, ``rows_over_axes`` makes its rows.
 * ``printed_file`` is the schema of a published file, ``printed_reader`` reads it into ``printed``.
+* ``row_checks`` refuses rows that no run could be of.
 * ``claims`` reads what a table says of the order of its rows.
 * ``chance`` tells how accurate guessing is.
 * ``strict_file`` reads YAML and refuses what does not fit in one line.

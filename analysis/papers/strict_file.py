@@ -3,8 +3,9 @@
 What does not fit is refused in one line, which names the file, the key and what is allowed.
 """
 
-from collections.abc import Mapping
+import math
 from pathlib import Path
+from types import NoneType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -88,21 +89,26 @@ def parse_yaml(text: str, place: str) -> dict[str, Any]:
 
     if not isinstance(parsed, dict):
         raise TableFileError(f"{place}: is no mapping of keys such as `rows:` and `axes:`")
-    _check_size(parsed, place, 0, [0])
+    _check_values(parsed, place, 0, [0])
     return parsed
 
 
-def _check_size(value: Any, place: str, depth: int, count: list[int]) -> None:
+def _check_values(value: Any, place: str, depth: int, count: list[int]) -> None:
     """Count values with their aliases, so that a few lines cannot stand for millions."""
     count[0] += 1
     if count[0] > _MAX_VALUES or depth > _MAX_DEPTH:
         raise TableFileError(f"{place}: more than {_MAX_VALUES:,} values or {_MAX_DEPTH} levels")
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for item in value.values():
-            _check_size(item, place, depth + 1, count)
+            _check_values(item, place, depth + 1, count)
     elif isinstance(value, list):
         for item in value:
-            _check_size(item, place, depth + 1, count)
+            _check_values(item, place, depth + 1, count)
+    elif not isinstance(value, NoneType | bool | int | float | str):
+        kind = type(value).__name__
+        raise TableFileError(f"{place}: {value} is a {kind}, and no text; put it in quotes")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise TableFileError(f"{place}: {value} is no number that is finite")
 
 
 def checked(part: type[Part], values: Any, place: str) -> Part:
