@@ -29,6 +29,9 @@ _SCALE_HEIGHT = 0.1
 _SCALE_BELOW = 0.62
 _GAP = 0.2
 _BRIGHT = 0.5
+_DARK = "#010101"
+_LIGHT = "#fefefe"
+"""Text on a cell's own colour; these are no colours of a theme, which a page may exchange."""
 
 
 @dataclass(frozen=True)
@@ -286,7 +289,7 @@ def _readable_on(colour: Sequence[float]) -> str:
     """Return black or white: what stands out from a colour."""
     red, green, blue = colour[:3]
     brightness = 0.299 * red + 0.587 * green + 0.114 * blue
-    return "#000000" if brightness > _BRIGHT else "#ffffff"
+    return _DARK if brightness > _BRIGHT else _LIGHT
 
 
 def _draw_scale(page: Page, box: Box, metric: str, norm: Any, colours: Any) -> None:
