@@ -131,7 +131,7 @@ def _table(connection: Connection, manifest: Manifest, by_id: Mapping[str, Run])
         return Table(rows, None, [], [line_of(rows, row, [], 1) for row in rows.rows.values()])
 
     version = manifest.setting.protocol_version
-    rounding = rounding_of(rows, members.values())
+    rounding = rounding_of(members.values())
     lines: dict[str, Line] = {}
     for key, row in rows.rows.items():
         lines[key] = line_of(rows, row, members[key], version, rounding=rounding)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from analysis.papers.claims import Claim
 from analysis.papers.plain_text import plain
@@ -137,15 +136,19 @@ def _newest_is_empty(report: Report) -> Iterator[str]:
 
 
 def _other_settings(report: Report) -> Iterator[str]:
-    """Say what tells the other settings from the one that is shown."""
+    """Say what tells the other settings from the one that is shown.
+
+    Runs of other tables' sweeps fit rows of this one too; their settings are only counted.
+    """
     shown = report.table.setting
     if shown is None:
         return
-    for other in islice(report.table.others, _SHOWN_SETTINGS):
+    made_for_it = [other for other in report.table.others if other.feeds or not shown.feeds]
+    for other in made_for_it[:_SHOWN_SETTINGS]:
         yield f"other setting {other.id} ({other.source}): {difference_text(other, shown)}"
-    hidden = len(report.table.others) - _SHOWN_SETTINGS
-    if hidden > 0:
-        yield f"… and {hidden} settings more: `sweep report` lists them"
+    hidden = len(report.table.others) - len(made_for_it[:_SHOWN_SETTINGS])
+    if hidden:
+        yield f"{hidden} further settings have runs of rows: `sweep report` lists them"
 
 
 def difference_text(setting: Setting, other: Setting) -> str:

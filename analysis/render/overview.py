@@ -55,14 +55,15 @@ def _table_lines(table: TableOverview) -> Iterator[str]:
     yield f"{table.rows.id}: {table.rows.title}"
     if not table.settings:
         yield "  no runs yet"
-    for each in table.settings[:_SHOWN_SETTINGS]:
+    made_for_it = [each for each in table.settings if each.setting.feeds] or table.settings
+    for each in made_for_it[:_SHOWN_SETTINGS]:
         rows = f"{each.rows_done}/{len(table.rows.rows)} rows"
         runs = f"{each.runs_done}/{each.runs} runs done"
         yield f"  {each.setting.id}  {rows}, {runs}  {each.setting.source}"
         yield f"    {each.setting.summary_text()}"
         yield from _difference_lines(each, table.settings[0])
-    hidden = len(table.settings) - _SHOWN_SETTINGS
-    if hidden > 0:
+    hidden = len(table.settings) - len(made_for_it[:_SHOWN_SETTINGS])
+    if hidden:
         yield f"  … and {hidden} settings more: sweep report --format json"
 
 

@@ -5,6 +5,7 @@ On a narrow page columns leave in a stated order, and a line says which.
 
 import textwrap
 from collections.abc import Iterator
+from itertools import chain
 
 from analysis.render.grid import Grid, Style, grid_of
 from analysis.render.notes import footnotes, notes, title, verdicts
@@ -43,11 +44,14 @@ def heading(report: Report, width: int = _WIDTH) -> list[str]:
 
 def below(report: Report, width: int = _WIDTH) -> list[str]:
     """Return the lines below a table: its marks, its claims, and what else there is to say."""
-    lines = _wrapped(footnotes(report), width)
     claims = verdicts(report)
-    if claims:
-        lines += ["", "the paper's claims, by these runs:", *_wrapped(claims, width), ""]
-    return lines + _wrapped(notes(report), width)
+    heading = ["the paper's claims, by these runs:"] if claims else []
+    paragraphs = (
+        _wrapped(footnotes(report), width),
+        [*heading, *_wrapped(claims, width)],
+        _wrapped(notes(report), width),
+    )
+    return [*chain.from_iterable(["", *lines] for lines in paragraphs if lines)][1:]
 
 
 def fitting(grid: Grid, width: int) -> Grid:

@@ -225,6 +225,7 @@ _RUN_COLUMNS: dict[str, Kind] = {
     "step": "integer",
     "total_steps": "integer",
     "wall_s": "number",
+    "test_images": "integer",
     "disk_bytes": "integer",
     "planned_at": "number",
     "semantics": "integer",

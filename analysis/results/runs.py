@@ -17,6 +17,20 @@ from orchestrator.store.settings import settings_today
 Evaluation = tuple[str, int, str, str]
 """Protocol, version, network, name."""
 
+_COLUMNS = (
+    "run_number",
+    "run_id",
+    "seed",
+    "state",
+    "outcome",
+    "config",
+    "data_fingerprint",
+    "data_split",
+    "semantics",
+    "test_images",
+    "excluded",
+)
+"""What is read of every run: not the texts that only lists of runs show."""
 _AT_ONCE = 500
 """The number of runs that one query names."""
 
@@ -37,12 +51,12 @@ class Run:
         judged_by: protocol → the versions of it that have judged the run.
         evaluations: measure → value. This and what follows are empty unless `with_results` filled
             them in.
-        judged_images: protocol → how many test images the run was judged on.
         final: sign of collapse → mean over the last epoch.
         origin: what the attempt that counts ran with, by the words that a mark uses; empty before
             it started.
         exact: false where it went on, or an attempt before it did, from a checkpoint that was made
             with another trainer, library or device.
+        test_images: that its accuracies are of; None where that is not recorded.
         excluded: why people left it out of tables; None where they did not.
     """
 
@@ -56,10 +70,10 @@ class Run:
     sweeps: Sequence[str] = ()
     judged_by: Mapping[str, frozenset[int]] = field(default_factory=dict)
     evaluations: Mapping[Evaluation, float] = field(default_factory=dict)
-    judged_images: Mapping[str, int] = field(default_factory=dict)
     final: Mapping[str, float] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
     exact: bool = True
+    test_images: int | None = None
     excluded: str | None = None
 
 
@@ -68,8 +82,10 @@ def read_runs(connection: Connection) -> list[Run]:
     labels = _labels(connection)
     forgotten = _asked_for_by_forgotten(connection) - labels.keys()
     versions = _versions(connection)
+    settings = _Settings()
     every_run: list[Run] = []
-    for row in connection.execute(select(runs).order_by(runs.c.run_number)).all():
+    columns = [runs.c[name] for name in _COLUMNS]
+    for row in connection.execute(select(*columns).order_by(runs.c.run_number)).all():
         if row.run_id in forgotten:
             continue
         run = Run(
@@ -78,14 +94,33 @@ def read_runs(connection: Connection) -> list[Run]:
             seed=row.seed,
             state=row.state,
             outcome=row.outcome,
-            config=settings_today(json.loads(row.config), row.semantics),
+            config=settings.of_run(row.config, row.seed, row.semantics),
             data=(row.data_fingerprint, row.data_split, row.semantics),
             sweeps=labels.get(row.run_id, ()),
             judged_by=versions.get(row.run_number, {}),
+            test_images=row.test_images,
             excluded=row.excluded,
         )
         every_run.append(run)
     return every_run
+
+
+class _Settings:
+    """Reads the settings of runs; the runs of a variant differ in the seed, and are parsed once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], Mapping[str, Any]] = {}
+
+    def of_run(self, config: str, seed: int, semantics: int) -> Mapping[str, Any]:
+        """Return the settings that a run's row holds, in today's words."""
+        text = config
+        own_seed = f'"seed": {seed}'
+        if config.count(own_seed) == 1:
+            text = config.replace(own_seed, '"seed": null')
+
+        if (text, semantics) not in self._known:
+            self._known[text, semantics] = settings_today(json.loads(text), semantics)
+        return {**self._known[text, semantics], "seed": seed}
 
 
 def _versions(connection: Connection) -> dict[int, dict[str, frozenset[int]]]:
@@ -114,7 +149,6 @@ def with_results(connection: Connection, some: Sequence[Run]) -> list[Run]:
             replace(
                 run,
                 evaluations=evaluated.get(run.run_number, {}),
-                judged_images=_judged_images(evaluated.get(run.run_number, {})),
                 final=final.get(run.run_number, {}),
                 origin=origins.get(run.run_number, {}),
                 exact=run.run_number not in inexact,
@@ -135,15 +169,6 @@ def _evaluations(
     for run, protocol, version, network, name, value in connection.execute(query).all():
         by_run.setdefault(run, {})[protocol, version, network, name] = _number(value)
     return by_run
-
-
-def _judged_images(measures: Mapping[Evaluation, float]) -> dict[str, int]:
-    """Return protocol → how many test images it judged a run on, where it recorded that."""
-    return {
-        protocol: int(value)
-        for (protocol, _, network, name), value in measures.items()
-        if (network, name) == ("test", "images")
-    }
 
 
 def _final(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, float]]:

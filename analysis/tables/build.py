@@ -4,7 +4,7 @@ A number is printed only from runs that are equal in setting, data and trainer s
 row's runs differ in anything but the seed, the line is marked confounded and holds no number.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.errors import AnalysisError
@@ -79,7 +79,7 @@ def build(
     chosen = _choose(rows, settings, setting)
     asked = asked_seeds(rows, chosen, sweeps)
     members = {key: with_results(of_row) for key, of_row in chosen.members.items()}
-    rounding = rounding_of(rows, members.values())
+    rounding = rounding_of(members.values())
     lines: dict[str, Line] = {}
     for key, row in rows.rows.items():
         seeds = asked.get(key, ())
@@ -142,13 +142,9 @@ def _choose(rows: TableRows, settings: Sequence[Setting], wanted: str | None) ->
     raise UnknownSettingError(f"table {rows.id} has no setting {wanted!r}; settings: {known}")
 
 
-def rounding_of(rows: TableRows, members: Collection[Sequence[Run]]) -> float:
+def rounding_of(members: Iterable[Sequence[Run]]) -> float:
     """Return the step in which a table's accuracies move, from the smallest count of test images."""
-    counts: set[int] = set()
-    for runs in members:
-        counts |= {
-            run.judged_images[rows.protocol] for run in runs if rows.protocol in run.judged_images
-        }
+    counts = [run.test_images for runs in members for run in runs if run.test_images]
     return 1 / min(counts) if counts else 0.0
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from analysis.papers.chance import chance_of
 from analysis.tables.build import Table
 from analysis.tables.line import Line
 from analysis.tables.marks import Code
@@ -43,6 +44,14 @@ def _evidence(line: Line, control: Mapping[int, float] | None) -> RowEvidence:
         values=line.values,
         collapsed=line.collapsed,
         untrained=control,
+        chance=_chance(line),
         usable=not why_not,
         why_not=why_not,
     )
+
+
+def _chance(line: Line) -> float | None:
+    """Return the accuracy of guessing on the data of a line's runs."""
+    if not line.runs:
+        return None
+    return chance_of(str(line.runs[0].config.get("dataset.name")))

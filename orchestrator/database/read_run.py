@@ -1,7 +1,7 @@
 """Reads the folder of a run into rows for results.db; knows no connection."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
@@ -100,7 +100,8 @@ def read_run(
     if run_standing.attempt:
         done = run.attempt(run_standing.attempt).read_done() or {}
     rows.summaries = list(_summaries(done, run_number))
-    for evaluation in run.evaluations():
+    evaluations = [*run.evaluations()]
+    for evaluation in evaluations:
         rows.evaluations += _accuracies(evaluation, run_number)
 
     # Its own row: one that is done says itself where it ended.
@@ -117,6 +118,7 @@ def read_run(
         "step": step,
         "total_steps": total_steps,
         "wall_s": done.get("wall_s"),
+        "test_images": _test_images(evaluations),
         "disk_bytes": done.get("disk_bytes"),
     }
     rows.run |= _job(queue, run.run_id)
@@ -228,6 +230,12 @@ def _summaries(done: Mapping[str, Any], run_number: int) -> Iterator[DatabaseRow
                 "name": name,
                 "value": value if isfinite(value) else None,
             }
+
+
+def _test_images(evaluations: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return how many test images a run was judged on; the fewest of its evaluations."""
+    counts = [evaluation.get("images", {}).get("test") for evaluation in evaluations]
+    return min((count for count in counts if count), default=None)
 
 
 def _accuracies(evaluation: Mapping[str, Any], run_number: int) -> Iterator[DatabaseRow]:

@@ -89,6 +89,7 @@ runs = Table(
     Column("step", Integer),
     Column("total_steps", Integer),
     Column("wall_s", Float),
+    Column("test_images", Integer, comment="that its accuracies are of; null: not recorded"),
     Column("disk_bytes", Integer, comment="kept by a COMPLETED run"),
     Column("planned_at", Float, nullable=False),
     Column("tags", Text, nullable=False, default="[]", comment="JSON list"),
