@@ -1,9 +1,10 @@
 """Speed of everything between a logged step and a report: ``python benchmarks/results.py [--small]
-[--rivals wandb,aim,…]``.
+[--rivals wandb,aim,…] [--keep DIR]``.
 
 Logging a step of eight metrics, against the rivals that are installed, in turn; points from event
 logs into SQLite, beside what plain sqlite3 does; then status, report and rebuild from the shell as
-roots grow. Prints machine, versions and tables.
+roots grow. With --keep, only the commands on the largest root, which is made in DIR the first time
+and stays there for the next. Prints machine, versions and tables.
 """
 
 import argparse
@@ -66,16 +67,26 @@ def main() -> None:
     parser.add_argument(
         "--rivals", help="modules, e.g. wandb,aim; all that are installed where left out"
     )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="time only the commands, on a root that is made in this folder once",
+    )
     arguments = parser.parse_args()
     sizes = SMALL if arguments.small else FULL
     print(
         f"{platform.processor() or platform.machine()}, {platform.platform()}, {versions()}, "
         f"SQLite {sqlite3.sqlite_version}"
     )
+    if arguments.keep is not None:
+        runs, points = sizes.grown[-1]
+        use_kept(arguments.keep, runs, points, sizes.repeats)
+        return
     log_steps(sizes, arguments.rivals.split(",") if arguments.rivals is not None else None)
     collect_points(sizes)
     for runs, points in sizes.grown:
-        use_commands(runs, points, sizes.repeats)
+        with tempfile.TemporaryDirectory() as name:
+            use_commands(make_root(Path(name), runs, points), runs, points, sizes.repeats)
 
 
 def log_steps(sizes: Sizes, modules: Sequence[str] | None) -> None:
@@ -183,18 +194,37 @@ def _copy(database: Path, copy: Path) -> float:
     return len(rows) / wall_s
 
 
-def use_commands(runs: int, points: int, repeats: int) -> None:
+def use_commands(root: Root, runs: int, points: int, repeats: int) -> None:
     """Print the seconds of status, report, export and rebuild, from the shell."""
-    with tempfile.TemporaryDirectory() as name:
-        make_root(Path(name), runs, points)
-        real = points // POINTS_A_STEP * POINTS_A_STEP
-        print(
-            f"\n{runs:,} runs of {real:,} points, {runs * real:,} in all: seconds, median of {repeats} (all)"
-        )
-        _command(Path(name), 1, "rebuild")
-        for words in (["status"], ["report", "--table", "mlp_norm"]):
-            _command(Path(name), repeats, *words)
-        _command(Path(name), 1, "export", "--out", "exported")
+    folder = root.path.parent
+    _print_size(runs, points, repeats)
+    _command(folder, 1, "rebuild")
+    _look(folder, repeats)
+    _command(folder, 1, "export", "--out", "exported")
+
+
+def use_kept(folder: Path, runs: int, points: int, repeats: int) -> None:
+    """Print the seconds of what looks, on a root that is made where there is none yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "sweep-runs").exists():
+        make_root(folder, runs, points)
+    _print_size(runs, points, repeats)
+    _command(folder, 1, "status")  # collects what is new
+    _look(folder, repeats)
+
+
+def _look(folder: Path, repeats: int) -> None:
+    for words in (["status"], ["report"], ["report", "--table", "mlp_norm"]):
+        _command(folder, repeats, *words)
+    _command(folder, 1, "report", "--all", "--out", "page")
+
+
+def _print_size(runs: int, points: int, repeats: int) -> None:
+    real = points // POINTS_A_STEP * POINTS_A_STEP
+    print(
+        f"\n{runs:,} runs of {real:,} points, {runs * real:,} in all: seconds, "
+        f"median of {repeats} (all)"
+    )
 
 
 def _command(folder: Path, repeats: int, *words: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from byol_core.config import TrainConfig
+from byol_core.config import PROTOCOLS, TrainConfig
 from byol_core.files import make_folder, write_json
 from byol_core.train import Observer, Options, Result
 from orchestrator.executors.worker import AttemptContext, run_attempt
@@ -94,8 +94,10 @@ def _pretend(steps: int) -> Any:
         for protocol in options.protocols:
             accuracy = {"accuracy": 0.5 + config.seed / 100}
             make_folder(folder / "evaluations")
-            result = {"protocol": protocol, "version": 1, "online": accuracy, "target": accuracy}
-            write_json(folder / "evaluations" / f"{protocol}-v1.json", result)
+            version = PROTOCOLS[protocol]
+            result = {"protocol": protocol, "version": version}
+            result |= {"online": accuracy, "target": accuracy}
+            write_json(folder / "evaluations" / f"{protocol}-v{version}.json", result)
         return Result("ok", steps, metrics_at(0), metrics_at(steps))
 
     return train

@@ -8,7 +8,7 @@ from test_older_runs import FILES
 from test_orchestrator_rebuild import finish
 
 from analysis.results.connect import reading
-from analysis.results.runs import read_runs
+from analysis.results.runs import _Settings, read_runs
 from analysis.results.sweeps import read_sweeps
 from byol_core.config import SEMANTICS
 from byol_core.files import read_json, write_json
@@ -150,3 +150,21 @@ def test_settings_of_an_older_trainer_are_in_todays_words(root, db):
     for (variant, _), run_id in sweep.runs.items():
         assert {**configs[run_id], "seed": 0} == {**sweep.variants[variant], "seed": 0}
     assert json.loads(FILES["sweeps/small/plan.json"])["variants"][0]["name"] in sweep.variants
+
+
+def test_runs_of_a_variant_are_parsed_once_and_keep_their_own_seed(monkeypatch):
+    parsed = []
+
+    def counting(text):
+        parsed.append(text)
+        return json.JSONDecoder().decode(text)
+
+    monkeypatch.setattr("analysis.results.runs.json.loads", counting)
+    configs = [{"method": "byol", "seed": seed, "optimizer.lr": 0.1} for seed in (1, 12, 0)]
+    odd = [{"method": "byol", "seed": 1, "names": ['"seed": 1', nested]} for nested in ("1", "12")]
+    nested = [{"seed": 1, "options": {"seed": inner}} for inner in (1, 2)]
+    settings = _Settings()
+    for config in [*configs, *odd, *nested]:
+        text = json.dumps(config)
+        assert settings.of_run(text, config["seed"], SEMANTICS) == config
+    assert len(parsed) == 1 + len(odd) + len(nested)
