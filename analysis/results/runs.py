@@ -27,6 +27,7 @@ _COLUMNS = (
     "data_fingerprint",
     "data_split",
     "semantics",
+    "test_images",
     "excluded",
 )
 """What is read of every run: not the texts that only lists of runs show."""
@@ -50,12 +51,12 @@ class Run:
         judged_by: protocol → the versions of it that have judged the run.
         evaluations: measure → value. This and what follows are empty unless `with_results` filled
             them in.
-        judged_images: protocol → how many test images the run was judged on.
         final: sign of collapse → mean over the last epoch.
         origin: what the attempt that counts ran with, by the words that a mark uses; empty before
             it started.
         exact: false where it went on, or an attempt before it did, from a checkpoint that was made
             with another trainer, library or device.
+        test_images: that its accuracies are of; None where that is not recorded.
         excluded: why people left it out of tables; None where they did not.
     """
 
@@ -69,10 +70,10 @@ class Run:
     sweeps: Sequence[str] = ()
     judged_by: Mapping[str, frozenset[int]] = field(default_factory=dict)
     evaluations: Mapping[Evaluation, float] = field(default_factory=dict)
-    judged_images: Mapping[str, int] = field(default_factory=dict)
     final: Mapping[str, float] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
     exact: bool = True
+    test_images: int | None = None
     excluded: str | None = None
 
 
@@ -97,6 +98,7 @@ def read_runs(connection: Connection) -> list[Run]:
             data=(row.data_fingerprint, row.data_split, row.semantics),
             sweeps=labels.get(row.run_id, ()),
             judged_by=versions.get(row.run_number, {}),
+            test_images=row.test_images,
             excluded=row.excluded,
         )
         every_run.append(run)
@@ -147,7 +149,6 @@ def with_results(connection: Connection, some: Sequence[Run]) -> list[Run]:
             replace(
                 run,
                 evaluations=evaluated.get(run.run_number, {}),
-                judged_images=_judged_images(evaluated.get(run.run_number, {})),
                 final=final.get(run.run_number, {}),
                 origin=origins.get(run.run_number, {}),
                 exact=run.run_number not in inexact,
@@ -168,15 +169,6 @@ def _evaluations(
     for run, protocol, version, network, name, value in connection.execute(query).all():
         by_run.setdefault(run, {})[protocol, version, network, name] = _number(value)
     return by_run
-
-
-def _judged_images(measures: Mapping[Evaluation, float]) -> dict[str, int]:
-    """Return protocol → how many test images it judged a run on, where it recorded that."""
-    return {
-        protocol: int(value)
-        for (protocol, _, network, name), value in measures.items()
-        if (network, name) == ("test", "images")
-    }
 
 
 def _final(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, float]]:
