@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from orchestrator.store.state import State as State  # handed on to all that read the tables
 
-VERSION = 6
+VERSION = 7
 
 metadata = MetaData()
 
