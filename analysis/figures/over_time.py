@@ -86,7 +86,7 @@ def figure(report: Report, look: Look, metrics: Sequence[str] = ("std_sqrt_d",))
     legends = [_legend_height(panel, width) for panel in panels]
     storey = _ABOVE + _PANEL_HEIGHT + _BELOW + max(legends)
     storeys = -(-len(panels) // columns)
-    title = f"{report.table.rows.title}: over training"
+    title = f"{report.table.rows.title}, over training"
     footers = _footers(report, [curve.runs for panel in panels for curve in panel.curves])
     page = new_page(look, title, storeys * storey, _thresholds(metrics, look), footers)
 

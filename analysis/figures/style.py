@@ -125,9 +125,12 @@ def _settings(look: Look) -> dict[str, Any]:
     theme = look.theme
     return {
         "font.family": [FONT, "sans-serif"],
+        "font.sans-serif": [FONT, "Verdana", "Arial"],
         "font.size": TEXT_SIZE,
         # Names hold $ and _ as people wrote them; they are no formulas.
         "text.parse_math": False,
+        # Or letters on few pixels would be wider than they were measured.
+        "text.hinting": "none",
         "svg.hashsalt": "sweep",
         "svg.fonttype": "path" if look.text_as_paths else "none",
         "figure.facecolor": theme.background,
