@@ -1,6 +1,6 @@
 """Rebuilds a table from results.db and names the formats that `sweep report` prints it in."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -91,15 +91,19 @@ def opened(db: str, sweeps: Sequence[str] = ()) -> Iterator[Source]:
         yield Source(db, connection, *_read(connection, sweeps), sweeps)
 
 
-def check_table(name: str) -> None:
+def check_table(name: str, known_keys: Collection[str] = ()) -> None:
     """Raise unless there can be a table of this name; nothing is read of the database.
+
+    Args:
+        name: of the table, or its file.
+        known_keys: of a run, against which those of a file are checked; unchecked where empty.
 
     Raises:
         UnknownTableError: no table of that name.
         TableFileError: no such file, or not one of a table.
     """
     if name != VARIANTS:
-        _definition(name)
+        _definition(name, known_keys)
 
 
 def report(
@@ -148,10 +152,10 @@ def overview(db: str, sweeps: Sequence[str] = ()) -> list[TableOverview]:
         return source.overview()
 
 
-def _definition(name: str) -> TableRows:
+def _definition(name: str, known_keys: Collection[str] = ()) -> TableRows:
     """Return a paper's table, or that of a file."""
     if name.endswith(_FILE_ENDINGS):
-        return load_table_file(Path(name))
+        return load_table_file(Path(name), known_keys)
     return load_table(name)
 
 

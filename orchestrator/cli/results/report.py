@@ -166,9 +166,10 @@ def _built(
     from analysis.page.files import as_html
     from analysis.report import check_table
     from analysis.report import report as rebuild
+    from byol_core.config.resolve import keys
 
     try:
-        check_table(table)
+        check_table(table, keys())
         collected(places)
         built = rebuild(places.db, table, setting, sweeps, **judge)
         if format_ == "html":
