@@ -1,5 +1,6 @@
 # make demo   install, then the blog's seven rows on real handwritten digits, and the table (DEMO_OPTIONS: more for its launch)
 # make test   the tests      make slow-test   those of half a minute      make lint   ruff and mypy      make style   how dense the code is
+# make tables  the quick profile of every table's spec, and docs/results from it (TABLES_OPTIONS: --root, --db, --out)
 # make reference   docs/keys.md and the specs' JSON Schema, made from the program
 # make crash-test   every place to fail
 # make postgres-test   against a PostgreSQL server of its own
@@ -8,6 +9,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 VENV ?= .venv
 DEMO_OPTIONS ?=
+TABLES_OPTIONS ?=
 BIN := $(VENV)/bin
 
 # The first Python that is new enough and can make virtual environments.
@@ -19,7 +21,7 @@ done; \
 command -v git >/dev/null || { echo "missing: git (Debian, Ubuntu: apt-get install git)" >&2; exit 1; }
 endef
 
-.PHONY: demo install test slow-test crash-test lint style reference postgres-test slurm-test clean
+.PHONY: demo tables install test slow-test crash-test lint style reference postgres-test slurm-test clean
 
 demo: $(VENV)/installed
 	@$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --executor local $(DEMO_OPTIONS)
@@ -31,6 +33,9 @@ demo: $(VENV)/installed
 	  '$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --seeds 3 --executor local    one more seed' \
 	  '$(BIN)/sweep status --state any                          every run; then: $(BIN)/sweep show RUN, $(BIN)/sweep logs RUN' \
 	  '$(BIN)/sweep --help                                      everything else; docs/ is the manual'
+
+tables: $(VENV)/installed
+	@$(BIN)/python tools/tables.py $(TABLES_OPTIONS)
 
 install: $(VENV)/installed
 

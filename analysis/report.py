@@ -22,7 +22,7 @@ from analysis.results.runs import Run, read_runs, with_results
 from analysis.results.sweeps import SweepAsked, read_sweeps
 from analysis.tables.asked import unlisted_variants
 from analysis.tables.build import Table, UnknownSweepError, build, matching_labels, runs_of
-from analysis.tables.completeness import TableOverview, table_overview
+from analysis.tables.completeness import Overview, table_overview
 from analysis.tables.evidence import verdicts_of
 from analysis.tables.tidy import Report, tidy
 
@@ -69,10 +69,13 @@ class Source:
         built = tidy(table, verdicts_of(table), _unlisted(table, self.asked))
         return replace(built, series=partial(read_points, self.db))
 
-    def overview(self) -> list[TableOverview]:
+    def overview(self) -> Overview:
         """Return every table that runs can fill, with its settings and how complete they are."""
         tables = [load_table(name) for name in run_table_ids()]
-        return [table_overview(rows, self.runs, self.asked) for rows in tables]
+        return Overview(
+            [table_overview(rows, self.runs, self.asked) for rows in tables],
+            [sweep.label for sweep in self.asked if not sweep.tables],
+        )
 
 
 @contextmanager
@@ -137,7 +140,7 @@ def report(
         return source.report(rows, setting)
 
 
-def overview(db: str, sweeps: Sequence[str] = ()) -> list[TableOverview]:
+def overview(db: str, sweeps: Sequence[str] = ()) -> Overview:
     """Return every table with its settings, and how complete they are.
 
     Args:

@@ -23,7 +23,7 @@ from analysis.render.text import as_text
 from analysis.results.runs import _origin
 from analysis.tables.build import UnknownSettingError
 from analysis.tables.collapse import is_collapsed
-from analysis.tables.completeness import table_overview
+from analysis.tables.completeness import Overview, table_overview
 from analysis.tables.setting_index import SettingIndex, unlike
 from byol_core.config import PROTOCOLS
 
@@ -134,7 +134,7 @@ def test_what_no_sweep_asks_for_is_a_setting_only_with_a_result_of_its_own():
     # A result is kept, under no date.
     done = orphan(1, overrides={"epochs": 10})
     runs = [*ours, left, done]
-    overview = overview_text([table_overview(MLP_NORM, runs, sweeps_of(runs))])
+    overview = overview_text(Overview([table_overview(MLP_NORM, runs, sweeps_of(runs))]))
     assert "2/3 runs done  no sweep\n" in overview
 
 
@@ -264,7 +264,7 @@ def test_numbers_of_two_versions_of_a_protocol_never_meet_in_a_table():
     assert line(then, "no_norm").values == {0: 0.3, 1: 0.31}
     assert line(then, "no_norm").difference.n_pairs == 1
     assert "ours: probe (version 1) accuracy" in as_text(report(*runs, setting=older.id))
-    overview = overview_text([table_overview(MLP_NORM, runs, sweeps_of(runs))])
+    overview = overview_text(Overview([table_overview(MLP_NORM, runs, sweeps_of(runs))]))
     assert newer.setting.id in overview and f"  {older.id}  " in overview
 
 

@@ -5,17 +5,17 @@ import io
 import json
 from pathlib import Path
 
-import pytest
 import planted
+import pytest
 from planted import run, sweeps_of
 from typer.testing import CliRunner
 
 from analysis.figures.files import FIGURE_FORMATS
+from analysis.formats import FORMATS
 from analysis.papers.rows import load_table, run_table_ids
 from analysis.render.csv_table import as_csv
 from analysis.render.overview import overview_json, overview_text
-from analysis.formats import FORMATS
-from analysis.tables.completeness import table_overview
+from analysis.tables.completeness import Overview, table_overview
 from orchestrator.cli.main import app
 from orchestrator.cli.output import format_for
 from orchestrator.errors import UsageError
@@ -164,8 +164,8 @@ def test_the_list_counts_rows_and_runs_of_each_setting_and_says_what_differs():
     counts = {(each.rows_done, each.runs_done, each.runs) for each in overview.settings}
     assert counts == {(1, 3, 4), (1, 1, 1)}
     first = overview.settings[0].setting
-    assert f"unlike {first.id}: epochs" in overview_text([overview])
-    (table,) = json.loads(overview_json([overview]))["tables"]
+    assert f"unlike {first.id}: epochs" in overview_text(Overview([overview]))
+    (table,) = json.loads(overview_json(Overview([overview])))["tables"]
     assert set(table) == {"table", "title", "rows", "settings"} and table["rows"] == 7
     assert set(table["settings"][0]) == {
         *("id", "sweep", "launched_at", "description", "rows_done", "runs", "runs_done"),

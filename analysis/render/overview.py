@@ -5,19 +5,21 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from analysis.tables.completeness import Completeness, TableOverview
+from analysis.papers.plain_text import plain
+from analysis.tables.completeness import Completeness, Overview, TableOverview
 
 _SHOWN_SETTINGS = 5
 _SHOWN_KEYS = 3
 _WIDTH = 80
 
 
-def overview_text(tables: Sequence[TableOverview]) -> str:
+def overview_text(overview: Overview) -> str:
     """Return the tables, below each its settings, and in the end the next command.
 
     A run is of every table that it fits, whichever sweep made it. So tables that a sweep was made
     for are shown, and of the others the names.
     """
+    tables = overview.tables
     wanted = [table for table in tables if _is_wanted(table)]
     with_runs = [table for table in tables if table.settings]
     shown = wanted or with_runs or tables
@@ -27,15 +29,31 @@ def overview_text(tables: Sequence[TableOverview]) -> str:
 
     lines += _names("runs of other tables' sweeps fit:", with_runs, shown)
     lines += _names("no runs yet:", [table for table in tables if not table.settings], shown)
+    lines += _own_tables(overview.of_no_table)
     fullest = max(tables, key=_fullness)
     lines.append(f"\nnext: sweep report --table {fullest.rows.id} [--setting ID]")
     return "\n".join(lines)
 
 
-def overview_json(tables: Sequence[TableOverview]) -> str:
+def overview_json(overview: Overview) -> str:
     """Return the same as JSON."""
-    document = {"tables": [_document(table) for table in tables]}
+    document = {
+        "tables": [_document(table) for table in overview.tables],
+        "sweeps_of_no_table": list(overview.of_no_table),
+    }
     return json.dumps(document, indent=1, ensure_ascii=False)
+
+
+def _own_tables(labels: Sequence[str]) -> list[str]:
+    """Say how sweeps that feed no paper's table are shown."""
+    if not labels:
+        return []
+    first = plain(labels[0])
+    text = (
+        f"sweeps that feed none of these: {', '.join(map(plain, labels))}; "
+        f"sweep report {first} --table variants"
+    )
+    return textwrap.wrap(text, _WIDTH, subsequent_indent="  ")
 
 
 def _is_wanted(table: TableOverview) -> bool:

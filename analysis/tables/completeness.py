@@ -36,6 +36,19 @@ class TableOverview:
     settings: Sequence[Completeness]
 
 
+@dataclass(frozen=True)
+class Overview:
+    """Says what there is of all tables.
+
+    Attributes:
+        tables: every table that runs can fill.
+        of_no_table: labels of the sweeps that feed none; each has a table of its own variants.
+    """
+
+    tables: Sequence[TableOverview]
+    of_no_table: Sequence[str] = ()
+
+
 def table_overview(
     rows: TableRows, runs: Sequence[Run], sweeps: Sequence[SweepAsked] = ()
 ) -> TableOverview:
