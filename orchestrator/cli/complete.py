@@ -135,6 +135,13 @@ def complete_tables() -> list[str]:
     return table_ids()
 
 
+def complete_rows(context: typer.Context) -> list[str]:
+    """Return the keys of the rows of the table that is typed already."""
+    from analysis.papers.rows import load_table
+
+    return [*load_table(context.params["table"]).rows]
+
+
 def complete_published() -> list[str]:
     """Return the names of the data sets that can be fetched."""
     from byol_core.datasets.published import PUBLISHED

@@ -33,7 +33,7 @@ from orchestrator.cli.arguments import split_globals
 from orchestrator.cli.context import Places, working_folder
 from orchestrator.cli.display import UnreadError, displayed
 from orchestrator.cli.help import Command, Group
-from orchestrator.cli.results import export, report, verify
+from orchestrator.cli.results import export, report, verify, why
 from orchestrator.errors import SweepError, UsageError
 from orchestrator.store.root import Root
 
@@ -62,6 +62,7 @@ COMMANDS = (
     launch.launch,
     inspect.status,
     report.report,
+    why.why,
     verify.verify,
     inspect.show,
     inspect.diff,

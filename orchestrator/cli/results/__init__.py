@@ -2,6 +2,8 @@
 
 * ``report`` holds `sweep report`, which rebuilds a table.
 * ``page`` writes the page of all tables for `sweep report --all`.
+* ``why`` holds `sweep why`, which follows a cell back to its runs.
+* ``why_text`` writes what that prints.
 * ``manifest`` reads and writes manifests for the commands.
 * ``verify`` holds `sweep verify`, which derives a manifest's numbers again.
 * ``export`` holds `sweep export`, which writes all of results.db as files.
