@@ -60,13 +60,13 @@ ALLOWED = [*FORMATS]
 @pytest.mark.parametrize(
     ("out", "chosen", "says"),
     [
-        ("a.tex", None, "no format ends in .tex; allowed: .txt, .md, .csv, .json, .png"),
-        ("a.tex", "csv", "no format ends in .tex"),
+        ("a.doc", None, "no format ends in .doc; allowed: .txt, .md, .tex, .csv, .json"),
+        ("a.doc", "csv", "no format ends in .doc"),
         ("a.md", "csv", "but --format says csv; leave --format out, or write --out a.csv"),
         ("a.csv", "text", "or write --out a.txt"),
         ("gone/a.png", None, "the folder gone does not exist; make it: mkdir -p gone"),
         (".", None, "is a folder; name a file in it"),
-        (None, "tex", "--format 'tex' does not exist; allowed: text, md, csv, json, png"),
+        (None, "doc", "--format 'doc' does not exist; allowed: text, md, latex, csv, json"),
     ],
 )
 def test_what_cannot_be_written_is_refused_before_anything_is_computed(
@@ -159,7 +159,7 @@ def test_the_list_counts_rows_and_runs_of_each_setting_and_says_what_differs():
     rows = load_table("mlp_norm")
     runs = [run("byol", seed, 0.7) for seed in (0, 1)]
     runs += [run("no_norm", 0, 0.3), run("no_norm", 1, state="RUNNING")]
-    runs += [run("byol", 0, 0.5, overrides={"epochs": 99}, sweep="other", tables=[])]
+    runs += [run("byol", 0, 0.5, overrides={"epochs": 99}, sweep="other")]
     overview = table_overview(rows, runs, sweeps_of(runs))
     counts = {(each.rows_done, each.runs_done, each.runs) for each in overview.settings}
     assert counts == {(1, 3, 4), (1, 1, 1)}
