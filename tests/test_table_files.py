@@ -6,6 +6,7 @@ import re
 
 import pytest
 from conftest import REPO
+from typer.testing import CliRunner
 
 from analysis.papers.definition_file import AxisEntry, TableFileEntry, TableRowEntry
 from analysis.papers.of_sweep import table_of_sweep
@@ -13,6 +14,8 @@ from analysis.papers.rows import TableFileError, load_table, load_table_file, re
 from analysis.papers.rows_over_axes import plain_rows
 from byol_core.config import canonical, resolve
 from byol_core.config.resolve import keys
+from orchestrator.cli.main import app
+from orchestrator.errors import UsageError
 
 # Rows that are made from axes
 
@@ -277,6 +280,19 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_refused(tmp_path):
         load_table_file(tmp_path / "none.yaml")
     with pytest.raises(TableFileError, match="is a folder"):
         load_table_file(tmp_path)
+
+
+def test_the_command_refuses_a_key_that_no_run_has_before_it_reads_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("rows: {a: {match: {metod: byol}}}\n")
+    refused = CliRunner().invoke(app, ["report", "--table", "./mine.yaml"])
+    assert isinstance(refused.exception, UsageError)
+    assert str(refused.exception) == (
+        "mine.yaml: row a: key 'metod' does not exist; did you mean 'method'?"
+    )
+    missing = CliRunner().invoke(app, ["report", "--table", "./none.yaml"])
+    assert isinstance(missing.exception, UsageError)
+    assert "none.yaml: no such file" in str(missing.exception)
 
 
 # The table of a sweep

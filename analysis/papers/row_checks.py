@@ -36,9 +36,10 @@ def check_keys(
     Raises:
         TableFileError: one that it has not, with the nearest; `place` is the file.
     """
-    named = [(key, "axes") for key in axes]
+    named: list[tuple[str, str]] = []
     for row in rows.values():
         named += [(key, f"row {row.key}") for key in (*row.match, *row.companions)]
+    named += [(key, "axes") for key in axes]
     for key, part in named:
         if key not in known:
             near = nearest(key, known, "keys").partition("? keys: ")
