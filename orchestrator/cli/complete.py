@@ -129,10 +129,15 @@ def complete_runs(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_tables() -> list[str]:
-    """Return the names of the tables."""
+    """Return the names of the papers' tables."""
     from analysis.papers.table_names import table_ids
 
     return table_ids()
+
+
+def complete_shown_tables() -> list[str]:
+    """Return the names of the tables that are shown: a sweep's own variants are one, too."""
+    return [*complete_tables(), "variants"]
 
 
 def complete_rows(context: typer.Context) -> list[str]:

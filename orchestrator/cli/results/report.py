@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.arguments import check_choice
-from orchestrator.cli.complete import complete_sweeps, complete_tables, listed
+from orchestrator.cli.complete import complete_shown_tables, complete_sweeps, listed
 from orchestrator.cli.console import page_width
 from orchestrator.cli.context import Places, collected, near, write_out
 from orchestrator.cli.output import check_place, format_for
@@ -34,7 +34,7 @@ def report(
         str,
         typer.Option(
             help="Which table, e.g. mlp_norm or norm; variants: all of one sweep's; or a YAML file.",
-            autocompletion=complete_tables,
+            autocompletion=complete_shown_tables,
         ),
     ] = "",
     setting: Annotated[

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.complete import complete_rows, complete_sweeps, complete_tables
+from orchestrator.cli.complete import complete_rows, complete_shown_tables, complete_sweeps
 from orchestrator.cli.console import page_width
 from orchestrator.cli.context import Places, collected
 from orchestrator.errors import UsageError
@@ -15,7 +15,7 @@ def why(
     table: Annotated[
         str,
         typer.Argument(
-            help="A table as `sweep report --table` takes it.", autocompletion=complete_tables
+            help="A table as `sweep report --table` takes it.", autocompletion=complete_shown_tables
         ),
     ],
     row: Annotated[
