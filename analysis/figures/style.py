@@ -112,10 +112,12 @@ def drawing(look: Look) -> Iterator[None]:
     """Set matplotlib up for a figure, whatever a user has set, and put that back afterwards."""
     import matplotlib as mpl
 
-    defaults = {
-        key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith(_USERS_OWN)
+    users = {
+        key: value
+        for key, value in mpl.rcParamsDefault.items()
+        if not key.startswith(_USERS_OWN) and mpl.rcParams[key] != value
     }
-    with mpl.rc_context({**defaults, **_settings(look)}), warnings.catch_warnings():
+    with mpl.rc_context({**users, **_settings(look)}), warnings.catch_warnings():
         # A name in letters that the font lacks shows boxes, which is no reason to write to the screen.
         warnings.filterwarnings("ignore", message=".*missing from .*font")
         yield
