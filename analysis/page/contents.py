@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from analysis.figures.table import draw
-from analysis.page.figure import data_uri, is_worth_drawing
+from analysis.page.figure import FigureView, figure_views
 from analysis.page.summary import (
     ClaimView,
     FailedRun,
@@ -34,8 +33,8 @@ from analysis.trail.follow import trails
 
 _SHOWN_SETTINGS = 12
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
-TABLE_FORMATS = ("json", "md", "csv")
-"""The formats of a table's own files beside the page; a figure stands where it shows something."""
+TABLE_FILES = ("table.json", "table.md", "table.csv")
+"""A table's own files; its figure stands beside them where it shows something."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,8 @@ class Section:
         notes: sentences below.
         others: settings that it is not shown for.
         more_others: how many more there are.
-        figure: address of its image; empty without one.
-        formats: of the table's own files beside the page.
+        figures: that it is shown with.
+        files: the table's own ones, beside the page.
     """
 
     slug: str
@@ -72,8 +71,8 @@ class Section:
     notes: Sequence[str]
     others: Sequence[OtherSetting]
     more_others: int
-    figure: str
-    formats: Sequence[str]
+    figures: Sequence[FigureView]
+    files: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,7 @@ def section_of(source: Source, report: Report, slug: str, style: Style) -> Secti
         for trail in trails(source.connection, report, source.asked)
     ]
     others = [*_others(report)]
-    has_figure = is_worth_drawing(report)
+    figures = figure_views(report)
     return Section(
         slug=slug,
         report=report,
@@ -198,8 +197,8 @@ def section_of(source: Source, report: Report, slug: str, style: Style) -> Secti
         notes=notes(report, with_other_settings=False),
         others=others[:_SHOWN_SETTINGS],
         more_others=max(0, len(others) - _SHOWN_SETTINGS),
-        figure=data_uri(draw, report) if has_figure else "",
-        formats=[*TABLE_FORMATS, "png"] if has_figure else TABLE_FORMATS,
+        figures=figures,
+        files=[*TABLE_FILES, "table.png"] if figures else TABLE_FILES,
     )
 
 

@@ -62,12 +62,13 @@ def _table_files(
     section: Section, manifest_of: ManifestOf | None
 ) -> Iterator[tuple[PurePosixPath, bytes]]:
     """Yield a table's own files."""
-    for format_ in section.formats:
-        name = PurePosixPath(section.slug) / f"table.{format_}"
+    folder = PurePosixPath(section.slug)
+    for name in section.files:
+        format_ = name.partition(".")[2]
         if format_ == "json" and manifest_of is not None:
-            yield name, manifest_of(section.report)
+            yield folder / name, manifest_of(section.report)
         else:
-            yield name, render(section.report, format_, Layout())
+            yield folder / name, render(section.report, format_, Layout())
 
 
 def _now() -> str:
