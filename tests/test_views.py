@@ -15,7 +15,9 @@ from orchestrator.store.root import Root
 
 VIEWS = [*queries("sqlite")]
 PAGE = (REPO / "docs" / "database.md").read_text()
-QUESTIONS = re.findall(r"^### ([^\n]+)\n\n```sql\n(.+?)```\n\n((?:    [^\n]+\n)+)", PAGE, re.M | re.S)
+QUESTIONS = re.findall(
+    r"^### ([^\n]+)\n\n```sql\n(.+?)```\n\n((?:    [^\n]+\n)+)", PAGE, re.M | re.S
+)
 
 
 @pytest.fixture(scope="module")
