@@ -22,11 +22,13 @@ class Layout:
         style: how numbers are written.
         name: `rows`, or `matrix` as the paper prints table norm.
         width: of a page of text in characters; None for all columns.
+        figure: the kind of a picture.
     """
 
     style: Style = field(default_factory=Style)
     name: str = "rows"
     width: int | None = 120
+    figure: str = "rows"
 
 
 def _text(report: Report, layout: Layout) -> str:
@@ -59,9 +61,10 @@ def render(report: Report, format_: str, layout: Layout) -> bytes:
 
     Raises:
         NoMatrixError: the table has no matrix layout.
+        NoFigureError: the table has no such figure.
     """
     if format_ in TEXT_FORMATS:
         return f"{TEXT_FORMATS[format_](report, layout)}\n".encode()
-    from analysis.figures.table import draw
+    from analysis.figures.kinds import draw
 
-    return draw(report, format_)
+    return draw(report, layout.figure, format_)

@@ -89,6 +89,7 @@ def folder(tmp_path, monkeypatch):
         ("sweep report ", ["tau@quick"]),
         ("sweep report --format l", ["latex"]),
         ("sweep report --table var", ["variants"]),
+        ("sweep report --figure h", ["heat_map"]),
         ("sweep why norm_v", ["norm_variants"]),
         ("sweep why mlp_norm b", ["byol"]),
         ("sweep why --sweep tau@quick mlp_norm no_", ["no_norm"]),

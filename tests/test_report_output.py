@@ -103,6 +103,38 @@ def test_two_settings_have_two_figures(report, root):
     assert [file.name for file in (root.path / "reports").iterdir()] == [f"mlp_norm-{setting}.png"]
 
 
+def test_a_figure_is_chosen_by_its_kind(report, tmp_path):
+    status, text = report("--table", "tau", "--figure", "axis", "--out", "tau.svg")
+    assert (status, text) == (0, "wrote tau.svg\n") or (status, text.strip()) == (
+        0,
+        "wrote tau.svg",
+    )
+    rows = report("--table", "tau", "--out", "rows.svg")
+    assert (
+        rows[0] == 0 and (tmp_path / "rows.svg").read_bytes() != (tmp_path / "tau.svg").read_bytes()
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ("--figure", "axes", "--out", "a.png"),
+            "--figure 'axes' does not exist; allowed: rows, drop",
+        ),
+        (("--figure", "axis"), "--figure axis is a picture; name its file: --out tau-axis.png"),
+        (("--figure", "axis", "--out", "a.md"), "--figure axis is a picture; name its file"),
+        (
+            ("--figure", "heat_map", "--out", "a.png"),
+            "table tau has no figure heat_map: its rows do not differ in just two numbers",
+        ),
+    ],
+)
+def test_a_figure_that_cannot_be_says_why(report, words, says):
+    status, text = report("--table", "tau", *words)
+    assert status == 2 and says in " ".join(text.split())
+
+
 def test_equal_tables_give_equal_files():
     from analysis.figures.table import draw
 

@@ -140,6 +140,13 @@ def complete_shown_tables() -> list[str]:
     return [*complete_tables(), "variants"]
 
 
+def complete_figures() -> list[str]:
+    """Return the kinds of figures."""
+    from analysis.papers.table_rows import FIGURES
+
+    return [*FIGURES]
+
+
 def complete_rows(context: typer.Context) -> list[str]:
     """Return the keys of the rows of the table that is typed already."""
     from analysis.papers.rows import load_table

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.arguments import check_choice
-from orchestrator.cli.complete import complete_shown_tables, complete_sweeps, listed
+from orchestrator.cli.complete import (
+    complete_figures,
+    complete_shown_tables,
+    complete_sweeps,
+    listed,
+)
 from orchestrator.cli.console import page_width
 from orchestrator.cli.context import Places, collected, near, write_out
 from orchestrator.cli.output import check_place, format_for
@@ -58,6 +63,13 @@ def report(
             autocompletion=listed("rows", "matrix"),
         ),
     ] = "rows",
+    figure: Annotated[
+        str | None,
+        typer.Option(
+            help="Which picture --out holds: rows (default), drop, axis, heat_map, cosines, …",
+            autocompletion=complete_figures,
+        ),
+    ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(help="Judge runs by probe or knn; else as the table says."),
@@ -109,6 +121,7 @@ def report(
             "--format": format_,
             "--manifest": manifest,
             "--layout": layout != "rows",
+            "--figure": figure,
             "--protocol": protocol,
             "--network": network,
             "--strict": strict,
@@ -121,6 +134,7 @@ def report(
             "--out": out,
             "--manifest": manifest,
             "--layout": layout != "rows",
+            "--figure": figure,
         }
         return _list_tables(places, sweeps or [], format_, [*filter(given.get, given)])
 
@@ -129,12 +143,16 @@ def report(
     check_choice("--layout", layout, LAYOUTS)
     check_choice("--unit", unit, ("percent", "fraction"))
     _check_format(table, chosen, layout, out)
+    if figure is not None:
+        _check_figure(table, chosen, figure)
     _check_judge(protocol, network)
     if manifest is not None:
         check_place("--manifest", manifest)
 
     style = Style(unit, digits, per_seed, relative)
-    page = Layout(style, layout, None if wide else page_width(to_file=out is not None))
+    page = Layout(
+        style, layout, None if wide else page_width(to_file=out is not None), figure or "rows"
+    )
     judge = {"protocol": protocol, "network": network}
     built, content = _built(places, table, setting, sweeps or [], judge, chosen, page)
     if out is None:
@@ -142,7 +160,7 @@ def report(
     else:
         write_out(out, content)
         print(f"wrote {near(out)}")
-    if chosen == "text":
+    if chosen == "text" and not built.table.rows.is_published_only:
         _add_figure(places.root, built, out)
     if manifest is not None:
         write_out(manifest, manifest_bytes(places, built))
@@ -164,12 +182,15 @@ def _built(
     from analysis.errors import AnalysisError
     from analysis.formats import render
     from analysis.page.files import as_html
-    from analysis.report import check_table
+    from analysis.report import definition_of, published_report
     from analysis.report import report as rebuild
     from byol_core.config.resolve import keys
 
     try:
-        check_table(table, keys())
+        rows = definition_of(table, keys())
+        if rows is not None and rows.is_published_only and format_ != "html":
+            built = published_report(rows)
+            return built, render(built, format_, page)
         collected(places)
         built = rebuild(places.db, table, setting, sweeps, **judge)
         if format_ == "html":
@@ -189,6 +210,18 @@ def _check_format(table: str, chosen: str, layout: str, out: Path | None) -> Non
         raise UsageError(f"--layout {layout} is for {allowed}; leave it out for {chosen}")
     if chosen in FIGURE_FORMATS and out is None:
         raise UsageError(f"--format {chosen} is a picture; name its file: --out {table}.{chosen}")
+
+
+def _check_figure(table: str, chosen: str, figure: str) -> None:
+    """Refuse a kind of figure that there is not, and one that is asked for in text."""
+    from analysis.figures.files import FIGURE_FORMATS
+    from analysis.papers.table_rows import FIGURES
+
+    check_choice("--figure", figure, FIGURES)
+    if chosen not in FIGURE_FORMATS:
+        raise UsageError(
+            f"--figure {figure} is a picture; name its file: --out {Path(table).stem}-{figure}.png"
+        )
 
 
 def _check_judge(protocol: str | None, network: str | None) -> None:
