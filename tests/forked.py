@@ -16,6 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from fork_servers import fork_servers_from_here
+
 _LIBRARIES = ("torch._dynamo", "sklearn.linear_model", "sklearn.pipeline", "matplotlib.pyplot")
 _LONGEST_MESSAGE = 1 << 20
 
@@ -98,6 +100,7 @@ def _serve(channel):
 
 
 def _become(request, descriptors):
+    fork_servers_from_here()
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -122,6 +125,7 @@ def _load():
         if not name.endswith("__main__"):
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
+    orchestrator.provenance.packages.installed_packages()  # it is kept, for each run to record
 
 
 if __name__ == "__main__":

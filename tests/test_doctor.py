@@ -434,6 +434,7 @@ def play(fake, script):
     return thread
 
 
+@pytest.mark.slow
 def test_a_probe_job_comes_back_and_leaves_nothing(fake_slurm, tmp_path, spec_file):
     notes, root = [], Root(tmp_path / "root")
     node = play(fake_slurm, fake_slurm.execute)

@@ -92,15 +92,15 @@ def test_launch_status_report_and_launch_again(sweep, spec_file):
         and "absent" in table
         and "figure: sweep-runs/reports/mlp_norm-" in table
     )
-    started = time.monotonic()
     again = sweep("launch", file, "--executor", "local", check=0)
-    assert "0 to run, 4 done already" in again.stdout and time.monotonic() - started < 10
-    more = sweep("launch", file, "--executor", "local", "--seeds", "0,1,2", check=0)
-    assert "6 runs, 2 to run, 4 done already" in more.stdout
+    assert "0 to run, 4 done already" in again.stdout
+    one_more = ["--only", "no_norm", "--seeds", "0,1,2"]
+    more = sweep("launch", file, "--executor", "local", *one_more, check=0)
+    assert "3 runs, 1 to run, 2 done already" in more.stdout
 
 
 def test_json_report_is_whole_and_in_fractions(sweep, spec_file):
-    sweep("launch", spec_file(), "--executor", "inline", check=0)
+    sweep("launch", spec_file(), "--executor", "inline", "--only", "byol", check=0)
     report = json.loads(sweep("report", "--table", "mlp_norm", "--format", "json", check=0).stdout)
     assert [row["label"] for row in report["rows"]][:2] == ["Contrastive loss", "BYOL"] and len(
         report["rows"]
@@ -318,7 +318,8 @@ def test_dry_run_writes_nothing(sweep, spec_file, tmp_path):
 
 
 def test_show_logs_and_export_tell_of_a_run(sweep, spec_file, tmp_path):
-    sweep("launch", spec_file(), "--executor", "inline", "--seeds", "0", check=0)
+    chosen = ["--seeds", "0", "--only", "no_norm"]
+    sweep("launch", spec_file(), "--executor", "inline", *chosen, check=0)
     listed = sweep("status", "--state", "completed", check=0).stdout
     (run,) = [line.split()[0] for line in listed.splitlines() if "no_norm" in line]
     shown = sweep("show", run, check=0).stdout
@@ -331,7 +332,7 @@ def test_show_logs_and_export_tell_of_a_run(sweep, spec_file, tmp_path):
     assert "step 0 " in log and "COMPLETED" in log
     sweep("export", "--out", "csv", check=0)
     header, *lines = (tmp_path / "csv" / "runs.csv").read_text().splitlines()
-    assert "probe_v2.online.accuracy" in header and len(lines) == 2
+    assert "probe_v2.online.accuracy" in header and len(lines) == 1
     metrics = (tmp_path / "csv" / "series.csv").read_text().splitlines()
     assert metrics[0] == "run_id,attempt,step,metric,value" and len(metrics) > 10
 

@@ -75,6 +75,7 @@ def job_from(folder, root, run, sha):
     )
 
 
+@pytest.mark.slow
 def test_a_job_runs_the_copy_and_refuses_one_that_was_changed(root, spec_file):
     from orchestrator.launch.plan import make_plan
     from orchestrator.launch.plan_files import write_plan

@@ -360,10 +360,12 @@ def test_many_sweeps_with_set_stay_a_few_lines():
     assert [status.label for status in family.whole] == ["norm+000001"]
 
 
-def test_status_folds_unless_a_sweep_is_named_or_all_are_asked_for(fake_slurm, sweep, spec_file):
-    file = spec_file()
+def test_status_folds_unless_a_sweep_is_named_or_all_are_asked_for(sweep, spec_file, tmp_path):
+    file, root = spec_file(), Root(tmp_path / "sweep-runs")
+    root.create()
     for epochs in (1, 2, 3):
-        sweep("launch", file, "--set", f"epochs={epochs}", check=0)
+        planned = load_sweep(file, None, {"epochs": epochs})
+        write_plan(make_plan(planned, root, Selection(), Queue()), root)
     labels = [one["sweep"] for one in json.loads(sweep("status", "--json").stdout)["sweeps"]]
     assert len(labels) == 3
 

@@ -18,8 +18,9 @@ def installed_packages() -> str:
     # A broken installation has no name; of two with one name, the first is imported.
     versions: dict[str, str] = {}
     for distribution in distributions():
-        if distribution.name:
-            versions.setdefault(distribution.name, distribution.version)
+        facts = distribution.metadata  # each look at it, or at name and version, parses a file
+        if "Name" in facts and "Version" in facts:
+            versions.setdefault(facts["Name"], facts["Version"])
     lines = [f"{name}=={version}\n" for name, version in sorted(versions.items())]
     return "".join(lines)
 

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,12 +70,17 @@ class FakeSlurm:
         self._write("jobs.json", {"next_id": 1000, "arrays": [], "old": []})
         self._write("faults.json", [])
         (folder / "calls.jsonl").touch()
+
+        # The commands begin with `env python3`, and that may be a script that looks for a Python.
+        (folder / "python").mkdir()
+        (folder / "python" / "python3").symlink_to(Path(sys.executable).resolve())
         self._write("cluster.json", SETTINGS)
         self.set(**settings)
 
     def environment(self):
         """Return the variables that make it the SLURM of a process."""
-        return {"FAKE_SLURM": str(self.folder), "PATH": f"{BIN}:{os.environ['PATH']}"}
+        path = f"{BIN}:{self.folder / 'python'}:{os.environ['PATH']}"
+        return {"FAKE_SLURM": str(self.folder), "PATH": path}
 
     def set(self, **settings):
         """Change limits and settings."""
