@@ -94,8 +94,8 @@ def opened(db: str, sweeps: Sequence[str] = ()) -> Iterator[Source]:
         yield Source(db, connection, *_read(connection, sweeps), sweeps)
 
 
-def check_table(name: str, known_keys: Collection[str] = ()) -> None:
-    """Raise unless there can be a table of this name; nothing is read of the database.
+def definition_of(name: str, known_keys: Collection[str] = ()) -> TableRows | None:
+    """Return the table of a name; None for `variants`, which the database must tell.
 
     Args:
         name: of the table, or its file.
@@ -105,8 +105,12 @@ def check_table(name: str, known_keys: Collection[str] = ()) -> None:
         UnknownTableError: no table of that name.
         TableFileError: no such file, or not one of a table.
     """
-    if name != VARIANTS:
-        _definition(name, known_keys)
+    return None if name == VARIANTS else _definition(name, known_keys)
+
+
+def published_report(rows: TableRows) -> Report:
+    """Return a table that no run can be of: as it is published, without a database."""
+    return tidy(build(rows, [], lambda runs: runs))
 
 
 def report(

@@ -11,10 +11,12 @@ from planted import run, sweeps_of
 from typer.testing import CliRunner
 
 from analysis.figures.files import FIGURE_FORMATS
-from analysis.formats import FORMATS
-from analysis.papers.rows import load_table, run_table_ids
+from analysis.formats import FORMATS, TEXT_FORMATS, Layout
+from analysis.papers.rows import load_table, run_table_ids, table_ids
 from analysis.render.csv_table import as_csv
 from analysis.render.overview import overview_json, overview_text
+from analysis.render.text import as_text
+from analysis.report import published_report
 from analysis.tables.completeness import Overview, table_overview
 from orchestrator.cli.main import app
 from orchestrator.cli.output import format_for
@@ -148,6 +150,31 @@ def test_a_line_of_a_csv_says_that_it_holds_fractions():
     byol = {line["metric"]: line for line in lines if line["label"] == "BYOL"}
     assert byol["accuracy"]["unit"] == "fraction" and byol["std_sqrt_d"]["unit"] == "1"
     assert byol["accuracy"]["mean"] == "0.5" and byol["accuracy"]["published"] == "0.577"
+
+
+PUBLISHED_ALONE = [name for name in table_ids() if load_table(name).is_published_only]
+
+
+@pytest.mark.parametrize("name", PUBLISHED_ALONE)
+def test_a_table_that_is_published_alone_shows_every_printed_number(name):
+    shown = published_report(load_table(name))
+    printed = {
+        cell.text
+        for row in shown.table.rows.rows.values()
+        for cell in row.published.columns.values()
+        if cell.text
+    }
+    text = as_text(shown, width=None)
+    assert printed and all(number in text for number in printed)
+    assert "no runs yet" not in text and "sweep launch" not in text
+    for render in TEXT_FORMATS.values():
+        assert render(shown, Layout())
+
+
+def test_a_table_that_is_published_alone_needs_no_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["report", "--table", "semi_supervised"])
+    assert done.exit_code == 0 and "53.2" in done.output and not list(tmp_path.iterdir())
 
 
 def test_without_a_table_the_tables_are_listed_with_their_settings(report):

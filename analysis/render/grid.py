@@ -107,6 +107,8 @@ _COLUMNS = (
 
 def grid_of(report: Report, style: Style) -> Grid:
     """Return the texts of a report; columns that no row has anything for are left out."""
+    if report.table.rows.is_published_only:
+        return _published_grid(report)
     makers = _makers(report, style)
     rows: list[list[str]] = []
     for line in report.main.itertuples():
@@ -118,6 +120,20 @@ def grid_of(report: Report, style: Style) -> Grid:
         if is_empty and column.leaves != _STAYS:
             grid = grid.without(column.key)
     return grid
+
+
+def _published_grid(report: Report) -> Grid:
+    """Return the printed columns of a table that no run of ours can be of."""
+    rows = report.table.rows
+    printed = rows.printed.columns if rows.printed else {}
+    columns = [Column("label", "row", is_text=True)]
+    columns += [Column(name, column.metric, "published") for name, column in printed.items()]
+    lines: list[list[str]] = []
+    for row in rows.rows.values():
+        cells = row.published.columns
+        texts = [cells[name].text if name in cells else None for name in printed]
+        lines.append([row.label, *[text or NOTHING for text in texts]])
+    return Grid(columns, lines)
 
 
 def _makers(report: Report, style: Style) -> dict[str, Callable[[Any], str]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from analysis.papers.claims import Claim
 from analysis.papers.plain_text import plain
+from analysis.papers.table_rows import TableRows
 from analysis.tables.collapse import COLLAPSED_BELOW
 from analysis.tables.marks import MEANINGS
 from analysis.tables.reproduces import Verdict
@@ -29,12 +30,20 @@ def title(report: Report) -> Title:
     """Return a table's name, and where both sides come from."""
     table = report.table
     rows = table.rows
+    if rows.is_published_only:
+        ours = "none: this table is shown as it is published, and no spec of ours trains its rows"
+        return Title(f"{rows.id}: {rows.title}", _published_words(rows), ours)
     ours = f"no runs yet: start some with `sweep launch SPEC --table {rows.id}`"
     if table.setting is not None:
         source = f"{table.setting.source}, setting {table.setting.id}"
         ours = f"{table.setting.summary_text()} ({source})"
-    published = f"{rows.published_setting}: {rows.published_source}"
-    return Title(f"{rows.id}: {rows.title}", published.strip(": "), plain(ours))
+    return Title(f"{rows.id}: {rows.title}", _published_words(rows), plain(ours))
+
+
+def _published_words(rows: TableRows) -> str:
+    """Return what the published numbers were measured at, and where they stand."""
+    words = [text for text in (rows.published_setting, rows.published_source) if text]
+    return ": ".join(words) or "nothing"
 
 
 def notes(report: Report, with_other_settings: bool = True) -> list[str]:
@@ -44,13 +53,16 @@ def notes(report: Report, with_other_settings: bool = True) -> list[str]:
         report: of the table.
         with_other_settings: name them; a page that lists them in another place does not.
     """
+    remarks = [f"{remark}." for remark in report.table.rows.remarks]
+    if report.table.rows.is_published_only:
+        return [plain(text) for text in (*remarks, *_figure_notes(report), *_row_notes(report))]
     texts = [
         *_column_notes(report),
         *_newest_is_empty(report),
         *(_other_settings(report) if with_other_settings else ()),
         *_comparison_notes(report),
         *_unlisted(report),
-        *[f"{remark}." for remark in report.table.rows.remarks],
+        *remarks,
         *_row_notes(report),
         *_absent(report),
     ]
@@ -172,12 +184,22 @@ def _comparison_notes(report: Report) -> Iterator[str]:
                 "compare the order of the rows, not the numbers."
             )
 
-    # What the paper does not print was measured on its figures.
-    printed = [line.row.published for line in table.lines]
+    yield from _figure_notes(report)
+
+
+def _figure_notes(report: Report) -> Iterator[str]:
+    """Say what ≈ means: measured on the paper's figures, or "about" in its own words."""
+    printed = [line.row.published for line in report.table.lines]
     if any(row.positive_cosine and not row.cosines_printed for row in printed):
         yield "≈ before cosines: measured on a published figure, error about 0.01."
-    if any(row.approximate for row in printed):
-        yield "≈: measured on a published figure."
+    rough = [cell for row in printed for cell in row.columns.values() if cell.approximate]
+    errors = {cell.error for cell in rough}
+    if None in errors:
+        yield "≈ without an error: the source itself says about."
+    measured = sorted(100 * error for error in errors if error is not None)
+    if measured:
+        sizes = ", ".join(f"{size:.2g}" for size in measured)
+        yield f"≈: measured on a published figure, error about {sizes} points."
 
 
 def _unlisted(report: Report) -> Iterator[str]:
@@ -198,7 +220,12 @@ def _row_notes(report: Report) -> list[str]:
     labels: dict[str, list[str]] = {}
     for label, note in report.table.rows.notes.items():
         labels.setdefault(note, []).append(label)
-    return [f"{'; '.join(of)}: {note}." for note, of in labels.items()]
+    count = len(report.table.rows.rows)
+    texts: list[str] = []
+    for note, of in labels.items():
+        names = "every row" if len(of) == count else "; ".join(of)
+        texts.append(f"{names}: {note.rstrip('.')}.")
+    return texts
 
 
 def _absent(report: Report) -> Sequence[str]:

@@ -39,7 +39,7 @@ def why(
     Example: sweep why mlp_norm byol
     """
     from analysis.errors import AnalysisError
-    from analysis.report import VARIANTS, check_table, opened
+    from analysis.report import VARIANTS, definition_of, opened
     from analysis.trail.follow import trail
     from orchestrator.cli.results.why_text import why_lines
 
@@ -49,7 +49,7 @@ def why(
             f"the table {VARIANTS} is of one sweep: sweep why {VARIANTS} ROW --sweep SWEEP"
         )
     try:
-        check_table(table)
+        definition_of(table)
         collected(places)
         with opened(places.db, [sweep] if sweep is not None else []) as source:
             report = source.report(source.definition(table), setting)
