@@ -14,12 +14,12 @@ from planted import MLP_NORM, report, run, seeds_of
 
 from analysis.figures import axis, cosines, drop, facts, heat_map, over_time
 from analysis.figures import table as rows
-from analysis.figures.axis_groups import groups_of
-from analysis.figures.axis_values import Axis, axes_of, scale_of
 from analysis.figures.curve_lines import curve_label, curve_of
 from analysis.figures.files import FIGURE_FORMATS
 from analysis.figures.fit import fitted, text_width
 from analysis.figures.kinds import KINDS, NoFigureError, description, draw, figures_of
+from analysis.figures.over_axis.groups import groups_of
+from analysis.figures.over_axis.values import Axis, axes_of, scale_of
 from analysis.figures.standing import Standing, standing_of
 from analysis.figures.style import DARK_THEME, LIGHT, LIGHT_THEME, SERIES, Look, drawing
 from analysis.papers.printed import Published

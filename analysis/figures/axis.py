@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.figures import facts
-from analysis.figures.axis_groups import Group, groups_of
-from analysis.figures.axis_legend import legend_of, styles_of
-from analysis.figures.axis_marks import Point, paint_group, paint_level, paint_missing
-from analysis.figures.axis_values import Axis, Scale, axes_of, scale_of
+from analysis.figures.by_row.frame import NARROW
+from analysis.figures.by_row.marks import CHANCE_LINE, is_open
 from analysis.figures.fit import fitted, text_width
+from analysis.figures.over_axis.groups import Group, groups_of
+from analysis.figures.over_axis.legend import legend_of, styles_of
+from analysis.figures.over_axis.marks import Point, paint_group, paint_level, paint_missing
+from analysis.figures.over_axis.values import Axis, Scale, axes_of, scale_of
 from analysis.figures.page import Box, Page, drawn, new_page, panel_title
-from analysis.figures.row_frame import NARROW
-from analysis.figures.row_marks import CHANCE_LINE, is_open
 from analysis.figures.standing import Standing, standing_of, state_words
 from analysis.figures.style import LIGHT, SMALL_SIZE, Look, SeriesStyle
 from analysis.papers.printed import digits

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.figures import facts
+from analysis.figures.by_row.frame import RowPanel, draw_rows, limits_of
 from analysis.figures.page import drawn
-from analysis.figures.row_frame import RowPanel, draw_rows, limits_of
 from analysis.figures.standing import state_words
 from analysis.figures.style import LIGHT, Look
 from analysis.tables.tidy import Report

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.figures import facts
+from analysis.figures.by_row.frame import RowPanel, draw_rows, limits_of
+from analysis.figures.by_row.legend import legend_of
+from analysis.figures.by_row.marks import paint_empty, paint_mean
 from analysis.figures.page import drawn
-from analysis.figures.row_frame import RowPanel, draw_rows, limits_of
-from analysis.figures.row_legend import legend_of
-from analysis.figures.row_marks import paint_empty, paint_mean
 from analysis.figures.standing import Standing, standing_of, state_words
 from analysis.figures.style import LIGHT, Look
 from analysis.papers.table_rows import TableRow

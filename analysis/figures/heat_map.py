@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.figures import facts
-from analysis.figures.axis_values import Axis, axes_of
+from analysis.figures.by_row.frame import NARROW
+from analysis.figures.by_row.legend import empty_handle
+from analysis.figures.by_row.marks import EMPTY_HATCH
 from analysis.figures.fit import fitted, text_width
+from analysis.figures.over_axis.values import Axis, axes_of
 from analysis.figures.page import Box, Page, drawn, new_page, panel_title
-from analysis.figures.row_frame import NARROW
-from analysis.figures.row_legend import empty_handle
-from analysis.figures.row_marks import EMPTY_HATCH
 from analysis.figures.standing import Standing, standing_of, state_words
 from analysis.figures.style import LIGHT, SMALL_SIZE, Look
 from analysis.papers.printed import digits

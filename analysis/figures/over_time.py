@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any
 
 from analysis.figures import facts
+from analysis.figures.by_row.frame import NARROW
+from analysis.figures.by_row.marks import CHANCE_LINE
 from analysis.figures.curve_lines import (
     Curve,
     Points,
@@ -19,8 +21,6 @@ from analysis.figures.curve_lines import (
 )
 from analysis.figures.fit import fitted, line_height
 from analysis.figures.page import Box, Page, drawn, new_page, panel_title
-from analysis.figures.row_frame import NARROW
-from analysis.figures.row_marks import CHANCE_LINE
 from analysis.figures.standing import state_words
 from analysis.figures.style import LIGHT, SERIES, SMALL_SIZE, Look
 from analysis.tables.collapse import COLLAPSED_BELOW
@@ -136,7 +136,7 @@ def _points(report: Report, metric: str, run_ids: Sequence[str]) -> dict[str, Po
 
 def _footers(report: Report, counts: Sequence[int]) -> list[str]:
     """Return the sentences below, with the rows that have no line."""
-    what = "mean over seeds, band from the lowest to the highest seed"
+    what = "mean over the seeds that have come so far, band from the lowest to the highest"
     texts = facts.footers(report, what, counts, is_judged=False, with_published=False)
     labels = facts.labels_of(report)
     confounded = [labels[line.row.key] for line in report.table.lines if line.word == "confounded"]

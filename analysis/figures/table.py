@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.figures import facts
-from analysis.figures.page import drawn
-from analysis.figures.row_frame import RowPanel, draw_rows, limits_of
-from analysis.figures.row_legend import legend_of
-from analysis.figures.row_marks import (
+from analysis.figures.by_row.frame import RowPanel, draw_rows, limits_of
+from analysis.figures.by_row.legend import legend_of
+from analysis.figures.by_row.marks import (
     CHANCE_LINE,
     CONTROL_LINE,
     paint_empty,
@@ -19,6 +18,7 @@ from analysis.figures.row_marks import (
     paint_published,
     paint_seeds,
 )
+from analysis.figures.page import drawn
 from analysis.figures.standing import (
     Standing,
     counts_of,

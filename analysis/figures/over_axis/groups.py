@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.figures import facts
-from analysis.figures.axis_values import NAMES, Axis
+from analysis.figures.over_axis.values import NAMES, Axis
 from analysis.papers.printed import digits
 from analysis.tables.line import Line
 from analysis.tables.tidy import Report

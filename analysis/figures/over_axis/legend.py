@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from analysis.figures import facts, row_legend
-from analysis.figures.axis_groups import Group
-from analysis.figures.row_marks import CONTROL_LINE
+from analysis.figures import facts
+from analysis.figures.by_row import legend as row_legend
+from analysis.figures.by_row.marks import CONTROL_LINE
+from analysis.figures.over_axis.groups import Group
 from analysis.figures.standing import SHAPES, Standing, standing_of
 from analysis.figures.style import Look, SeriesStyle
 from analysis.tables.tidy import Report

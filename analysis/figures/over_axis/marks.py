@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.figures.row_marks import EMPTY_HATCH
+from analysis.figures.by_row.marks import EMPTY_HATCH
 from analysis.figures.standing import SHAPES, Standing
 from analysis.figures.style import SMALL_SIZE, SeriesStyle, Theme
 

@@ -13,7 +13,7 @@ from analysis.figures.style import SMALL_SIZE, TEXT_SIZE, Look
 
 NARROW = 5.8
 """Inches below which panels stand below each other."""
-_LABEL_PART = 0.34
+_LABEL_PART = 0.37
 _NOTE_WIDTH = 1.45
 _GAP = 0.12
 _ABOVE = 0.28

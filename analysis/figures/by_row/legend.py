@@ -3,7 +3,7 @@
 from typing import Any
 
 from analysis.figures import facts
-from analysis.figures.row_marks import CHANCE_LINE, CONTROL_LINE, EMPTY_HATCH, is_open
+from analysis.figures.by_row.marks import CHANCE_LINE, CONTROL_LINE, EMPTY_HATCH, is_open
 from analysis.figures.standing import SHAPES, Standing, standing_of
 from analysis.figures.style import Look, Theme
 from analysis.tables.tidy import Report
