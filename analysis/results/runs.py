@@ -45,7 +45,8 @@ class Run:
         seed: of the run.
         state: COMPLETED, RUNNING, …
         outcome: `ok` or `diverged` of a COMPLETED run, else None.
-        config: canonical, dotted keys, in today's words.
+        config: canonical, dotted keys, in today's words, without the seed; one mapping for all runs
+            of a variant.
         data: fingerprint and split of its data set, and the semantics of its trainer.
         sweeps: labels of the sweeps that ask for it, newest first.
         judged_by: protocol → the versions of it that have judged the run.
@@ -119,8 +120,10 @@ class _Settings:
             text = config.replace(own_seed, '"seed": null')
 
         if (text, semantics) not in self._known:
-            self._known[text, semantics] = settings_today(json.loads(text), semantics)
-        return {**self._known[text, semantics], "seed": seed}
+            stated = settings_today(json.loads(text), semantics)
+            settings = {key: value for key, value in stated.items() if key != "seed"}
+            self._known[text, semantics] = settings
+        return self._known[text, semantics]
 
 
 def _versions(connection: Connection) -> dict[int, dict[str, frozenset[int]]]:

@@ -170,17 +170,28 @@ def _newest_first(setting: Setting) -> tuple[bool, float, int, int]:
 def _groups(table: TableRows, runs: Sequence[Run]) -> list[Group]:
     """Return the runs that have a row, those of a row together that share their values."""
     by_values: dict[tuple[str, str], Group] = {}
+    by_config: dict[tuple[int, tuple[str, str, int]], Group | None] = {}
     for run in runs:
-        row = table.row_of(run.config)
-        if row is None:
-            continue
-        fingerprint, split, semantics = run.data
-        values = values_of(table, row, run.config)
-        values |= {"data": fingerprint, "split": split, "semantics": semantics}
-        key = (row.key, json.dumps(values, sort_keys=True))
-        group = by_values.setdefault(key, Group(row, values, []))
-        group.runs.append(run)
+        # The runs of a variant share one mapping, so its row and values are found once.
+        known = (id(run.config), run.data)
+        if known not in by_config:
+            by_config[known] = _group_of(table, run, by_values)
+        group = by_config[known]
+        if group is not None:
+            group.runs.append(run)
     return [*by_values.values()]
+
+
+def _group_of(table: TableRows, run: Run, by_values: dict[tuple[str, str], Group]) -> Group | None:
+    """Return the group that a run belongs to, a new one where it is the first; None without a row."""
+    row = table.row_of(run.config)
+    if row is None:
+        return None
+    fingerprint, split, semantics = run.data
+    values = values_of(table, row, run.config)
+    values |= {"data": fingerprint, "split": split, "semantics": semantics}
+    key = (row.key, json.dumps(values, sort_keys=True))
+    return by_values.setdefault(key, Group(row, values, []))
 
 
 def _runs_of(groups: Sequence[Group]) -> Iterator[Run]:
