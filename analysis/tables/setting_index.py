@@ -24,37 +24,47 @@ class SettingIndex:
 
     def __init__(self) -> None:
         self.all: list[Values] = []
+        self._hashable: list[Values] = []
+        self._known: dict[_Shape, _Shape] = {}
         self._by_shapes: dict[tuple[_Shape, _Shape], dict[_Projection, list[int]]] = {}
         self._shapes: dict[_Shape, list[int]] = {}
 
     def add(self, values: Values) -> int:
         """Keep values, and return their number."""
         number = len(self.all)
-        shape = _shape_of(values)
+        shape = self._shape(values)
+        hashable = _hashable(values)
         self.all.append(values)
+        self._hashable.append(hashable)
         self._shapes.setdefault(shape, []).append(number)
 
         # Indexes that were made before these came must hold them too.
         for (own, other), index in self._by_shapes.items():
             if own == shape:
-                index.setdefault(_projection(values, own, other), []).append(number)
+                index.setdefault(_projection(hashable, own, other), []).append(number)
         return number
 
     def compatible_with(self, values: Values) -> list[int]:
         """Return the numbers of those that agree, in the order in which they were added."""
-        shape = _shape_of(values)
+        shape = self._shape(values)
+        hashable = _hashable(values)
         numbers: list[int] = []
         for own in self._shapes:
             index = self._index(own, shape)
-            numbers += index.get(_projection(values, own, shape), ())
+            numbers += index.get(_projection(hashable, own, shape), ())
         return sorted(numbers)
+
+    def _shape(self, values: Values) -> _Shape:
+        """Return the shape of values, as one object for all of that shape: equal at a glance."""
+        shape = _shape_of(values)
+        return self._known.setdefault(shape, shape)
 
     def _index(self, own: _Shape, other: _Shape) -> dict[_Projection, list[int]]:
         """Return the values of one shape by those that another shape compares."""
         if (own, other) not in self._by_shapes:
             index: dict[_Projection, list[int]] = {}
             for number in self._shapes[own]:
-                key = _projection(self.all[number], own, other)
+                key = _projection(self._hashable[number], own, other)
                 index.setdefault(key, []).append(number)
             self._by_shapes[own, other] = index
         return self._by_shapes[own, other]
@@ -84,16 +94,18 @@ def _shape_of(values: Values) -> _Shape:
     return frozenset(values) - null, null
 
 
+def _hashable(values: Values) -> Values:
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }
+
+
 def _projection(values: Values, shape: _Shape, other: _Shape) -> _Projection:
     """Return the values that two of these shapes must share.
 
-    An absent key is equal to nothing, since the other has it.
+    An absent key gives None, which is equal to nothing, since the other has a value.
     """
-    projection: list[Any] = []
-    for key in _compared(shape, other):
-        value = values.get(key, _ABSENT)
-        projection.append(tuple(value) if isinstance(value, list) else value)
-    return tuple(projection)
+    return tuple(map(values.get, _compared(shape, other)))
 
 
 @cache
