@@ -310,12 +310,12 @@ def test_collapse_is_judged_from_the_spread_alone():
 def test_json_has_the_documented_keys():
     document = json.loads(as_json(report(run("byol", 0), run("byol", 1), run("no_norm", 0))))
     top = (
-        "table title metric setting other_settings published_source published_setting rows claims "
-        "variants_of_no_table"
+        "table title metric setting other_settings published_source published_setting "
+        "rank_agreement rows claims variants_of_no_table"
     )
     documented = (
         "label method overrides published published_pm published_as_printed "
-        "published_is_read_off_a_figure published_cosines n values mean std half_range ci95 baseline "
+        "published_lies published_is_read_off_a_figure published_cosines n values mean std half_range ci95 baseline "
         "delta delta_ci95 n_pairs p_holm state done asked marks codes collapsed std_sqrt_d "
         "positive_cosine negative_cosine run_ids metrics"
     )

@@ -292,3 +292,25 @@ def test_a_cosine_that_is_nearly_one_is_not_written_as_one(value, text):
 
 def test_a_small_number_is_not_written_as_zero():
     assert " 0.01" in as_text(report(run("byol", 0, 0.0001)))
+
+
+def test_rows_with_fewer_seeds_than_their_baseline_are_marked():
+    built = table(*seeds_of("byol", [0.7, 0.71, 0.69]), *seeds_of("no_norm", [0.3, 0.31]))
+    assert "unequal n: 2 for 3" in marks(built, "no_norm") and marks(built, "byol") == []
+
+
+def test_an_order_is_compared_with_the_printed_one():
+    upside_down = report(run("byol", 0, 0.1), run("no_norm", 0, 0.5), run("layer_norm", 0, 0.4))
+    assert "Kendall's tau-b -0.33 over 3 rows" in as_text(upside_down)
+    assert json.loads(as_json(upside_down))["rank_agreement"]["rows"] == 3
+    assert "Kendall" not in as_text(report(run("byol", 0), run("no_norm", 0)))
+
+
+def test_a_printed_number_is_inside_or_outside_at_its_own_setting_alone():
+    same = {"dataset.name": "stl10", "encoder.arch": "resnet18", "epochs": 10}
+    runs = seeds_of("byol", [0.7, 0.71, 0.69], overrides=same)
+    shown = report(*runs)
+    assert "BYOL: published 57.7 lies 9.8 points below [67.5, 72.5], n 3." in as_text(shown)
+    assert shown.main.set_index("row")["published_lies"]["byol"] == "outside"
+    elsewhere = report(*seeds_of("byol", [0.7, 0.71, 0.69]))
+    assert elsewhere.main.set_index("row")["published_lies"]["byol"] == "not comparable"

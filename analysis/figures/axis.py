@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.figures import facts
-from analysis.figures.by_row.frame import NARROW
-from analysis.figures.by_row.marks import CHANCE_LINE, is_open
+from analysis.figures.by_row.marks import CHANCE_LINE, standing_of_printed
 from analysis.figures.fit import fitted, text_width
 from analysis.figures.over_axis.groups import Group, groups_of
 from analysis.figures.over_axis.legend import legend_of, styles_of
 from analysis.figures.over_axis.marks import Point, paint_group, paint_level, paint_missing
 from analysis.figures.over_axis.values import Axis, Scale, axes_of, scale_of
-from analysis.figures.page import Box, Page, drawn, new_page, panel_title
+from analysis.figures.page import Box, Page, columns_for, drawn, new_page, panel_title
 from analysis.figures.standing import Standing, standing_of, state_words
 from analysis.figures.style import LIGHT, SMALL_SIZE, Look, SeriesStyle
 from analysis.papers.printed import digits
@@ -84,7 +83,7 @@ def figure(report: Report, look: Look) -> Any:
         sides.append(_published(report, axis, look))
 
     # Panels stand side by side where there is room.
-    columns = 1 if look.width < NARROW else len(sides)
+    columns = columns_for(look, len(sides))
     storeys = -(-len(sides) // columns)
     footers = facts.footers(report, "mean, band of 95% t-intervals, a dot per seed")
     storey = _ABOVE + _PANEL_HEIGHT + _BELOW
@@ -104,14 +103,15 @@ def _ours(report: Report, axis: Axis, look: Look) -> _Side:
     def point(line: Line) -> Point | None:
         if line.summary.mean is None:
             return None
-        is_split = standing_of(line) == Standing.SPLIT
-        interval = None if is_split or line.summary.ci95 is None else line.summary.ci95
-        return Point(
+        point = Point(
             value=facts.PERCENT * line.summary.mean,
-            interval=None if interval is None else facts.in_percent(interval),
+            interval=facts.interval_of(line.summary.ci95),
             seeds=facts.in_percent([*line.values.values()]),
             standing=standing_of(line),
         )
+        if point.standing == Standing.SPLIT:
+            return replace(point, interval=None)
+        return point
 
     return _Side(
         title=facts.ours_name(report),
@@ -132,18 +132,16 @@ def _published(report: Report, axis: Axis, look: Look) -> _Side:
         printed = line.row.published
         if printed.value is None:
             return None
-        pm = printed.pm
-        ends = None if pm is None else [printed.value - pm, printed.value + pm]
-        return Point(
-            value=factor * printed.value,
-            interval=None if ends is None else [factor * end for end in ends],
-            standing=Standing.INCOMPLETE if is_open(printed) else Standing.DONE,
-        )
+        point = Point(factor * printed.value, standing=standing_of_printed(printed))
+        if printed.pm is None:
+            return point
+        ends = [printed.value - printed.pm, printed.value + printed.pm]
+        return replace(point, interval=facts.interval_of(ends, factor))
 
     return _Side(
         title=facts.published_name(report),
         metric=facts.published_metric(report),
-        chance=facts.chance_of_published(report) if factor == facts.PERCENT else None,
+        chance=facts.chance_of_published(report),
         point=point,
         words=lambda line: line.row.published.text or "not printed",
         names=dict(axis.printed),
@@ -163,7 +161,7 @@ def _draw_side(page: Page, box: Box, side: _Side, axis: Axis, groups: Sequence[G
     if side.chance is not None and is_seen:
         ink = page.look.theme.muted
         axes.axhline(side.chance, color=ink, linestyle=CHANCE_LINE, linewidth=1.1, gid="chance")
-    _set_labels(axes, box, side, axis, scale, chance=None if is_seen else side.chance)
+    _set_labels(axes, box, side, axis, scale)
 
     for group, style in zip(groups, styles_of(groups, page.look, side.style), strict=True):
         own = [points[line.row.key] for line in group.lines]
@@ -186,7 +184,9 @@ def _missing(
     words: dict[float, list[str]] = {}
     taken: set[float] = set()
     for group in groups:
-        for line in [] if group.is_level else group.lines:
+        if group.is_level:
+            continue
+        for line in group.lines:
             step = axis.values[line.row.key]
             words.setdefault(step, []).append(side.words(line))
             if points[line.row.key] is not None:
@@ -198,19 +198,8 @@ def _missing(
     }
 
 
-def _set_labels(
-    axes: Any, box: Box, side: _Side, axis: Axis, scale: Scale, chance: float | None
-) -> None:
-    """Set where values stand, and say what the axes are.
-
-    Args:
-        axes: of the panel.
-        box: where it stands.
-        side: what it shows.
-        axis: its values.
-        scale: their places.
-        chance: where that lies below the axis; None where it does not.
-    """
+def _set_labels(axes: Any, box: Box, side: _Side, axis: Axis, scale: Scale) -> None:
+    """Set where values stand, and say what the axes are, once their limits are set."""
     names = {axis.values[row]: name for row, name in side.names.items()}
     axes.set_xticks([scale.places[step] for step in axis.steps], [names[s] for s in axis.steps])
     places = [*scale.places.values()]
@@ -221,9 +210,11 @@ def _set_labels(
         below = axes.get_xaxis_transform()
         axes.text(place, 0, "//", transform=below, ha="center", va="center", fontsize=SMALL_SIZE)
 
-    name = f"{axis.name} ({scale.words})" if scale.words else axis.name
-    if chance is not None:
-        name += f". Chance, {chance:g}, lies below this axis"
+    name = axis.name
+    if scale.words:
+        name += f" ({scale.words})"
+    if side.chance is not None and side.chance < axes.get_ylim()[0]:
+        name += f". Chance, {side.chance:g}, lies below this axis"
     axes.set_xlabel(fitted(name, box.width, SMALL_SIZE, 2), loc="left")
     axes.set_ylabel(fitted(side.metric, box.height, SMALL_SIZE, 1))
     panel_title(axes, side.title, box.width, lines=1)

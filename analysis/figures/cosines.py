@@ -74,7 +74,7 @@ def _ours(report: Report, look: Look) -> RowPanel:
     intervals: list[list[tuple[float, float] | None]] = []
     for line in lines:
         of_row = [measured.get(metric, {}).get(line.row.key) for metric in SIGNS]
-        pairs.append([None if sign is None else sign.mean for sign in of_row])
+        pairs.append([getattr(sign, "mean", None) for sign in of_row])
         intervals.append([_interval(sign) for sign in of_row])
 
     def paint(axes: Any, number: int, height: float) -> None:
@@ -106,8 +106,10 @@ def _published(report: Report, look: Look) -> RowPanel:
 
     notes: list[str] = []
     for line, pair in zip(lines, pairs, strict=True):
-        is_read_off = bool(_words(pair)) and not line.row.published.cosines_printed
-        notes.append(f"≈{_words(pair)}" if is_read_off else _words(pair))
+        words = _words(pair)
+        if words and not line.row.published.cosines_printed:
+            words = f"≈{words}"
+        notes.append(words)
     return _panel(facts.published_name(report), paint, notes, _numbers(pairs), look)
 
 
@@ -131,12 +133,10 @@ def _paint_pair(axes: Any, height: float, pair: Pair, look: Look) -> None:
 def _bar(number: int, look: Look) -> dict[str, Any]:
     """Return how the bar of a sign looks: filled, or hatched."""
     colour = look.series(number).colour
-    return {
-        "facecolor": colour if number == 0 else look.theme.background,
-        "edgecolor": colour,
-        "hatch": "" if number == 0 else "//////",
-        "linewidth": 0.9,
-    }
+    bar = {"facecolor": colour, "edgecolor": colour, "hatch": "", "linewidth": 0.9}
+    if number > 0:
+        bar |= {"facecolor": look.theme.background, "hatch": "//////"}
+    return bar
 
 
 def _places(height: float) -> tuple[float, float]:
@@ -150,14 +150,17 @@ def _numbers(pairs: Sequence[Pair]) -> list[float]:
 def _words(pair: Pair) -> str:
     if all(value is None for value in pair):
         return ""
-    return " / ".join("–" if value is None else _two_digits(value) for value in pair)
+    return " / ".join(map(_two_digits, pair))
 
 
-def _two_digits(value: float) -> str:
-    """Return two digits; what is almost 1 or 0 is not written as if it were."""
+def _two_digits(value: float | None) -> str:
+    """Return two digits; what is almost 0 is not written as if it were."""
+    if value is None:
+        return "–"
     text = f"{value:.2f}"
-    is_rounded_away = float(text) in (0, 1) and float(text) != value
-    return (f"{value:.1g}" if is_rounded_away and value < 0.5 else text).replace("-", facts.MINUS)
+    if value and not float(text):
+        text = f"{value:.1g}"
+    return text.replace("-", facts.MINUS)
 
 
 def _legend(look: Look) -> list[Any]:

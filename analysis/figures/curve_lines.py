@@ -94,7 +94,7 @@ def curve_label(curve: Curve) -> str:
     """Return a curve's label, which says where it has few points."""
     if curve.points >= FEW:
         return curve.label
-    return f"{curve.label} ({curve.points} {'point' if curve.points == 1 else 'points'})"
+    return f"{curve.label} ({curve.points} points)".replace("(1 points)", "(1 point)")
 
 
 def paint_curve(axes: Any, curve: Curve, style: SeriesStyle, number: int = 0) -> None:
@@ -107,7 +107,9 @@ def paint_curve(axes: Any, curve: Curve, style: SeriesStyle, number: int = 0) ->
             axes.plot(curve.steps, edge, color=style.colour, linewidth=0.5, alpha=0.7, gid="band")
 
     # Markers tell lines apart in grey; a line of few points has one at each.
-    every = 1 if curve.points < FEW else max(1, len(curve.steps) // _MARKED)
+    every = 1
+    if curve.points >= FEW:
+        every = max(1, len(curve.steps) // _MARKED)
     first = number * every // _MARKED
     axes.plot(
         curve.steps,

@@ -57,8 +57,7 @@ def _ours(report: Report, look: Look) -> RowPanel:
         elif line.difference is None:
             paint_empty(axes, height, look.theme)
         else:
-            ends = line.difference.ci95
-            interval = None if ends is None else facts.in_percent(ends)
+            interval = facts.interval_of(line.difference.ci95)
             delta = facts.PERCENT * line.difference.delta
             paint_mean(axes, height, standing_of(line), delta, interval, look.theme)
 
@@ -83,14 +82,17 @@ def _words(line: Line, baselines: Sequence[str], *, with_pairs: bool) -> str:
     """Return a difference with its interval as a figure writes it."""
     if line.row.key in baselines:
         return "baseline"
+    if standing_of(line) == Standing.EMPTY:
+        return ""
     if line.difference is None:
-        # A row with a number of its own and no pair has nothing to be compared with.
-        return "" if standing_of(line) == Standing.EMPTY else "not compared"
+        return "not compared"
     text = facts.number(facts.PERCENT * line.difference.delta, "+")
     if line.difference.ci95 is not None:
         low, high = [facts.number(end, "+") for end in facts.in_percent(line.difference.ci95)]
         text += f" [{low}, {high}]"
-    return f"{text} (pairs {line.difference.n_pairs})" if with_pairs else text
+    if with_pairs:
+        text += f" (pairs {line.difference.n_pairs})"
+    return text
 
 
 def _published(report: Report, look: Look) -> RowPanel:
@@ -115,9 +117,12 @@ def _published(report: Report, look: Look) -> RowPanel:
 
     notes: list[str] = []
     for line, delta in zip(lines, deltas, strict=True):
-        is_baseline = line.row.key in report.table.rows.baselines
-        text = "" if delta is None else facts.number(factor * delta, "+")
-        notes.append("baseline" if is_baseline else text)
+        text = ""
+        if line.row.key in report.table.rows.baselines:
+            text = "baseline"
+        elif delta is not None:
+            text = facts.number(factor * delta, "+")
+        notes.append(text)
     return RowPanel(
         title=facts.published_name(report),
         label="difference of the printed numbers",
@@ -137,7 +142,9 @@ def _published_delta(report: Report, row: TableRow) -> float | None:
     if baseline is None or row.published.source != baseline.published.source:
         return None
     value, reference = row.published.value, baseline.published.value
-    return None if value is None or reference is None else value - reference
+    if value is None or reference is None:
+        return None
+    return value - reference
 
 
 def _zero_line(look: Look) -> Any:

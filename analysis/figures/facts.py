@@ -56,34 +56,39 @@ def chance_of_ours(report: Report) -> float | None:
     """Return the accuracy of guessing on our data, in percent."""
     if report.table.setting is None:
         return None
-    chance = chance_of(str(report.table.setting.values.get("dataset.name")))
-    return None if chance is None else PERCENT * chance
+    return scaled(chance_of(str(report.table.setting.values.get("dataset.name"))))
 
 
 def chance_of_published(report: Report) -> float | None:
-    """Return the accuracy of guessing on the published data, in percent."""
-    chance = report.table.rows.chance
-    return None if chance is None else PERCENT * chance
+    """Return the accuracy of guessing on the published data, in percent; None of what is none."""
+    if published_factor(report) != PERCENT:
+        return None
+    return scaled(report.table.rows.chance)
 
 
 def published_factor(report: Report) -> int:
     """Return what a published number is multiplied with: a fraction is shown in percent."""
     printed = report.table.rows.printed
-    columns = [] if printed is None else [*printed.columns.values()]
-    return 1 if columns and columns[0].unit == "number" else PERCENT
+    if printed is None or not printed.columns:
+        return PERCENT
+    first = next(iter(printed.columns.values()))
+    return {"number": 1}.get(first.unit, PERCENT)
 
 
 def control_of(report: Report) -> Line | None:
     """Return the row of the encoder that nothing has trained; None without one, or with several."""
     controls = [line for line in report.table.lines if line.row.method == "random"]
-    return controls[0] if len(controls) == 1 else None
+    if len(controls) != 1:
+        return None
+    return controls[0]
 
 
 def ours_name(report: Report) -> str:
     """Return the name of our side: its data and encoder."""
     setting = report.table.setting
-    values = {} if setting is None else setting.values
-    return _side("ours", values)
+    if setting is None:
+        return "ours"
+    return _side("ours", setting.values)
 
 
 def published_name(report: Report) -> str:
@@ -93,7 +98,7 @@ def published_name(report: Report) -> str:
 
 def _side(name: str, values: Any) -> str:
     words = [str(values[key]) for key in _NAMING if values.get(key) is not None]
-    return f"{name}: {', '.join(words)}" if words else name
+    return ": ".join([name, *filter(None, [", ".join(words)])])
 
 
 def ours_metric(report: Report) -> str:
@@ -107,7 +112,9 @@ def published_metric(report: Report) -> str:
     if printed is None or not printed.columns:
         return "as printed"
     column = next(iter(printed.columns.values()))
-    return f"{column.metric} in percent" if column.unit == "percent" else column.metric
+    if column.unit != "percent":
+        return column.metric
+    return f"{column.metric} in percent"
 
 
 def footers(
@@ -141,14 +148,16 @@ def n_text(counts: Sequence[int]) -> str:
     if not known:
         return "no result yet"
     if len(known) == 1:
-        return f"n = {known[0]} {'seed' if known[0] == 1 else 'seeds'}"
+        return f"n = {known[0]} seeds".replace("n = 1 seeds", "n = 1 seed")
     return f"n = {known[0]} to {known[-1]} seeds"
 
 
 def _ours(report: Report, what: str, *, is_judged: bool) -> list[str]:
     table = report.table
+    if table.rows.is_published_only:
+        return []
     if table.setting is None:
-        return [] if table.rows.is_published_only else ["ours: no runs yet."]
+        return ["ours: no runs yet."]
     setting = table.setting
     parts = [what]
     if is_judged:
@@ -196,7 +205,23 @@ def signs_of(report: Report, metric: str) -> dict[str, Any]:
 
 def optional(value: Any) -> float | None:
     """Return a number of the frame; None where it is missing."""
-    return None if pd.isna(value) else float(value)
+    if pd.isna(value):
+        return None
+    return float(value)
+
+
+def scaled(value: float | None, factor: int = PERCENT) -> float | None:
+    """Return a fraction in percent, or multiplied otherwise; None stays."""
+    if value is None:
+        return None
+    return factor * value
+
+
+def interval_of(ends: Sequence[float] | None, factor: int = PERCENT) -> list[float] | None:
+    """Return the ends of an interval in percent, or multiplied otherwise; None stays."""
+    if ends is None:
+        return None
+    return [factor * end for end in ends]
 
 
 def in_percent(values: Sequence[float]) -> list[float]:

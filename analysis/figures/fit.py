@@ -24,7 +24,7 @@ def text_width(text: str, size: float = TEXT_SIZE, *, is_bold: bool = False) -> 
     """Return how wide a line of text is, in inches."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
-    weight = "bold" if is_bold else "normal"
+    weight = {True: "bold", False: "normal"}[is_bold]
     font = get_font(findfont(FontProperties(family=FONT, weight=weight)))
     font.set_size(size, POINTS_PER_INCH)
     font.set_text(text, 0.0)
@@ -60,9 +60,9 @@ def fitted(
         if fits(longer):
             wrapped[-1] = longer
             continue
-        pieces = _pieces(word, fits)
-        wrapped += pieces if wrapped[-1] else []
-        wrapped = wrapped if wrapped[-1] else pieces
+        if not wrapped[-1]:
+            wrapped.pop()
+        wrapped += _pieces(word, fits)
 
     if lines is None or len(wrapped) <= lines:
         return "\n".join(wrapped)

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from analysis.figures import facts
-from analysis.figures.by_row.frame import NARROW
 from analysis.figures.by_row.marks import CHANCE_LINE
 from analysis.figures.curve_lines import (
     Curve,
@@ -20,7 +19,7 @@ from analysis.figures.curve_lines import (
     paint_curve,
 )
 from analysis.figures.fit import fitted, line_height
-from analysis.figures.page import Box, Page, drawn, new_page, panel_title
+from analysis.figures.page import Box, Page, columns_for, drawn, new_page, panel_title
 from analysis.figures.standing import state_words
 from analysis.figures.style import LIGHT, SERIES, SMALL_SIZE, Look
 from analysis.tables.collapse import COLLAPSED_BELOW
@@ -87,7 +86,7 @@ def figure(report: Report, look: Look, metrics: Sequence[str] = ("std_sqrt_d",))
     ]
 
     # Panels stand two side by side where there is room, each with its legend below.
-    columns = 1 if look.width < NARROW or len(panels) == 1 else 2
+    columns = columns_for(look, min(2, len(panels)))
     width = (look.width - 0.28) / columns
     legends = [_legend_height(panel, width) for panel in panels]
     storey = _ABOVE + _PANEL_HEIGHT + _BELOW + max(legends)

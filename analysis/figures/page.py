@@ -14,6 +14,8 @@ from analysis.tables.tidy import Report
 
 MARGIN = 0.14
 """What stays blank around a figure, in inches."""
+NARROW = 5.8
+"""Inches below which panels stand below each other."""
 _GAP = 0.1
 
 
@@ -85,9 +87,11 @@ def new_page(
     head = fitted(title, width, TITLE_SIZE, lines=3, is_bold=True)
     foot = "\n".join([fitted(footer, width, SMALL_SIZE) for footer in footers])
     head_height = line_height(TITLE_SIZE) * (head.count("\n") + 1) + _GAP
-    foot_height = line_height(SMALL_SIZE) * (foot.count("\n") + 1) if foot else 0.0
+    foot_height = line_height(SMALL_SIZE) * (foot.count("\n") + 1)
     drawn = _legend(figure, legend, width)
-    legend_height = drawn.get_window_extent().height / look.dpi + _GAP if drawn else 0.0
+    legend_height = 0.0
+    if drawn:
+        legend_height = drawn.get_window_extent().height / look.dpi + _GAP
 
     total = head_height + height + legend_height + foot_height + 2 * MARGIN + _GAP
     figure.set_size_inches(look.width, total)
@@ -105,6 +109,13 @@ def new_page(
         linespacing=1.25,
     )
     return page
+
+
+def columns_for(look: Look, panels: int) -> int:
+    """Return how many panels stand side by side, where all would."""
+    if look.width < NARROW:
+        return 1
+    return panels
 
 
 def _legend(figure: Any, handles: Sequence[Any], width: float) -> Any:

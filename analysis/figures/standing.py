@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from analysis.figures.facts import PERCENT, number
+from analysis.figures.style import Theme
 from analysis.tables.line import Line
 from analysis.tables.marks import Code, has
 
@@ -30,6 +31,18 @@ class Shape:
     is_hollow: bool = False
     is_muted: bool = False
     line: str = "-"
+
+    def colour(self, theme: Theme, own: str) -> str:
+        """Return the colour of what looks so, in place of its own."""
+        if self.is_muted:
+            return theme.muted
+        return own
+
+    def face(self, theme: Theme, own: str) -> str:
+        """Return what fills its marker; a hollow one the background, so no line shines through."""
+        if self.is_hollow:
+            return theme.background
+        return self.colour(theme, own)
 
 
 SHAPES = {
@@ -75,7 +88,9 @@ def value_words(line: Line, counts: Sequence[int]) -> str:
     text = number(PERCENT * line.summary.mean)
     if line.summary.ci95 is not None:
         text += f" ±{number(PERCENT * (line.summary.ci95[1] - line.summary.mean))}"
-    return f"{text} (n {line.summary.n})" if len(set(counts)) > 1 else text
+    if len(set(counts)) > 1:
+        text += f" (n {line.summary.n})"
+    return text
 
 
 def counts_of(lines: Sequence[Line]) -> list[int]:

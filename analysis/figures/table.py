@@ -75,17 +75,19 @@ def _ours(report: Report, look: Look) -> RowPanel:
             texts.insert(1, f"published {line.row.published.text}")
         notes.append(facts.words_of(*texts))
 
-    values = _values(lines) + ([*_published_values(lines, factor)] if is_shared else [])
+    values = _values(lines)
+    if is_shared:
+        values += _published_values(lines, factor)
     chance = facts.chance_of_ours(report)
     control = facts.control_of(report)
-    level = None if control is None else control.summary.mean
+    level = control and facts.scaled(control.summary.mean)
     return RowPanel(
         title=facts.ours_name(report),
         label=facts.ours_metric(report),
         paint=paint,
         notes=notes,
         limits=limits_of([*values, chance or 0.0]),
-        references=_references(chance, None if level is None else facts.PERCENT * level, look),
+        references=_references(chance, level, look),
     )
 
 
@@ -96,8 +98,7 @@ def _paint_ours(axes: Any, height: float, line: Line, look: Look) -> None:
         return
     paint_seeds(axes, height, standing, line.values.values(), look.theme)
     if standing != Standing.SPLIT:
-        ends = line.summary.ci95
-        interval = None if ends is None else facts.in_percent(ends)
+        interval = facts.interval_of(line.summary.ci95)
         mean = facts.PERCENT * line.summary.mean
         paint_mean(axes, height, standing, mean, interval, look.theme)
 
@@ -110,16 +111,16 @@ def _published(report: Report, look: Look) -> RowPanel:
     def paint(axes: Any, number: int, height: float) -> None:
         paint_published(axes, height, lines[number].row.published, factor, look.theme)
 
-    chance = facts.chance_of_published(report) if factor == facts.PERCENT else None
+    chance = facts.chance_of_published(report)
     control = facts.control_of(report)
-    level = None if control is None else control.row.published.value
+    level = control and facts.scaled(control.row.published.value, factor)
     return RowPanel(
         title=facts.published_name(report),
         label=facts.published_metric(report),
         paint=paint,
         notes=[line.row.published.text or "" for line in lines],
         limits=limits_of([*_published_values(lines, factor), chance or 0.0]),
-        references=_references(chance, None if level is None else factor * level, look),
+        references=_references(chance, level, look),
     )
 
 

@@ -35,6 +35,7 @@ def as_document(report: Report) -> dict[str, Any]:
         "other_settings": [_setting(other) for other in report.table.others],
         "published_source": rows.published_source,
         "published_setting": rows.published_setting,
+        "rank_agreement": _agreement(report),
         "rows": [_row(report, line) for line in report.main.to_dict("records")],
         "claims": [_claim(verdict) for verdict in report.verdicts],
         "variants_of_no_table": list(report.unlisted),
@@ -70,6 +71,7 @@ def _row(report: Report, line: Mapping[str, Any]) -> dict[str, Any]:
         "published": values["published"],
         "published_pm": values["published_pm"],
         "published_as_printed": values["published_as_printed"],
+        "published_lies": values["published_lies"],
         "published_is_read_off_a_figure": published.approximate,
         "published_cosines": cosines,
         "n": values["n"],
@@ -103,6 +105,12 @@ def _metrics(report: Report, row: str) -> dict[str, Any]:
         line["metric"]: {key: _value(line[key]) for key in ("mean", "std", "n", "values")}
         for line in others.to_dict("records")
     }
+
+
+def _agreement(report: Report) -> dict[str, Any] | None:
+    if report.agreement is None:
+        return None
+    return {"kendall_tau_b": report.agreement.tau, "rows": report.agreement.n}
 
 
 def _claim(verdict: Any) -> dict[str, Any]:

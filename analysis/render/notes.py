@@ -61,6 +61,7 @@ def notes(report: Report, with_other_settings: bool = True) -> list[str]:
         *_newest_is_empty(report),
         *(_other_settings(report) if with_other_settings else ()),
         *_comparison_notes(report),
+        *_agreement_notes(report),
         *_unlisted(report),
         *remarks,
         *_row_notes(report),
@@ -185,6 +186,23 @@ def _comparison_notes(report: Report) -> Iterator[str]:
             )
 
     yield from _figure_notes(report)
+
+
+def _agreement_notes(report: Report) -> Iterator[str]:
+    """Say how far our order is the printed one, and which printed numbers our intervals miss."""
+    agreement = report.agreement
+    if agreement is not None:
+        tied = (
+            f", {agreement.tied_in_print} tied in print left out" if agreement.tied_in_print else ""
+        )
+        yield (
+            f"order of the rows: Kendall's tau-b {agreement.tau:+.2f} over {agreement.n} rows{tied} "
+            "(+1 is the printed order, -1 its reverse)."
+        )
+    for label, text in report.outside.items():
+        yield f"{label}: {text}."
+    if all(line.summary.n <= 1 for line in report.table.lines) and report.table.setting:
+        yield "one seed per row has neither interval nor p: `sweep launch SPEC --seeds 0,1,2`."
 
 
 def _figure_notes(report: Report) -> Iterator[str]:

@@ -66,13 +66,17 @@ def _reference(table: TableRows, lines: Mapping[str, Line]) -> Line | None:
 
 def _beside(line: Line, reference: Line) -> Line:
     """Return a line that has no difference, with the marks of a reader's comparison."""
-    marks = [*line.marks, *_mixed(line, reference), *_tuned_apart(line, reference)]
-    return replace(line, marks=marks)
+    return replace(line, marks=[*line.marks, *_marks_of_pair(line, reference)])
+
+
+def _marks_of_pair(line: Line, other: Line) -> list[Mark]:
+    """Return the marks of two rows that are compared."""
+    return [*_mixed(line, other), *_tuned_apart(line, other), *_unequal_n(line, other)]
 
 
 def _against(line: Line, baseline: Line, rounding: float) -> Line:
     """Return a line with its difference from its baseline, and the marks of the pair."""
-    marks = [*line.marks, *_mixed(line, baseline), *_tuned_apart(line, baseline)]
+    marks = [*line.marks, *_marks_of_pair(line, baseline)]
     if _is_dead_knob(line, baseline):
         marks.append(Mark(Code.DEAD_KNOB, str(Code.DEAD_KNOB)))
 
@@ -129,6 +133,14 @@ def _tuned_apart(line: Line, baseline: Line) -> list[Mark]:
     if not pairs:
         return []
     return [Mark(Code.TUNED_APART, str(Code.TUNED_APART), ", ".join(pairs))]
+
+
+def _unequal_n(line: Line, other: Line) -> list[Mark]:
+    """Return the mark of rows with different numbers of values."""
+    counts = (line.summary.n, other.summary.n)
+    if 0 in counts or counts[0] == counts[1]:
+        return []
+    return [Mark(Code.UNEQUAL_N, str(Code.UNEQUAL_N), f"{counts[0]} for {counts[1]}")]
 
 
 def _is_dead_knob(line: Line, baseline: Line) -> bool:

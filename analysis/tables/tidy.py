@@ -15,6 +15,13 @@ import pandas as pd
 
 from analysis.papers.plain_text import plain
 from analysis.results.points import PointOfRun
+from analysis.tables.agreement import (
+    Comparison,
+    Place,
+    RankAgreement,
+    compare_with_published,
+    rank_agreement,
+)
 from analysis.tables.build import Table
 from analysis.tables.line import Line, is_ok
 from analysis.tables.marks import Code
@@ -30,6 +37,7 @@ COLUMNS = {
     "published": "Float64",
     "published_pm": "Float64",
     "published_as_printed": "string",
+    "published_lies": "string",
     "n": "Int64",
     "mean": "Float64",
     "std": "Float64",
@@ -93,6 +101,23 @@ class Report:
         """The lines of the table's own metric, one per row."""
         return self.frame[self.frame["metric"] == self.table.rows.metric]
 
+    @cached_property
+    def agreement(self) -> RankAgreement | None:
+        """How far the order of our means is the printed one; None below three rows."""
+        ours = {line.row.key: line.summary.mean for line in self.table.lines}
+        published = {line.row.key: line.row.published.value for line in self.table.lines}
+        return rank_agreement(ours, published)
+
+    @cached_property
+    def outside(self) -> dict[str, str]:
+        """Rows whose printed number lies outside our interval: label → where."""
+        places = {line.row.label: place_of(self.table, line) for line in self.table.lines}
+        return {
+            plain(label): place.text
+            for label, place in places.items()
+            if place.place == Place.OUTSIDE
+        }
+
     def sign(self, row: str, metric: str) -> Any:
         """Return the mean of another metric of a row; None where there is none."""
         return self._means.get((row, metric))
@@ -143,6 +168,7 @@ def _main_record(table: Table, line: Line) -> dict[str, Any]:
         "published": published.value,
         "published_pm": published.pm,
         "published_as_printed": published.text,
+        "published_lies": str(place_of(table, line).place),
         "n": summary.n,
         "mean": summary.mean,
         "std": summary.std,
@@ -165,6 +191,17 @@ def _main_record(table: Table, line: Line) -> dict[str, Any]:
             "n_pairs": line.difference.n_pairs,
         }
     return record
+
+
+def place_of(table: Table, line: Line) -> Comparison:
+    """Return where a row's printed number lies: in our interval or not, at an equal setting alone."""
+    printed = line.row.published
+    band: float | tuple[float, float] | None = printed.value
+    if printed.low is not None and printed.high is not None:
+        band = (printed.low, printed.high)
+    unlike = table.rows.unlike_published(table.setting.values) if table.setting else {}
+    same = bool(table.rows.published_like) and not unlike and not printed.setting
+    return compare_with_published(line.summary, band, same, f"differs in {', '.join(unlike)}")
 
 
 def _sign_records(line: Line) -> Iterator[dict[str, Any]]:

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.figures.fit import fitted, line_height, widest
-from analysis.figures.page import MARGIN, Box, Page, new_page, panel_title
+from analysis.figures.page import MARGIN, Box, Page, columns_for, new_page, panel_title
 from analysis.figures.style import SMALL_SIZE, TEXT_SIZE, Look
 
-NARROW = 5.8
-"""Inches below which panels stand below each other."""
 _LABEL_PART = 0.37
 _NOTE_WIDTH = 1.45
 _GAP = 0.12
@@ -69,8 +67,8 @@ def draw_rows(
         for panel in panels
     ]
     heights = _row_heights(labels, panels)
-    stacked = look.width < NARROW
-    storeys = [[panel] for panel in panels] if stacked else [panels]
+    columns = columns_for(look, len(panels))
+    storeys = [panels[start : start + columns] for start in range(0, len(panels), columns)]
 
     # Titles of narrow panels have two lines.
     above = _ABOVE
@@ -154,7 +152,9 @@ def _draw_panel(
     axes.set_xlim(*panel.limits)
     axes.set_yticks(middles, [""] * len(middles))
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_locator(MaxNLocator(4 if width < 3 else 6, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_locator(
+        MaxNLocator(min(6, max(3, int(1.6 * width))), steps=[1, 2, 2.5, 5, 10])
+    )
     axes.grid(axis="both")
     axes.set_xlabel(fitted(panel.label, width, SMALL_SIZE, 2), loc="left")
     panel_title(axes, panel.title, width)

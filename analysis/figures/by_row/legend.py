@@ -3,7 +3,12 @@
 from typing import Any
 
 from analysis.figures import facts
-from analysis.figures.by_row.marks import CHANCE_LINE, CONTROL_LINE, EMPTY_HATCH, is_open
+from analysis.figures.by_row.marks import (
+    CHANCE_LINE,
+    CONTROL_LINE,
+    EMPTY_HATCH,
+    standing_of_printed,
+)
 from analysis.figures.standing import SHAPES, Standing, standing_of
 from analysis.figures.style import Look, Theme
 from analysis.tables.tidy import Report
@@ -27,7 +32,8 @@ def legend_of(
         handles += _published(report, look.theme)
     if with_references:
         handles += chance_handles(report, look.theme)
-        handles += _control(report, look.theme) if with_control else []
+    if with_references and with_control:
+        handles += _control(report, look.theme)
     return handles
 
 
@@ -60,14 +66,13 @@ def standing_handle(standing: Standing, theme: Theme) -> Any:
     from matplotlib.lines import Line2D
 
     shape = SHAPES[standing]
-    colour = theme.muted if shape.is_muted else theme.ours
     return Line2D(
         [],
         [],
-        color=colour,
+        color=shape.colour(theme, theme.ours),
         marker=shape.marker,
         markersize=6,
-        markerfacecolor=theme.background if shape.is_hollow else colour,
+        markerfacecolor=shape.face(theme, theme.ours),
         linestyle=shape.line,
         label=f"ours, {standing}",
     )
@@ -75,11 +80,11 @@ def standing_handle(standing: Standing, theme: Theme) -> Any:
 
 def _published(report: Report, theme: Theme) -> list[Any]:
     printed = [line.row.published for line in report.table.lines]
-    values = [each for each in printed if each.value is not None]
+    looks = {standing_of_printed(each) for each in printed if each.value is not None}
     handles: list[Any] = []
-    if any(not is_open(each) for each in values):
+    if Standing.DONE in looks:
         handles.append(_diamond(theme, theme.published, "published"))
-    if any(is_open(each) for each in values):
+    if Standing.INCOMPLETE in looks:
         words = "published, read off a figure or in another source"
         handles.append(_diamond(theme, theme.background, words))
     return handles
@@ -104,10 +109,9 @@ def chance_handles(report: Report, theme: Theme) -> list[Any]:
     """Return the handle of the lines of chance."""
     from matplotlib.lines import Line2D
 
-    sides = {
-        "ours": facts.chance_of_ours(report),
-        "published": facts.chance_of_published(report) if facts.has_published(report) else None,
-    }
+    sides = {"ours": facts.chance_of_ours(report)}
+    if facts.has_published(report):
+        sides["published"] = facts.chance_of_published(report)
     chances = [f"{side} {value:g}%" for side, value in sides.items() if value is not None]
     if not chances:
         return []

@@ -26,7 +26,7 @@ def paint_mean(
 ) -> None:
     """Draw a mean with its interval; a row that is split has neither."""
     shape = SHAPES[standing]
-    colour = theme.muted if shape.is_muted else theme.ours
+    colour = shape.colour(theme, theme.ours)
     if interval is not None:
         axes.plot(
             interval,
@@ -42,7 +42,7 @@ def paint_mean(
         color=colour,
         marker=shape.marker,
         markersize=7,
-        markerfacecolor=_face(theme) if shape.is_hollow else colour,
+        markerfacecolor=shape.face(theme, theme.ours),
         linestyle="none",
         clip_on=False,
         gid="mean",
@@ -53,20 +53,23 @@ def paint_seeds(
     axes: Any, height: float, standing: Standing, values: Collection[float], theme: Theme
 ) -> None:
     """Draw the value of each seed: ticks below the mean, or of a split row its own markers."""
-    is_split = standing == Standing.SPLIT
     shape = SHAPES[standing]
+    colour = shape.colour(theme, theme.ours)
+    marks = {"marker": "|", "markersize": 5, "linestyle": "none"}
+    heights = [height + _BELOW_MEAN] * len(values)
+    if standing == Standing.SPLIT:
+        marks = {"marker": shape.marker, "markersize": 6, "linestyle": shape.line}
+        heights = [height] * len(values)
     axes.plot(
         in_percent([*values]),
-        [height if is_split else height + _BELOW_MEAN] * len(values),
-        color=theme.muted if shape.is_muted else theme.ours,
-        marker=shape.marker if is_split else "|",
-        markersize=6 if is_split else 5,
-        markerfacecolor=_face(theme),
+        heights,
+        color=colour,
+        markerfacecolor=theme.background,
         markeredgewidth=1.0,
-        linestyle=shape.line if is_split else "none",
         linewidth=0.8,
         clip_on=False,
         gid="seeds",
+        **marks,
     )
 
 
@@ -101,33 +104,29 @@ def paint_published(
         color=theme.published,
         marker="D",
         markersize=6,
-        markerfacecolor=_face(theme) if is_open(published) else theme.published,
+        markerfacecolor=SHAPES[standing_of_printed(published)].face(theme, theme.published),
         linestyle="none",
         clip_on=False,
         gid="published",
     )
 
 
-def is_open(published: Published) -> bool:
-    """Tell whether a printed value is not quite the table's own: read off, or of another source."""
-    return published.approximate or bool(published.source)
+def standing_of_printed(published: Published) -> Standing:
+    """Return how a printed value looks: hollow where it was read off, or is of another source."""
+    if published.approximate or published.source:
+        return Standing.INCOMPLETE
+    return Standing.DONE
 
 
 def _paint_bound(axes: Any, height: float, published: Published, factor: int, theme: Theme) -> None:
     """Draw a bar between two bounds, or an arrow that begins at the one bound."""
     low = factor * (published.low or 0.0)
     left, right = axes.get_xlim()
-    is_arrow = published.high is None
     high = low + _ARROW * (right - left)
+    marker = ">"
     if published.high is not None:
         high = factor * published.high
+        marker = "|"
     axes.plot([low, high], [height, height], color=theme.published, linewidth=2, gid="bound")
     axes.plot([low], [height], color=theme.published, marker="|", markersize=9)
-    axes.plot(
-        [high], [height], color=theme.published, marker=">" if is_arrow else "|", clip_on=False
-    )
-
-
-def _face(theme: Theme) -> str:
-    """Return what fills a hollow marker: the background, so that no line shines through."""
-    return theme.background
+    axes.plot([high], [height], color=theme.published, marker=marker, clip_on=False)

@@ -53,13 +53,14 @@ def paint_group(
         _paint_band(axes, present, style)
     missing = [x for x, point in zip(places, points, strict=True) if point is None]
     for (x, point), (next_x, next_point) in itertools.pairwise(present):
-        is_broken = any(x < place < next_x for place in (*breaks, *missing))
+        stroke = {"linestyle": style.line, "linewidth": 1.6}
+        if any(x < place < next_x for place in (*breaks, *missing)):
+            stroke = {"linestyle": ":", "linewidth": 1.0}
         axes.plot(
             [x, next_x],
             [point.value, next_point.value],
             color=style.colour,
-            linestyle=":" if is_broken else style.line,
-            linewidth=1.0 if is_broken else 1.6,
+            **stroke,
         )
     for x, point in present:
         _paint_point(axes, x, point, style, theme)
@@ -79,8 +80,10 @@ def _paint_band(axes: Any, present: Sequence[tuple[float, Point]], style: Series
 def _paint_point(axes: Any, x: float, point: Point, style: SeriesStyle, theme: Theme) -> None:
     """Draw a mean as its row stands, with its interval and its seeds."""
     shape = SHAPES[point.standing]
-    own_marker = point.standing in (Standing.COLLAPSED, Standing.SPLIT)
-    colour = theme.muted if shape.is_muted else style.colour
+    marker = style.marker
+    if point.standing in (Standing.COLLAPSED, Standing.SPLIT):
+        marker = shape.marker
+    colour = shape.colour(theme, style.colour)
     if point.interval is not None:
         axes.plot([x, x], point.interval, color=colour, linewidth=1.2, gid="interval")
     axes.plot([x] * len(point.seeds), point.seeds, ".", color=colour, markersize=3.5, gid="seeds")
@@ -88,9 +91,9 @@ def _paint_point(axes: Any, x: float, point: Point, style: SeriesStyle, theme: T
         [x],
         [point.value],
         color=colour,
-        marker=shape.marker if own_marker else style.marker,
+        marker=marker,
         markersize=6.5,
-        markerfacecolor=theme.background if shape.is_hollow else colour,
+        markerfacecolor=shape.face(theme, style.colour),
         gid="mean",
     )
 

@@ -105,7 +105,9 @@ def _axis(report: Report, key: str) -> Axis:
 def _choices(row: TableRow, key: str) -> Sequence[float]:
     """Return the numbers that a row takes for a key: none, one, or one for each scale."""
     wanted: Any = row.match.get(key)
-    several = wanted["any"] if isinstance(wanted, Mapping) else [wanted]
+    several = [wanted]
+    if isinstance(wanted, Mapping):
+        several = wanted["any"]
     return [float(value) for value in several if _is_number(value)]
 
 
