@@ -183,7 +183,8 @@ def test_a_value_that_is_no_number_is_its_own_cells_matter():
     shown = report(*runs)
     no_norm = line(shown.table, "no_norm")
     assert no_norm.values == {0: 0.3, 2: 0.33} and marks(shown.table, "no_norm") == [
-        "not finite 1/3"
+        "not finite 1/3",
+        "unequal n: 2 for 3",
     ]
     assert line(shown.table, "layer_norm").p_holm < 0.05
     json.loads(as_json(shown), parse_constant=pytest.fail)
@@ -301,7 +302,7 @@ def test_rows_with_fewer_seeds_than_their_baseline_are_marked():
 
 def test_an_order_is_compared_with_the_printed_one():
     upside_down = report(run("byol", 0, 0.1), run("no_norm", 0, 0.5), run("layer_norm", 0, 0.4))
-    assert "Kendall's tau-b -0.33 over 3 rows" in as_text(upside_down)
+    assert "Kendall's tau-b -1.00 over 3 rows" in as_text(upside_down)
     assert json.loads(as_json(upside_down))["rank_agreement"]["rows"] == 3
     assert "Kendall" not in as_text(report(run("byol", 0), run("no_norm", 0)))
 
