@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import planted
 import pytest
 from planted import run, sweeps_of
+from rich.console import Console
 from typer.testing import CliRunner
 
 from analysis.figures.files import FIGURE_FORMATS
@@ -20,6 +22,7 @@ from analysis.report import published_report
 from analysis.tables.completeness import Overview, table_overview
 from orchestrator.cli.main import app
 from orchestrator.cli.output import format_for
+from orchestrator.cli.results.colours import print_coloured
 from orchestrator.errors import UsageError
 
 
@@ -233,3 +236,13 @@ def test_the_list_counts_rows_and_runs_of_each_setting_and_says_what_differs():
 
 def test_a_sweep_that_is_not_there_is_named(report):
     assert "no sweep is called 'nope'; sweeps: tiny" in report("nope")[1]
+
+
+@pytest.mark.parametrize("in_terminal", [True, False])
+def test_text_has_colours_in_a_terminal_alone_and_loses_nothing_by_them(in_terminal):
+    text = as_text(planted.report(run("byol", 0), run("no_norm", 0, state="FAILED")), width=None)
+    shown = io.StringIO()
+    print_coloured(text, Console(file=shown, force_terminal=in_terminal, width=20))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue())
+    assert plain.rstrip("\n") == text.rstrip("\n")
+    assert ("\x1b[32mdone 1/1\x1b[0m" in shown.getvalue()) == in_terminal

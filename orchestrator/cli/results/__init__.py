@@ -1,6 +1,7 @@
 """Holds the commands that print or write results; each is a file of its own.
 
 * ``report`` holds `sweep report`, which rebuilds a table.
+* ``colours`` colours its text for a terminal.
 * ``page`` writes the page of all tables for `sweep report --all`.
 * ``why`` holds `sweep why`, which follows a cell back to its runs.
 * ``why_text`` writes what that prints.

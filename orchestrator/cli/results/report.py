@@ -13,9 +13,10 @@ from orchestrator.cli.complete import (
     complete_sweeps,
     listed,
 )
-from orchestrator.cli.console import page_width
+from orchestrator.cli.console import make_console, page_width
 from orchestrator.cli.context import Places, collected, near, write_out
 from orchestrator.cli.output import check_place, format_for
+from orchestrator.cli.results.colours import print_coloured
 from orchestrator.cli.results.manifest import manifest_bytes
 from orchestrator.cli.results.page import write_page
 from orchestrator.errors import SweepError, UsageError
@@ -155,7 +156,9 @@ def report(
     )
     judge = {"protocol": protocol, "network": network}
     built, content = _built(places, table, setting, sweeps or [], judge, chosen, page)
-    if out is None:
+    if out is None and chosen == "text":
+        print_coloured(content.decode(), make_console())
+    elif out is None:
         print(content.decode(), end="")
     else:
         write_out(out, content)
