@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from planted import MLP_NORM, report, run, seeds_of
 
-from analysis.figures import axis, cosines, drop, facts, heat_map, over_time
+from analysis.figures import axis, cosines, curves, drop, facts, heat_map, over_time
 from analysis.figures import table as rows
 from analysis.figures.curve_lines import curve_label, curve_of
 from analysis.figures.files import FIGURE_FORMATS
@@ -507,7 +508,7 @@ def test_cosines_are_a_pair_of_bars_for_each_row(full):
     assert values[:2] == pytest.approx([0.9, 0.2]) and len(values) == 8
     assert [bar.get_hatch() or "" for bar in ours[:2]] == ["", "//////"]
     assert [bar.get_width() for bar in published[2:4]] == pytest.approx([0.88, 0.27], abs=0.02)
-    assert "no cosines" in texts(figure)
+    assert "no cosines, absent" in texts(figure)
 
 
 # Over training
@@ -579,6 +580,29 @@ def test_a_line_of_very_many_points_is_drawn_from_means_over_short_stretches():
     assert len(curve.steps) <= 240 and curve.points == 10_000
     assert all(mean == pytest.approx(0.5, abs=0.02) for mean in curve.means)
     assert curve_label(curve) == "a"
+
+
+def test_a_row_that_logged_nothing_is_named():
+    built = report(run("byol", 0), run("random", 0))
+    silent = [line.runs[0].run_id for line in built.table.lines if line.row.key == "random"]
+    logged = with_series(built).series
+
+    def series(metric, run_ids):
+        return [point for point in logged(metric, run_ids) if point[0] not in silent]
+
+    written = texts(made(over_time, replace(built, series=series), metrics=["loss"]))
+    assert "No line, since nothing was logged: Random encoder." in " ".join(written)
+
+
+def test_curves_of_single_runs_have_a_line_and_a_label_each():
+    series = pd.DataFrame({"run_id": ["a", "a", "b"], "step": [0, 1, 0], "value": [1.0, 2.0, 3.0]})
+    with drawing(SMALL):
+        figure = curves.figure(series, {"a": "A", "b": "B", "c": "C"}, "loss", SMALL)
+    written = texts(figure)
+    assert {"A (2 points)", "B (1 point)", "loss"} <= {*written}
+    assert "No line, since nothing was logged: C." in written
+    assert [line.get_ydata()[0] for line in artists(figure, "curve")[0]] == [1.0, 3.0]
+    assert artists(figure, "band") == [[]]
 
 
 def test_excluded_runs_have_no_line():

@@ -32,6 +32,7 @@ class Curve:
         runs: how many there are.
         points: how many steps were logged.
         ends: (step, value) of the last finite values of runs that went on without.
+        row: the key of its row; empty for a run by itself.
     """
 
     label: str
@@ -42,6 +43,7 @@ class Curve:
     runs: int
     points: int
     ends: Sequence[tuple[float, float]] = ()
+    row: str = ""
 
 
 def curve_of(label: str, of_runs: Sequence[Points]) -> Curve | None:

@@ -39,11 +39,14 @@ def draw(
 def figure(series: pd.DataFrame, labels: Mapping[str, str], metric: str, look: Look) -> Any:
     """Return the figure with a line per run."""
     curves = []
+    silent: list[str] = []
     for run_id, label in labels.items():
         own = series[series["run_id"] == run_id]
         points = dict(zip(own["step"].tolist(), own["value"].tolist(), strict=True))
         curve = curve_of(label, [points])
-        if curve is not None:
+        if curve is None:
+            silent.append(label)
+        else:
             curves.append(curve)
 
     styles = [look.series(number) for number in range(len(curves))]
@@ -51,7 +54,8 @@ def figure(series: pd.DataFrame, labels: Mapping[str, str], metric: str, look: L
         curve_handle(curve, style, curve_label(curve))
         for curve, style in zip(curves, styles, strict=True)
     ]
-    page = new_page(look, f"{metric} over training", _HEIGHT + _BELOW, handles)
+    footers = [f"No line, since nothing was logged: {label}." for label in silent]
+    page = new_page(look, f"{metric} over training", _HEIGHT + _BELOW, handles, footers)
     box = Box(page.body.left + _LEFT, page.body.top, page.body.width - _LEFT - 0.1, _HEIGHT)
     axes = page.axes(box)
     for number, curve in enumerate(curves):

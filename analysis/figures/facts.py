@@ -83,6 +83,22 @@ def control_of(report: Report) -> Line | None:
     return controls[0]
 
 
+def control_of_ours(report: Report) -> float | None:
+    """Return what the encoder that nothing has trained reaches here, in percent."""
+    control = control_of(report)
+    if control is None:
+        return None
+    return scaled(control.summary.mean)
+
+
+def control_of_published(report: Report) -> float | None:
+    """Return what is printed for the encoder that nothing has trained."""
+    control = control_of(report)
+    if control is None:
+        return None
+    return scaled(control.row.published.value, published_factor(report))
+
+
 def ours_name(report: Report) -> str:
     """Return the name of our side: its data and encoder."""
     setting = report.table.setting

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.figures import facts
-from analysis.figures.by_row.frame import NARROW
 from analysis.figures.by_row.legend import empty_handle
 from analysis.figures.by_row.marks import EMPTY_HATCH
 from analysis.figures.fit import fitted, text_width
 from analysis.figures.over_axis.values import Axis, axes_of
-from analysis.figures.page import Box, Page, drawn, new_page, panel_title
+from analysis.figures.page import NARROW, Box, Page, columns_for, drawn, new_page, panel_title
 from analysis.figures.standing import Standing, standing_of, state_words
 from analysis.figures.style import LIGHT, SMALL_SIZE, Look
 from analysis.papers.printed import digits
@@ -29,6 +28,8 @@ _SCALE_HEIGHT = 0.1
 _SCALE_BELOW = 0.62
 _GAP = 0.2
 _BRIGHT = 0.5
+_LEAST_SPAN = 1.0
+_EDGE = 0.03
 _DARK = "#010101"
 _LIGHT = "#fefefe"
 """Text on a cell's own colour; these are no colours of a theme, which a page may exchange."""
@@ -83,7 +84,7 @@ def figure(report: Report, look: Look) -> Any:
     if facts.has_published(report) or not sides:
         sides.append(_published(report))
 
-    columns = 1 if look.width < NARROW else len(sides)
+    columns = columns_for(look, len(sides))
     storey = _ABOVE + _CELL_HEIGHT * len(rows) + _BELOW
     height = storey * -(-len(sides) // columns)
     footers = facts.footers(report, "mean ± half its 95% t-interval")
@@ -104,7 +105,9 @@ def figure(report: Report, look: Look) -> Any:
 def _place(line: Line, axes: Sequence[Axis]) -> tuple[float | None, ...]:
     """Return where a row stands; one without a number is known by its key."""
     place = tuple(axis.values.get(line.row.key) for axis in axes[:2])
-    return place if place[1] is not None or place[0] is not None else (None, hash(line.row.key))
+    if place == (None, None):
+        return (None, hash(line.row.key))
+    return place
 
 
 def _rows(report: Report, across: Axis, down: Axis) -> list[_Row]:
@@ -125,9 +128,9 @@ def _rows(report: Report, across: Axis, down: Axis) -> list[_Row]:
 
 def _ours(report: Report) -> _Side:
     def value(line: Line) -> float | None:
-        is_split = standing_of(line) == Standing.SPLIT
-        mean = line.summary.mean
-        return None if mean is None or is_split else facts.PERCENT * mean
+        if standing_of(line) == Standing.SPLIT:
+            return None
+        return facts.scaled(line.summary.mean)
 
     def words(line: Line) -> str:
         if line.summary.ci95 is None or value(line) is None:
@@ -145,14 +148,15 @@ def _published(report: Report) -> _Side:
     factor = facts.published_factor(report)
 
     def value(line: Line) -> float | None:
-        printed = line.row.published.value
-        return None if printed is None else factor * printed
+        return facts.scaled(line.row.published.value, factor)
 
     def words(line: Line) -> str:
         pm = line.row.published.pm
         if value(line) is None:
             return line.row.published.text or "not printed"
-        return "" if pm is None else f"±{facts.number(factor * pm)}"
+        if pm is None:
+            return ""
+        return f"±{facts.number(factor * pm)}"
 
     metric = facts.published_metric(report)
     return _Side(facts.published_name(report), metric, value, words, lambda line: True)
@@ -173,8 +177,7 @@ def _draw_side(
 
     values = [side.value(line) for row in rows for line in row.cells.values()]
     known = [value for value in values if value is not None] or [0.0, 1.0]
-    low, high = min(known), max(known)
-    norm = Normalize(low, high if high > low else low + 1)
+    norm = Normalize(min(known), max(max(known), min(known) + _LEAST_SPAN))
     colours = colormaps[_COLOURS]
 
     axes = page.axes(box)
@@ -184,11 +187,19 @@ def _draw_side(
         for column, line in row.cells.items():
             left, width = _span(column, across)
             value = side.value(line)
-            colour = None if value is None else colours(norm(value))
-            is_done = value is None or side.is_done(line)
-            _draw_cell(axes, left, number, width, colour, page.look, is_done=is_done)
+            colour = None
+            texts: list[str] = []
+            if value is not None:
+                colour = colours(norm(value))
+                texts.append(facts.number(value))
+            _draw_cell(axes, left, number, width, colour, page.look, is_done=side.is_done(line))
+
+            # Words stand below the value.
             room = cell_width * width - 0.04
-            _write(axes, left + width / 2, number, value, side.words(line), room, colour, page.look)
+            if side.words(line):
+                texts.append(fitted(side.words(line), room, _size(page.look), 2))
+            ink = _readable_on(colour, page.look)
+            _write(axes, left + width / 2, number + 0.5, texts, ink, _size(page.look))
     _draw_scale(page, box, side.metric, norm, colours)
 
 
@@ -218,9 +229,10 @@ def _set_up(
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.set_xlabel(fitted(across.name, box.width, SMALL_SIZE, 1), loc="left", labelpad=2)
-    is_short = text_width(down.name, SMALL_SIZE) > box.height
-    rotation = 0 if len(down.symbol) == 1 and is_short else 90
-    name = fitted(down.symbol if is_short else down.name, box.height, SMALL_SIZE, 1)
+    name = down.name
+    if text_width(name, SMALL_SIZE) > box.height:
+        name = fitted(down.symbol, box.height, SMALL_SIZE, 1)
+    rotation = {True: 0, False: 90}[len(name) == 1]
     axes.set_ylabel(name, labelpad=3, rotation=rotation)
     panel_title(axes, title, box.width, lines=1)
 
@@ -238,58 +250,54 @@ def _draw_cell(
     """Draw a cell; one without a value is hatched, one that is not done has a broken edge."""
     from matplotlib.patches import Rectangle
 
-    gap = 0.03
-    axes.add_patch(
-        Rectangle(
-            (left + gap, top + gap),
-            width - 2 * gap,
-            1 - 2 * gap,
-            facecolor="none" if colour is None else colour,
-            edgecolor=look.theme.grid if colour is None else _readable_on(colour),
-            hatch=EMPTY_HATCH if colour is None else None,
-            linewidth=0 if is_done else 1.2,
-            linestyle="--",
-            gid="empty" if colour is None else "cell",
-        )
-    )
+    look_of_cell = {"facecolor": colour, "gid": "cell", "linewidth": 0}
+    if colour is None:
+        edge = look.theme.grid
+        look_of_cell |= {
+            "facecolor": "none",
+            "edgecolor": edge,
+            "hatch": EMPTY_HATCH,
+            "gid": "empty",
+        }
+    elif not is_done:
+        edge = _readable_on(colour, look)
+        look_of_cell |= {"edgecolor": edge, "linewidth": 1.2, "linestyle": "--"}
+    corner = (left + _EDGE, top + _EDGE)
+    axes.add_patch(Rectangle(corner, width - 2 * _EDGE, 1 - 2 * _EDGE, **look_of_cell))
 
 
 def _write(
-    axes: Any,
-    middle: float,
-    top: float,
-    value: float | None,
-    words: str,
-    room: float,
-    colour: Any,
-    look: Look,
+    axes: Any, middle: float, height: float, texts: Sequence[str], ink: str, size: float
 ) -> None:
-    """Write a value into its cell, and below it what else is to be said."""
-    ink = look.theme.ink if colour is None else _readable_on(colour)
-    texts = [] if value is None else [facts.number(value)]
-    if words:
-        texts.append(fitted(words, room, _size(look), 2))
+    """Write texts into a cell, below each other."""
+    text = "\n".join(texts)
     axes.text(
         middle,
-        top + 0.5,
-        "\n".join(texts),
+        height,
+        text,
         ha="center",
         va="center",
-        fontsize=_size(look),
+        fontsize=size,
         linespacing=1.1,
         color=ink,
     )
 
 
 def _size(look: Look) -> float:
-    return SMALL_SIZE - 1 if look.width < 2 * NARROW else SMALL_SIZE
+    if look.width < 2 * NARROW:
+        return SMALL_SIZE - 1
+    return SMALL_SIZE
 
 
-def _readable_on(colour: Sequence[float]) -> str:
-    """Return black or white: what stands out from a colour."""
+def _readable_on(colour: Sequence[float] | None, look: Look) -> str:
+    """Return black or white, what stands out from a cell's colour; of an empty cell the ink."""
+    if colour is None:
+        return look.theme.ink
     red, green, blue = colour[:3]
     brightness = 0.299 * red + 0.587 * green + 0.114 * blue
-    return _DARK if brightness > _BRIGHT else _LIGHT
+    if brightness > _BRIGHT:
+        return _DARK
+    return _LIGHT
 
 
 def _draw_scale(page: Page, box: Box, metric: str, norm: Any, colours: Any) -> None:
@@ -316,4 +324,6 @@ def _legend(report: Report, look: Look) -> list[Any]:
         words = "ours, not simply done: the words say why"
         ink = look.theme.ink
         handles.append(Patch(facecolor="none", edgecolor=ink, linestyle="--", label=words))
-    return [*handles, empty_handle(look.theme)] if Standing.EMPTY in standings else handles
+    if Standing.EMPTY in standings:
+        handles.append(empty_handle(look.theme))
+    return handles

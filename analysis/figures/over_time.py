@@ -4,7 +4,7 @@ Rows that do not fit into one panel have several, whose axes are equal.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -92,7 +92,7 @@ def figure(report: Report, look: Look, metrics: Sequence[str] = ("std_sqrt_d",))
     storey = _ABOVE + _PANEL_HEIGHT + _BELOW + max(legends)
     storeys = -(-len(panels) // columns)
     title = f"{report.table.rows.title}, over training"
-    footers = _footers(report, [curve.runs for panel in panels for curve in panel.curves])
+    footers = _footers(report, [curve for panel in panels for curve in panel.curves])
     page = new_page(look, title, storeys * storey, _thresholds(metrics, look), footers)
 
     for number, panel in enumerate(panels):
@@ -118,7 +118,7 @@ def _curves(report: Report, metric: str) -> list[Curve]:
         label = facts.words_of(labels[line.row.key], state_words(line))
         curve = curve_of(label, of_runs)
         if curve is not None:
-            curves.append(curve)
+            curves.append(replace(curve, row=line.row.key))
     return curves
 
 
@@ -133,11 +133,22 @@ def _points(report: Report, metric: str, run_ids: Sequence[str]) -> dict[str, Po
     return dict(by_run)
 
 
-def _footers(report: Report, counts: Sequence[int]) -> list[str]:
+def _footers(report: Report, curves: Sequence[Curve]) -> list[str]:
     """Return the sentences below, with the rows that have no line."""
     what = "mean over the seeds that have come so far, band from the lowest to the highest"
+    counts = [curve.runs for curve in curves]
     texts = facts.footers(report, what, counts, is_judged=False, with_published=False)
+
+    # A row without a line is named, so that nobody takes it for one that is hidden.
     labels = facts.labels_of(report)
+    seen = {curve.row for curve in curves}
+    silent = [
+        labels[line.row.key]
+        for line in report.table.lines
+        if line.runs and line.word != "confounded" and line.row.key not in seen
+    ]
+    if silent:
+        texts.append(f"No line, since nothing was logged: {'; '.join(silent)}.")
     confounded = [labels[line.row.key] for line in report.table.lines if line.word == "confounded"]
     if confounded:
         texts.append(f"No line, since their runs differ in more than the seed: {confounded}.")

@@ -67,8 +67,8 @@ def standing_of(line: Line) -> Standing:
 
 
 def state_words(line: Line) -> str:
-    """Return what is to be said of a row that is not simply done."""
-    words = [mark.text for mark in line.marks]
+    """Return what is to be said of a row that is not simply done; its n stands beside its number."""
+    words = [mark.text for mark in line.marks if mark.code != Code.UNEQUAL_N]
     if line.word != "done":
         words.insert(0, line.state)
     return ", ".join(words)

@@ -79,15 +79,13 @@ def _ours(report: Report, look: Look) -> RowPanel:
     if is_shared:
         values += _published_values(lines, factor)
     chance = facts.chance_of_ours(report)
-    control = facts.control_of(report)
-    level = control and facts.scaled(control.summary.mean)
     return RowPanel(
         title=facts.ours_name(report),
         label=facts.ours_metric(report),
         paint=paint,
         notes=notes,
         limits=limits_of([*values, chance or 0.0]),
-        references=_references(chance, level, look),
+        references=_references(chance, facts.control_of_ours(report), look),
     )
 
 
@@ -112,15 +110,13 @@ def _published(report: Report, look: Look) -> RowPanel:
         paint_published(axes, height, lines[number].row.published, factor, look.theme)
 
     chance = facts.chance_of_published(report)
-    control = facts.control_of(report)
-    level = control and facts.scaled(control.row.published.value, factor)
     return RowPanel(
         title=facts.published_name(report),
         label=facts.published_metric(report),
         paint=paint,
         notes=[line.row.published.text or "" for line in lines],
         limits=limits_of([*_published_values(lines, factor), chance or 0.0]),
-        references=_references(chance, level, look),
+        references=_references(chance, facts.control_of_published(report), look),
     )
 
 
