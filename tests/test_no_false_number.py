@@ -129,6 +129,16 @@ def test_a_deleted_run_is_missed():
     assert line(table(*runs, sweeps=named), "byol").state == "partial 2/3"
 
 
+def test_a_run_of_another_sweep_that_is_not_done_keeps_no_row_waiting():
+    ours = seeds_of("byol", [0.7, 0.71])
+    waiting = run("byol", 2, state="PLANNED", sweep="other", tables=[])
+    sweeps = [
+        replace(sweep, variants=variants_of("byol"), seeds=(0, 1))
+        for sweep in sweeps_of([*ours, waiting])
+    ]
+    assert line(table(*ours, waiting, sweeps=sweeps), "byol").state == "done 2/2"
+
+
 def test_more_seeds_than_the_spec_asks_for_are_all_done():
     runs = seeds_of("byol", [0.7, 0.71, 0.72, 0.73])
     built = table(*runs, sweeps=asked(runs, ["byol"], [0, 1]))
@@ -278,6 +288,8 @@ def test_text_fits_its_page_and_says_what_it_left_out(width):
     text = as_text(report(*runs), width=width)
     grid = [each for each in text.splitlines() if each.startswith(("row", "BYOL ", "─"))]
     assert max(map(len, text.splitlines())) <= width or width == 60
+    tau = as_text(report(of=load_table("tau")), width=80)
+    assert max(map(len, tau.splitlines())) <= 80
     assert all("57.7" in each or "row" in each or "─" in each for each in grid)
     assert "left out at this width" in text
     assert "left out" not in as_text(report(*runs), width=None)

@@ -117,7 +117,7 @@ def grid_of(report: Report, style: Style) -> Grid:
     grid = Grid(_COLUMNS, rows)
     for number, column in enumerate(_COLUMNS):
         is_empty = all(row[number] in ("", NOTHING) for row in rows)
-        if is_empty and column.leaves != _STAYS:
+        if is_empty and (column.leaves != _STAYS or column.key == "published"):
             grid = grid.without(column.key)
     return grid
 

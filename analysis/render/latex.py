@@ -9,21 +9,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
+from textwrap import wrap
 from typing import Any
 
 from analysis.render.grid import NOTHING, Column, Grid, Style, grid_of, letters
 from analysis.render.latex_text import breakable, escaped, prose
 from analysis.render.matrix import Block, blocks
 from analysis.render.notes import footnotes, notes, notes_for_readers, title, verdicts
-from analysis.render.text import fitting
+from analysis.render.text import fitting, total_width
 from analysis.tables.tidy import Report
 
 _PAGE = 88
 """Characters that one line of an article holds in the size of notes."""
+_SMALLER = 12
+"""Characters more that it holds in the smaller size of many columns."""
 _LABEL = 28
 """Longer labels are broken into lines."""
 _LABEL_WIDTH = r"0.28\linewidth"
 _MANY_COLUMNS = 10
+_HEADING = 9
+"""Headings of more characters, and wider than their column, are broken into lines."""
 _NAMES = {"byol": "BYOL", "simclr": "SimCLR", "moco": "MoCo"}
 _PAD = "\N{FIGURE SPACE}"
 """Stands for a digit that is left out; names that people chose have none: they are made plain."""
@@ -42,7 +47,9 @@ def as_latex(report: Report, style: Style | None = None, wide: bool = False) -> 
     kept = {column.key for column in grid.columns}
     left = [column.heading for column in whole.columns if column.key not in kept]
     remarks = [f"left out at this width: {', '.join(left)}; --wide has them"] if left else []
-    return _floating(report, r"\footnotesize", [*_tabular(report, grid)], remarks)
+    if total_width(_as_broken(grid)) > _PAGE + _SMALLER * (len(grid.columns) > _MANY_COLUMNS):
+        remarks.append("wider than the page of an article: use table*, or turn the page")
+    return _floating(report, _size(len(grid.columns)), [*_tabular(report, grid)], remarks)
 
 
 def as_latex_matrix(report: Report, style: Style | None = None) -> str:
@@ -52,8 +59,7 @@ def as_latex_matrix(report: Report, style: Style | None = None) -> str:
         NoMatrixError: the table's rows are not told apart by the norms of the components.
     """
     of_methods = blocks(report, style or Style())
-    widest = max(len(block.lines) for block in of_methods)
-    size = r"\scriptsize" if widest > _MANY_COLUMNS else r"\footnotesize"
+    size = _size(max(len(block.lines) for block in of_methods))
     body: list[str] = []
     for block in of_methods:
         body += [*_matrix(block), "", r"\medskip"]
@@ -61,6 +67,10 @@ def as_latex_matrix(report: Report, style: Style | None = None) -> str:
     # The matrix has no room for the words of states.
     states = [f"{line.label}: {line.state}" for line in report.main.itertuples()]
     return _floating(report, size, body[:-2], [text for text in states if "done" not in text])
+
+
+def _size(columns: int) -> str:
+    return r"\scriptsize" if columns > _MANY_COLUMNS else r"\footnotesize"
 
 
 def _floating(report: Report, size: str, body: Sequence[str], remarks: Sequence[str]) -> str:
@@ -109,7 +119,7 @@ def _caption(report: Report) -> str:
     """Return the title and where both sides come from, without the names of our commands."""
     words = title(report)
     text = f"{breakable(report.table.rows.title)}."
-    if words.published:
+    if report.table.rows.printed is not None:
         text += f" Published: {breakable(words.published)}."
     if report.table.setting is not None:
         text += f" Ours: {breakable(report.table.setting.summary_text())}."
@@ -141,24 +151,41 @@ def _for_the_author(report: Report) -> list[str]:
 
 def _fitting(grid: Grid) -> Grid:
     """Return the grid without the columns for which an article's page has no room."""
-    # A long label is broken, so it takes no more than its own column.
-    shortened = [[row[0][:_LABEL], *row[1:]] for row in grid.rows]
-    kept = {column.key for column in fitting(replace(grid, rows=shortened), _PAGE).columns}
+    kept = {column.key for column in fitting(_as_broken(grid), _PAGE).columns}
     for column in grid.columns:
         if column.key not in kept:
             grid = grid.without(column.key)
     return grid
 
 
+def _as_broken(grid: Grid) -> Grid:
+    """Return a grid as wide as it is printed: long labels and headings are broken into lines."""
+    shortened = [[row[0][:_LABEL], *row[1:]] for row in grid.rows]
+    columns: list[Column] = []
+    for number, column in enumerate(grid.columns):
+        heading = max(_heading_lines(grid, number), key=len)
+        columns.append(replace(column, heading=heading))
+    return Grid(columns, shortened)
+
+
+def _heading_lines(grid: Grid, number: int) -> list[str]:
+    """Return the lines of a column's heading: it is not much wider than what stands below it."""
+    column = grid.columns[number]
+    if column.heading == column.group:
+        return ["mean"]  # the group says whose
+    widest = max([len(row[number]) for row in grid.rows], default=0)
+    return wrap(column.heading, max(_HEADING, widest), break_long_words=False)
+
+
 def _tabular(report: Report, grid: Grid) -> Iterator[str]:
     """Yield a table with a line per row."""
     kinds = "".join("l" if column.is_text else "r" for column in grid.columns)
-    yield r"\setlength{\tabcolsep}{3.6pt}"
+    yield rf"\setlength{{\tabcolsep}}{{{2.2 if len(grid.columns) > _MANY_COLUMNS else 3.6}pt}}"
     yield rf"\begin{{tabular}}{{@{{}}{kinds}@{{}}}}"
     yield r"\toprule"
     groups = groupby(grid.columns, key=lambda column: column.group)
     yield from _spanning([(group, len([*members])) for group, members in groups])
-    yield _row([_heading(column) for column in grid.columns])
+    yield _row([_heading(grid, number) for number in range(len(grid.columns))])
     yield r"\midrule"
     for line, texts in zip(report.main.itertuples(), grid.rows, strict=True):
         pairs = zip(grid.columns, texts, strict=True)
@@ -212,11 +239,14 @@ def _row(cells: Sequence[str]) -> str:
     return rf"{' & '.join(cells)} \\"
 
 
-def _heading(column: Column) -> str:
-    """Return a column's heading; one that repeats what spans it says what it is."""
-    if column.heading == column.group:
-        return "mean"
-    return escaped(column.heading)
+def _heading(grid: Grid, number: int) -> str:
+    """Return a column's heading, on as many lines as it needs."""
+    lines = [escaped(text) for text in _heading_lines(grid, number)]
+    if len(lines) == 1:
+        return lines[0]
+    side = "l" if grid.columns[number].is_text else "r"
+    stacked = r" \\ ".join(lines)
+    return rf"\shortstack[{side}]{{{stacked}}}"
 
 
 def _cell(column: Column, text: str, line: Any) -> str:

@@ -4,7 +4,7 @@ On a narrow page columns leave in a stated order, and a line says which.
 """
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from analysis.render.grid import Grid, Style, grid_of
@@ -13,6 +13,7 @@ from analysis.tables.tidy import Report
 
 _WIDTH = 120
 _GAP = "  "
+_NARROWEST_NAME = 16
 
 
 def as_text(report: Report, style: Style | None = None, width: int | None = _WIDTH) -> str:
@@ -26,7 +27,7 @@ def as_text(report: Report, style: Style | None = None, width: int | None = _WID
     grid = grid_of(report, style or Style())
     shown = grid if width is None else fitting(grid, width)
     page = width or _WIDTH
-    text = [*heading(report, page), "", *_lines(shown), "", *below(report, page)]
+    text = [*heading(report, page), "", *_lines(shown, width), "", *below(report, page)]
     left = [column.heading for column in grid.columns if column not in shown.columns]
     if left:
         text += _wrapped([f"left out at this width: {', '.join(left)}; --wide shows them."], page)
@@ -58,7 +59,7 @@ def fitting(grid: Grid, width: int) -> Grid:
     """Return a grid from which columns have left until it fits."""
     in_order = sorted(grid.columns, key=lambda column: column.leaves)
     for column in in_order[: -len([column for column in in_order if column.leaves == 99])]:
-        if _total(grid) <= width:
+        if total_width(grid) <= width:
             break
         grid = grid.without(column.key)
     return grid
@@ -76,17 +77,30 @@ def _widths(grid: Grid) -> list[int]:
     return [max(map(len, texts)) for texts in zip(headings, *grid.rows, strict=True)]
 
 
-def _total(grid: Grid) -> int:
+def total_width(grid: Grid) -> int:
+    """Return how many characters a line of a grid takes."""
     widths = _widths(grid)
     return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
-def _lines(grid: Grid) -> Iterator[str]:
-    """Yield aligned lines: words stand to the left, numbers to the right."""
+def _lines(grid: Grid, page: int | None) -> Iterator[str]:
+    """Yield aligned lines: words stand to the left, numbers to the right.
+
+    Where the page is too narrow even so, the names of the rows are broken.
+    """
     widths = _widths(grid)
+    if page is not None:
+        widths[0] = max(_NARROWEST_NAME, widths[0] - max(0, total_width(grid) - page))
     rule = ["─" * width for width in widths]
     for row in ([column.heading for column in grid.columns], rule, *grid.rows):
-        padded: list[str] = []
-        for column, text, width in zip(grid.columns, row, widths, strict=True):
-            padded.append(text.ljust(width) if column.is_text else text.rjust(width))
-        yield _GAP.join(padded)
+        first, *others = row
+        above, *below = textwrap.wrap(first, widths[0]) or [""]
+        yield _aligned(grid, [above, *others], widths)
+        yield from (f"  {rest}" for rest in below)
+
+
+def _aligned(grid: Grid, row: Sequence[str], widths: Sequence[int]) -> str:
+    padded: list[str] = []
+    for column, text, width in zip(grid.columns, row, widths, strict=True):
+        padded.append(text.ljust(width) if column.is_text else text.rjust(width))
+    return _GAP.join(padded)

@@ -7,6 +7,7 @@ from analysis.papers.rows import TableRows
 from analysis.results.runs import Run
 from analysis.results.sweeps import SweepAsked
 from analysis.tables.asked import asked_seeds
+from analysis.tables.line import wanted_seeds
 from analysis.tables.settings import Setting, find_settings
 from orchestrator.database.schema import State
 
@@ -65,7 +66,7 @@ def _completeness(rows: TableRows, setting: Setting, sweeps: Sequence[SweepAsked
     total = 0
     for key in rows.rows:
         of_row = members.get(key, [])
-        seeds = {run.seed for run in of_row}.union(asked.get(key, ()))
+        seeds = wanted_seeds(of_row, asked.get(key, ()))
         seeds_done = {run.seed for run in of_row if run.state == State.COMPLETED}
         rows_done += bool(seeds) and seeds_done == seeds
         done += len(seeds_done)

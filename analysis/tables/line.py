@@ -96,7 +96,7 @@ def line_of(
         rounding: the step in which the metric moves, 1 / test images; 0 where it is not known.
     """
     runs = sorted(runs, key=lambda run: run.seed)
-    count = len({run.seed for run in runs}.union(asked))
+    count = len(wanted_seeds(runs, asked))
     if not runs:
         return Line(row, word="not run" if row.not_run else "absent", asked=count)
 
@@ -131,6 +131,15 @@ def line_of(
         own={key: counting[0].config.get(key) for key in row.companions},
         final=_means([run.final for run in counting if is_ok(run)]),
     )
+
+
+def wanted_seeds(runs: Sequence[Run], asked: Collection[int]) -> set[int]:
+    """Return the seeds that a row is to have: those asked for, and results that are there anyway.
+
+    A run of another sweep that is not done yet keeps no row waiting.
+    """
+    there = [run for run in runs if not asked or run.state == State.COMPLETED]
+    return {run.seed for run in there}.union(asked)
 
 
 def is_ok(run: Run) -> bool:
