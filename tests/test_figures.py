@@ -333,10 +333,20 @@ def test_the_published_setting_shares_our_axis():
     same = {"dataset.name": "stl10", "encoder.arch": "resnet18", "epochs": 10}
     built = report(run("byol", 0, 0.55, overrides=same))
     (panel,) = made(rows, built).axes
+    assert panel.get_title("left") == "ours and published: stl10, resnet18"
     (ours,) = [artist for artist in panel.lines if artist.get_gid() == "mean"]
     published = [artist for artist in panel.lines if artist.get_gid() == "published"]
     assert ours.get_xdata()[0] == pytest.approx(55) and len(published) == 7
     assert published[1].get_ydata()[0] == ours.get_ydata()[0]
+
+
+def test_an_axis_of_accuracies_ends_where_they_do():
+    """The interval of two seeds reaches beyond 100 percent."""
+    built = report(*seeds_of("byol", [0.5, 0.9]))
+    assert built.main["ci95_high"].max() > 2
+    assert made(rows, built).axes[0].get_xlim()[1] < 107
+    two = [run("byol", seed, value) for seed, value in enumerate([0.5, 0.9])]
+    assert made(axis, report(*two, of=load_table("tau"))).axes[0].get_ylim()[1] < 107
 
 
 def test_the_untrained_control_is_a_line_of_both_panels(full):

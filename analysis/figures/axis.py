@@ -44,6 +44,7 @@ class _Side:
         names: row → the name of its value.
         style: of a line that is the only one.
         has_band: whether its intervals make a band.
+        is_accuracy: whether its numbers lie between 0 and 100.
     """
 
     title: str
@@ -54,6 +55,7 @@ class _Side:
     names: dict[str, str]
     style: SeriesStyle
     has_band: bool
+    is_accuracy: bool = True
 
 
 def draw(report: Report, format_: str = "png", look: Look = LIGHT) -> bytes:
@@ -147,6 +149,7 @@ def _published(report: Report, axis: Axis, look: Look) -> _Side:
         names=dict(axis.printed),
         style=replace(look.series(0), colour=look.theme.published, marker="D"),
         has_band=False,
+        is_accuracy=factor == facts.PERCENT,
     )
 
 
@@ -157,7 +160,7 @@ def _draw_side(page: Page, box: Box, side: _Side, axis: Axis, groups: Sequence[G
     widest = max(text_width(name, SMALL_SIZE) for name in names.values())
     scale = scale_of(axis, 0.9 * box.width, widest + 0.06)
     points = {line.row.key: side.point(line) for group in groups for line in group.lines}
-    is_seen = _set_limits(axes, [point for point in points.values() if point], side.chance)
+    is_seen = _set_limits(axes, [point for point in points.values() if point], side)
     if side.chance is not None and is_seen:
         ink = page.look.theme.muted
         axes.axhline(side.chance, color=ink, linestyle=CHANCE_LINE, linewidth=1.1, gid="chance")
@@ -220,9 +223,12 @@ def _set_labels(axes: Any, box: Box, side: _Side, axis: Axis, scale: Scale) -> N
     panel_title(axes, side.title, box.width, lines=1)
 
 
-def _set_limits(axes: Any, points: Sequence[Point], chance: float | None) -> bool:
+def _set_limits(axes: Any, points: Sequence[Point], side: _Side) -> bool:
     """Set the limits of the upright axis, and tell whether it shows chance."""
-    values = [value for point in points for value in point.extent()] or [0.0, 100.0]
+    chance = side.chance
+    values = [value for point in points for value in point.extent()] or [0.0, facts.PERCENT]
+    if side.is_accuracy:
+        values = facts.within_percent(values)
     low, high = min(values), max(values)
     is_seen = chance is not None and high - low >= _FLAT * (high - chance)
     if chance is not None and is_seen:

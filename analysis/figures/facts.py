@@ -240,6 +240,11 @@ def interval_of(ends: Sequence[float] | None, factor: int = PERCENT) -> list[flo
     return [factor * end for end in ends]
 
 
+def within_percent(values: Sequence[float]) -> list[float]:
+    """Return what an axis of accuracies has to show: an interval may reach beyond, they do not."""
+    return [min(max(value, 0.0), PERCENT) for value in values]
+
+
 def in_percent(values: Sequence[float]) -> list[float]:
     """Return fractions in percent."""
     return [PERCENT * value for value in values]

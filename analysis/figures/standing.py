@@ -19,7 +19,7 @@ class Standing(StrEnum):
     DONE = "mean of a row that is done"
     INCOMPLETE = "not done: some runs are missing"
     COLLAPSED = "all runs collapsed"
-    SPLIT = "some seeds collapsed: the values, no mean"
+    SPLIT = "some seeds collapsed, some did not"
     EMPTY = "no number: the words say why"
 
 

@@ -80,13 +80,20 @@ def _ours(report: Report, look: Look) -> RowPanel:
         values += _published_values(lines, factor)
     chance = facts.chance_of_ours(report)
     return RowPanel(
-        title=facts.ours_name(report),
+        title=_title(report, is_shared=is_shared),
         label=facts.ours_metric(report),
         paint=paint,
         notes=notes,
-        limits=limits_of([*values, chance or 0.0]),
+        limits=limits_of(facts.within_percent([*values, chance or 0.0])),
         references=_references(chance, facts.control_of_ours(report), look),
     )
+
+
+def _title(report: Report, *, is_shared: bool) -> str:
+    """Return the title of our panel, which may hold both sides."""
+    if is_shared:
+        return facts.ours_name(report).replace("ours", "ours and published", 1)
+    return facts.ours_name(report)
 
 
 def _paint_ours(axes: Any, height: float, line: Line, look: Look) -> None:

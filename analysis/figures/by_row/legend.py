@@ -123,7 +123,8 @@ def _control(report: Report, theme: Theme) -> list[Any]:
     """Return the handle of the line of the untrained encoder."""
     from matplotlib.lines import Line2D
 
-    if facts.control_of(report) is None:
+    levels = (facts.control_of_ours(report), facts.control_of_published(report))
+    if levels == (None, None) or (levels[0] is None and facts.is_comparable(report)):
         return []
     label = "untrained encoder"
     return [Line2D([], [], color=theme.muted, linestyle=CONTROL_LINE, label=label)]
