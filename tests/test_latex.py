@@ -9,8 +9,9 @@ import planted
 import pytest
 from typer.testing import CliRunner
 
-from analysis.papers.rows import load_table
 from analysis.formats import Layout, render
+from analysis.papers.printed import Published
+from analysis.papers.rows import load_table
 from analysis.render.grid import Style
 from analysis.render.latex import as_latex, as_latex_matrix
 from analysis.render.latex_text import breakable, escaped, prose
@@ -124,6 +125,20 @@ def test_columns_leave_a_page_and_wide_keeps_them():
     assert "0:57.7 1:58.1 2:57.9" in per_seed
 
 
+def test_what_no_paper_printed_has_neither_column_nor_source():
+    unprinted = {
+        key: replace(row, published=Published()) for key, row in planted.MLP_NORM.rows.items()
+    }
+    text = as_latex(mlp_norm(of=replace(planted.MLP_NORM, rows=unprinted, printed=None)))
+    assert "published &" not in text and "Published:" not in text
+
+
+def test_long_headings_are_broken_and_what_is_too_wide_is_said():
+    text = as_latex(planted.report(of=load_table("semi_supervised")))
+    assert r"\shortstack[r]{\strut top-1" in text and "wider than the page" not in text
+    assert "% wider than the page" in as_latex(planted.report(of=load_table("places365")))
+
+
 def test_the_matrix_has_the_papers_spans():
     text = as_latex_matrix(norm())
     assert r"encoder & \multicolumn{4}{c}{BN} & \multicolumn{4}{c}{LN} & \multicolumn{7}{c}" in text
@@ -161,7 +176,14 @@ def test_pdflatex_makes_pages_of_it_without_a_complaint(tmp_path):
         as_latex(planted.report()),
         *[
             render(planted.report(of=load_table(name)), "latex", Layout()).decode()
-            for name in ("tau", "lambda", "init", "simsiam_bn", "collapse_factors")
+            for name in (
+                "tau",
+                "lambda",
+                "init",
+                "simsiam_bn",
+                "semi_supervised",
+                "linear_eval_resnet50",
+            )
         ],
     ]
     texts = [rf"\par {breakable(text)} \par {prose(text)}" for text in HOSTILE]

@@ -27,7 +27,7 @@ _LABEL = 28
 """Longer labels are broken into lines."""
 _LABEL_WIDTH = r"0.28\linewidth"
 _MANY_COLUMNS = 10
-_HEADING = 9
+_HEADING = 11
 """Headings of more characters, and wider than their column, are broken into lines."""
 _NAMES = {"byol": "BYOL", "simclr": "SimCLR", "moco": "MoCo"}
 _PAD = "\N{FIGURE SPACE}"
@@ -246,7 +246,7 @@ def _heading(grid: Grid, number: int) -> str:
         return lines[0]
     side = "l" if grid.columns[number].is_text else "r"
     stacked = r" \\ ".join(lines)
-    return rf"\shortstack[{side}]{{{stacked}}}"
+    return rf"\shortstack[{side}]{{\strut {stacked}}}"
 
 
 def _cell(column: Column, text: str, line: Any) -> str:

@@ -72,6 +72,8 @@ def notes(report: Report, with_other_settings: bool = True) -> list[str]:
 
 def notes_for_readers(report: Report) -> list[str]:
     """Return those notes that readers of a paper need: what the numbers are, not which commands."""
+    if report.table.rows.is_published_only:
+        return notes(report)
     remarks = [f"{remark}." for remark in report.table.rows.remarks]
     texts = [*_column_notes(report), *_comparison_notes(report), *remarks, *_row_notes(report)]
     return [plain(text) for text in texts]
