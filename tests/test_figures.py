@@ -24,7 +24,13 @@ from analysis.figures.over_axis.values import Axis, axes_of, scale_of
 from analysis.figures.standing import Standing, standing_of
 from analysis.figures.style import DARK_THEME, LIGHT, LIGHT_THEME, SERIES, Look, drawing
 from analysis.papers.printed import Published
-from analysis.papers.rows import TableFileError, load_table, read_table, run_table_ids
+from analysis.papers.rows import (
+    TableFileError,
+    load_table,
+    read_table,
+    run_table_ids,
+    table_of_sweep,
+)
 from analysis.papers.table_rows import FIGURES
 
 SMALL = Look(dpi=50)
@@ -464,6 +470,26 @@ def test_two_methods_are_two_lines():
     groups = groups_of(built, axes_of(built)[0])
     assert [group.label for group in groups] == ["BYOL", "SimCLR"]
     assert all(len(group.lines) == 7 for group in groups)
+
+
+def test_rows_that_agree_in_nothing_else_are_no_line():
+    """Those of a random search: a line through them would show what nothing has measured."""
+    variants = {
+        f"trial{number}": {
+            "method": "byol",
+            "optimizer.lr": 0.1 * number,
+            "batch_size": 32 * number,
+        }
+        for number in range(1, 6)
+    }
+    searched = report(of=table_of_sweep("search", variants, "trial1"))
+    assert axes_of(searched)[0].twins == ("batch_size",)
+    variants["trial6"] = {"method": "byol", "optimizer.lr": 0.6, "batch_size": 32}
+    searched = report(of=table_of_sweep("search", variants, "trial1"))
+    assert not axis.is_possible(searched) and "axis" not in figures_of(searched)
+
+    rates = {f"lr{rate}": {"method": "byol", "optimizer.lr": rate} for rate in (0.1, 0.2, 0.3)}
+    assert "axis" in figures_of(report(of=table_of_sweep("rates", rates, "lr0.1")))
 
 
 def test_widths_that_move_together_are_one_axis():

@@ -500,10 +500,13 @@ def test_curves_of_several_runs_are_laid_over_each_other(done, root, tmp_path):
 
     from analysis.figures.curves import draw
     from analysis.load import series
+    from analysis.report import report
 
     collect(root, open_database(str(tmp_path / "results.db")), Queue())
     found = series("loss", [done.run_id], db=tmp_path / "results.db")
     assert found["step"].tolist() == [0] and found["value"][0] > 0
+    points = report(str(tmp_path / "results.db"), "mlp_norm").series("loss", [done.run_id])
+    assert points == [(done.run_id, 0, 1, found["value"][0])]
     assert Image.open(io.BytesIO(draw(found, {done.run_id: "byol"}, "loss"))).width == 1200
 
 

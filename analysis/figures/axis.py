@@ -13,7 +13,7 @@ from analysis.figures.fit import fitted, text_width
 from analysis.figures.over_axis.groups import Group, groups_of
 from analysis.figures.over_axis.legend import legend_of, styles_of
 from analysis.figures.over_axis.marks import Point, paint_group, paint_level, paint_missing
-from analysis.figures.over_axis.values import Axis, Scale, axes_of, scale_of
+from analysis.figures.over_axis.values import LEAST_VALUES, Axis, Scale, axes_of, scale_of
 from analysis.figures.page import Box, Page, columns_for, drawn, new_page, panel_title
 from analysis.figures.standing import Standing, standing_of, state_words
 from analysis.figures.style import LIGHT, SMALL_SIZE, Look, SeriesStyle
@@ -71,12 +71,23 @@ def draw(report: Report, format_: str = "png", look: Look = LIGHT) -> bytes:
 
 def is_possible(report: Report) -> bool:
     """Tell whether the rows differ in a number."""
-    return bool(axes_of(report))
+    return _axis(report) is not None
+
+
+def _axis(report: Report) -> Axis | None:
+    """Return the axis with most values over which rows agree in all else; None without one."""
+    for axis in axes_of(report):
+        lines = [len(group.lines) for group in groups_of(report, axis)]
+        if max(lines) >= LEAST_VALUES:
+            return axis
+    return None
 
 
 def figure(report: Report, look: Look) -> Any:
     """Return the figure of a table over its axis."""
-    axis = axes_of(report)[0]
+    axis = _axis(report)
+    if axis is None:
+        raise ValueError("the rows differ in no number: see is_possible")
     groups = groups_of(report, axis)
     sides: list[_Side] = []
     if facts.has_ours(report):

@@ -11,6 +11,8 @@ from analysis.papers.table_rows import TableRow, TableRows
 _ALWAYS = "method"
 """The key by which a row finds its baseline."""
 _SEED = "seed"
+_FIGURES = ("rows", "drop", "axis", "collapse_over_time")
+"""What may be shown of any sweep; a kind that its rows do not allow is left out."""
 
 
 def table_of_sweep(
@@ -58,6 +60,7 @@ def table_of_sweep(
         axes=axes,
         baselines=tuple(names[0] for names in names_of.values() if baseline in names),
         rows=rows,
+        figures=_FIGURES,
     )
 
 

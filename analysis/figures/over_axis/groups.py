@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.figures import facts
-from analysis.figures.over_axis.values import NAMES, Axis
+from analysis.figures.over_axis.values import LEAST_VALUES, NAMES, Axis
 from analysis.papers.printed import digits
 from analysis.tables.line import Line
 from analysis.tables.tidy import Report
@@ -46,10 +46,6 @@ def groups_of(report: Report, axis: Axis) -> list[Group]:
         if len(group) == 1 and not _joined(group[0], groups, axis):
             beside += group
 
-    # A table whose rows never agree in the rest is one line all the same.
-    if not groups:
-        groups = [[line for line in beside if line.row.key in axis.values]]
-        beside = [line for line in beside if line.row.key not in axis.values]
     labels = facts.labels_of(report)
     names = _names(groups, axis)
     lines = [
@@ -68,7 +64,7 @@ def _rest(line: Line, axis: Axis) -> tuple[Any, ...]:
 def _joined(line: Line, groups: Sequence[list[Line]], axis: Axis) -> bool:
     """Add a lone row to the only line of its method, if its value is free there."""
     of_method = [group for group in groups if group[0].row.method == line.row.method]
-    if len(of_method) != 1:
+    if len(of_method) != 1 or len(of_method[0]) < LEAST_VALUES:
         return False
     taken = {axis.values[other.row.key] for other in of_method[0]}
     if axis.values[line.row.key] in taken:

@@ -29,7 +29,7 @@ NAMES = {
     "init.scale": "scale of the first weights",
 }
 """Key → its name on an axis; another key is its own name."""
-_LEAST_VALUES = 3
+LEAST_VALUES = 3
 _LOG_FROM = 8
 """The ratio of the largest to the smallest value from which an axis is logarithmic."""
 _LEADING_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?")
@@ -72,7 +72,7 @@ def axes_of(report: Report) -> list[Axis]:
     axes: list[Axis] = []
     for key in report.table.rows.axes:
         axis = _axis(report, key)
-        if len(axis.steps) < _LEAST_VALUES:
+        if len(axis.steps) < LEAST_VALUES:
             continue
         twins = [number for number, other in enumerate(axes) if _is_same(axis, other)]
         for number in twins:
