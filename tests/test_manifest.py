@@ -312,3 +312,18 @@ def test_where_no_manifest_can_lie_is_said_before_anything_is_read(here):
     assert status == 2 and "--manifest" in text and "mkdir -p" in text
     status, text = here.call("report", "--manifest", here.manifest)
     assert status == 2 and "--manifest needs --table NAME" in text
+
+
+def test_a_run_that_is_deleted_while_a_manifest_is_made_is_named(here):
+    from analysis.report import report
+    from orchestrator.cli.context import Places
+    from orchestrator.cli.results.manifest import manifest_bytes
+    from orchestrator.errors import StoreError
+
+    here.call("status")
+    places = Places(here.root, str(here.path / "results.db"))
+    built = report(places.db, "mlp_norm")
+    shutil.rmtree(here.runs["byol", 0].path)
+    here.call("status")
+    with pytest.raises(StoreError, match="was deleted while the manifest was made; try again"):
+        manifest_bytes(places, built)

@@ -8,7 +8,14 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, select
 
-from analysis.manifest.contents import Manifest, RowEntry, RunEntry, SettingEntry, TableDefinition
+from analysis.manifest.contents import (
+    Manifest,
+    ManifestError,
+    RowEntry,
+    RunEntry,
+    SettingEntry,
+    TableDefinition,
+)
 from analysis.papers.plain_text import plain
 from analysis.papers.rows import TableRows
 from analysis.results.runs import Run
@@ -29,6 +36,9 @@ def manifest_of(connection: Connection, report: Report, files_of: FilesOf) -> Ma
         connection: to the database that the report was made from.
         report: of a table.
         files_of: reads the digests of a run's files.
+
+    Raises:
+        ManifestError: the database has lost a run meanwhile.
     """
     table = report.table
     setting: SettingEntry | None = None
@@ -95,6 +105,10 @@ def run_entries(connection: Connection, report: Report, files_of: FilesOf) -> li
 
     entries: list[RunEntry] = []
     for run in every_run:
+        if run.run_id not in facts:
+            raise ManifestError(
+                f"run {run.run_id[:10]} was deleted while the manifest was made; try again"
+            )
         root, attempt, origin = facts[run.run_id]
         entry = RunEntry(
             run_id=run.run_id,

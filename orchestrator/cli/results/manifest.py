@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.cli.context import Places
-from orchestrator.errors import UsageError
+from orchestrator.errors import StoreError, UsageError
 from orchestrator.store.result_files import result_digests
 from orchestrator.store.root import Root
 
@@ -18,16 +18,20 @@ def manifest_bytes(places: Places, report: "Report") -> bytes:
     """Return the content of a report's manifest.
 
     Raises:
-        AnalysisError: the database cannot be read, or has lost a run meanwhile.
+        StoreError: the database cannot be read, or has lost a run meanwhile.
     """
+    from analysis.errors import AnalysisError
     from analysis.manifest.contents import as_bytes
     from analysis.manifest.write import manifest_of
     from analysis.results.connect import reading
 
     version = report.table.setting.version if report.table.setting is not None else 1
     files_of = digests_by(report.table.rows.protocol, version)
-    with reading(places.db) as connection:
-        return as_bytes(manifest_of(connection, report, files_of))
+    try:
+        with reading(places.db) as connection:
+            return as_bytes(manifest_of(connection, report, files_of))
+    except AnalysisError as error:
+        raise StoreError(str(error)) from None
 
 
 def read_manifest(file: Path) -> "Manifest":
