@@ -211,6 +211,13 @@ def test_a_figure_follows_the_readers_screen(db):
     assert "prefers-color-scheme: dark" in svg and "#56b4e9" in svg
 
 
+def test_a_drawing_is_made_leaner_and_no_text_in_it_changes():
+    drawn = '<svg a="1"><path d="M 10.123456 0.0976"/><text>arXiv 2010.10241, 12.3456</text></svg>'
+    assert figure._lean(drawn).endswith(
+        '<path d="M 10.12 0.0976"/><text>arXiv 2010.10241, 12.3456</text></svg>'
+    )
+
+
 def test_a_template_that_names_what_is_not_there_is_refused():
     with pytest.raises(Exception, match="undefined"):
         fill("table.html.j2", made="now")

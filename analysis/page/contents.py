@@ -93,6 +93,7 @@ class Contents:
     """What the page shows.
 
     Attributes:
+        roots: the folders of the runs.
         questions: what was asked.
         findings: what was found, table by table.
         open_sweeps: sweeps with runs that are not done.
@@ -103,6 +104,7 @@ class Contents:
         published: tables without runs.
     """
 
+    roots: Sequence[str]
     questions: Sequence[Question]
     findings: Sequence[Finding]
     open_sweeps: Sequence[OpenSweep]
@@ -136,6 +138,7 @@ def contents(source: Source) -> Contents:
     shown = [section.report for section in tables]
     opened = [open_table(report) for report in shown]
     return Contents(
+        roots=sorted({sweep.root for sweep in launched}),
         questions=questions(launched, source.asked, states),
         findings=[finding(report) for report in shown],
         open_sweeps=[*open_sweeps(launched, source.asked, states)],

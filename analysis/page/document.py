@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import shlex
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -28,7 +29,7 @@ def fill(template: str, **values: Any) -> bytes:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("analysis.page"),
         autoescape=True,
         finalize=_safe,
@@ -36,6 +37,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["quoted"] = shlex.quote
+    return environment
 
 
 def _safe(value: Any) -> Any:

@@ -15,6 +15,7 @@ _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
 _LONG_NUMBER = re.compile(r"(\b[1-9]\d*\.\d\d)\d+")
 _GROUP_NAME = re.compile(r'(?<=<g) id="[^"]*"')
+_TAG = re.compile(r"<[^>]*>")
 _BLANKS = re.compile(r"\s+")
 _STYLE = re.compile(r'(?<!<)style="([^"]*)"')
 _LEAST_ROWS = 2
@@ -67,7 +68,7 @@ def _lean(svg: str) -> str:
     """
     for unseen in (_PREAMBLE, _COMMENT, _METADATA, _GROUP_NAME):
         svg = unseen.sub("", svg)
-    svg = _LONG_NUMBER.sub(r"\1", svg)
+    svg = _TAG.sub(lambda tag: _LONG_NUMBER.sub(r"\1", tag[0]), svg)
     svg = _BLANKS.sub(" ", svg).replace("> <", "><")
 
     classes: dict[str, str] = {}
