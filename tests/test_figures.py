@@ -457,6 +457,15 @@ def test_rows_beside_an_axis_are_levels_over_it():
     assert levels[1][0].get_ydata()[0] == pytest.approx(72.5)
 
 
+def test_no_more_levels_are_drawn_than_can_be_told_apart():
+    figure = made(axis, report(run("byol", 0), of=load_table("init")))
+    assert max(map(len, artists(figure, "level"))) <= 4
+    written = " ".join(" ".join(texts(figure)).split())
+    assert (
+        "Not drawn, since they stand beside the axis: " in written and "Data-dependent" in written
+    )
+
+
 def test_a_lone_row_takes_its_free_place_on_the_line():
     """The constant random target of table tau starts another way, and still is τ = 1."""
     built = report(of=load_table("tau"))

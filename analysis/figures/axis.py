@@ -11,7 +11,7 @@ from analysis.figures import facts
 from analysis.figures.by_row.marks import CHANCE_LINE, standing_of_printed
 from analysis.figures.fit import fitted, text_width
 from analysis.figures.over_axis.groups import Group, groups_of
-from analysis.figures.over_axis.legend import legend_of, styles_of
+from analysis.figures.over_axis.legend import LEVELS, legend_of, styles_of
 from analysis.figures.over_axis.marks import Point, paint_group, paint_level, paint_missing
 from analysis.figures.over_axis.values import LEAST_VALUES, Axis, Scale, axes_of, scale_of
 from analysis.figures.page import Box, Page, columns_for, drawn, new_page, panel_title
@@ -88,7 +88,7 @@ def figure(report: Report, look: Look) -> Any:
     axis = _axis(report)
     if axis is None:
         raise ValueError("the rows differ in no number: see is_possible")
-    groups = groups_of(report, axis)
+    groups, left_out = _drawn_groups(report, axis)
     sides: list[_Side] = []
     if facts.has_ours(report):
         sides.append(_ours(report, axis, look))
@@ -99,6 +99,8 @@ def figure(report: Report, look: Look) -> Any:
     columns = columns_for(look, len(sides))
     storeys = -(-len(sides) // columns)
     footers = facts.footers(report, "mean, band of 95% t-intervals, a dot per seed")
+    if left_out:
+        footers.append(f"Not drawn, since they stand beside the axis: {'; '.join(left_out)}.")
     storey = _ABOVE + _PANEL_HEIGHT + _BELOW
     title = report.table.rows.title
     page = new_page(look, title, storeys * storey, legend_of(report, groups, look), footers)
@@ -110,6 +112,15 @@ def figure(report: Report, look: Look) -> Any:
         box = Box(left, top, width - _LEFT - _GAP, _PANEL_HEIGHT)
         _draw_side(page, box, side, axis, groups)
     return page.figure
+
+
+def _drawn_groups(report: Report, axis: Axis) -> tuple[list[Group], list[str]]:
+    """Return the lines with as many levels as can be told apart, and the labels of the others."""
+    groups = groups_of(report, axis)
+    lines = [group for group in groups if not group.is_level]
+    levels = [group for group in groups if group.is_level]
+    left_out = [group.label for group in levels[len(LEVELS) :]]
+    return [*lines, *levels[: len(LEVELS)]], left_out
 
 
 def _ours(report: Report, axis: Axis, look: Look) -> _Side:

@@ -12,8 +12,8 @@ from analysis.figures.standing import SHAPES, Standing, standing_of
 from analysis.figures.style import Look, SeriesStyle
 from analysis.tables.tidy import Report
 
-_LEVELS = (CONTROL_LINE, "-.", (0, (6, 2, 1, 2)), (0, (9, 3)))
-"""The lines of rows beside the axis; that of chance is another."""
+LEVELS = (CONTROL_LINE, "-.", (0, (6, 2, 1, 2)), (0, (9, 3)))
+"""The lines of rows beside the axis, of which no more are drawn; that of chance is another."""
 
 
 def styles_of(groups: Sequence[Group], look: Look, only: SeriesStyle) -> list[SeriesStyle]:
@@ -30,7 +30,7 @@ def styles_of(groups: Sequence[Group], look: Look, only: SeriesStyle) -> list[Se
         styles = [only]
     level = SeriesStyle(look.theme.ink, "", "-", "")
     for number in range(len(groups) - len(lines)):
-        styles.append(replace(level, line=_LEVELS[number % len(_LEVELS)]))
+        styles.append(replace(level, line=LEVELS[number % len(LEVELS)]))
     return styles
 
 
