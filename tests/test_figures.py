@@ -380,6 +380,7 @@ def test_differences_have_the_reports_intervals_and_the_baseline_is_zero(full):
         100 * main[["delta_low", "delta_high"]].to_numpy(dtype=float)
     )
     assert len(ends) == 2  # none for the split row
+    assert "published" in texts(figure) and "another source" not in " ".join(texts(figure))
     published = [line.get_xdata()[0] for line in artists(figure, "published")[1]]
     assert published == pytest.approx([0, 55.3 - 57.7, 48 - 57.7, 28.3 - 57.7, 29.4 - 57.7])
 
@@ -472,6 +473,15 @@ def test_a_lone_row_takes_its_free_place_on_the_line():
     groups = groups_of(built, axes_of(built)[0])
     assert len(groups[0].lines) == 5 and groups[0].lines[-1].row.key == "tau_1"
     assert [group.lines[0].row.key for group in groups[1:]] == ["random"]
+
+
+def test_lines_are_named_by_what_tells_them_apart():
+    built = report(of=load_table("init"))
+    names = [group.label for group in groups_of(built, axes_of(built)[0]) if not group.is_level]
+    assert names == ["encoder.norm = bn", "encoder.norm = none"]
+    built = report(of=load_table("lambda_mu"))
+    names = [group.label for group in groups_of(built, axes_of(built)[0])]
+    assert names == ["μ = 1", "μ = 1.5", "μ = 2", "μ = 5", "μ = 10"]
 
 
 def test_two_methods_are_two_lines():

@@ -1,12 +1,13 @@
 """Draws how far each row lies from its baseline, with the interval of the difference."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from analysis.figures import facts
 from analysis.figures.by_row.frame import RowPanel, draw_rows, limits_of
 from analysis.figures.by_row.legend import legend_of
-from analysis.figures.by_row.marks import paint_empty, paint_mean
+from analysis.figures.by_row.marks import paint_empty, paint_mean, paint_published
 from analysis.figures.page import drawn
 from analysis.figures.standing import Standing, standing_of, state_words
 from analysis.figures.style import LIGHT, Look
@@ -41,7 +42,12 @@ def figure(report: Report, look: Look) -> Any:
     what = "difference from the baseline seed by seed, 95% t-interval over pairs"
     labels = [*facts.labels_of(report).values()]
     title = f"{report.table.rows.title}: difference from the baseline"
-    legend = legend_of(report, look, with_references=False)
+    subtracted = [
+        line.row.published
+        for line in report.table.lines
+        if _published_delta(report, line.row) is not None
+    ]
+    legend = legend_of(report, look, subtracted, with_references=False)
     return draw_rows(look, title, labels, panels, legend, facts.footers(report, what))
 
 
@@ -104,16 +110,8 @@ def _published(report: Report, look: Look) -> RowPanel:
     def paint(axes: Any, number: int, height: float) -> None:
         delta = deltas[number]
         if delta is not None:
-            axes.plot(
-                [factor * delta],
-                [height],
-                color=look.theme.published,
-                marker="D",
-                markersize=6,
-                linestyle="none",
-                clip_on=False,
-                gid="published",
-            )
+            printed = replace(lines[number].row.published, value=delta, pm=None, bound=None)
+            paint_published(axes, height, printed, factor, look.theme)
 
     notes: list[str] = []
     for line, delta in zip(lines, deltas, strict=True):

@@ -1,5 +1,6 @@
 """Explains the marks of rows: an entry for each kind of mark that a figure has, and for no other."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from analysis.figures import facts
@@ -11,25 +12,33 @@ from analysis.figures.by_row.marks import (
 )
 from analysis.figures.standing import SHAPES, Standing, standing_of
 from analysis.figures.style import Look, Theme
+from analysis.papers.printed import Published
 from analysis.tables.tidy import Report
 
 
 def legend_of(
-    report: Report, look: Look, *, with_references: bool = True, with_control: bool = True
+    report: Report,
+    look: Look,
+    printed: Sequence[Published] | None = None,
+    *,
+    with_references: bool = True,
+    with_control: bool = True,
 ) -> list[Any]:
     """Return the handles of a figure with a table's rows.
 
     Args:
         report: what is drawn.
         look: its variant.
+        printed: the published values that are drawn; all where None.
         with_references: whether it has lines of chance and of the untrained encoder.
         with_control: whether it has that of the untrained encoder, in its usual line.
     """
     handles: list[Any] = []
     if facts.has_ours(report):
         handles += _ours(report, look.theme)
-    if facts.has_published(report):
-        handles += _published(report, look.theme)
+    if printed is None:
+        printed = [line.row.published for line in report.table.lines]
+    handles += _published(printed, look.theme)
     if with_references:
         handles += chance_handles(report, look.theme)
     if with_references and with_control:
@@ -78,8 +87,7 @@ def standing_handle(standing: Standing, theme: Theme) -> Any:
     )
 
 
-def _published(report: Report, theme: Theme) -> list[Any]:
-    printed = [line.row.published for line in report.table.lines]
+def _published(printed: Sequence[Published], theme: Theme) -> list[Any]:
     looks = {standing_of_printed(each) for each in printed if each.value is not None}
     handles: list[Any] = []
     if Standing.DONE in looks:

@@ -11,6 +11,8 @@ from analysis.tables.line import Line
 from analysis.tables.tidy import Report
 
 _SHOWN_KEYS = 3
+_METHODS = {"byol": "BYOL", "simclr": "SimCLR", "moco": "MoCo"}
+"""The methods as people write them."""
 
 
 @dataclass(frozen=True)
@@ -78,20 +80,18 @@ def _names(groups: Sequence[Sequence[Line]], axis: Axis) -> list[str]:
     if len(groups) == 1:
         return [""]
     matches = [group[0].row.match for group in groups]
-    keys = [
-        key
-        for key in dict.fromkeys(key for match in matches for key in match)
-        if key != axis.key and len({repr(match.get(key)) for match in matches}) > 1
-    ]
-    # The method says enough where it alone tells them apart.
     if len({match.get("method") for match in matches}) == len(groups):
-        keys = ["method"]
-    return [_name(match, keys[:_SHOWN_KEYS]) for match in matches]
+        return [_METHODS.get(match["method"], str(match["method"])) for match in matches]
+
+    # Settings that tell the same lines apart are named by the first of them.
+    key_of: dict[tuple[str, ...], str] = {}
+    for key in dict.fromkeys(key for match in matches for key in match):
+        values = tuple(repr(match.get(key)) for match in matches)
+        if key not in (axis.key, *axis.twins) and len({*values}) > 1:
+            key_of.setdefault(values, key)
+    return [_name(match, [*key_of.values()][:_SHOWN_KEYS]) for match in matches]
 
 
 def _name(match: Mapping[str, Any], keys: Sequence[str]) -> str:
-    words = {"byol": "BYOL", "simclr": "SimCLR", "moco": "MoCo"}
-    if keys == ["method"]:
-        return words.get(str(match["method"]), str(match["method"]))
-    symbols = {key: NAMES.get(key, key.rpartition(".")[2]).partition(",")[0] for key in keys}
+    symbols = {key: NAMES.get(key, key).partition(",")[0] for key in keys}
     return ", ".join(f"{symbols[key]} = {digits(match.get(key))}" for key in keys)

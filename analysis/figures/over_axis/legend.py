@@ -12,7 +12,7 @@ from analysis.figures.standing import SHAPES, Standing, standing_of
 from analysis.figures.style import Look, SeriesStyle
 from analysis.tables.tidy import Report
 
-LEVELS = (CONTROL_LINE, "-.", (0, (6, 2, 1, 2)), (0, (9, 3)))
+LEVELS = (CONTROL_LINE, (0, (9, 3)), (0, (5, 2, 1, 2)), (0, (1, 4)))
 """The lines of rows beside the axis, of which no more are drawn; that of chance is another."""
 
 
