@@ -23,7 +23,7 @@ from analysis.tables.completeness import Overview, table_overview
 from orchestrator.cli.main import app
 from orchestrator.cli.output import format_for
 from orchestrator.cli.results.colours import print_coloured
-from orchestrator.errors import UsageError
+from orchestrator.errors import SweepError, UsageError
 
 
 @pytest.fixture
@@ -35,6 +35,8 @@ def report(root, tmp_path, monkeypatch):
         done = CliRunner().invoke(app, ["--root", str(root.path), "report", *words])
         if isinstance(done.exception, UsageError):
             return 2, str(done.exception)
+        if isinstance(done.exception, SweepError):
+            return 1, done.output + str(done.exception)
         return done.exit_code, done.output
 
     return call
@@ -246,3 +248,28 @@ def test_text_has_colours_in_a_terminal_alone_and_loses_nothing_by_them(in_termi
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue())
     assert plain.rstrip("\n") == text.rstrip("\n")
     assert ("\x1b[32mdone 1/1\x1b[0m" in shown.getvalue()) == in_terminal
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--per-seed"],
+        ["--relative"],
+        ["--unit", "fraction"],
+        ["--digits", "2"],
+        ["--wide"],
+        ["--strict"],
+        ["--protocol", "knn"],
+        ["--network", "target"],
+        ["--setting", "x"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_option_of_one_table_is_refused_without_one(report, words):
+    status, text = report(*words)
+    assert status == 2 and text.startswith(f"{words[0]} needs --table NAME")
+
+
+def test_strict_ends_with_1_and_names_each_row_that_is_not_done(report):
+    status, text = report("--table", "mlp_norm", "--strict")
+    assert status == 1 and "rows of mlp_norm are not done and unmarked: " in text

@@ -115,28 +115,26 @@ def report(
     from analysis.render.grid import Style
 
     places: Places = context.obj
+    of_one_table = {
+        "--setting": setting is not None,
+        "--manifest": manifest is not None,
+        "--layout": layout != "rows",
+        "--figure": figure is not None,
+        "--protocol": protocol is not None,
+        "--network": network is not None,
+        "--unit": unit != "percent",
+        "--digits": digits is not None,
+        "--per-seed": per_seed,
+        "--relative": relative,
+        "--wide": wide,
+        "--strict": strict,
+    }
     if all_:
-        given = {
-            "--table": table,
-            "--setting": setting,
-            "--format": format_,
-            "--manifest": manifest,
-            "--layout": layout != "rows",
-            "--figure": figure,
-            "--protocol": protocol,
-            "--network": network,
-            "--strict": strict,
-        }
+        given = {"--table": bool(table), "--format": format_ is not None, **of_one_table}
         _refuse_beside_all([*filter(given.get, given)])
         return write_page(places, sweeps or [], out)
     if not table:
-        given = {
-            "--setting": setting,
-            "--out": out,
-            "--manifest": manifest,
-            "--layout": layout != "rows",
-            "--figure": figure,
-        }
+        given = {"--out": out is not None, **of_one_table}
         return _list_tables(places, sweeps or [], format_, [*filter(given.get, given)])
 
     # What is misspelt is refused before anything is read.
@@ -238,7 +236,7 @@ def _check_judge(protocol: str | None, network: str | None) -> None:
 
 def _check_strict(built: "Report") -> None:
     """Raise unless every row of a table is done and without a mark."""
-    main = built.main
+    main = built.main[built.main["state"] != "not run"]
     failing = main[~main["state"].str.startswith("done") | (main["codes"].map(len) > 0)]
     if failing.empty:
         return
