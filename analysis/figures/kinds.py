@@ -80,6 +80,9 @@ KINDS: Mapping[str, Kind] = {
     "cosines_over_time": _over_time(
         ("positive_cosine", "negative_cosine"), "the cosines of positives and negatives"
     ),
+    "retrieval_over_time": _over_time(
+        ("retrieval",), "how often a view finds its other view in the batch"
+    ),
 }
 """Name → kind; a table's file lists those that it is shown with."""
 

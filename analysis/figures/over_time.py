@@ -30,6 +30,7 @@ METRICS = {
     "loss": "loss",
     "positive_cosine": "cosine of positives (same image)",
     "negative_cosine": "cosine of negatives (other images)",
+    "retrieval": "views that find their other view in the batch",
 }
 """Metric → its name in a figure; another metric is its own name."""
 _PANEL_HEIGHT = 2.3

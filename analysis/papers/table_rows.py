@@ -16,6 +16,7 @@ FIGURES = (
     "collapse_over_time",
     "loss_over_time",
     "cosines_over_time",
+    "retrieval_over_time",
 )
 """The kinds of figures that a table can be shown with; `analysis.figures.kinds` draws them."""
 DEFAULT_FIGURES = ("rows", "drop")

@@ -53,7 +53,12 @@ def legend_of(report: Report, groups: Sequence[Group], look: Look) -> list[Any]:
                 )
             )
     if is_single:
-        return [*row_legend.legend_of(report, look, with_control=False), *handles]
+        # A printed number that is a level has no diamond.
+        printed = [
+            line.row.published for group in groups for line in group.lines if not group.is_level
+        ]
+        marks = row_legend.legend_of(report, look, printed, with_control=False)
+        return [*marks, *handles]
     return [*handles, *_standings(report, look), *row_legend.chance_handles(report, look.theme)]
 
 
