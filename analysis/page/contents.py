@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 from analysis.page.figure import FigureView, figure_views
 from analysis.page.summary import (
@@ -189,7 +189,6 @@ def section_of(source: Source, report: Report, slug: str, style: Style) -> Secti
         trail_view(trail, labels, style)
         for trail in trails(source.connection, report, source.asked)
     ]
-    others = [*_others(report)]
     figures = figure_views(report)
     return Section(
         slug=slug,
@@ -198,8 +197,8 @@ def section_of(source: Source, report: Report, slug: str, style: Style) -> Secti
         view=table_view(report, views, style),
         claims=claim_views(report),
         notes=notes(report, with_other_settings=False),
-        others=others[:_SHOWN_SETTINGS],
-        more_others=max(0, len(others) - _SHOWN_SETTINGS),
+        others=[*_others(report)],
+        more_others=max(0, len(table.others) - _SHOWN_SETTINGS),
         figures=figures,
         files=[*TABLE_FILES, "table.png"] if figures else TABLE_FILES,
     )
@@ -209,7 +208,7 @@ def _others(report: Report) -> Iterator[OtherSetting]:
     shown = report.table.setting
     if shown is None:
         return
-    for other in report.table.others:
+    for other in islice(report.table.others, _SHOWN_SETTINGS):
         yield OtherSetting(other.id, other.source, difference_text(other, shown))
 
 

@@ -5,7 +5,8 @@ and each group of runs would be compared with all. Between two shapes the keys t
 known, so settings of one shape lie in a dictionary for each other shape.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Any
 
@@ -22,7 +23,13 @@ _Projection = tuple[Any, ...]
 class SettingIndex:
     """Holds values and finds those that are compatible with others."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: AbstractSet[str] | None = None) -> None:
+        """Hold nothing yet.
+
+        Args:
+            keys: those in which values may differ; all where None.
+        """
+        self._keys = keys
         self.all: list[Values] = []
         self._hashable: list[Values] = []
         self._known: dict[_Shape, _Shape] = {}
@@ -32,8 +39,8 @@ class SettingIndex:
     def add(self, values: Values) -> int:
         """Keep values, and return their number."""
         number = len(self.all)
-        shape = self._shape(values)
-        hashable = _hashable(values)
+        hashable = self._compared(values)
+        shape = self._shape(hashable)
         self.all.append(values)
         self._hashable.append(hashable)
         self._shapes.setdefault(shape, []).append(number)
@@ -46,13 +53,18 @@ class SettingIndex:
 
     def compatible_with(self, values: Values) -> list[int]:
         """Return the numbers of those that agree, in the order in which they were added."""
-        shape = self._shape(values)
-        hashable = _hashable(values)
+        hashable = self._compared(values)
+        shape = self._shape(hashable)
         numbers: list[int] = []
         for own in self._shapes:
             index = self._index(own, shape)
             numbers += index.get(_projection(hashable, own, shape), ())
         return sorted(numbers)
+
+    def _compared(self, values: Values) -> Values:
+        """Return what may differ of values, so that a dictionary can hold it."""
+        keys = values if self._keys is None else self._keys & values.keys()
+        return {key: _hashable(values[key]) for key in keys}
 
     def _shape(self, values: Values) -> _Shape:
         """Return the shape of values, as one object for all of that shape: equal at a glance."""
@@ -68,6 +80,16 @@ class SettingIndex:
                 index.setdefault(key, []).append(number)
             self._by_shapes[own, other] = index
         return self._by_shapes[own, other]
+
+
+def differing_keys(some: Sequence[Values]) -> set[str]:
+    """Return the keys in which not all values are equal, or which some lack."""
+    first = some[0] if some else {}
+    differing: set[str] = set()
+    for values in some:
+        differing |= values.keys() ^ first.keys()
+        differing |= {key for key, value in values.items() if first.get(key) != value}
+    return differing
 
 
 def unlike(values: Values, other: Values) -> dict[str, tuple[Any, Any]]:
@@ -94,10 +116,8 @@ def _shape_of(values: Values) -> _Shape:
     return frozenset(values) - null, null
 
 
-def _hashable(values: Values) -> Values:
-    return {
-        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-    }
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _projection(values: Values, shape: _Shape, other: _Shape) -> _Projection:

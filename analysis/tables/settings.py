@@ -15,7 +15,7 @@ from typing import Any
 from analysis.papers.rows import TableRow, TableRows
 from analysis.results.runs import Run
 from analysis.results.sweeps import SweepAsked
-from analysis.tables.setting_index import SettingIndex, Values, agree, unlike
+from analysis.tables.setting_index import SettingIndex, Values, agree, differing_keys, unlike
 from byol_core.protocols import PROTOCOLS
 from orchestrator.database.schema import State
 
@@ -217,7 +217,7 @@ def _at_version(table: TableRows, groups: Sequence[Group], version: int) -> list
     def baselines_first(group: Group) -> tuple[bool, int]:
         return group.row.key not in table.baselines, -group.weight
 
-    index = SettingIndex()
+    index = SettingIndex(differing_keys([group.values for group in judged]))
     homes: dict[int, list[Group]] = {}
     for group in sorted(judged, key=baselines_first):
         numbers = index.compatible_with(group.values) or [index.add(group.values)]
