@@ -30,8 +30,11 @@ from analysis.report import Source, variants_table
 from analysis.results.provenance import read_launched, read_provenance
 from analysis.tables.tidy import Report
 from analysis.trail.follow import trails
+from analysis.trail.relaunch import RETRIED
 
 _SHOWN_SETTINGS = 12
+_FIRST = ("norm", "norm_variants", "mlp_norm", "tau", "lambda", "target_modes", "init")
+"""The tables that the whole is about, in the order in which the page shows them."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 TABLE_FILES = ("table.json", "table.md", "table.csv")
 """A table's own files; its figure stands beside them where it shows something."""
@@ -134,7 +137,8 @@ def contents(source: Source) -> Contents:
             setting = section.report.table.setting
             is_wanted = setting is not None and setting.feeds
             (tables if is_wanted else fitting).append(section)
-    reasons = read_provenance(source.connection, source.runs).reasons
+    failed = [run for run in source.runs if run.state in RETRIED]
+    reasons = read_provenance(source.connection, failed).reasons
     shown = [section.report for section in tables]
     opened = [open_table(report) for report in shown]
     return Contents(
@@ -142,11 +146,11 @@ def contents(source: Source) -> Contents:
         questions=questions(launched, source.asked, states),
         findings=[finding(report) for report in shown],
         open_sweeps=[*open_sweeps(launched, source.asked, states)],
-        failed=failed_runs(source.runs, reasons),
+        failed=failed_runs(failed, reasons),
         open_tables=[table for table in opened if table is not None],
         tables=tables,
         fitting=fitting,
-        published=published,
+        published=sorted(published, key=lambda table: not table.can_be_run),
     )
 
 
@@ -156,8 +160,13 @@ def _tables(source: Source) -> Iterator[TableRows]:
     for sweep in source.asked:
         if known.isdisjoint(sweep.tables):
             yield variants_table(sweep)
-    for name in table_ids():
+    for name in sorted(known, key=lambda name: (_place(name), name)):
         yield load_table(name)
+
+
+def _place(name: str) -> int:
+    """Return where a table stands: first those that people look for most."""
+    return _FIRST.index(name) if name in _FIRST else len(_FIRST)
 
 
 def sections(source: Source, tables: Iterable[TableRows]) -> Iterator[Section | PublishedTable]:

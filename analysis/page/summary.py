@@ -12,12 +12,10 @@ from analysis.results.sweeps import SweepAsked
 from analysis.tables.reproduces import Outcome, Verdict
 from analysis.tables.tidy import Report
 from analysis.trail.follow import SHOWN_DIGITS
-from analysis.trail.relaunch import launch_command
+from analysis.trail.relaunch import RETRIED, launch_command
 from orchestrator.database.schema import State
 
-_SHOWN = 40
 _SHOWN_ROWS = 6
-_RETRIED = {State.FAILED, State.OOM, State.TIMEOUT, State.STOPPED, State.CANCELLED}
 
 
 @dataclass(frozen=True)
@@ -178,16 +176,15 @@ def open_sweeps(
         counts.pop(State.COMPLETED.lower(), None)
         if not counts or sweep.label not in by_label:
             continue
-        retried = sorted(state.lower() for state in _RETRIED if counts[state.lower()])
+        retried = sorted(state.lower() for state in RETRIED if counts[state.lower()])
         more = f" --retry {','.join(retried)}" if retried else ""
         texts = [f"{count} {state}" for state, count in sorted(counts.items())]
         command = launch_command(by_label[sweep.label]) + more
         yield OpenSweep(sweep.label, ", ".join(texts), command)
 
 
-def failed_runs(runs: Sequence[Run], reasons: Mapping[str, str]) -> list[FailedRun]:
-    """Return the runs that ended without a result, which a launch tries again where it is told."""
-    failed = [run for run in runs if run.state in _RETRIED]
+def failed_runs(failed: Sequence[Run], reasons: Mapping[str, str]) -> list[FailedRun]:
+    """Return the runs that ended without a result, as the page lists them."""
     return [
         FailedRun(
             sweep=run.sweeps[0] if run.sweeps else "no sweep",

@@ -12,7 +12,7 @@ from analysis.results.runs import Run
 from analysis.tables.asked import AskedVariant
 from orchestrator.database.schema import State
 
-_RETRIED = {State.FAILED, State.OOM, State.TIMEOUT, State.STOPPED, State.CANCELLED}
+RETRIED = frozenset({State.FAILED, State.OOM, State.TIMEOUT, State.STOPPED, State.CANCELLED})
 """States that a launch tries again where `--retry` names them."""
 
 
@@ -67,7 +67,7 @@ def commands_of(
         all_cells.add(request.sweep, request.variant, [request.seed])
         if run.state != State.COMPLETED and run.excluded is None:
             open_cells.add(request.sweep, request.variant, [request.seed])
-            retried |= {run.state.lower()} if run.state in _RETRIED else set()
+            retried |= {run.state.lower()} if run.state in RETRIED else set()
 
     # What has no run is asked for by a variant that is this row.
     for variant in asked[:1]:
