@@ -1,4 +1,4 @@
-"""Gives a table as the page shows it: headings in two rows, cells of text, marks with their words."""
+"""Gives a table as the page shows it: two rows of headings, cells of text, marks with words."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from analysis.render.grid import Style
 from analysis.results.provenance import Attempt
@@ -89,6 +88,8 @@ def _run_view(trail: RunTrail, style: Style) -> RunView:
     run = trail.run
     newest = trail.attempts[-1] if trail.attempts else None
     short = run.run_id[:SHOWN_DIGITS]
+    texts = [command.text for command in trail.commands]
+    diff = [text for text in texts if text.startswith("sweep diff")]
     return RunView(
         seed=str(run.seed),
         value=_value(trail, style),
@@ -98,7 +99,7 @@ def _run_view(trail: RunTrail, style: Style) -> RunView:
         place=_place(newest),
         wall=duration(trail.wall_s),
         show=f"sweep show {short}",
-        compare=trail.commands[-1].text if "diff" in trail.commands[-1].text else "",
+        compare="".join(diff),
     )
 
 
@@ -151,8 +152,3 @@ def duration(seconds: float | None) -> str:
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
-
-
-def values_text(values: Mapping[str, Any]) -> str:
-    """Return settings as `key value, key value`."""
-    return ", ".join(f"{key} {value}" for key, value in values.items())

@@ -1,4 +1,4 @@
-"""Follows a row of a table back to its runs: seeds, attempts, commits, and the commands to go on with.
+"""Follows a row of a table back to its runs: seeds, attempts, commits, and commands to go on.
 
 The page of all tables unfolds each row to this trail, and `sweep why TABLE ROW` prints it.
 """
