@@ -11,7 +11,7 @@ from planted_database import write
 from typer.testing import CliRunner
 
 from analysis.page import contents as page_contents
-from analysis.page import figure, files
+from analysis.page import document, figure, files
 from analysis.page.contents import contents
 from analysis.page.document import fill
 from analysis.page.files import INDEX, as_html, as_page, page_files
@@ -216,6 +216,11 @@ def test_a_drawing_is_made_leaner_and_no_text_in_it_changes():
     assert figure._lean(drawn).endswith(
         '<path d="M 10.12 0.0976"/><text>arXiv 2010.10241, 12.3456</text></svg>'
     )
+
+
+def test_commands_in_sentences_are_code_and_nothing_else_is_markup():
+    made = document._with_code("see `sweep diff <b>` and <i>`")
+    assert made == "see <code>sweep diff &lt;b&gt;</code> and &lt;i&gt;`"
 
 
 def test_a_template_that_names_what_is_not_there_is_refused():

@@ -2,15 +2,18 @@
 
 import base64
 import hashlib
+import re
 import shlex
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from analysis.papers.plain_text import plain
+
+_IN_BACKTICKS = re.compile(r"`([^`]+)`")
 
 
 def fill(template: str, **values: Any) -> bytes:
@@ -38,7 +41,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["quoted"] = shlex.quote
+    environment.filters["with_code"] = _with_code
     return environment
+
+
+def _with_code(text: str) -> Markup:
+    """Return a sentence with what stands in backticks as code; all of it is escaped first."""
+    return Markup(_IN_BACKTICKS.sub(r"<code>\1</code>", str(escape(plain(text)))))
 
 
 def _safe(value: Any) -> Any:

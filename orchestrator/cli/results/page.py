@@ -43,4 +43,6 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{folder}: cannot be made: {error.strerror}") from None
+        raise StoreError(
+            f"{folder}: cannot be made: {error.strerror}; name another folder with --out"
+        ) from None
