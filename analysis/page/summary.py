@@ -174,6 +174,9 @@ def open_sweeps(
             states.get(run_id, "not submitted").lower() for run_id in {*sweep.runs.values()}
         )
         counts.pop(State.COMPLETED.lower(), None)
+        never = _never_launched(sweep)
+        if never:
+            counts["never launched"] = never
         if not counts or sweep.label not in by_label:
             continue
         retried = sorted(state.lower() for state in RETRIED if counts[state.lower()])
@@ -181,6 +184,12 @@ def open_sweeps(
         texts = [f"{count} {state}" for state, count in sorted(counts.items())]
         command = launch_command(by_label[sweep.label]) + more
         yield OpenSweep(sweep.label, ", ".join(texts), command)
+
+
+def _never_launched(sweep: SweepAsked) -> int:
+    """Count the seeds of variants that a spec asks for and no launch has been told to make."""
+    seeds = sweep.seeds or ()
+    return sum((name, seed) not in sweep.runs for name in sweep.variants for seed in seeds)
 
 
 def failed_runs(failed: Sequence[Run], reasons: Mapping[str, str]) -> list[FailedRun]:
