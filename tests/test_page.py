@@ -1,5 +1,6 @@
 """The page of all tables: complete without script and network, and no name on it is markup."""
 
+import gc
 import json
 import re
 from html.parser import HTMLParser
@@ -198,6 +199,12 @@ def test_one_reading_serves_all_tables(db, monkeypatch):
     for _ in page_files(db):
         pass
     assert len(readings) == 1
+
+
+def test_the_collector_of_garbage_works_as_before_afterwards(db):
+    assert gc.isenabled() and gc.get_freeze_count() == 0
+    next(page_files(db))
+    assert gc.isenabled() and gc.get_freeze_count() == 0
 
 
 def test_equal_contents_make_equal_pages(db, monkeypatch):

@@ -5,5 +5,6 @@
 * ``table_view`` and ``trail_view`` give a table and the runs of a row as texts for templates.
 * ``figure`` puts a figure into the page, for light and for dark screens.
 * ``document`` fills the templates in ``templates/``, in which every text is escaped.
+* ``garbage`` keeps Python from looking for garbage among all that a page holds.
 * ``files`` names the files of the folder: the page, and those of each table.
 """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from analysis.page.figure import FigureView, figure_views
+from analysis.page.garbage import collect_new
 from analysis.page.summary import (
     ClaimView,
     FailedRun,
@@ -181,6 +182,7 @@ def sections(source: Source, tables: Iterable[TableRows]) -> Iterator[Section | 
             yield published_table(rows)
         else:
             yield section_of(source, report, _slug(rows.id, slugs), Style())
+            collect_new()
 
 
 def section_of(source: Source, report: Report, slug: str, style: Style) -> Section:

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from analysis.formats import Layout, render
 from analysis.page.contents import Contents, Section, contents, section_of
 from analysis.page.document import fill
+from analysis.page.garbage import collected_at_ease
 from analysis.render.grid import Style
 from analysis.report import opened
 from analysis.tables.tidy import Report
@@ -30,7 +31,7 @@ def page_files(
         UnknownSweepError: no sweep of that name.
         NoDatabaseError: no database there.
     """
-    with opened(db, sweeps) as source:
+    with opened(db, sweeps) as source, collected_at_ease():
         shown = contents(source)
     yield INDEX, as_page(shown)
     for section in [*shown.tables, *shown.fitting]:
