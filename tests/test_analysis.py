@@ -183,11 +183,11 @@ def test_a_result_whose_evaluation_is_missing_is_not_done_and_marked_in_every_fo
     )
     byol = line(built.table, "byol")
     assert byol.summary.n == 1 and byol.state == "partial 1/2"
-    assert marks(built.table, "byol") == ["not judged 1/2: no probe"]
+    assert marks(built.table, "byol") == ["not judged 1/2: no probe of the online encoder"]
     for text in (as_text(built), as_markdown(built), as_csv(built), as_json(built)):
         assert "not judged" in text
-    assert "sweep evaluate" in as_text(built)
-    assert "sweep evaluate" not in as_text(report(run("byol", 0)))
+    assert "--rerun" in as_text(built)
+    assert "--rerun" not in as_text(report(run("byol", 0)))
 
 
 def test_runs_of_different_code_or_machines_are_marked():

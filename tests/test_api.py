@@ -24,6 +24,7 @@ def work(tmp_path_factory):
     return work
 
 
+@pytest.mark.slow
 def test_status_and_runs_are_those_of_the_command(work, sweep, capfd):
     (status,) = work.status()
     assert status.label == "tiny" and status.counts() == {"COMPLETED": 2}

@@ -342,6 +342,7 @@ print(read(8), read(80))
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_photos(photos):
     """80 batches are 480 MB of pixels; what is held at once is four batches, 24 MB."""
     done = subprocess.run(
@@ -351,6 +352,7 @@ def test_memory_does_not_grow_with_the_number_of_photos(photos):
     assert many_mb - few_mb < 60
 
 
+@pytest.mark.slow
 def test_a_run_on_photos_learns_and_resumes_exactly(photos, tmp_path, silent):
     options = Options(device="cpu", threads=1, log_every=1, protocols=())
     whole, parts = silent(), [silent(7), silent()]

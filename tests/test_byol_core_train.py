@@ -111,6 +111,7 @@ def test_a_planted_pickle_does_not_run(tmp_path, tiny, silent):
     assert not (tmp_path / "canary").exists()
 
 
+@pytest.mark.slow
 def test_resume_under_other_threads_is_marked_inexact(tmp_path, tiny, silent):
     train(tiny(), tmp_path, OPTIONS, silent(3))
     resumed = silent()

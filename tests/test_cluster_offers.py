@@ -18,6 +18,8 @@ from orchestrator.spec import Resources, load_sweep
 from orchestrator.status.sweep_status import RunStatus, SweepStatus
 from orchestrator.store.state import State
 
+pytestmark = pytest.mark.slow
+
 
 def told(**wanted):
     """Return what the cluster cannot give."""

@@ -221,6 +221,7 @@ def test_damaged_notes_of_fingerprints_and_of_code_are_made_again(template, tmp_
         assert "commit" in json.loads(facts.read_bytes())
 
 
+@pytest.mark.slow
 class TestDamagedIntents:
     """No run is sent twice where the log of its submission cannot be read as a whole."""
 

@@ -42,6 +42,7 @@ def test_a_launch_that_nobody_can_read_trains_all_the_same(spec_file, tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_commands_that_work_go_on_and_those_that_look_end_quietly(root, tmp_path):
     (tmp_path / "root").rename(tmp_path / "sweep-runs")
     looked = run(tmp_path, "SWEEP status --state any > /dev/full")

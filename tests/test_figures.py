@@ -136,6 +136,7 @@ def made(module, built, look=SMALL, **kwargs):
 
 @pytest.mark.parametrize("format_", FIGURE_FORMATS)
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_every_kind_has_every_format_and_always_the_same_bytes(kind, format_, full, lambda_mu):
     built = report_for(kind, full, lambda_mu)
     content = draw(built, kind, format_, SMALL)

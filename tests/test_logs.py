@@ -112,6 +112,7 @@ def test_following_goes_on_through_a_requeue_and_asks_slurm_rarely(run, monkeypa
     assert len(asked) == 1  # within its first 15 s
 
 
+@pytest.mark.slow
 def test_a_job_that_died_before_it_began_shows_its_words(fake_slurm, sweep, spec_file, tmp_path):
     sweep("launch", spec_file(), "--executor", "slurm", check=0)
     root = Root(tmp_path / "sweep-runs")

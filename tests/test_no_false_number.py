@@ -20,6 +20,7 @@ from planted import (
 
 from analysis.papers.rows import load_table
 from analysis.render.csv_table import as_csv
+from analysis.render.grid import Style
 from analysis.render.json_table import as_json
 from analysis.render.markdown import as_markdown
 from analysis.render.text import as_text
@@ -78,7 +79,8 @@ def test_the_merged_value_stands_in_the_setting_and_a_later_row_does_not_rename_
 def test_an_absent_row_says_in_which_key_the_runs_that_exist_differ():
     built = table(run("byol", 0), run("no_norm", 0, overrides={"optimizer.lr": 0.7}))
     assert line(built, "no_norm").state == "absent"
-    assert marks(built, "no_norm") == ["differs: optimizer.lr 0.7 for 1.5"]
+    (other,) = built.others
+    assert marks(built, "no_norm") == [f"differs: optimizer.lr 0.7 for 1.5 (--setting {other.id})"]
 
 
 def test_a_sweep_that_set_fewer_epochs_never_takes_over_a_table():
@@ -327,3 +329,54 @@ def test_a_printed_number_is_inside_or_outside_at_its_own_setting_alone():
     assert shown.main.set_index("row")["published_lies"]["byol"] == "outside"
     elsewhere = report(*seeds_of("byol", [0.7, 0.71, 0.69]))
     assert elsewhere.main.set_index("row")["published_lies"]["byol"] == "not comparable"
+
+
+def test_where_no_sweep_was_made_for_a_table_the_fullest_setting_is_shown_and_said_to_fit_alone():
+    """Runs of layer norm are a baseline's row too, where norms are no axis: newer, and fewer."""
+    everything = [run("byol", seed, 0.7 + seed / 100) for seed in (0, 1)]
+    slower = [
+        run("byol", seed, 0.6 + seed / 100, overrides={"target.tau_base": 0.9}) for seed in (0, 1)
+    ]
+    newer = seeds_of("layer_norm", [0.3, 0.31], launched_at=9000.0)
+    shown = report(*everything, *slower, *newer, of=load_table("tau"))
+    assert shown.table.setting.values["projector.norm"] == "bn"
+    assert "no sweep was made for this table: these are runs that fit its rows" in " ".join(
+        as_text(shown).split()
+    )
+    (other,) = [each for each in shown.table.others if each.values["projector.norm"] == "ln"]
+    assert "projector norm ln" in other.summary_text()
+
+
+def test_rows_that_learned_nothing_or_use_few_dimensions_are_marked_although_they_did_not_collapse():
+    sign = {"std_sqrt_d": 0.3, "effective_rank": 2.0}
+    runs = [
+        run("byol", 0, 0.7, final={"std_sqrt_d": 0.9, "effective_rank": 20.0}),
+        run("no_norm", 0, 0.2, final=sign),
+        run("layer_norm", 0, 0.5, final={**sign, "effective_rank": 6.0}),
+        run("random", 0, 0.3),
+    ]
+    built = table(*runs)
+    assert marks(built, "no_norm") == [
+        "few dimensions: 2.0 for 20.0",
+        "uninformative: 20.0 beside 30.0",
+    ]
+    assert marks(built, "layer_norm") == [] and marks(built, "random") == []
+
+
+def test_notes_say_the_unit_and_how_many_comparisons_p_is_adjusted_for():
+    shown = report(*seeds_of("byol", [0.7, 0.71, 0.69]), *seeds_of("no_norm", [0.3, 0.31, 0.32]))
+    text = " ".join(as_text(shown).split())
+    assert "encoder in percent" in text and "difference in points" in text
+    assert "Holm over the table's 4 comparisons" in text and "are not adjusted" in text
+    relative = " ".join(as_text(shown, Style(unit="fraction", relative=True)).split())
+    assert "as a fraction of 1" in relative and "as a part of the baseline's mean" in relative
+    assert "in points" not in relative.partition("claims")[0]
+
+
+def test_csv_says_by_what_an_accuracy_was_judged():
+    (byol,) = [
+        text
+        for text in as_csv(report(run("byol", 0))).splitlines()
+        if ",accuracy," in text and "done" in text
+    ]
+    assert ",probe,1,online," in byol

@@ -158,6 +158,7 @@ def test_a_job_that_outlives_its_result_is_ended(go, root, spec_file, fake_slurm
     assert end_lingering(root, every) == 0
 
 
+@pytest.mark.slow
 def test_a_run_on_this_machine_stops_behind_a_checkpoint_and_goes_on_when_asked(
     spec_file, tmp_path, sweep, root
 ):
@@ -185,6 +186,7 @@ def test_a_run_on_this_machine_stops_behind_a_checkpoint_and_goes_on_when_asked(
     assert len(plan.start) == 2
 
 
+@pytest.mark.slow
 def test_a_dry_run_changes_nothing_and_names_must_exist(go, root, spec_file, sweep, fake_slurm):
     go(spec_file())
     assert sweep("cancel", "tiny", "--dry-run", check=0).stdout == "4 runs would be cancelled\n"

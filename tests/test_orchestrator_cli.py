@@ -99,6 +99,7 @@ def test_launch_status_report_and_launch_again(sweep, spec_file):
     assert "3 runs, 1 to run, 2 done already" in more.stdout
 
 
+@pytest.mark.slow
 def test_json_report_is_whole_and_in_fractions(sweep, spec_file):
     sweep("launch", spec_file(), "--executor", "inline", "--only", "byol", check=0)
     report = json.loads(sweep("report", "--table", "mlp_norm", "--format", "json", check=0).stdout)

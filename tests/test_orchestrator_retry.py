@@ -166,6 +166,7 @@ def test_a_failed_node_is_avoided_unless_it_is_the_only_one(fake_slurm):
     assert without({"fake7"}) == []
 
 
+@pytest.mark.slow
 def test_nextflow_3422_a_lost_run_is_sent_away_from_the_node_that_failed(
     root, spec_file, fake_slurm
 ):
@@ -376,6 +377,7 @@ def follow(root, file, notes=None, **selection):
     )
 
 
+@pytest.mark.slow
 def test_waiting_sends_what_limits_refused_and_ends_with_the_sweep(
     root, spec_file, fake_slurm, quick
 ):
@@ -398,6 +400,7 @@ def test_waiting_sends_what_limits_refused_and_ends_with_the_sweep(
     )
 
 
+@pytest.mark.slow
 def test_waiting_gives_up_a_run_that_is_lost_again_and_again_before_it_begins(
     root, spec_file, fake_slurm, quick
 ):

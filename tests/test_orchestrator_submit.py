@@ -97,6 +97,7 @@ def runs_of_jobs(fake_slurm, root):
     }
 
 
+@pytest.mark.slow
 def test_cruijff_kit_451_a_submit_limit_is_filled_and_the_rest_goes_out_later(
     go, spec_file, fake_slurm
 ):
@@ -279,6 +280,7 @@ def test_nni_608_several_runs_in_a_job(go, spec_file, fake_slurm, root):
 # Refusal and silence
 
 
+@pytest.mark.slow
 def test_what_slurm_refuses_stays_planned_and_is_named_in_its_words(
     go, spec_file, fake_slurm, root
 ):

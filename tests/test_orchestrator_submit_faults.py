@@ -20,8 +20,8 @@ from orchestrator.launch.options import LaunchOptions
 from orchestrator.launch.selection import Selection
 from orchestrator.provenance.snapshot import take_snapshot
 from orchestrator.spec import load_sweep
-from orchestrator.store.submissions import submissions
 from orchestrator.store.root import Root
+from orchestrator.store.submissions import submissions
 
 _DAYS = 24
 

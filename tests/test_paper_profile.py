@@ -164,6 +164,7 @@ def test_the_papers_network_trains_under_every_norm(photos, tmp_path, silent):
         )
 
 
+@pytest.mark.slow
 def test_a_step_keeps_as_much_memory_as_the_manual_says():
     network = Online(resolve("imagenet-r50-300ep", {}), 3)
     weights = {weight.untyped_storage().data_ptr() for weight in network.parameters()}

@@ -25,6 +25,8 @@ from orchestrator.status.sweep_status import sweep_statuses
 from orchestrator.store.jobs import Queue
 from orchestrator.store.root import Root
 
+pytestmark = pytest.mark.slow
+
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 ASKED = "resources: {gpus: 0, cpus: 1, mem_gb: 1, timeout_min: 10}"
 

@@ -34,6 +34,8 @@ from orchestrator.store.root import Root
 from orchestrator.store.standing import standing
 from orchestrator.store.state import State
 
+pytestmark = pytest.mark.slow
+
 NO_ANSWER = "slurm_suspend error: Unable to contact slurm controller (connect failure)"
 NOT_AVAILABLE = "Requested node configuration is not available for job 1001"
 

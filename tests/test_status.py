@@ -234,6 +234,7 @@ def look(place, queue=None):
     return status
 
 
+@pytest.mark.slow
 def test_the_forecast_counts_the_evaluation_of_runs_that_are_done(place):
     root, plan, _ = place
     for run in plan.start[:3]:

@@ -28,7 +28,7 @@ MADE = [
         7,
         "lr_1",
         "1 (10/3 of the baseline's)",
-        {"optimizer.lr": {"any": [16.0, 66.7]}},
+        {"optimizer.lr": {"any": [16.0, 66.7, 0.2]}},
     ),
     ("weight_decay", 6, "wd_1e-7", "1e-7", {"optimizer.weight_decay": 1e-7}),
     ("projection_dim", 6, "dim_512", "512", {"projector.out": 512, "predictor.out": 512}),

@@ -106,7 +106,7 @@ def test_a_row_is_named_by_its_key_or_its_label(why):
         (
             [run("no_norm", 0, evaluations={})],
             "no_norm",
-            ["mark j", "`sweep evaluate` makes it"],
+            ["mark j", "put a missing file back"],
         ),
         (
             [run("no_norm", 0, outcome="diverged", evaluations={})],

@@ -10,15 +10,16 @@ import pandas as pd
 from analysis.render.csv_cells import as_csv_text
 from analysis.tables.tidy import COLUMNS, Report
 
-_FRONT = ("table", "setting", "sweep")
+_FRONT = ("table", "setting", "sweep", "protocol", "protocol_version", "network")
 
 
 def as_csv(report: Report) -> str:
     """Return the text."""
     setting = report.table.setting
-    front = [report.table.rows.id, "", ""]
-    if setting is not None:
-        front = [report.table.rows.id, setting.id, setting.sweep]
+    rows = report.table.rows
+    of_setting = ["", ""] if setting is None else [setting.id, setting.sweep]
+    version = "" if setting is None else setting.version
+    front = [rows.id, *of_setting, rows.protocol, version, rows.network]
     header = [*_FRONT, *COLUMNS]
     lines = ([*front, *map(_cell, line)] for line in report.frame.itertuples(index=False))
     return as_csv_text(header, lines).rstrip("\n")

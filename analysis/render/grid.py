@@ -46,11 +46,14 @@ class Style:
         return 1 if self.unit == "percent" else 3
 
     def number(self, fraction: float, sign: str = "") -> str:
-        """Return an accuracy or a difference; one that is not zero is not written as zero."""
-        value = self.factor * fraction
-        text = f"{value:{sign}.{self.places}f}"
-        if value and not float(text):
-            return f"{value:{sign}.2g}"
+        """Return an accuracy or a difference."""
+        return f"{self.factor * fraction:{sign}.{self.places}f}"
+
+    def mean(self, fraction: float) -> str:
+        """Return an accuracy; one that is not zero is not written as zero."""
+        text = self.number(fraction)
+        if fraction and not float(text):
+            return f"{self.factor * fraction:.2g}"
         return text
 
 
@@ -161,7 +164,7 @@ def ours(line: Any, style: Style) -> str:
         return NOTHING
     if Code.SPLIT in line.codes:
         return " ".join(style.number(value) for value in line.values.values())
-    mean = style.number(line.mean)
+    mean = style.mean(line.mean)
     if pd.isna(line.ci95_high):
         return mean
     return f"{mean} ±{style.factor * (line.ci95_high - line.mean):4.{style.places}f}"

@@ -26,7 +26,9 @@ def as_document(report: Report) -> dict[str, Any]:
     """Return what the text says, as plain values."""
     rows = report.table.rows
     setting = report.table.setting
-    metric = {"protocol": rows.protocol, "network": rows.network, "name": rows.metric}
+    metric: dict[str, Any] = {}
+    if not rows.is_published_only:
+        metric = {"protocol": rows.protocol, "network": rows.network, "name": rows.metric}
     return {
         "table": rows.id,
         "title": rows.title,
@@ -36,7 +38,7 @@ def as_document(report: Report) -> dict[str, Any]:
         "published_source": rows.published_source,
         "published_setting": rows.published_setting,
         "rank_agreement": _agreement(report),
-        "rows": [_row(report, line) for line in report.main.to_dict("records")],
+        "rows": _rows(report),
         "claims": [_claim(verdict) for verdict in report.verdicts],
         "variants_of_no_table": list(report.unlisted),
     }
@@ -50,6 +52,16 @@ def _setting(setting: Setting) -> dict[str, Any]:
         "description": setting.summary_text(),
         "values": dict(setting.values),
     }
+
+
+def _rows(report: Report) -> list[dict[str, Any]]:
+    """Return the rows; of a table that is published alone, what each column of it prints."""
+    if not report.table.rows.is_published_only:
+        return [_row(report, line) for line in report.main.to_dict("records")]
+    names = ("label", "metric", "unit", "published", "published_pm", "published_as_printed")
+    return [
+        {name: _value(line[name]) for name in names} for line in report.frame.to_dict("records")
+    ]
 
 
 def _row(report: Report, line: Mapping[str, Any]) -> dict[str, Any]:

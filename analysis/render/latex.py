@@ -49,7 +49,9 @@ def as_latex(report: Report, style: Style | None = None, wide: bool = False) -> 
     remarks = [f"left out at this width: {', '.join(left)}; --wide has them"] if left else []
     if total_width(_as_broken(grid)) > _PAGE + _SMALLER * (len(grid.columns) > _MANY_COLUMNS):
         remarks.append("wider than the page of an article: use table*, or turn the page")
-    return _floating(report, _size(len(grid.columns)), [*_tabular(report, grid)], remarks)
+    return _floating(
+        report, style or Style(), _size(len(grid.columns)), [*_tabular(report, grid)], remarks
+    )
 
 
 def as_latex_matrix(report: Report, style: Style | None = None) -> str:
@@ -66,14 +68,18 @@ def as_latex_matrix(report: Report, style: Style | None = None) -> str:
 
     # The matrix has no room for the words of states.
     states = [f"{line.label}: {line.state}" for line in report.main.itertuples()]
-    return _floating(report, size, body[:-2], [text for text in states if "done" not in text])
+    return _floating(
+        report, style or Style(), size, body[:-2], [text for text in states if "done" not in text]
+    )
 
 
 def _size(columns: int) -> str:
     return r"\scriptsize" if columns > _MANY_COLUMNS else r"\footnotesize"
 
 
-def _floating(report: Report, size: str, body: Sequence[str], remarks: Sequence[str]) -> str:
+def _floating(
+    report: Report, style: Style, size: str, body: Sequence[str], remarks: Sequence[str]
+) -> str:
     """Return the environment around a table: what it is, its caption, and the notes below."""
     # A label is a name for \ref, so it has letters, digits and few signs.
     name = re.sub(r"[^A-Za-z0-9]+", "-", report.table.rows.id).strip("-")
@@ -90,10 +96,10 @@ def _floating(report: Report, size: str, body: Sequence[str], remarks: Sequence[
         r"\medskip",
         r"\begin{minipage}{\linewidth}",
         r"\footnotesize\raggedright",
-        *_below(report),
+        *_below(report, style),
         r"\end{minipage}",
         r"\end{table}",
-        *map(_comment, [*remarks, *_for_the_author(report)]),
+        *map(_comment, [*remarks, *_for_the_author(report, style)]),
     ]
     return "\n".join(lines)
 
@@ -126,12 +132,12 @@ def _caption(report: Report) -> str:
     return text
 
 
-def _below(report: Report) -> Iterator[str]:
+def _below(report: Report, style: Style) -> Iterator[str]:
     """Yield the notes that readers need, a paragraph each; a mark's begins with its letter."""
     for text in footnotes(report):
         letter, _, rest = text.partition(" ")
         yield rf"\textsuperscript{{{letter}}} {prose(_without_commands(rest))}\par"
-    for text in notes_for_readers(report):
+    for text in notes_for_readers(report, style):
         yield rf"{prose(text)}\par"
 
 
@@ -140,10 +146,10 @@ def _without_commands(text: str) -> str:
     return re.sub(r"; [^;`]*`[^`]*`[^;.]*(?=\.)", "", text, count=1)
 
 
-def _for_the_author(report: Report) -> list[str]:
+def _for_the_author(report: Report, style: Style) -> list[str]:
     """Return what stands in comments: claims, and the notes that name our commands."""
-    for_readers = set(notes_for_readers(report))
-    rest = [text for text in notes(report) if text not in for_readers]
+    for_readers = set(notes_for_readers(report, style))
+    rest = [text for text in notes(report, style) if text not in for_readers]
     claims = verdicts(report)
     heading = ["the paper's claims, by these runs:"] if claims else []
     return [*heading, *claims, *rest]

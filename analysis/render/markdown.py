@@ -20,7 +20,7 @@ def as_markdown(report: Report, style: Style | None = None) -> str:
     sources = [f"- published: {escape(words.published)}", f"- ours: {escape(words.ours)}"]
     claims = verdicts(report)
     heading = ["The paper's claims, by these runs:"] if claims else []
-    below = [*footnotes(report), *heading, *claims, *notes(report)]
+    below = [*footnotes(report), *heading, *claims, *notes(report, style)]
     items = [f"- {escape(text)}" for text in below]
     return "\n".join([f"**{escape(words.name)}**", "", *sources, "", *lines, "", *items])
 

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from analysis.papers.claims import Claim
 from analysis.papers.plain_text import plain
 from analysis.papers.table_rows import TableRows
+from analysis.render.grid import Style
 from analysis.tables.collapse import COLLAPSED_BELOW
+from analysis.tables.compare import planned_comparisons
 from analysis.tables.marks import MEANINGS
 from analysis.tables.reproduces import Verdict
 from analysis.tables.settings import Setting
 from analysis.tables.tidy import Report
 
+_UNITS = {"percent": "in percent", "fraction": "as a fraction of 1"}
 _SHOWN_SETTINGS = 5
 _SHOWN_KEYS = 3
 _SHOWN_NAMES = 8
@@ -36,6 +39,8 @@ def title(report: Report) -> Title:
     ours = f"no runs yet: start some with `sweep launch SPEC --table {rows.id}`"
     if table.setting is not None:
         source = f"{table.setting.source}, setting {table.setting.id}"
+        if not table.setting.feeds and rows.printed is not None:
+            source += "; no sweep was made for this table: these are runs that fit its rows"
         ours = f"{table.setting.summary_text()} ({source})"
     return Title(f"{rows.id}: {rows.title}", _published_words(rows), plain(ours))
 
@@ -46,18 +51,21 @@ def _published_words(rows: TableRows) -> str:
     return ": ".join(words) or "nothing"
 
 
-def notes(report: Report, with_other_settings: bool = True) -> list[str]:
+def notes(
+    report: Report, style: Style | None = None, with_other_settings: bool = True
+) -> list[str]:
     """Return the sentences below a table, one for each thing to be said.
 
     Args:
         report: of the table.
+        style: how its numbers are written.
         with_other_settings: name them; a page that lists them in another place does not.
     """
     remarks = [f"{remark}." for remark in report.table.rows.remarks]
     if report.table.rows.is_published_only:
         return [plain(text) for text in (*remarks, *_figure_notes(report), *_row_notes(report))]
     texts = [
-        *_column_notes(report),
+        *_column_notes(report, style or Style()),
         *_newest_is_empty(report),
         *(_other_settings(report) if with_other_settings else ()),
         *_comparison_notes(report),
@@ -70,12 +78,17 @@ def notes(report: Report, with_other_settings: bool = True) -> list[str]:
     return [plain(text) for text in texts]
 
 
-def notes_for_readers(report: Report) -> list[str]:
+def notes_for_readers(report: Report, style: Style | None = None) -> list[str]:
     """Return those notes that readers of a paper need: what the numbers are, not which commands."""
     if report.table.rows.is_published_only:
         return notes(report)
     remarks = [f"{remark}." for remark in report.table.rows.remarks]
-    texts = [*_column_notes(report), *_comparison_notes(report), *remarks, *_row_notes(report)]
+    texts = [
+        *_column_notes(report, style or Style()),
+        *_comparison_notes(report),
+        *remarks,
+        *_row_notes(report),
+    ]
     return [plain(text) for text in texts]
 
 
@@ -90,8 +103,16 @@ def footnotes(report: Report) -> list[str]:
 
 
 def verdicts(report: Report) -> list[str]:
-    """Return a line for each claim of the paper: whether it held, and by which numbers."""
-    return [plain(_verdict(each, report)) for each in report.verdicts]
+    """Return a line for each claim of the paper: whether it held, and by which numbers.
+
+    Claims of rows that are not done have no numbers; one line counts them.
+    """
+    judged = [each for each in report.verdicts if each.numbers]
+    lines = [plain(_verdict(each, report)) for each in judged]
+    waiting = len(report.verdicts) - len(judged)
+    if waiting:
+        lines.append(f"{'undecided':<12} {waiting} claims more, of rows that are not done")
+    return lines
 
 
 def _verdict(verdict: Verdict, report: Report) -> str:
@@ -113,22 +134,25 @@ def claim_text(claim: Claim, report: Report) -> str:
     return f"{first} {claim.kind}"
 
 
-def _column_notes(report: Report) -> Iterator[str]:
+def _column_notes(report: Report, style: Style) -> Iterator[str]:
     """Say what the columns are."""
     rows = report.table.rows
     protocol = rows.protocol
     if report.table.setting is not None:
         protocol += f" (version {report.table.setting.version})"
     yield (
-        f"ours: {protocol} accuracy (docs/results.md) of the {rows.network} encoder, mean over n "
+        f"ours: {protocol} accuracy of the {rows.network} encoder {_UNITS[style.unit]}, mean over n "
         "seeds ± half its 95% t-interval; it covers training seeds on one fixed test set."
     )
+    if style.unit != "percent" and rows.printed is not None:
+        yield "published numbers, and those of claims, are in percent, as printed."
     if rows.baselines:
+        count = planned_comparisons(report.table.lines)
         baselines = ", ".join(rows.rows[key].label for key in rows.baselines)
         yield (
-            "vs baseline: mean difference in points, seed by seed over the pairs, from its method's "
-            f"baseline ({baselines}), with its 95% t-interval; p by Holm over all comparisons of the "
-            "table, none below three pairs."
+            f"vs baseline: mean difference {_difference_unit(style)}, seed by seed over the pairs, from "
+            f"its method's baseline ({baselines}), with its 95% t-interval; p by Holm over the table's {count} "
+            "comparisons, none below three pairs. Intervals and claims are not adjusted."
         )
     else:
         yield "this table names no baseline, so rows are not compared."
@@ -137,6 +161,13 @@ def _column_notes(report: Report) -> Iterator[str]:
         f"below {COLLAPSED_BELOW}. cos: online against target projections, same image / different "
         "images."
     )
+
+
+def _difference_unit(style: Style) -> str:
+    """Return what a difference is measured in."""
+    if style.relative:
+        return "as a part of the baseline's mean"
+    return "in points" if style.unit == "percent" else "as a fraction"
 
 
 def _newest_is_empty(report: Report) -> Iterator[str]:

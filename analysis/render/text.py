@@ -27,7 +27,7 @@ def as_text(report: Report, style: Style | None = None, width: int | None = _WID
     grid = grid_of(report, style or Style())
     shown = grid if width is None else fitting(grid, width)
     page = width or _WIDTH
-    text = [*heading(report, page), "", *_lines(shown, width), "", *below(report, page)]
+    text = [*heading(report, page), "", *_lines(shown, width), "", *below(report, page, style)]
     left = [column.heading for column in grid.columns if column not in shown.columns]
     if left:
         text += _wrapped([f"left out at this width: {', '.join(left)}; --wide shows them."], page)
@@ -43,14 +43,14 @@ def heading(report: Report, width: int = _WIDTH) -> list[str]:
     return lines
 
 
-def below(report: Report, width: int = _WIDTH) -> list[str]:
+def below(report: Report, width: int = _WIDTH, style: Style | None = None) -> list[str]:
     """Return the lines below a table: its marks, its claims, and what else there is to say."""
     claims = verdicts(report)
     heading = ["the paper's claims, by these runs:"] if claims else []
     paragraphs = (
         _wrapped(footnotes(report), width),
         [*heading, *_wrapped(claims, width)],
-        _wrapped(notes(report), width),
+        _wrapped(notes(report, style), width),
     )
     return [*chain.from_iterable(["", *lines] for lines in paragraphs if lines)][1:]
 

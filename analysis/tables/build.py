@@ -133,7 +133,7 @@ def _choose(rows: TableRows, settings: Sequence[Setting], wanted: str | None) ->
     fitting = [setting for setting in settings if wanted and setting.id.startswith(wanted)]
     if len(fitting) == 1:
         return fitting[0]
-    texts = [f"{setting.id} ({setting.summary_text()})" for setting in fitting or settings]
+    texts = [f"{setting.id} ({setting.source})" for setting in fitting or settings]
     known = "; ".join(texts) or "none yet"
     if fitting:
         raise UnknownSettingError(
@@ -160,12 +160,14 @@ def _fuller(settings: Sequence[Setting]) -> Setting | None:
 def _pointing_elsewhere(line: Line, chosen: Setting, settings: Sequence[Setting]) -> Line:
     """Return an absent line with the mark of the nearest runs of its row, if there are any."""
     nearest_keys: dict[str, tuple[object, object]] | None = None
+    nearest_id = ""
     for setting in settings:
         for group in setting.groups:
             if group.row.key == line.row.key and setting is not chosen:
                 keys = unlike(group.values, chosen.values)
                 if nearest_keys is None or len(keys) < len(nearest_keys):
                     nearest_keys = keys
+                    nearest_id = setting.id
     if not nearest_keys:
         return line
 
@@ -173,4 +175,5 @@ def _pointing_elsewhere(line: Line, chosen: Setting, settings: Sequence[Setting]
     pairs = [f"{key} {own} for {other}" for key, (own, other) in nearest_keys.items()]
     more = len(pairs) - _SHOWN_KEYS
     shown = ", ".join(pairs[:_SHOWN_KEYS]) + (f" and {more} keys more" if more > 0 else "")
+    shown += f" (--setting {nearest_id})"
     return replace(line, marks=[*line.marks, Mark(Code.DIFFERS, str(Code.DIFFERS), shown)])

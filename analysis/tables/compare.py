@@ -26,6 +26,10 @@ _MIXABLE = (
     "numpy",
     "scikit-learn",
 )
+UNTRAINED = "random"
+"""The method of rows that train nothing."""
+_RANK = "effective_rank"
+_FEW = 0.25
 _UNTESTED = (Code.SPLIT, Code.DEAD_KNOB, Code.DEAD_SEED)
 """Marks of rows whose difference has neither interval nor p."""
 
@@ -40,17 +44,24 @@ def compare(table: TableRows, lines: Mapping[str, Line], rounding: float) -> lis
         else:
             compared[key] = _against(line, lines[baseline.key], rounding)
 
+    untrained = next((line for line in lines.values() if line.row.method == UNTRAINED), None)
+    if untrained is not None:
+        compared = {
+            key: replace(line, marks=[*line.marks, *_uninformative(line, untrained)])
+            for key, line in compared.items()
+        }
+
     p_values: dict[str, float] = {}
     for key, line in compared.items():
         if line.difference is not None and line.difference.p is not None:
             p_values[key] = line.difference.p
-    planned = sum(_is_planned(table, line) for line in compared.values())
-    adjusted = holm(p_values, planned)
+    adjusted = holm(p_values, planned_comparisons([*compared.values()]))
     return [replace(line, p_holm=adjusted.get(key)) for key, line in compared.items()]
 
 
-def _is_planned(table: TableRows, line: Line) -> bool:
-    return line.baseline is not None and not line.row.not_run
+def planned_comparisons(lines: Sequence[Line]) -> int:
+    """Count the differences that a table plans, done or not."""
+    return sum(line.baseline is not None and not line.row.not_run for line in lines)
 
 
 def _reference(table: TableRows, lines: Mapping[str, Line]) -> Line | None:
@@ -71,7 +82,12 @@ def _beside(line: Line, reference: Line) -> Line:
 
 def _marks_of_pair(line: Line, other: Line) -> list[Mark]:
     """Return the marks of two rows that are compared."""
-    return [*_mixed(line, other), *_tuned_apart(line, other), *_unequal_n(line, other)]
+    return [
+        *_mixed(line, other),
+        *_tuned_apart(line, other),
+        *_unequal_n(line, other),
+        *_few_dimensions(line, other),
+    ]
 
 
 def _against(line: Line, baseline: Line, rounding: float) -> Line:
@@ -141,6 +157,25 @@ def _unequal_n(line: Line, other: Line) -> list[Mark]:
     if 0 in counts or counts[0] == counts[1]:
         return []
     return [Mark(Code.UNEQUAL_N, str(Code.UNEQUAL_N), f"{counts[0]} for {counts[1]}")]
+
+
+def _few_dimensions(line: Line, other: Line) -> list[Mark]:
+    """Return the mark of projections with far fewer dimensions than those of the other row."""
+    own = line.final.get(_RANK)
+    theirs = other.final.get(_RANK)
+    if own is None or theirs is None or own >= _FEW * theirs:
+        return []
+    return [Mark(Code.FEW_DIMENSIONS, str(Code.FEW_DIMENSIONS), f"{own:.1f} for {theirs:.1f}")]
+
+
+def _uninformative(line: Line, untrained: Line) -> list[Mark]:
+    """Return the mark of a trained row that is not above the encoder that was never trained."""
+    mean = line.summary.mean
+    control = untrained.summary.mean
+    if line.row.method == UNTRAINED or mean is None or control is None or mean > control:
+        return []
+    detail = f"{100 * mean:.1f} beside {100 * control:.1f}"
+    return [Mark(Code.UNINFORMATIVE, str(Code.UNINFORMATIVE), detail)]
 
 
 def _is_dead_knob(line: Line, baseline: Line) -> bool:

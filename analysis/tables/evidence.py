@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from analysis.papers.chance import chance_of
 from analysis.tables.build import Table
+from analysis.tables.compare import UNTRAINED
 from analysis.tables.line import Line
 from analysis.tables.marks import Code
 from analysis.tables.reproduces import RowEvidence, Verdict, judge
 
-_CONTROL = "random"
-"""The method of rows that train nothing."""
 _SAYS_NOTHING = {Code.CONFOUNDED, Code.DEAD_KNOB, Code.DEAD_SEED, Code.NOT_JUDGED}
 """Marks of rows whose numbers decide no claim."""
 
@@ -27,7 +26,7 @@ def verdicts_of(table: Table) -> Sequence[Verdict]:
 def _control(table: Table) -> Mapping[int, float] | None:
     """Return the values of the encoder that is not trained, where the table has that row."""
     for line in table.lines:
-        if line.row.method == _CONTROL and line.values:
+        if line.row.method == UNTRAINED and line.values:
             return line.values
     return None
 

@@ -234,7 +234,8 @@ def _marks(
     results = [run for run in runs if is_ok(run)]
     missing = sum(run.seed not in values for run in results)
     if missing:
-        marks.append(counted(Code.NOT_JUDGED, missing, len(results), f"no {table.protocol}"))
+        what = f"no {table.protocol} of the {table.network} encoder"
+        marks.append(counted(Code.NOT_JUDGED, missing, len(results), what))
     not_finite = sum(not math.isfinite(value) for value in values.values())
     if not_finite:
         marks.append(counted(Code.NOT_FINITE, not_finite, len(results)))

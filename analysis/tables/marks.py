@@ -20,6 +20,8 @@ class Code(StrEnum):
     NOT_FINITE = "not finite"
     COLLAPSED = "collapsed"
     SPLIT = "split"
+    UNINFORMATIVE = "uninformative"
+    FEW_DIMENSIONS = "few dimensions"
     INEXACT = "inexact"
     MIXED = "mixed"
     TUNED_APART = "tuned apart"
@@ -65,15 +67,15 @@ MEANINGS = {
         "`sweep diff RUN RUN` shows two",
     ),
     Code.DIFFERS: Meaning(
-        "a", "runs of this row are here, but at another setting; `--setting` shows that one"
+        "a", "runs of this row are here, but at another setting, which `--setting ID` shows"
     ),
     Code.DIVERGED: Meaning(
         "d", "runs whose loss was not finite have no accuracy and are no part of n"
     ),
     Code.NOT_JUDGED: Meaning(
         "j",
-        "completed runs whose evaluation is missing count nowhere; `sweep evaluate` makes it from "
-        "the kept encoder",
+        "completed runs without this evaluation count nowhere: put a missing file back from a "
+        "backup, or train them again (`sweep launch SPEC --only VARIANT --seeds N --rerun`)",
     ),
     Code.NOT_FINITE: Meaning("f", "an accuracy that is no number: it is left out of n"),
     Code.COLLAPSED: Meaning("c", "runs that collapsed; they stay in n"),
@@ -81,6 +83,14 @@ MEANINGS = {
         "s",
         "some seeds collapsed and some did not: two kinds of results have no common interval, so "
         "their values are shown",
+    ),
+    Code.UNINFORMATIVE: Meaning(
+        "u", "not above an encoder that was never trained, whether or not the projections collapsed"
+    ),
+    Code.FEW_DIMENSIONS: Meaning(
+        "r",
+        "the projections use far fewer dimensions than the baseline's (effective rank under a "
+        "quarter): dimensional collapse",
     ),
     Code.INEXACT: Meaning(
         "i", "runs that went on from a checkpoint of another trainer, library or device"

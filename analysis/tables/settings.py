@@ -31,8 +31,13 @@ _PHRASES = {
     "batch_size": "batch {}",
     "optimizer.name": "{}",
     "optimizer.lr": "lr {}",
+    "encoder.norm": "encoder norm {}",
+    "projector.norm": "projector norm {}",
+    "predictor.norm": "predictor norm {}",
 }
 """The values that people look for first, and how they are written; dotted key → format."""
+_UNSAID = {"encoder.norm": "bn", "projector.norm": "bn", "predictor.norm": "bn"}
+"""Values that go without saying."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ class Setting:
         shown: list[str] = []
         for key, phrase in _PHRASES.items():
             value = self.values.get(key)
-            if value not in (None, 0):
+            if value not in (None, 0, _UNSAID.get(key)):
                 shown.append(phrase.format(value))
         return ", ".join(shown)
 
@@ -161,10 +166,14 @@ def values_of(table: TableRows, row: TableRow, config: Values) -> dict[str, Any]
     return values
 
 
-def _newest_first(setting: Setting) -> tuple[bool, float, int, int]:
-    """Order settings; of two that one sweep makes, that with more rows stands first."""
+def _newest_first(setting: Setting) -> tuple[bool, int, float, int, int]:
+    """Order settings: the newest sweep's that was made for the table, and of that the fullest.
+
+    Where no sweep was made for it, runs of others fit some rows: then the fullest stands first.
+    """
     rows = len(setting.members)
-    return not setting.feeds, -setting.launched_at, -setting.version, -rows
+    fullness = 0 if setting.feeds else rows
+    return not setting.feeds, -fullness, -setting.launched_at, -setting.version, -rows
 
 
 def _groups(table: TableRows, runs: Sequence[Run]) -> list[Group]:

@@ -98,7 +98,9 @@ class Report:
 
     @cached_property
     def main(self) -> pd.DataFrame:
-        """The lines of the table's own metric, one per row."""
+        """The lines of the table's own metric, one per row; of the first that is printed, else."""
+        if self.table.rows.is_published_only:
+            return self.frame.drop_duplicates("row")
         return self.frame[self.frame["metric"] == self.table.rows.metric]
 
     @cached_property
@@ -134,8 +136,11 @@ def tidy(table: Table, verdicts: Sequence[Verdict] = (), unlisted: Sequence[str]
     """Return the tidy model of a table."""
     records: list[dict[str, Any]] = []
     for line in table.lines:
-        records.append(_main_record(table, line))
-        records += _sign_records(line)
+        if table.rows.is_published_only:
+            records += _published_records(table, line)
+        else:
+            records.append(_main_record(table, line))
+            records += _sign_records(line)
     frame = pd.DataFrame(records, columns=[*COLUMNS]).astype(COLUMNS)
     return Report(table, frame, _footnotes(table), verdicts, [plain(name) for name in unlisted])
 
@@ -202,6 +207,22 @@ def place_of(table: Table, line: Line) -> Comparison:
     unlike = table.rows.unlike_published(table.setting.values) if table.setting else {}
     same = bool(table.rows.published_like) and not unlike and not printed.setting
     return compare_with_published(line.summary, band, same, f"differs in {', '.join(unlike)}")
+
+
+def _published_records(table: Table, line: Line) -> Iterator[dict[str, Any]]:
+    """Yield a line for each printed column of a row that no run of ours can be of."""
+    columns = table.rows.printed.columns if table.rows.printed else {}
+    for name, cell in line.row.published.columns.items():
+        yield {
+            **_row_facts(line),
+            "metric": columns[name].metric,
+            "unit": "fraction" if columns[name].unit == "percent" else "1",
+            "published": cell.value,
+            "published_pm": cell.pm,
+            "published_as_printed": cell.text,
+            "values": {},
+            "run_ids": (),
+        }
 
 
 def _sign_records(line: Line) -> Iterator[dict[str, Any]]:

@@ -141,6 +141,8 @@ def report(
     chosen = format_for(out, format_, (*FORMATS, "html"), "text")
     check_choice("--layout", layout, LAYOUTS)
     check_choice("--unit", unit, ("percent", "fraction"))
+    if unit == "fraction" and digits is not None and digits < 2:
+        raise UsageError(f"--digits {digits} of a fraction hides what seeds differ in; use 2 to 6")
     _check_format(table, chosen, layout, out)
     if figure is not None:
         _check_figure(table, chosen, figure)
@@ -153,7 +155,12 @@ def report(
         style, layout, None if wide else page_width(to_file=out is not None), figure or "rows"
     )
     judge = {"protocol": protocol, "network": network}
-    built, content = _built(places, table, setting, sweeps or [], judge, chosen, page)
+    given_of_runs = [
+        *filter({**of_one_table, "--wide": False, "--layout": False}.get, of_one_table)
+    ]
+    built, content = _built(
+        places, table, setting, sweeps or [], judge, chosen, page, given_of_runs
+    )
     if out is None and chosen == "text":
         print_coloured(content.decode(), make_console())
     elif out is None:
@@ -178,6 +185,7 @@ def _built(
     judge: Mapping[str, str | None],
     format_: str,
     page: "Layout",
+    given: Sequence[str],
 ) -> tuple["Report", bytes]:
     """Return a table, and the content of its file; every error names what was asked for."""
     from analysis.errors import AnalysisError
@@ -189,6 +197,8 @@ def _built(
 
     try:
         rows = definition_of(table, keys())
+        if rows is not None and rows.is_published_only:
+            _refuse_of_published(table, given)
         if rows is not None and rows.is_published_only and format_ != "html":
             built = published_report(rows)
             return built, render(built, format_, page)
@@ -249,6 +259,14 @@ def _check_strict(built: "Report") -> None:
     )
 
 
+def _refuse_of_published(table: str, given: Sequence[str]) -> None:
+    """Refuse options that choose or judge runs, for a table that has none."""
+    if given:
+        raise UsageError(
+            f"{given[0]} is for tables of runs; {table} is shown as it is published, and has none"
+        )
+
+
 def _refuse_beside_all(given: Sequence[str]) -> None:
     """Refuse options of one table beside --all, which writes every table as it is."""
     if given:
@@ -305,6 +323,8 @@ def _figure(root: Root, built: "Report", out: Path | None) -> Path:
     words = [built.table.rows.id]
     if built.table.setting is not None:
         words.append(built.table.setting.id)
+    if built.table.rows.network != "online":
+        words.append(built.table.rows.network)
     name = f"{'-'.join(words)}.png"
     if out is not None:
         file = out.with_name(name)

@@ -61,6 +61,8 @@ def _named(name: str, texts: Iterable[str | None], width: int) -> Iterator[str]:
 
 def _numbers(report: "Report", key: str) -> str:
     """Return a row's numbers as the table shows them."""
+    if report.table.rows.is_published_only:
+        return "none: this table is shown as it is published"
     grid = grid_of(report, Style())
     keys = [line.row.key for line in report.table.lines]
     texts: list[str] = []
@@ -74,7 +76,11 @@ def _published(report: "Report", line: "Line") -> Iterator[str]:
     """Yield the published number, its source, and what is known of it."""
     rows = report.table.rows
     published = line.row.published
-    if published.text is None:
+    if rows.is_published_only and rows.printed is not None:
+        for name, cell in published.columns.items():
+            yield f"{rows.printed.columns[name].metric} {cell.text}"
+        yield rows.published_source
+    elif published.text is None:
         yield "no number is published for this row"
     else:
         setting = published.setting or rows.published_setting
