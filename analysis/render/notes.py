@@ -250,7 +250,7 @@ def _figure_notes(report: Report) -> Iterator[str]:
     measured = sorted(100 * error for error in errors if error is not None)
     if measured:
         sizes = ", ".join(f"{size:.2g}" for size in measured)
-        yield f"≈: measured on a published figure, error about {sizes} points."
+        yield f"≈: measured on a published figure, error about {sizes} (in percent)."
 
 
 def _unlisted(report: Report) -> Iterator[str]:
