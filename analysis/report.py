@@ -180,7 +180,7 @@ def _table_of(asked: Sequence[SweepAsked], names: Sequence[str]) -> TableRows:
 
 def variants_table(sweep: SweepAsked) -> TableRows:
     """Return the table of a sweep's own variants."""
-    return table_of_sweep(sweep.label, sweep.variants, _baseline_of(sweep))
+    return table_of_sweep(sweep.label, sweep.variants, _baseline_of(sweep), "all its variants")
 
 
 def _baseline_of(sweep: SweepAsked) -> str | None:

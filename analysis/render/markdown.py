@@ -17,7 +17,9 @@ def as_markdown(report: Report, style: Style | None = None) -> str:
     lines = [_row([column.heading for column in grid.columns]), _line(rule)]
     lines += [_row(row) for row in grid.rows]
 
-    sources = [f"- published: {escape(words.published)}", f"- ours: {escape(words.ours)}"]
+    sources = [f"- ours: {escape(words.ours)}"]
+    if words.published:
+        sources.insert(0, f"- published: {escape(words.published)}")
     claims = verdicts(report)
     heading = ["The paper's claims, by these runs:"] if claims else []
     below = [*footnotes(report), *heading, *claims, *notes(report, style)]

@@ -48,7 +48,7 @@ def title(report: Report) -> Title:
 def _published_words(rows: TableRows) -> str:
     """Return what the published numbers were measured at, and where they stand."""
     words = [text for text in (rows.published_setting, rows.published_source) if text]
-    return ": ".join(words) or "nothing"
+    return ": ".join(words)
 
 
 def notes(

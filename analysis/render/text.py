@@ -39,6 +39,8 @@ def heading(report: Report, width: int = _WIDTH) -> list[str]:
     words = title(report)
     lines = [words.name]
     for name, text in (("published", words.published), ("ours", words.ours)):
+        if not text:
+            continue
         lines += textwrap.wrap(f"  {name:<10} {text}", width, subsequent_indent=" " * 13)
     return lines
 
