@@ -372,7 +372,7 @@ BAD_USAGE = {
     "no such setting": (["report", "--table", "norm", "--setting", "abc"], "has no setting 'abc'"),
     "no such format": (
         ["report", "--table", "norm", "--format", "word"],
-        "allowed: text, md, csv, json",
+        "allowed: text, md, latex, csv, json",
     ),
     "no such run": (["show", "abc"], "no run starts with 'abc'"),
     "an empty run": (["logs", ""], "no run starts with ''"),

@@ -106,6 +106,11 @@ def line_of(
     if not counting:
         return Line(row, runs, word="excluded", asked=count, marks=marks)
 
+    # Nobody waits for those either.
+    count = len(
+        wanted_seeds(counting, asked) - {run.seed for run in runs if run.excluded is not None}
+    )
+
     # Runs that differ in more than the seed have no common number.
     differing = differing_keys([run.config for run in counting])
     if differing:

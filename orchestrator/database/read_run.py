@@ -59,7 +59,7 @@ def damaged_run(run_number: int, reason: str) -> RunRows:
         run_number: of the run's row.
         reason: names the file.
     """
-    columns = ("held_back", "outcome", "step", "total_steps", "wall_s", "disk_bytes")
+    columns = ("held_back", "outcome", "step", "total_steps", "wall_s", "test_images", "disk_bytes")
     row: DatabaseRow = dict.fromkeys((*columns, *_OF_JOB))
     row |= {"of_run": run_number, "state": State.FAILED.value, "reason": reason}
     return RunRows(row | {"attempt": 0, "stamp": ""})

@@ -118,6 +118,7 @@ _CHANGING = (
     "attempt",
     "step",
     "wall_s",
+    "test_images",
     "disk_bytes",
     "tags",
     "excluded",
