@@ -34,6 +34,8 @@ from orchestrator.slurm.durations import seconds_of
 from orchestrator.spec import Resources, load_sweep
 from orchestrator.store.root import Root
 
+pytestmark = pytest.mark.slow
+
 # Files: the real file system, then one fault each
 
 

@@ -26,6 +26,8 @@ from orchestrator.store.root import Root
 from orchestrator.store.standing import standing
 from orchestrator.store.state import State
 
+pytestmark = pytest.mark.slow
+
 SILENT = Reporter(lambda *_: None, lambda _: None, lambda _: None)
 INLINE = AttemptContext("inline", capture=False, device="cpu", threads=1)
 
