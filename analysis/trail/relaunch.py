@@ -1,16 +1,15 @@
 """Writes the commands that go on with the runs of a row, or train them anew."""
 
-import json
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
 from analysis.results.provenance import Launched, Request
 from analysis.results.runs import Run
 from analysis.tables.asked import AskedVariant
 from orchestrator.database.schema import State
+from orchestrator.store.settings import value_text
 
 RETRIED = frozenset({State.FAILED, State.OOM, State.TIMEOUT, State.STOPPED, State.CANCELLED})
 """States that a launch tries again where `--retry` names them."""
@@ -98,20 +97,9 @@ def launch_command(
     if sweep.profile is not None:
         words += ["--profile", sweep.profile]
     for key, value in sweep.overrides.items():
-        words += ["--set", f"{key}={_value_text(value)}"]
+        words += ["--set", f"{key}={value_text(value)}"]
     if variants:
         words += ["--only", ",".join(variants)]
     if seeds:
         words += ["--seeds", ",".join(str(seed) for seed in sorted(seeds))]
     return shlex.join(words)
-
-
-def _value_text(value: Any) -> str:
-    """Return a value as `--set` takes it: JSON, and text that is no JSON as it is."""
-    if not isinstance(value, str):
-        return json.dumps(value)
-    try:
-        json.loads(value)
-    except ValueError:
-        return value
-    return json.dumps(value)

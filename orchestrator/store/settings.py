@@ -1,5 +1,6 @@
-"""Reads the canonical settings of a run in today's words, whichever trainer made it."""
+"""Reads the canonical settings of a run in today's words, and writes values as `--set` takes them."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,3 +17,14 @@ def settings_today(canonical: Mapping[str, Any], semantics: int) -> Mapping[str,
     from byol_core.config.old_settings import in_todays_words
 
     return in_todays_words(canonical, semantics)
+
+
+def value_text(value: Any) -> str:
+    """Return a value as `--set` takes it: JSON, and text that is no JSON as it is."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    try:
+        json.loads(value)
+    except ValueError:
+        return value
+    return json.dumps(value)

@@ -25,8 +25,9 @@ from byol_core.datasets.published import PUBLISHED
 from byol_core.plugins import PLUGINS_KEY
 from orchestrator.provenance.redact import REDACTED
 from orchestrator.status.provenance import start_event
-from orchestrator.status.reproduce.script import TRAIN, Step, quoted, value_text
+from orchestrator.status.reproduce.script import TRAIN, Step, quoted
 from orchestrator.store.root import PREFIX, Root, RunFolder
+from orchestrator.store.settings import value_text
 
 _PROGRAM = "byol-sweeps"
 _NUMERIC_VARIABLES = (

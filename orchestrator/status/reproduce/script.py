@@ -1,13 +1,11 @@
 """Holds the steps of making a run again, and writes them as a script for a shell."""
 
-import json
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
 
 from orchestrator.provenance.redact import redact
 from orchestrator.store.root import PREFIX, RunFolder
@@ -45,17 +43,6 @@ def lines(run: RunFolder, steps: list[Step]) -> Iterator[str]:
             yield from (f"#    {line}" for line in _wrapped(plain(remark)))
         for command in step.commands:
             yield from _folded(plain(command))
-
-
-def value_text(value: Any) -> str:
-    """Return a value as `--set` takes it: JSON, and text that is no JSON as it is."""
-    if not isinstance(value, str):
-        return json.dumps(value)
-    try:
-        json.loads(value)
-    except ValueError:
-        return value
-    return json.dumps(value)
 
 
 def quoted(word: str | Path) -> str:
