@@ -1,5 +1,7 @@
 """Applying draws, against torchvision and PIL, image by image."""
 
+import colorsys
+import itertools
 import math
 
 import numpy as np
@@ -117,6 +119,21 @@ def test_what_jitter_leaves_alone_stays_bit_for_bit(images):
 def test_hue_leaves_grey_alone(images):
     grey = images.mean(1, keepdim=True).expand_as(images)
     torch.testing.assert_close(colour.turn_hue(grey, torch.full((64,), 0.3)), grey)
+
+
+def test_hue_is_that_of_the_plain_formula_at_every_edge_of_the_colour_cube():
+    """Two channels equal, grey, black and white: there the formula's cases meet."""
+    levels = [0.0, 0.2, 0.5, 0.7, 1.0]
+    colours = list(itertools.product(levels, repeat=3))
+    turns = [-0.5, -0.4, -1 / 6, 0.0, 0.1, 1 / 6, 0.34, 0.5]
+    image = torch.tensor(colours).T.reshape(1, 3, 5, 25)
+    turned = colour.turn_hue(image.repeat(8, 1, 1, 1), torch.tensor(turns))
+    for turn, ours in zip(turns, turned, strict=True):
+        in_hsv = [colorsys.rgb_to_hsv(*each) for each in colours]
+        plain = [colorsys.hsv_to_rgb((hue + turn) % 1, full, top) for hue, full, top in in_hsv]
+        expected = torch.tensor(plain, dtype=torch.float64).T.reshape(3, 5, 25)
+        torch.testing.assert_close(ours.double(), expected, atol=1e-6, rtol=0)
+        assert float(ours.min()) >= 0 and float(ours.max()) <= 1
 
 
 @pytest.mark.parametrize("turn", [-0.5, -1 / 3, 0.0, 1 / 3, 0.5])

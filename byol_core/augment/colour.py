@@ -72,29 +72,30 @@ def _blend(images: Tensor, kind: Tensor, factor: Tensor) -> Tensor:
 
 
 def turn_hue(images: Tensor, turn: Tensor) -> Tensor:
-    """Turn the hue of (n, 3, H, W) by (n,) turns in [−0.5, 0.5]."""
+    """Turn the hue of (n, 3, H, W) by (n,) turns in [−0.5, 0.5].
+
+    Lengths along the circle of hues are counted in chromas, of which it has six: so nothing is
+    divided by a chroma, which is 0 where a pixel is grey, and no pixel is picked out.
+    """
     red, green, blue = images.unbind(1)
     top = torch.maximum(torch.maximum(red, green), blue)
     bottom = torch.minimum(torch.minimum(red, green), blue)
     chroma = top - bottom
 
-    # RGB → hue, in sixths of the circle. A grey pixel has no chroma, and any hue does.
-    is_red = top == red
-    is_green = top == green
-    ahead = torch.where(is_red, green - blue, torch.where(is_green, blue - red, red - green))
-    start = torch.where(is_red, 0.0, torch.where(is_green, 2.0, 4.0))
-    hue = start + ahead / torch.where(chroma == 0, 1, chroma)
+    # How far a hue is from red: ahead towards green, negative towards blue.
+    ahead = (green - bottom).add_(blue - bottom).add_(top - red)
+    ahead = torch.copysign(ahead, green - blue)
 
-    # Turned, and back into [0, 6].
-    hue = hue + 6 * turn.to(images.dtype)[:, None, None]
-    hue = hue - 6 * torch.floor(hue / 6)
+    # Turned, as seen from red, green and blue, a third of the circle apart; within ±6 chromas.
+    sixths = 6 * turn.to(images.dtype)[:, None] - 2 * torch.arange(3, device=turn.device)
+    sixths = sixths - 6 * torch.floor((sixths + 3) / 6)
+    away = torch.addcmul(ahead[:, None], sixths[:, :, None, None], chroma[:, None])
 
-    # Hue → RGB: each channel rises from bottom to top and falls again around its own hue.
-    red_part = (hue - 3).abs() - 1
-    green_part = 2 - (hue - 2).abs()
-    blue_part = 2 - (hue - 4).abs()
-    parts = torch.stack([red_part, green_part, blue_part], 1).clamp_(0, 1)
-    return torch.addcmul(bottom.unsqueeze(1), chroma.unsqueeze(1), parts)
+    # A channel is full up to one chroma from its own hue and empty from two on. Three less the
+    # distance, on a circle of six, is this wave.
+    nearness = away.abs_().sub_(3 * chroma[:, None]).abs_()
+    level = nearness.add_((bottom - chroma)[:, None])
+    return torch.clamp(level, bottom[:, None], top[:, None])
 
 
 def grey(images: Tensor) -> Tensor:
