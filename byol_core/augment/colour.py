@@ -1,9 +1,12 @@
 """Changes colours as torchvision defines it; pixels stay in [0, 1]."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from byol_core.augment.choice import change_chosen
 
 # ITU-R 601-2 luma, as torchvision and PIL.
 _RED = 0.2989
@@ -13,62 +16,92 @@ _BLUE = 0.114
 # The parts of jitter, numbered as `jitter_order` names them.
 _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = range(4)
 
+# The weight of the image itself among the weights of a blend.
+_SELF = 0
+
 
 def jitter(images: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
     """Change brightness, contrast, saturation and hue, each image in an order of its own.
 
-    Every image of the batch goes the same way: three blends, the hue, three blends. A blend that
-    is not an image's turn has factor 1, which changes nothing, so no image is picked out.
-
     Args:
-        images: (n, C, H, W) in [0, 1].
+        images: (n, C, H, W) in [0, 1]; they may be overwritten.
         draws: with `jitter` and `jitter_order`; a part without factors is off.
     """
-    kinds, is_before_hue = _blend_order(draws["jitter_order"])
-    factors = _blend_factors(images, draws).gather(1, kinds)
-    if "jitter_hue" in draws:
-        jittered = _blend_in_turn(images, kinds, torch.where(is_before_hue, factors, 1))
-        jittered = turn_hue(jittered, draws["jitter_hue"])
-        jittered = _blend_in_turn(jittered, kinds, torch.where(is_before_hue, 1, factors))
-    else:
-        jittered = _blend_in_turn(images, kinds, factors)
-    return torch.where(per_image(draws["jitter"], images), jittered, images)
+    chosen = draws["jitter"]
+    blends = _blends(images, draws)
+    if "jitter_hue" not in draws:
+        return change_chosen(images, chosen, {"blends": blends}, _without_hue)
+    parts = {"blends": blends, "hue": draws["jitter_hue"], "hue_place": _hue_place(draws)}
+    if images.device.type != "cpu":
+        return change_chosen(images, chosen, parts, _with_hue_anywhere)
 
-
-def _blend_order(order: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each image's blends in its order, (n, 3), and which of them come before the hue.
-
-    Args:
-        order: (n, 4), the numbers of the parts.
-    """
-    hue_place = (order == _HUE).int().argmax(1, keepdim=True)
-    is_before_hue = torch.arange(3, device=order.device) < hue_place
-    return torch.where(is_before_hue, order[:, :3], order[:, 1:]), is_before_hue
-
-
-def _blend_factors(images: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
-    """Return the factors of brightness, contrast and saturation, (n, 3); 1 for what is off."""
-    unchanged = images.new_ones(len(images))
-    blends = ("jitter_brightness", "jitter_contrast", "jitter_saturation")
-    return torch.stack([draws.get(name, unchanged).to(images.dtype) for name in blends], 1)
-
-
-def _blend_in_turn(images: Tensor, kinds: Tensor, factors: Tensor) -> Tensor:
-    for turn in range(3):
-        images = _blend(images, kinds[:, turn], factors[:, turn])
+    # On the CPU images that have their hue in the same place go together, through no blend in vain.
+    for place in range(4):
+        is_here = chosen & (parts["hue_place"] == place)
+        images = change_chosen(images, is_here, parts, partial(_with_hue_at, place))
     return images
 
 
-def _blend(images: Tensor, kind: Tensor, factor: Tensor) -> Tensor:
-    """Blend each image with black (brightness), its mean grey (contrast) or its grey (saturation)."""
-    luma = grey(images)
-    mean = luma.mean((1, 2, 3), keepdim=True)
+def _without_hue(images: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
+    return _blend_in_turn(images, draws["blends"])
 
-    rest = 1 - factor
-    of_mean = per_image(torch.where(kind == _CONTRAST, rest, 0), images)
-    of_grey = per_image(torch.where(kind == _SATURATION, rest, 0), images)
-    other = torch.addcmul(of_mean * mean, of_grey, luma)
-    return torch.addcmul(other, per_image(factor, images), images).clamp_(0, 1)
+
+def _with_hue_at(place: int, images: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
+    """Jitter images whose hue comes after the same number of blends."""
+    images = _blend_in_turn(images, draws["blends"][:, :place])
+    images = turn_hue(images, draws["hue"])
+    return _blend_in_turn(images, draws["blends"][:, place:])
+
+
+def _with_hue_anywhere(images: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
+    """Jitter every image the same way: three blends, the hue, three blends.
+
+    A blend that is not an image's turn has factor 1, which changes nothing.
+    """
+    blends = draws["blends"]
+    turns = torch.arange(3, device=blends.device)
+    is_before_hue = (turns < draws["hue_place"][:, None])[:, :, None]
+    unchanged = (turns == _SELF).to(blends.dtype)
+
+    images = _blend_in_turn(images, torch.where(is_before_hue, blends, unchanged))
+    images = turn_hue(images, draws["hue"])
+    return _blend_in_turn(images, torch.where(is_before_hue, unchanged, blends))
+
+
+def _hue_place(draws: Mapping[str, Tensor]) -> Tensor:
+    """Return after how many blends each image's hue comes, (n,)."""
+    return (draws["jitter_order"] == _HUE).int().argmax(1)
+
+
+def _blends(images: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
+    """Return each image's blends in its order, (n, 3, 3): the weights of itself, mean and grey."""
+    # The order without the hue.
+    order = draws["jitter_order"]
+    is_before_hue = torch.arange(3, device=order.device) < _hue_place(draws)[:, None]
+    kinds = torch.where(is_before_hue, order[:, :3], order[:, 1:])
+
+    # What is off has factor 1.
+    unchanged = images.new_ones(len(images))
+    names = ("jitter_brightness", "jitter_contrast", "jitter_saturation")
+    factors = torch.stack([draws.get(name, unchanged).to(images.dtype) for name in names], 1)
+    factors = factors.gather(1, kinds)
+
+    # The rest is black (brightness), the image's mean grey (contrast) or its grey (saturation).
+    rest = 1 - factors
+    of_mean = torch.where(kinds == _CONTRAST, rest, 0)
+    of_grey = torch.where(kinds == _SATURATION, rest, 0)
+    return torch.stack([factors, of_mean, of_grey], 2)
+
+
+def _blend_in_turn(images: Tensor, blends: Tensor) -> Tensor:
+    """Blend images, each by its (n, turns, 3) weights of itself, its mean grey and its grey."""
+    for turn in blends.unbind(1):
+        of_self, of_mean, of_grey = turn[:, :, None, None, None].unbind(1)
+        luma = grey(images)
+        mean = luma.mean((1, 2, 3), keepdim=True)
+        other = torch.addcmul(of_mean * mean, of_grey, luma)
+        images = torch.addcmul(other, of_self, images).clamp_(0, 1)
+    return images
 
 
 def turn_hue(images: Tensor, turn: Tensor) -> Tensor:
@@ -107,13 +140,6 @@ def grey(images: Tensor) -> Tensor:
     return luma.add_(images[:, 2:], alpha=_BLUE)
 
 
-def solarize(images: Tensor, chosen: Tensor) -> Tensor:
-    """Invert pixels ≥ 0.5 of the images chosen, (n,) bool (Grill et al. 2020, appendix B)."""
-    return torch.where((images >= 0.5) & per_image(chosen, images), 1 - images, images)
-
-
-def per_image(values: Tensor, like: Tensor) -> Tensor:
-    """Return (n,) values as (n, 1, 1, 1); numbers in the precision of `like`."""
-    if values.dtype != torch.bool:
-        values = values.to(like.dtype)
-    return values.view(-1, 1, 1, 1)
+def solarize(images: Tensor) -> Tensor:
+    """Invert pixels ≥ 0.5 (Grill et al. 2020, appendix B): just these are above their inverse."""
+    return torch.minimum(images, 1 - images)

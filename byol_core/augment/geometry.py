@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from byol_core.augment.colour import per_image
+from byol_core.augment.choice import change_chosen, per_image
 from byol_core.augment.crops import crop_boxes
 from byol_core.config import Augment
 
@@ -21,19 +21,18 @@ _BLUR_REACH_SIGMAS = 3.0
 
 
 def place(images: Tensor, draws: Mapping[str, Tensor], augment: Augment) -> Tensor:
-    """Turn or crop each image of (n, C, H, W), in one resampling, and mirror it."""
+    """Return new images: each of (n, C, H, W) turned or cropped, and mirrored, in one resampling."""
     turned = bool(draws.keys() & {"rotate_rad", "scale", "shift"})
     if "crop" in draws:
         grid = _crop_grid(images, draws, augment)
         if turned:
             grid = torch.where(per_image(draws["crop"], images), grid, _turn_grid(images, draws))
-        images = _resample(images, grid)
-    elif turned:
-        images = _resample(images, _turn_grid(images, draws))
-
+        return _resample(images, grid)
+    if turned:
+        return _resample(images, _turn_grid(images, draws))
     if "flip" in draws:
-        images = torch.where(per_image(draws["flip"], images), images.flip(-1), images)
-    return images
+        return torch.where(per_image(draws["flip"], images), images.flip(-1), images)
+    return images.clone()
 
 
 def _crop_grid(images: Tensor, draws: Mapping[str, Tensor], augment: Augment) -> Tensor:
@@ -54,17 +53,21 @@ def _crop_grid(images: Tensor, draws: Mapping[str, Tensor], augment: Augment) ->
     lower = torch.where(is_cropped, lower, height)
 
     # Each side by itself: x depends on the column alone, y on the row alone.
-    x = _side_of_box(left, right, width)[:, None, :].expand(-1, height, -1)
-    y = _side_of_box(upper, lower, height)[:, :, None].expand(-1, -1, width)
-    return torch.stack([x, y], -1)
+    x = _side_of_box(left, right, _columns(images, draws))
+    y = _side_of_box(upper, lower, _from_middle(height, images))
+    return _half_sides(x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width))
 
 
-def _side_of_box(start: Tensor, end: Tensor, length: int) -> Tensor:
-    """Return where `length` pixels read between two edges, (n, length), from the image's middle."""
+def _side_of_box(start: Tensor, end: Tensor, pixels: Tensor) -> Tensor:
+    """Return where pixels of a row or column read between two edges of the image, (n, length).
+
+    All but the edges is counted from the image's middle.
+    """
+    length = pixels.shape[-1]
     start = start[:, None] - length / 2
     end = end[:, None] - length / 2
     middle = (start + end) / 2
-    places = middle + _from_middle(length, start) * (end - start) / length
+    places = middle + pixels * (end - start) / length
 
     # Beyond the middle of the box's outermost pixel there is nothing but that pixel.
     return torch.minimum(torch.maximum(places, start + 0.5), end - 0.5)
@@ -81,11 +84,19 @@ def _turn_grid(images: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
     # A shift is a part of half the side.
     cos = torch.cos(angle) / scale
     sin = torch.sin(angle) / scale
-    column = _from_middle(width, zero)
-    row = _from_middle(height, zero)[:, None]
+    column = _columns(images, draws)[:, None]
+    row = _from_middle(height, images)[:, None]
     x = cos * column - sin * row + shift[..., 0] * (width / 2)
     y = sin * column + cos * row + shift[..., 1] * (height / 2)
-    return torch.stack([x, y], -1)
+    return _half_sides(x, y)
+
+
+def _columns(images: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
+    """Return the middles of each image's columns, (n, W) or (1, W); from right to left in a mirror."""
+    column = _from_middle(images.shape[-1], images)[None]
+    if "flip" in draws:
+        column = torch.where(draws["flip"][:, None], -column, column)
+    return column
 
 
 def _from_middle(length: int, like: Tensor) -> Tensor:
@@ -93,16 +104,25 @@ def _from_middle(length: int, like: Tensor) -> Tensor:
     return torch.arange(length, dtype=like.dtype, device=like.device) + (0.5 - length / 2)
 
 
+def _half_sides(x: Tensor, y: Tensor) -> Tensor:
+    """Return places as `_resample` counts them, (n, H, W, 2), from pixels: −1 to 1 is the image."""
+    height, width = x.shape[-2:]
+    return torch.stack([x / (width / 2), y / (height / 2)], -1)
+
+
 def _resample(images: Tensor, grid: Tensor) -> Tensor:
     """Read images bilinearly at (n, H, W, 2) places; black outside."""
-    height, width = images.shape[-2:]
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
-    # grid_sample counts half sides.
-    x = grid[..., 0] / (width / 2)
-    y = grid[..., 1] / (height / 2)
-    half_sides = torch.stack([x, y], -1)
-    return F.grid_sample(
-        images, half_sides, mode="bilinear", padding_mode="zeros", align_corners=False
+
+def blur_chosen(images: Tensor, draws: Mapping[str, Tensor], largest_sigma: float) -> Tensor:
+    """Blur the images for which that was drawn; they may be overwritten."""
+    sigma = {"sigma": draws["blur_sigma"]}
+    return change_chosen(
+        images,
+        draws["blur"],
+        sigma,
+        lambda chosen, of_chosen: blur(chosen, of_chosen["sigma"], largest_sigma),
     )
 
 

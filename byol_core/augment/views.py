@@ -12,9 +12,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from byol_core.augment.colour import grey, jitter, per_image, solarize
+from byol_core.augment.choice import change_chosen, per_image
+from byol_core.augment.colour import grey, jitter, solarize
 from byol_core.augment.extra import apply_extra
-from byol_core.augment.geometry import blur, place
+from byol_core.augment.geometry import blur_chosen, place
 from byol_core.config import Augment
 
 _MEAN_AND_STD = {
@@ -57,17 +58,16 @@ def apply_view(images: Tensor, draws: Mapping[str, Tensor], augment: Augment) ->
 
 
 def finish_view(images: Tensor, draws: Mapping[str, Tensor], augment: Augment) -> Tensor:
-    """Do what follows crop and flip; arguments and result are those of `apply_view`."""
+    """Do what follows crop and flip; as `apply_view`, but images may be overwritten."""
     # Colour, blur and solarization.
     if "jitter" in draws:
         images = jitter(images, draws)
     if "grayscale" in draws:
-        images = torch.where(per_image(draws["grayscale"], images), grey(images), images)
+        images = change_chosen(images, draws["grayscale"], {}, lambda chosen, _: grey(chosen))
     if "blur" in draws:
-        blurred = blur(images, draws["blur_sigma"], augment.blur_sigma[1])
-        images = torch.where(per_image(draws["blur"], images), blurred, images)
+        images = blur_chosen(images, draws, augment.blur_sigma[1])
     if "solarize" in draws:
-        images = solarize(images, draws["solarize"])
+        images = change_chosen(images, draws["solarize"], {}, lambda chosen, _: solarize(chosen))
 
     # The user's own, on pixels that are still in [0, 1].
     if augment.extra != "none":
