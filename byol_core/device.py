@@ -67,3 +67,10 @@ def to_device(values: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda" and values.device.type == "cpu":
         return values.pin_memory().to(device, non_blocking=True)
     return values.to(device)
+
+
+def copy_to(place: Tensor, values: Tensor) -> None:
+    """Overwrite a tensor; a copy from the CPU to a GPU does not hold up the CPU."""
+    if place.device.type == "cuda" and values.device.type == "cpu":
+        values = values.pin_memory()
+    place.copy_(values, non_blocking=True)

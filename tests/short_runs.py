@@ -22,7 +22,7 @@ def outcome(config, steps=STEPS):
     for step in range(steps):
         result = lab.step(step, measures=step in (0, steps - 1))
         point = read_point(result.loss, result.measured)
-        point |= {f"ratio {stage}": float(r) for stage, r in lab.trainer.local_rates().items()}
+        point |= {f"ratio {stage}": float(r) for stage, r in result.local_rates.items()}
         point |= {
             "lr": lab.trainer.schedules.rate(step),
             "tau": lab.trainer.schedules.tau(step) if lab.target is not None else None,

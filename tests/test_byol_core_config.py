@@ -251,7 +251,7 @@ def test_semantics_are_part_of_the_identity(monkeypatch):
 
 def test_canonical_has_every_key_but_the_location():
     everything = resolve("imagenet-r50-300ep", {})
-    assert set(canonical(everything)) == set(keys()) - {"dataset.path", *before()}
+    assert set(canonical(everything)) == set(keys()) - {"dataset.path", "compute", *before()}
 
 
 def test_a_limit_beyond_the_images_is_none():

@@ -241,7 +241,7 @@ def test_every_module_that_the_trainer_loads_is_in_its_digest_or_does_not_train(
 @pytest.mark.parametrize("key", ["trainer", "capability", "kind", "torch", "threads", "device"])
 def test_a_checkpoint_that_does_not_say_it_is_not_equal(key):
     torch = pytest.importorskip("torch")
-    now = numerics(torch.device("cpu"))
+    now = numerics(torch.device("cpu"), "plain")
     assert now[key] and {name: now[name] for name in now if name != key} != now
 
 

@@ -14,6 +14,7 @@ from byol_core.config.effect import before, in_effect
 from byol_core.config.network_config import BatchNormConfig
 from byol_core.config.train_config import TrainConfig
 
+_NOT_OF_THE_RUN = ("dataset.path", "compute")
 _HEADS = ("encoder", "projector", "predictor")
 _USUAL_BATCH_NORM = BatchNormConfig().model_dump(mode="json")
 _NOT_TURNED = {"augment.rotate_rad": 0.0, "augment.scale": [1.0, 1.0], "augment.shift": 0.0}
@@ -24,8 +25,8 @@ def canonical(
 ) -> dict[str, Any]:
     """Return the config as a flat dict, dotted key → JSON value, null where a key has no effect.
 
-    Left out are the location of the data, whose identity is its content, and later keys that change
-    nothing.
+    Left out are the location of the data, whose identity is its content, how a GPU computes, and
+    later keys that change nothing.
 
     Args:
         config: of the run.
@@ -53,7 +54,8 @@ def canonical_of(settings: Mapping[str, Any], images: int | None = None) -> dict
     if "cosine" not in (flat["optimizer.schedule"], flat["target.schedule"]):
         flat["schedule_epochs"] = None
         flat["schedule_by"] = _schedule_by(flat)
-    del flat["dataset.path"]
+    for key in _NOT_OF_THE_RUN:
+        del flat[key]
     return {key: value for key, value in flat.items() if not _is_as_before(key, value)}
 
 

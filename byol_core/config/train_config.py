@@ -95,6 +95,13 @@ class TrainConfig(Section):
         description="of convolutions and matrix products; losses, statistics of norms, the moving "
         "average, metrics and evaluation stay float32. tf32 needs a GPU, bf16 hardware that has it",
     )
+    compute: Literal["auto", "plain", "captured", "compiled"] = Field(
+        "auto",
+        description="how a GPU takes the steps: plain, kernel by kernel; captured, as a CUDA graph, "
+        "channels last; compiled, that and fused by torch.compile, worth its minute where a run "
+        "takes many; auto: captured where it can be. They differ in the last bits; which it was is "
+        "recorded, and no part of the run's id. A processor has the plain one alone",
+    )
     dataset: DatasetConfig = DatasetConfig()
     encoder: EncoderConfig = EncoderConfig()
     projector: HeadConfig = HeadConfig()

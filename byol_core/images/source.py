@@ -5,8 +5,8 @@ images are wanted in which views; the batch makes them on the device.
 """
 
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -31,6 +31,10 @@ class Request:
     augment: Augment
     views: tuple[ViewDraws, ...] = ()
 
+    def on(self, device: torch.device) -> "Request":
+        """Return the request with its draws on a device; rows stay where they are looked up."""
+        return replace(self, views=tuple(view.to(device) for view in self.views))
+
 
 class Batch(Protocol):
     """Holds some images of a source."""
@@ -48,6 +52,12 @@ class Batch(Protocol):
 
     def clean(self, device: torch.device) -> Tensor:
         """Return the images without augmentation, (B, C, H, W), normalized."""
+
+    def on(self, device: torch.device) -> Self:
+        """Return the batch with all that it holds on a device."""
+
+    def tensors(self) -> list[Tensor]:
+        """Return all that the batch holds, in the same order for each batch of a run."""
 
 
 class Source(Protocol):
@@ -68,11 +78,11 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Whole:
-    """Holds images that lie in memory: every view starts from the whole image.
+class _Held:
+    """Holds what the views of a batch are made of.
 
     Attributes:
-        pixels: (B, C, H, W) uint8.
+        pixels: uint8; of which shape is for each kind of batch to say.
         labels: (B,) int64.
         request: that the batch answers.
     """
@@ -80,6 +90,25 @@ class Whole:
     pixels: Tensor
     labels: Tensor
     request: Request
+
+    def on(self, device: torch.device) -> Self:
+        """Return what `Batch.on` says."""
+        return replace(
+            self,
+            pixels=to_device(self.pixels, device),
+            labels=to_device(self.labels, device),
+            request=self.request.on(device),
+        )
+
+    def tensors(self) -> list[Tensor]:
+        """Return what `Batch.tensors` says."""
+        draws = [draw for view in self.request.views for draw in view.values()]
+        return [self.pixels, self.labels, *draws]
+
+
+@dataclass(frozen=True)
+class Whole(_Held):
+    """Holds images that lie in memory, (B, C, H, W): every view starts from the whole image."""
 
     def views(self, device: torch.device) -> Tensor:
         """Return what `Batch.views` says."""
@@ -94,18 +123,11 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Cut:
+class Cut(_Held):
     """Holds photos whose views were cut out and mirrored while they were decoded.
 
-    Attributes:
-        pixels: (V, B, 3, side, side) uint8; without requested views the middles, V = 1.
-        labels: (B,) int64.
-        request: that the batch answers.
+    Pixels are (V, B, 3, side, side); without requested views the middles, V = 1.
     """
-
-    pixels: Tensor
-    labels: Tensor
-    request: Request
 
     def views(self, device: torch.device) -> Tensor:
         """Return what `Batch.views` says."""

@@ -6,7 +6,8 @@
 * ``step`` is BYOL's algorithm: one step in three parts.
 * ``objective`` says what a step minimizes.
 * ``requests`` says which images a step wants, and draws their views.
-* ``checkpoint`` keeps what a run needs to go on, ``encoders`` what stays of it.
+* ``checkpoint`` keeps what a run needs to go on, ``background`` writes it while training goes on.
+* ``encoders`` keeps what stays of a run.
 * ``final_networks`` keeps the whole networks on request, and loads them as another run's start.
 * ``observer`` is how a run speaks to its caller.
 """

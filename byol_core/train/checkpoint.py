@@ -8,7 +8,7 @@ are read with ``weights_only``: a planted pickle does not run.
 import hashlib
 import io
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -26,8 +26,8 @@ from byol_core.files import (
     read_bytes,
     read_json,
     remove_tree,
-    write_atomic,
-    write_json,
+    to_json,
+    write_new,
 )
 from byol_core.kept_networks import MANIFEST, STATE
 
@@ -66,10 +66,24 @@ class Checkpoints:
         self.folder = folder
         self.writer = writer
 
-    def save(self, step: int, state: dict[str, Any], numerics: dict[str, Any]) -> None:
-        """Publish the state before `step`, then drop all but the two newest."""
+    def save(
+        self,
+        step: int,
+        state: dict[str, Any],
+        numerics: dict[str, Any],
+        before_publishing: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Publish the state before `step`, then drop all but the two newest.
+
+        Args:
+            step: the next one.
+            state: tensors and plain values.
+            numerics: what `numerics` returned.
+            before_publishing: called when all is written and not yet to be seen; it raises to
+                prevent it.
+        """
         path = self.folder / f"step-{step:08d}.{self.writer}"
-        save_state(path, state, {"step": step, "numerics": numerics})
+        save_state(path, state, {"step": step, "numerics": numerics}, before_publishing)
 
         # Those of later steps are damaged, or training would have gone on from them; or they are of
         # a newer attempt, which this one must not disturb. None may push out what is whole.
@@ -103,8 +117,20 @@ class Checkpoints:
         return sorted(self.folder.glob("step-*"), reverse=True)
 
 
-def save_state(path: Path, state: dict[str, Any], manifest: dict[str, Any]) -> None:
+def save_state(
+    path: Path,
+    state: dict[str, Any],
+    manifest: dict[str, Any],
+    before_publishing: Callable[[], None] = lambda: None,
+) -> None:
     """Publish `state` as folder `path`; a whole one of that name stays, a damaged one is replaced.
+
+    Args:
+        path: of the folder.
+        state: tensors and plain values.
+        manifest: what else is to be known of it.
+        before_publishing: called when all is written and not yet to be seen; it raises to prevent
+            it.
 
     Raises:
         OSError: the disk is full or fails; then nothing is published.
@@ -122,10 +148,12 @@ def save_state(path: Path, state: dict[str, Any], manifest: dict[str, Any]) -> N
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getvalue()
-        write_atomic(aside / STATE, content)
-
         hashes = {STATE: hashlib.sha256(content).hexdigest()}
-        write_json(aside / MANIFEST, {**manifest, "sha256": hashes})
+
+        # Publishing brings these files to the disk, all at once.
+        write_new(aside / STATE, content)
+        write_new(aside / MANIFEST, to_json({**manifest, "sha256": hashes}))
+        before_publishing()
         with _moved_aside(path, damaged):
             publish_folder(aside, path)
     except BaseException:
@@ -166,13 +194,18 @@ def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     return (state, manifest) if isinstance(state, dict) else None
 
 
-def numerics(device: torch.device) -> dict[str, Any]:
+def numerics(device: torch.device, path: str) -> dict[str, Any]:
     """Return what must be equal for a resumed run to equal an uninterrupted one bit for bit.
 
     What an older checkpoint does not say is not equal to anything.
+
+    Args:
+        device: that computes.
+        path: how (``compute_path``).
     """
     return {
         "device": device.type,
+        "path": path,
         "kind": device_model(device),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "cuda": torch.version.cuda,

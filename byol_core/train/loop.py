@@ -11,7 +11,9 @@ from byol_core.images.load import batches
 from byol_core.images.memory import Dataset
 from byol_core.images.source import Batch
 from byol_core.metrics.accumulate import Accumulator, read_point
+from byol_core.train.background import BackgroundSaves
 from byol_core.train.checkpoint import Checkpoints, numerics
+from byol_core.train.compute_path import ComputePath, make_steps
 from byol_core.train.observer import Observer, Options, Result
 from byol_core.train.requests import step_request
 from byol_core.train.step import StepIndex, StepResult, Trainer
@@ -23,23 +25,26 @@ class Loop:
     def __init__(
         self,
         trainer: Trainer,
+        path: ComputePath,
         dataset: Dataset,
         checkpoints: Checkpoints,
         options: Options,
         observer: Observer,
     ) -> None:
         self.trainer = trainer
+        self.steps = make_steps(trainer, path)
         self.dataset = dataset
         self.checkpoints = checkpoints
         self.options = options
         self.observer = observer
         self.epochs = trainer.config.epochs
-        self.numerics = numerics(trainer.device)
+        self.numerics = numerics(trainer.device, path)
 
         # What is summed up on the device: losses of all steps, and all of the last epoch.
         self.losses = Accumulator(trainer.device)
         self.last_epoch = Accumulator(trainer.device)
         self.initial: dict[str, float] = {}
+        self.saves = BackgroundSaves(checkpoints, observer, self.numerics)
 
         # Where this call starts, and when it last saved and logged.
         self.first_step = self._resume()
@@ -49,6 +54,10 @@ class Loop:
 
     def run(self) -> Result:
         """Step to the end, to a loss that is not finite, or to where the observer asks to stop."""
+        with self.saves:
+            return self._run()
+
+    def _run(self) -> Result:
         with closing(self._arriving()) as arriving:
             for at, batch in arriving:
                 ended = self._pass(at, batch)
@@ -77,6 +86,7 @@ class Loop:
 
     def _pass(self, at: StepIndex, batch: Batch) -> Result | None:
         """Take a step and return None, or return why the run ends before or at it."""
+        self.saves.look()
         reason = self.observer.stop_reason()
         is_cut = bool(self.options.max_steps) and at.step >= self.options.max_steps
         is_due = time.monotonic() - self.saved_at_s > self.options.checkpoint_every_s
@@ -125,7 +135,7 @@ class Loop:
         """Take a step; the host waits for it only where it is logged."""
         logs = at.step % self.options.log_every == 0
         is_last_epoch = at.epoch == self.epochs - 1
-        result = self.trainer.step(batch, at, measures=logs or is_last_epoch)
+        result = self.steps.step(batch, at, measures=logs or is_last_epoch)
         self.losses.add(at.step, result.loss)
         if is_last_epoch:
             self.last_epoch.add(at.step, result.loss, result.measured)
@@ -147,7 +157,7 @@ class Loop:
         self.logged_at_s = now_s
         self.logged_step = at.step + 1
 
-        local = {f"ratio_{stage}": float(r) for stage, r in self.trainer.local_rates().items()}
+        local = {f"ratio_{stage}": float(r) for stage, r in result.local_rates.items()}
         metrics |= {**self._scheduled(at.step), **local}
         self.observer.measured(at.step, at.epoch, metrics, images_per_s)
 
@@ -168,13 +178,12 @@ class Loop:
         return Result("diverged", step, self.initial)
 
     def _checkpoint(self, step: int) -> None:
-        self.observer.before_write()
+        """Begin to save the state before a step; training goes on meanwhile."""
         state = {
             "trainer": self.trainer.state(),
             "losses": self.losses.state(),
             "last_epoch": self.last_epoch.state(),
             "initial": self.initial,
         }
-        self.checkpoints.save(step, state, self.numerics)
+        self.saves.start(step, state)
         self.saved_at_s = time.monotonic()
-        self.observer.checkpointed(step)

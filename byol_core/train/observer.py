@@ -44,7 +44,10 @@ class Observer(Protocol):
         """Hear a point of the metric series."""
 
     def before_write(self) -> None:
-        """Hear that something is about to be published; raise to prevent it."""
+        """Hear that something is about to be published; raise to prevent it.
+
+        A thread that saves a checkpoint calls this too, while training goes on.
+        """
 
     def checkpointed(self, step: int) -> None:
         """Hear that a checkpoint is on the disk."""

@@ -19,9 +19,11 @@ from byol_core.evaluation.protocols import Buffers, evaluate
 from byol_core.files import DamagedFileError, make_folder, read_json, remove_tree, write_json
 from byol_core.images.load import load
 from byol_core.images.memory import Dataset
+from byol_core.images.resident import resident
 from byol_core.kept_networks import NETWORKS
 from byol_core.precision import check_precision, deterministic
 from byol_core.train.checkpoint import Checkpoints
+from byol_core.train.compute_path import choose_path
 from byol_core.train.encoders import keep_encoders, load_encoders
 from byol_core.train.final_networks import keep_networks
 from byol_core.train.loop import Loop
@@ -65,7 +67,7 @@ def _train(
     device: torch.device,
 ) -> Result:
     # Images, and the networks that are to see them.
-    dataset = load(config.dataset, options.threads)
+    dataset = resident(load(config.dataset, options.threads), device)
     n = len(dataset.pretrain)
     check_fit(config, DataFacts(n, dataset.channels))
     make_folder(folder)
@@ -81,7 +83,8 @@ def _train(
     if config.trains:
         trainer = Trainer(config, online, target, n // config.batch_size, device)
         checkpoints = Checkpoints(folder / "checkpoints", writer)
-        result = Loop(trainer, dataset, checkpoints, options, observer).run()
+        path = choose_path(config, device)
+        result = Loop(trainer, path, dataset, checkpoints, options, observer).run()
         if target is not None:
             encoders["target"] = target.encoder
     else:

@@ -6,7 +6,7 @@ update and measure, and waits for the device in none of them. Views are stacked:
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -67,14 +67,19 @@ class StepResult:
     Attributes:
         loss: a scalar.
         measured: the signs of collapse before the update, where they were asked for.
+        local_rates: what LARS multiplied the rate of each stage by; measured likewise.
     """
 
     loss: Tensor
     measured: Measured | None
+    local_rates: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Trainer:
     """Everything that changes while a run trains.
+
+    Attributes:
+        frozen: whether running averages stand still (`batch_norm.frozen_from`).
 
     Args:
         config: the run's settings.
@@ -97,6 +102,7 @@ class Trainer:
         self.online = online
         self.target = target
         self.steps_per_epoch = steps_per_epoch
+        self.frozen = False
         self.schedules = Schedules(config, steps_per_epoch)
 
         # Lists of parameters are built once; rates and τ are values on the device.
@@ -117,7 +123,25 @@ class Trainer:
             at: which step this is.
             measures: also measure what is not optimized, before the update.
         """
-        self._set_values(at)
+        self.set_values(at)
+        return self.compute(batch, at.step, measures)
+
+    def set_values(self, at: StepIndex) -> None:
+        """Write the step's rates, τ and switches to where the device reads them."""
+        set_rates(self.optimizer, self.schedules.rate(at.step), self.config.optimizer.lr)
+        if self.average is not None:
+            self.average.set_tau(self.schedules.tau(at.step))
+        batch_norm = self.config.batch_norm
+        total_steps = self.config.epochs * self.steps_per_epoch
+        is_late = at.step >= batch_norm.frozen_from * total_steps
+        self._freeze(batch_norm.source == "batch" and is_late)
+        if self.target is not None and batch_norm.shuffle:
+            rng = stream(self.config.seed, "shuffle", at.epoch, at.batch)
+            images = self.config.batch_size // self.config.accumulate
+            set_order(self.target, rng.permutation(images))
+
+    def compute(self, batch: Batch, step: int, measures: bool) -> StepResult:
+        """Take a step whose values are set: all that is computed on the device (``graph``)."""
         if self.config.target.moves == "before":
             self._move_target()
 
@@ -130,7 +154,7 @@ class Trainer:
         losses: list[Tensor] = []
         measured: Measured | None = None
         for number, (part, part_labels) in enumerate(self._parts(views, labels), start=1):
-            outputs = self.forward(part, at.step)
+            outputs = self.forward(part, step)
             loss = self.loss(outputs, part_labels)
             with rounding_in(self.config.precision):
                 (loss / self.config.accumulate).backward()  # type: ignore[no-untyped-call]
@@ -141,7 +165,8 @@ class Trainer:
 
         # θ ← optimizer(θ, ∇_θ loss), then ξ ← τ ξ + (1 − τ) θ.
         self.update()
-        return StepResult(torch.stack(losses).mean(), measured)
+        rates = local_rates(self.optimizer) if measures else {}
+        return StepResult(torch.stack(losses).mean(), measured, rates)
 
     def forward(self, views: Tensor, step: int) -> Outputs:
         """Return what the networks make of views (V, B, C, H, W)."""
@@ -177,10 +202,6 @@ class Trainer:
         """Return the signs of collapse and what else is not optimized; of parts, the last one's."""
         return measure(outputs, self.online.predictor, self.objective, extras=True)
 
-    def local_rates(self) -> dict[str, Tensor]:
-        """Return what LARS multiplied the rate of each stage by, on the device."""
-        return local_rates(self.optimizer)
-
     def state(self) -> dict[str, Any]:
         """Return all that the next step depends on, apart from its number."""
         parts: dict[str, Any] = {
@@ -200,21 +221,14 @@ class Trainer:
         if self.target is not None:
             self.target.load_state_dict(state["target"])
 
-    def _set_values(self, at: StepIndex) -> None:
-        """Write the step's rates, τ and switches to where the device reads them."""
-        set_rates(self.optimizer, self.schedules.rate(at.step), self.config.optimizer.lr)
-        if self.average is not None:
-            self.average.set_tau(self.schedules.tau(at.step))
-        batch_norm = self.config.batch_norm
-        total_steps = self.config.epochs * self.steps_per_epoch
-        is_late = at.step >= batch_norm.frozen_from * total_steps
+    def _freeze(self, frozen: bool) -> None:
+        """Have running averages of both networks stand still from now on, or let them go on."""
+        if frozen == self.frozen:
+            return
         for network in (self.online, self.target):
             if network is not None:
-                set_frozen(network, batch_norm.source == "batch" and is_late)
-        if self.target is not None and batch_norm.shuffle:
-            rng = stream(self.config.seed, "shuffle", at.epoch, at.batch)
-            images = self.config.batch_size // self.config.accumulate
-            set_order(self.target, rng.permutation(images))
+                set_frozen(network, frozen)
+        self.frozen = frozen
 
     def _move_target(self) -> None:
         if self.average is not None:

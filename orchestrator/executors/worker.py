@@ -300,9 +300,12 @@ class _Attempt:
         """Return where the result comes from, and what it is computed on, as far as bits go."""
         from byol_core.device import pick_device
         from byol_core.train.checkpoint import numerics
+        from byol_core.train.compute_path import choose_path
 
         origin = gather_origin(Root(self.run_folder.path.parents[1]))
-        return {**origin, "compute": numerics(pick_device(self.context.device))}
+        device = pick_device(self.context.device)
+        path = choose_path(self.run_folder.config(), device)
+        return {**origin, "compute": numerics(device, path)}
 
     def measured(
         self, step: int, epoch: int, metrics: dict[str, float], images_per_s: float

@@ -22,6 +22,7 @@ _COMPUTE = {
     "kind": "device model",
     "capability": "processor capability",
     "threads": "threads",
+    "path": "compute path",
 }
 
 
