@@ -10,6 +10,7 @@ of it, the mildest. `Disk` is installed in a child, which it ends.
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ class Disk:
     def __init__(self, root, k, fault):
         self.root, self.k, self.fault = os.path.realpath(root), k, fault
         self.count = 0
+        self.lock = threading.RLock()  # a checkpoint is written by a thread of its own
+        self.off_in = None
         self.synced = {}  # inode → bytes on the disk, of files written since installing
         self.undo = []
         self.attic = tempfile.mkdtemp(dir=Path(self.root).parent)
@@ -61,10 +64,13 @@ class Disk:
             paths = paths_of(*arguments, **keywords)
             if not paths or not all(path.startswith(self.root) for path in paths):
                 return self.real[name](*arguments, **keywords)
-            self.count += 1
-            if self.count == self.k:
-                self.fail(name, arguments)
-            return effect(self, paths, *arguments, **keywords)
+            with self.lock:
+                if self.off_in == threading.get_ident():
+                    return self.real[name](*arguments, **keywords)
+                self.count += 1
+                if self.count == self.k:
+                    self.fail(name, arguments)
+                return effect(self, paths, *arguments, **keywords)
 
         return hooked
 
@@ -79,8 +85,8 @@ class Disk:
         raise OSError(self.fault, os.strerror(self.fault))
 
     def lose_power(self):
-        for name, function in self.real.items():
-            setattr(os, name, function)
+        """Take back what is not on the disk; other threads wait for the end meanwhile."""
+        self.off_in = threading.get_ident()
         for folder, _, files in os.walk(self.root):
             for path in (os.path.join(folder, file) for file in files):
                 inode = os.stat(path).st_ino

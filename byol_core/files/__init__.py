@@ -22,6 +22,7 @@ from byol_core.files.durable import (
     to_json,
     write_atomic,
     write_json,
+    write_new,
 )
 from byol_core.files.many import write_many
 from byol_core.files.outputs import output
@@ -55,4 +56,5 @@ __all__ = [
     "write_atomic",
     "write_json",
     "write_many",
+    "write_new",
 ]

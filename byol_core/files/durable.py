@@ -81,20 +81,43 @@ def write_atomic(path: Path, content: bytes) -> None:
     """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        descriptor = create_file(aside, os.O_WRONLY | os.O_EXCL)
-        try:
-            write_all(descriptor, content)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        aside.replace(path)
-    except BaseException as error:
+        with _naming(path):
+            descriptor = create_file(aside, os.O_WRONLY | os.O_EXCL)
+            try:
+                write_all(descriptor, content)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            aside.replace(path)
+    except BaseException:
         aside.unlink(missing_ok=True)
-        # What the system says of a descriptor, as of a full disk, names no file.
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)
         raise
     sync_folder(path.parent)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that is not there yet, for `publish_folder` to bring to the disk.
+
+    Raises:
+        OSError: disk full, read-only or failing; a part may be written.
+    """
+    with _naming(path):
+        descriptor = create_file(path, os.O_WRONLY | os.O_EXCL)
+        try:
+            write_all(descriptor, content)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Have an error name its file: what the system says of a descriptor, as of a full disk, does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -227,6 +250,7 @@ def sync_folder(path: Path) -> None:
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with _naming(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

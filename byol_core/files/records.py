@@ -14,6 +14,7 @@ twice; its sequence number is the same.
 
 import math
 import os
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -49,7 +50,7 @@ class Cursor(NamedTuple):
 
 
 class RecordLog:
-    """Writes one log.
+    """Writes one log; several threads may.
 
     Args:
         path: file to create or to go on with; sequence numbers go on behind the last whole line.
@@ -67,6 +68,7 @@ class RecordLog:
         self._torn = False
         self._descriptor = -1
         self._synced_s = 0.0
+        self._lock = threading.Lock()
         self._open()
 
     def append(self, record: dict[str, Any], durable: bool = False) -> None:
@@ -76,21 +78,23 @@ class RecordLog:
             OSError: the disk is full or fails, and a new segment on it does too; the record is kept
                 for the next append.
         """
-        line = encode(self._seq, record)
-        self._seq += 1
-        self._unsynced.append(line)
+        with self._lock:
+            line = encode(self._seq, record)
+            self._seq += 1
+            self._unsynced.append(line)
 
-        def write() -> None:
-            self._write(line)
-            if durable or time.monotonic() - self._synced_s >= self._sync_every_s:
-                self._sync()
+            def write() -> None:
+                self._write(line)
+                if durable or time.monotonic() - self._synced_s >= self._sync_every_s:
+                    self._sync()
 
-        self._or_start_segment(write)
+            self._or_start_segment(write)
 
     def sync(self) -> None:
         """Bring every record so far to the disk; raises what `append` raises."""
-        if self._unsynced:
-            self._or_start_segment(self._sync)
+        with self._lock:
+            if self._unsynced:
+                self._or_start_segment(self._sync)
 
     def close(self) -> None:
         """Sync and close.
