@@ -1,5 +1,6 @@
 # make demo   install, then the blog's seven rows on real handwritten digits, and the table (DEMO_OPTIONS: more for its launch)
 # make test   the tests      make slow-test   those of half a minute      make lint   ruff and mypy      make style   how dense the code is
+# make bench  training beside lightly, on this machine: within 10 minutes (BENCH_OPTIONS: more; docs/performance.md)
 # make tables  the quick profile of every table's spec, and docs/results from it (TABLES_OPTIONS: --root, --db, --out)
 # make reference   docs/keys.md and the specs' JSON Schema, made from the program
 # make crash-test   every place to fail
@@ -10,6 +11,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 DEMO_OPTIONS ?=
 TABLES_OPTIONS ?=
+BENCH_OPTIONS ?=
 BIN := $(VENV)/bin
 
 # The first Python that is new enough and can make virtual environments.
@@ -21,7 +23,7 @@ done; \
 command -v git >/dev/null || { echo "missing: git (Debian, Ubuntu: apt-get install git)" >&2; exit 1; }
 endef
 
-.PHONY: demo tables install test slow-test crash-test lint style reference postgres-test slurm-test clean
+.PHONY: demo bench tables install test slow-test crash-test lint style reference postgres-test slurm-test clean
 
 demo: $(VENV)/installed
 	@$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --executor local $(DEMO_OPTIONS)
@@ -37,6 +39,9 @@ demo: $(VENV)/installed
 tables: $(VENV)/installed
 	@$(BIN)/python tools/tables.py $(TABLES_OPTIONS)
 
+bench: $(VENV)/installed-rivals
+	@$(BIN)/python benchmarks/throughput.py --cases digits-tiny,r18-32-7x7,r18-96 --rivals lightly --seconds 1 --minutes 8 $(BENCH_OPTIONS)
+
 install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml setup.py
@@ -47,6 +52,10 @@ $(VENV)/installed: pyproject.toml setup.py
 
 $(VENV)/installed-dev: $(VENV)/installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/installed-rivals: $(VENV)/installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[rivals]'
 	@touch $@
 
 test: $(VENV)/installed-dev
