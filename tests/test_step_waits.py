@@ -9,6 +9,7 @@ from reference_steps import all_pairs, with_news
 from test_whole_steps import AXES, config_of
 from training import Lab
 
+from byol_core.augment import choice
 from byol_core.config import resolve
 
 READS = ("item", "tolist", "numpy", "nonzero", "__bool__", "__float__", "__int__", "__index__")
@@ -32,9 +33,10 @@ NETWORKS = {
 
 @pytest.fixture
 def nothing_is_read(monkeypatch):
-    """Refuse it both by name and where PyTorch itself would read."""
+    """Refuse it both by name and where PyTorch itself would read; views are made as on a GPU."""
 
     def refuse():
+        monkeypatch.setattr(choice, "may_read", lambda images: False)
         for name in READS:
 
             def raise_error(*_, name=name, **__):

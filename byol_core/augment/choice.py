@@ -5,10 +5,6 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-# So many bytes of images are computed at a time on the CPU: what is made of them on the way stays
-# in its cache.
-_BLOCK_BYTES = 2**20
-
 Draws = Mapping[str, Tensor]
 
 
@@ -26,15 +22,19 @@ def change_chosen(
         draws: that the change needs.
         change: makes new images of some images and their draws.
     """
-    if images.device.type != "cpu":
+    if not may_read(images):
         return torch.where(per_image(chosen, images), change(images, draws), images)
 
-    at_once = max(1, _BLOCK_BYTES // images[:1].nbytes)
-    for rows in torch.split(chosen.nonzero()[:, 0], at_once):
-        if len(rows):
-            of_rows = {name: draw[rows] for name, draw in draws.items()}
-            images[rows] = change(images[rows], of_rows)
+    rows = chosen.nonzero()[:, 0]
+    if len(rows):
+        of_rows = {name: draw[rows] for name, draw in draws.items()}
+        images[rows] = change(images[rows], of_rows)
     return images
+
+
+def may_read(images: Tensor) -> bool:
+    """Tell whether values may be read while images are computed: on the CPU no one waits for that."""
+    return images.device.type == "cpu"
 
 
 def per_image(values: Tensor, like: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from byol_core.augment import choice
 from byol_core.augment.choice import change_chosen
 
 # ITU-R 601-2 luma, as torchvision and PIL.
@@ -32,10 +33,10 @@ def jitter(images: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
     if "jitter_hue" not in draws:
         return change_chosen(images, chosen, {"blends": blends}, _without_hue)
     parts = {"blends": blends, "hue": draws["jitter_hue"], "hue_place": _hue_place(draws)}
-    if images.device.type != "cpu":
+    if not choice.may_read(images):
         return change_chosen(images, chosen, parts, _with_hue_anywhere)
 
-    # On the CPU images that have their hue in the same place go together, through no blend in vain.
+    # Images that have their hue in the same place go together, through no blend in vain.
     for place in range(4):
         is_here = chosen & (parts["hue_place"] == place)
         images = change_chosen(images, is_here, parts, partial(_with_hue_at, place))
