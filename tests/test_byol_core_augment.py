@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torchvision.transforms.v2 import functional as tv
 
-from byol_core.augment import colour, geometry, views
+from byol_core.augment import choice, colour, geometry, views
 from byol_core.augment.crops import crop_boxes
 from byol_core.augment.draws import draw_view
 from byol_core.augment.views import apply_view
@@ -339,6 +339,17 @@ def test_with_everything_off_a_view_is_the_image(images):
 def test_an_image_does_not_depend_on_its_batch_mates(images, settings, rows):
     draws, augment, ours = view_of(images, settings)
     assert torch.equal(apply_view(images[rows], draws.rows(rows), augment), ours[rows])
+
+
+@pytest.mark.parametrize("settings", [PAPER, EVERYTHING, {**OFF, **JITTER, "jitter_hue": 0.0}])
+@pytest.mark.parametrize("count", [1, 64])
+def test_computing_the_chosen_images_alone_is_computing_all_and_choosing(
+    images, settings, count, monkeypatch
+):
+    _, _, ours = view_of(images[:count], settings)
+    monkeypatch.setattr(choice, "may_read", lambda images: False)
+    _, _, as_on_a_gpu = view_of(images[:count], settings)
+    assert torch.equal(ours, as_on_a_gpu)
 
 
 @pytest.mark.parametrize("settings", [PAPER, EVERYTHING])

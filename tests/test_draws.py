@@ -1,13 +1,16 @@
 """Draws of random views: a stream for each operation, so that variants differ in their axis alone."""
 
+import hashlib
 from collections import Counter
 from itertools import permutations
 
+import numpy as np
 import pytest
 import torch
 
 from byol_core.augment.draws import ViewDraws, draw_view
 from byol_core.config import Augment
+from byol_core.streams import happens, stream, uniform
 
 RGB = (3, 6, 5)
 GREY = (1, 6, 5)
@@ -238,3 +241,16 @@ def test_draws_go_to_a_device_as_they_are():
     moved = drawn().to(torch.device("meta"))
     assert moved.keys() == drawn().keys() and all(d.device.type == "meta" for d in moved.values())
     assert equal(drawn().to(torch.device("cpu")), drawn())
+
+
+@pytest.mark.parametrize("names", [(), ("crop", 1), (3, 0, "crop_area", 2)])
+def test_a_stream_is_philox_keyed_by_half_of_the_sha256_of_its_names(names):
+    digest = hashlib.sha256(repr((7, *names)).encode()).digest()
+    plain = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
+    untouched = str(plain.state)
+    expected = np.random.Generator(plain).random(9, dtype=np.float32)
+
+    scaled = torch.from_numpy(expected) * (0.7 - -0.2) + -0.2
+    assert torch.equal(uniform(stream(7, *names), -0.2, 0.7, 9), scaled)
+    assert torch.equal(happens(stream(7, *names), 0.4, 9), torch.from_numpy(expected) < 0.4)
+    assert str(stream(7, *names).bit_generator.state) == untouched
