@@ -72,6 +72,7 @@ EXTRA = {
     "orchestrator.executors.worker": {"byol_core.device", "byol_core.train"},
     "orchestrator.executors.cut": {"byol_core.train"},
     "orchestrator.executors.warm": {"byol_core.train"},
+    "orchestrator.executors.held_data": {"byol_core.images"},
     "orchestrator.launch.selection": {"analysis.papers"},
     "orchestrator.cli": {"analysis"},
 }

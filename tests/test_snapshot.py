@@ -9,7 +9,6 @@ import pytest
 from conftest import REPO
 
 from byol_core.files import RecordReader, write_json
-from orchestrator.provenance import snapshot
 from orchestrator.provenance.snapshot import code_digest, running_code, take_snapshot
 from orchestrator.store.root import Root
 
@@ -50,7 +49,7 @@ def test_a_copy_cut_short_is_made_again(root, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(snapshot, "publish_folder", full)
+    monkeypatch.setattr("pathlib.Path.rename", full)
     with pytest.raises(OSError, match="No space"):
         take_snapshot(root)
     monkeypatch.undo()

@@ -24,7 +24,7 @@ from byol_core.files.durable import (
     write_json,
     write_new,
 )
-from byol_core.files.many import write_many
+from byol_core.files.many import write_folder, write_many
 from byol_core.files.outputs import output
 from byol_core.files.paths import absolute, expanded
 from byol_core.files.records import Cursor, Damage, RecordLog, RecordReader
@@ -54,6 +54,7 @@ __all__ = [
     "to_json",
     "umask_of",
     "write_atomic",
+    "write_folder",
     "write_json",
     "write_many",
     "write_new",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from byol_core.files.access import create_file, create_folders
-from byol_core.files.durable import sync_folder
+from byol_core.files.durable import remove_tree, sync_folder
 
 
 def write_many(files: Mapping[Path, bytes]) -> None:
@@ -25,8 +25,8 @@ def write_many(files: Mapping[Path, bytes]) -> None:
     """
     aside = {path: path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp") for path in files}
     folders = {path.parent for path in files}
-    for folder in folders:
-        create_folders(folder)
+    for folder in tuple(folders):
+        folders |= {made.parent for made in create_folders(folder)}
 
     # Contents reach the disk before names: a name must not come to stand for an empty file.
     try:
@@ -40,6 +40,19 @@ def write_many(files: Mapping[Path, bytes]) -> None:
             path.unlink(missing_ok=True)
         raise
     sync_file_system(folders)
+
+
+def write_folder(folder: Path, contents: Mapping[Path, bytes]) -> None:
+    """Write a folder of files, by their names in it: it appears whole or not at all.
+
+    Raises:
+        OSError: disk full, read-only or failing, or the folder is there.
+    """
+    aside = folder.with_name(f".{folder.name}.tmp")
+    remove_tree(aside)
+    write_many({aside / name: content for name, content in contents.items()})
+    aside.rename(folder)
+    sync_folder(folder.parent)
 
 
 def _write_new(path: Path, content: bytes) -> None:

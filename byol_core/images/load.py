@@ -37,6 +37,9 @@ from byol_core.streams import stream
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10
 
+_held: dict[DatasetConfig, Dataset] = {}
+"""What was read ahead."""
+
 Splits = tuple[Split, Split, Split]
 """What a reader returns: images to train on without labels, and those to judge an encoder by."""
 
@@ -54,6 +57,8 @@ def load(dataset: DatasetConfig, threads: int = 0) -> Dataset:
         PlugInError: a class of the user's own does not give images and labels.
         ConfigError: the limit leaves too few of its images.
     """
+    if dataset in _held:
+        return _held[dataset]
     files = find(dataset)
     if isinstance(files, PhotoFolder):
         listing = copy_photos_to_node(files)
@@ -66,6 +71,23 @@ def load(dataset: DatasetConfig, threads: int = 0) -> Dataset:
     else:
         pretrain, train, test = READERS[dataset.name](copy_to_node(files))
     return Dataset(pretrain.first(dataset.limit), train.first(dataset.limit), test)
+
+
+def hold(dataset: DatasetConfig) -> None:
+    """Read a data set for the processes that will be forked from this one, if it lies in memory.
+
+    They share that memory. Photos, and a class of the user's own, are left to them.
+
+    Raises:
+        Exception: what `load` raises.
+    """
+    if dataset.name in READERS:
+        _held[dataset] = load(dataset, threads=1)
+
+
+def let_go() -> None:
+    """Forget what is held: `load` reads the files again."""
+    _held.clear()
 
 
 def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:

@@ -8,6 +8,7 @@
 * ``imports`` decides from where these processes import our packages.
 * ``plugin_imports`` imports a user's own parts from their copy alone.
 * ``warm`` loads torch once for all of these.
+* ``fork_server`` does once what each of them would do again, and ``held_data`` reads their images.
 * ``sockets`` finds a folder for the socket that they come by.
 * ``slurm_job`` is what runs in a SLURM job.
 * ``bundle`` makes the attempts of a job that has several runs.

@@ -19,6 +19,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from orchestrator.errors import StoreError
+from orchestrator.executors.held_data import HOLDS, HOLDS_FROM, keep_only_data_of
 from orchestrator.executors.imports import imports_from, working_folder
 from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.losses import Losses
@@ -26,7 +27,7 @@ from orchestrator.executors.sockets import make_socket_folder
 from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.machine.gpus import gpu_count
 from orchestrator.provenance.snapshot import HOME
-from orchestrator.store.root import PREFIX
+from orchestrator.store.root import PREFIX, Root, RunFolder
 
 _POLL_S = 0.25
 _LEAVE_S = 60.0
@@ -75,6 +76,7 @@ def run_local(
     interrupts: Interrupts,
     tick: Callable[[], None],
     code: Path = HOME,
+    show: Callable[[], None] = lambda: None,
 ) -> None:
     """Make an attempt at each run, in order, as many at a time as there are slots.
 
@@ -85,22 +87,28 @@ def run_local(
         slots: places.
         interrupts: once it has a reason, nothing is started any more and what runs is asked to
             stop.
-        tick: called several times a second.
+        tick: called several times a second, before another run may start.
         code: the folder that the runs' processes import our packages from.
+        show: called as often, when no slot is free for what waits: it may take its time.
     """
+    if not run_ids:
+        return
     waiting = deque(run_ids)
     free = deque(slots)
     active: list[_Worker] = []
     losses = Losses(root)
-    fork_server = _fork_server(code, root)
+    fork_server = _fork_server(code, Root(root).run(run_ids[0]), root)
+
+    def fill() -> None:
+        while waiting and free and interrupts.reason() is None:
+            slot = free.popleft()
+            with imports_from(code):
+                worker = _start(fork_server, root, waiting.popleft(), context, slot)
+            active.append(worker)
+
     try:
-        while active or (waiting and interrupts.reason() is None):
-            # Fill the free slots, then sleep until a run ends or it is time for a tick.
-            while waiting and free and interrupts.reason() is None:
-                slot = free.popleft()
-                with imports_from(code):
-                    worker = _start(fork_server, root, waiting.popleft(), context, slot)
-                active.append(worker)
+        fill()
+        while active:
             wait([worker.process.sentinel for worker in active], timeout=_POLL_S)
 
             # A run that ended, well or not, gives its slot to the next.
@@ -112,6 +120,8 @@ def run_local(
                 _ask_to_stop(active, interrupts.reason() or "")
             losses.write()
             tick()
+            fill()
+            show()
         losses.settle(lambda: interrupts.reason() is not None)
     except KeyboardInterrupt:  # the second Ctrl-C: do not wait for checkpoints
         for worker in active:
@@ -123,15 +133,16 @@ def run_local(
             worker.process.join(_LEAVE_S)
 
 
-def _fork_server(code: Path, root: Path) -> mp.context.ForkServerContext:
+def _fork_server(code: Path, first: RunFolder, root: Path) -> mp.context.ForkServerContext:
     """Start the server that each run's process is forked from, with torch and our code loaded.
 
-    It works in the root, which stays: libraries fail in a folder that was deleted.
+    It holds the images of the first run, which are those of most, and works in the root, which
+    stays: libraries fail in a folder that was deleted.
     """
     context = mp.get_context("forkserver")
     make_socket_folder()
     _stop_server_of_other(code)
-    context.set_forkserver_preload(["orchestrator.executors.warm"])
+    context.set_forkserver_preload(["orchestrator.executors.fork_server"])
 
     # A terminal sends Ctrl-C, and its closing, to every process of the group, and SLURM its
     # warnings. They are blocked from the fork server on: it would die of them, and runs hear of
@@ -141,11 +152,22 @@ def _fork_server(code: Path, root: Path) -> mp.context.ForkServerContext:
     try:
         for start in (resource_tracker.ensure_running, forkserver.ensure_running):
             signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_GROUP | _WARNINGS)
-            with imports_from(code), _working_in(root):
+            with imports_from(code), _holding_data_of(first), _working_in(root):
                 start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
+
+
+@contextmanager
+def _holding_data_of(run: RunFolder) -> Iterator[None]:
+    """Let a server that is started meanwhile read the images of a run."""
+    os.environ[HOLDS] = str(run.path.absolute())
+    os.environ[HOLDS_FROM] = str(working_folder() or "")
+    try:
+        yield
+    finally:
+        del os.environ[HOLDS], os.environ[HOLDS_FROM]
 
 
 @contextmanager
@@ -213,6 +235,7 @@ def _work(
         def stop_reason() -> str | None:
             return interrupts.reason() or _word_of_launcher(from_launcher)
 
+        keep_only_data_of(Root(root).run(run_id))
         run_attempt(root, run_id, context, stop_reason)
 
 

@@ -1,8 +1,7 @@
 """Loads torch once: the fork server imports this, so that each run's process starts with it.
 
 `torch._dynamo` is among them because every optimizer imports it when it is made (1.7 s of a
-processor), although nothing here is compiled. The list of installed packages, which each
-run records, is made here for all of them.
+processor), although nothing here is compiled.
 """
 
 import sklearn.linear_model
@@ -13,8 +12,5 @@ import torch._dynamo
 
 import byol_core.train
 import orchestrator.executors.worker
-from orchestrator.provenance.packages import installed_packages
 
 __all__ = ["byol_core", "orchestrator", "sklearn", "torch"]
-
-installed_packages()

@@ -267,19 +267,25 @@ def _run_here(
             if interrupts.reason() is not None and not was_told:
                 was_told = True
                 reporter.note("stopping behind a checkpoint; Ctrl-C again does not wait for it")
-            reporter.tick(Queue())
             if breaker.is_open():
                 interrupts.stop(str(breaker.reason))
+
+        def show() -> None:
+            reporter.tick(Queue())
+
+        def tick_and_show() -> None:
+            tick()
+            show()
 
         # Inline output stays on the terminal: that is what a debugger needs.
         if executor == "inline":
             context = AttemptContext("inline", capture=False, rerun=options.rerun)
-            run_inline(root.path, run_ids, context, interrupts, tick)
+            run_inline(root.path, run_ids, context, interrupts, tick_and_show)
         elif run_ids:
             code = take_snapshot(root)
             context = AttemptContext("local", rerun=options.rerun, code=code.name)
             slots = find_slots(options.slots)
-            run_local(root.path, run_ids, context, slots, interrupts, tick, code)
+            run_local(root.path, run_ids, context, slots, interrupts, tick, code, show)
 
     if breaker.reason is not None:
         return LaunchResult(plan, executor, Sent(), stopped=breaker.reason)

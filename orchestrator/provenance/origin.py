@@ -119,9 +119,15 @@ def machine() -> dict[str, Any]:
 
 
 @cache
+def listed_gpus() -> str | None:
+    """Return a line for each GPU, its name and driver; None where none is told of."""
+    return _output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+
+
+@cache
 def gpus() -> dict[str, Any] | None:
     """Return the GPUs' names, their driver, and torch's CUDA and cuDNN; None without a GPU."""
-    listed = _output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    listed = listed_gpus()
     if not listed:
         return None
     import torch

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from byol_core.files import publish_folder, remove_tree, write_many
+from byol_core.files import write_folder
 from byol_core.plugins import PlugIns, digest_of
 from orchestrator.store.root import Root
 
@@ -50,16 +50,8 @@ def take_snapshot(root: Root, home: Path = HOME) -> Path:
     if folder.exists():
         return folder
 
-    _publish(folder, contents)
+    write_folder(folder, contents)
     return folder
-
-
-def _publish(folder: Path, contents: Mapping[Path, bytes]) -> None:
-    """Write a folder aside and rename it, so that a folder with that name is always whole."""
-    aside = folder.with_name(f".{folder.name}.tmp")
-    remove_tree(aside)
-    write_many({aside / name: content for name, content in contents.items()})
-    publish_folder(aside, folder)
 
 
 def take_plugins(root: Root, plugins: PlugIns) -> Path:
@@ -70,7 +62,7 @@ def take_plugins(root: Root, plugins: PlugIns) -> Path:
     """
     folder = root.plugins(plugins.digest)
     if not folder.exists():
-        _publish(folder, {Path(name): content for name, content in plugins.files.items()})
+        write_folder(folder, {Path(name): content for name, content in plugins.files.items()})
     return folder
 
 
