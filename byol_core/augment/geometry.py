@@ -55,7 +55,7 @@ def _crop_grid(images: Tensor, draws: Mapping[str, Tensor], augment: Augment) ->
     # Each side by itself: x depends on the column alone, y on the row alone.
     x = _side_of_box(left, right, _columns(images, draws))
     y = _side_of_box(upper, lower, _from_middle(height, images))
-    return _half_sides(x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width))
+    return _half_sides(x[:, None, :], y[:, :, None])
 
 
 def _side_of_box(start: Tensor, end: Tensor, pixels: Tensor) -> Tensor:
@@ -105,9 +105,16 @@ def _from_middle(length: int, like: Tensor) -> Tensor:
 
 
 def _half_sides(x: Tensor, y: Tensor) -> Tensor:
-    """Return places as `_resample` counts them, (n, H, W, 2), from pixels: −1 to 1 is the image."""
-    height, width = x.shape[-2:]
-    return torch.stack([x / (width / 2), y / (height / 2)], -1)
+    """Return places as `_resample` counts them, (n, H, W, 2): from −1 to 1 is the image.
+
+    Args:
+        x: in pixels, (n, H, W); (n, 1, W) where all rows are alike.
+        y: likewise, (n, H, W); (n, H, 1) where all columns are alike.
+    """
+    height, width = y.shape[1], x.shape[2]
+    x = x / (width / 2)
+    y = y / (height / 2)
+    return torch.stack([x.expand(-1, height, -1), y.expand(-1, -1, width)], -1)
 
 
 def _resample(images: Tensor, grid: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def normalized(images: Tensor, augment: Augment) -> Tensor:
 
     # Numbers, not tensors: a tensor would be copied to the device at every step.
     channels = [
-        (channel - mean) / std
+        (channel - mean).div_(std)
         for channel, mean, std in zip(images.unbind(1), means, stds, strict=True)
     ]
     return torch.stack(channels, 1)
