@@ -33,7 +33,7 @@ class Layout:
 
 def _text(report: Report, layout: Layout) -> str:
     if layout.name == "matrix":
-        return as_matrix(report, layout.style)
+        return as_matrix(report, layout.style, layout.width)
     return as_text(report, layout.style, layout.width)
 
 
@@ -54,6 +54,8 @@ FORMATS = (*TEXT_FORMATS, *FIGURE_FORMATS)
 LAYOUTS = ("rows", "matrix")
 IN_LAYOUTS = ("text", "latex")
 """The formats that have other layouts than rows."""
+STYLES_OF_MATRIX = ("--unit", "--digits", "--wide")
+"""The options of style that a matrix follows."""
 
 
 def render(report: Report, format_: str, layout: Layout) -> bytes:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import planted
@@ -16,10 +17,13 @@ from analysis.figures.files import FIGURE_FORMATS
 from analysis.formats import FORMATS, TEXT_FORMATS, Layout
 from analysis.papers.rows import load_table, run_table_ids, table_ids
 from analysis.render.csv_table import as_csv
+from analysis.render.json_table import as_document, as_json
+from analysis.render.matrix import as_matrix
 from analysis.render.overview import overview_json, overview_text
 from analysis.render.text import as_text
 from analysis.report import published_report
 from analysis.tables.completeness import Overview, table_overview
+from analysis.tables.settings import Setting
 from orchestrator.cli.main import app
 from orchestrator.cli.output import format_for
 from orchestrator.cli.results.colours import print_coloured
@@ -73,6 +77,7 @@ ALLOWED = [*FORMATS]
         ("a.csv", "text", "or write --out a.txt"),
         ("gone/a.png", None, "the folder gone does not exist; make it: mkdir -p gone"),
         (".", None, "is a folder; name a file in it"),
+        ("a", None, "no ending that says its format; write --out a.txt (or .md, .tex, .csv"),
         (None, "doc", "--format 'doc' does not exist; allowed: text, md, latex, csv, json"),
     ],
 )
@@ -90,7 +95,6 @@ def test_what_cannot_be_written_is_refused_before_anything_is_computed(
     [
         ("a.PDF", None, "pdf"),
         ("a.b.json", "json", "json"),
-        ("a", None, "text"),
         ("a", "csv", "csv"),
         (None, "md", "md"),
         (None, None, "text"),
@@ -101,6 +105,21 @@ def test_the_format_is_that_of_the_ending_or_the_option(
 ):
     monkeypatch.chdir(tmp_path)
     assert format_for(out and Path(out), chosen, ALLOWED, "text") == format_
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--unit", "fraction", "--out", "a.png"), "--unit is for tables of text; a figure shows"),
+        (("--relative", "--figure", "drop", "--out", "a.svg"), "--relative is for tables of text"),
+        (("--digits", "2", "--format", "pdf", "--out", "a"), "--digits is for tables of text"),
+        (("--per-seed", "--layout", "matrix"), "--per-seed is for --layout rows; a matrix has no"),
+    ],
+)
+def test_a_style_that_changes_nothing_is_refused(report, tmp_path, options, says):
+    status, text = report("--table", "norm", *options)
+    assert status == 2 and text.startswith(says)
+    assert not [*tmp_path.glob("a*")]
 
 
 def test_two_settings_have_two_figures(report, root):
@@ -273,3 +292,31 @@ def test_an_option_of_one_table_is_refused_without_one(report, words):
 def test_strict_ends_with_1_and_names_each_row_that_is_not_done(report):
     status, text = report("--table", "mlp_norm", "--strict")
     assert status == 1 and "rows of mlp_norm are not done and unmarked: " in text
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_a_matrix_goes_on_below_where_the_page_ends(columns):
+    narrow = as_matrix(planted.report(of=load_table("norm")), width=columns)
+    assert max(map(len, narrow.splitlines())) <= columns
+    assert "BYOL, continued" in narrow
+    whole = as_matrix(planted.report(of=load_table("norm")))
+    assert "continued" not in whole
+    assert [whole.count(text) for text in ("73.2", "61.1")] == [
+        narrow.count(text) for text in ("73.2", "61.1")
+    ]
+
+
+def test_of_a_table_that_is_published_alone_the_last_columns_leave_first():
+    text = as_text(planted.report(of=load_table("places365")), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "Places365  ImageNet  Food101" in text and "left out at this width: SUN397" in text
+    assert "Flowers" in as_text(planted.report(of=load_table("places365")), width=None)
+
+
+def test_other_settings_have_a_line_each_in_json():
+    built = planted.report(of=load_table("norm"))
+    others = [Setting({"epochs": epochs}, {"epochs": epochs}, []) for epochs in (1, 2)]
+    built = replace(built, table=replace(built.table, others=others))
+    text = as_json(built)
+    assert json.loads(text) == as_document(built)
+    assert sum('"epochs"' in line for line in text.splitlines()) == 2

@@ -1,7 +1,8 @@
 """Fits text into a width: measured as it will be drawn, wrapped at spaces, cut where it is too long."""
 
-from collections.abc import Sequence
-from functools import lru_cache
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 
 from analysis.figures.style import FONT, TEXT_SIZE
 from analysis.papers.plain_text import plain
@@ -22,14 +23,21 @@ def line_height(size: float) -> float:
 @lru_cache(maxsize=8192)
 def text_width(text: str, size: float = TEXT_SIZE, *, is_bold: bool = False) -> float:
     """Return how wide a line of text is, in inches."""
-    from matplotlib.font_manager import FontProperties, findfont, get_font
+    from matplotlib.font_manager import get_font
 
-    weight = {True: "bold", False: "normal"}[is_bold]
-    font = get_font(findfont(FontProperties(family=FONT, weight=weight)))
+    font = get_font(_font_file(is_bold=is_bold))
     font.set_size(size, POINTS_PER_INCH)
     font.set_text(text, 0.0)
     width, _ = font.get_width_height()
     return float(_SLACK * width / 64 / POINTS_PER_INCH)
+
+
+@cache
+def _font_file(*, is_bold: bool) -> str:
+    from matplotlib.font_manager import FontProperties, findfont
+
+    weight = {True: "bold", False: "normal"}[is_bold]
+    return str(findfont(FontProperties(family=FONT, weight=weight)))
 
 
 def fitted(
@@ -53,16 +61,17 @@ def fitted(
     def fits(piece: str) -> bool:
         return text_width(piece, size, is_bold=is_bold) <= width
 
-    # A word that fits no line is broken where the line ends.
-    wrapped = [""]
-    for word in plain(text).split(" "):
-        longer = f"{wrapped[-1]} {word}".strip()
-        if fits(longer):
-            wrapped[-1] = longer
-            continue
-        if not wrapped[-1]:
-            wrapped.pop()
-        wrapped += _pieces(word, fits)
+    # A word that fits no line is broken; what follows stands in the line of its last piece.
+    wrapped: list[str] = []
+    words = [word for word in plain(text).split(" ") if word]
+    while words:
+        count = _count_fitting(words, fits)
+        if not count:
+            *pieces, words[0] = _pieces(words[0], fits)
+            wrapped += pieces
+            count = max(1, _count_fitting(words, fits))  # a letter stays, however wide
+        wrapped.append(" ".join(words[:count]))
+        words = words[count:]
 
     if lines is None or len(wrapped) <= lines:
         return "\n".join(wrapped)
@@ -72,7 +81,13 @@ def fitted(
     return "\n".join([*wrapped[: lines - 1], last])
 
 
-def _pieces(word: str, fits) -> list[str]:  # type: ignore[no-untyped-def]
+def _count_fitting(words: Sequence[str], fits: Callable[[str], bool]) -> int:
+    """Return how many words fit one line; halving asks for few of the lines that there could be."""
+    counts = range(1, len(words) + 1)
+    return bisect_left(counts, True, key=lambda count: not fits(" ".join(words[:count])))
+
+
+def _pieces(word: str, fits: Callable[[str], bool]) -> list[str]:
     """Return a word in pieces that fit, of one character at least."""
     pieces = [""]
     for character in word:

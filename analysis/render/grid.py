@@ -130,7 +130,10 @@ def _published_grid(report: Report) -> Grid:
     rows = report.table.rows
     printed = rows.printed.columns if rows.printed else {}
     columns = [Column("label", "row", is_text=True)]
-    columns += [Column(name, column.metric, "published") for name, column in printed.items()]
+    for number, (name, column) in enumerate(printed.items()):
+        # The first is the table's main number; of the others the last leaves a narrow page first.
+        leaves = len(printed) - number if number else _STAYS
+        columns.append(Column(name, column.metric, "published", leaves=leaves))
     lines: list[list[str]] = []
     for row in rows.rows.values():
         cells = row.published.columns

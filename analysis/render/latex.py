@@ -14,7 +14,7 @@ from typing import Any
 
 from analysis.render.grid import NOTHING, Column, Grid, Style, grid_of, letters
 from analysis.render.latex_text import breakable, escaped, prose
-from analysis.render.matrix import Block, blocks
+from analysis.render.matrix import METHODS, Block, blocks
 from analysis.render.notes import footnotes, notes, notes_for_readers, title, verdicts
 from analysis.render.text import fitting, total_width
 from analysis.tables.tidy import Report
@@ -29,7 +29,6 @@ _LABEL_WIDTH = r"0.28\linewidth"
 _MANY_COLUMNS = 10
 _HEADING = 11
 """Headings of more characters, and wider than their column, are broken into lines."""
-_NAMES = {"byol": "BYOL", "simclr": "SimCLR", "moco": "MoCo"}
 _PAD = "\N{FIGURE SPACE}"
 """Stands for a digit that is left out; names that people chose have none: they are made plain."""
 
@@ -205,7 +204,7 @@ def _matrix(block: Block) -> Iterator[str]:
     yield r"\setlength{\tabcolsep}{2.2pt}"
     yield rf"\begin{{tabular}}{{@{{}}l{'c' * len(block.lines)}@{{}}}}"
     yield r"\toprule"
-    yield _row([_NAMES.get(block.method, escaped(block.method))])
+    yield _row([METHODS.get(block.method, escaped(block.method))])
     for name, spans in block.headings.items():
         yield from _spanning([(name, 1), *spans])
     yield r"\midrule"

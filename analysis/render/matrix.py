@@ -3,7 +3,7 @@
 Each row of ours is a column, with its norms stacked above it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.render.grid import NOTHING, Style, collapsed, letters
-from analysis.render.text import below, heading
+from analysis.render.text import WIDTH, below, heading
 from analysis.tables.tidy import Report
 
 _NAMES = {"bn": "BN", "ln": "LN", "gn": "GN", "none": "–", None: ""}
@@ -21,6 +21,12 @@ _LEVELS = (
     ("projector", "projector.norm"),
     ("predictor", "predictor.norm"),
 )
+
+
+_NAME_WIDTH = 10
+"""The characters of what a line shows, such as `collapsed`."""
+METHODS = {"byol": "BYOL", "simclr": "SimCLR", "moco": "MoCo"}
+"""Method → its name as papers print it."""
 
 
 class NoMatrixError(AnalysisError):
@@ -44,16 +50,24 @@ class Block:
     cells: Mapping[str, Sequence[str]]
 
 
-def as_matrix(report: Report, style: Style | None = None) -> str:
-    """Return the text: a block per method and encoder norm, with spanning headers.
+def as_matrix(report: Report, style: Style | None = None, width: int | None = None) -> str:
+    """Return the text: a block per method, with spanning headers.
+
+    Args:
+        report: the table.
+        style: how numbers are written.
+        width: of the page in characters: a block that is wider goes on below; None for none.
 
     Raises:
         NoMatrixError: the table's rows are not told apart by the norms of the components.
     """
-    text = [*heading(report), ""]
-    for block in blocks(report, style or Style()):
-        text += _block(block)
-    text += below(report)
+    style = style or Style()
+    page = width or WIDTH
+    text = [*heading(report, page), ""]
+    for block in blocks(report, style):
+        for number, part in enumerate(_parts(report, block, style, width)):
+            text += _block(part, is_first=number == 0)
+    text += below(report, page, style)
     return "\n".join(text)
 
 
@@ -90,19 +104,34 @@ def _block_of(report: Report, method: str, lines: Sequence[Any], style: Style) -
     return Block(method, lines, headings, cells)
 
 
-def _block(block: Block) -> list[str]:
+def _parts(report: Report, block: Block, style: Style, width: int | None) -> Iterator[Block]:
+    """Yield a block in parts that fit a page, each with its own headings."""
+    at_once = len(block.lines)
+    if width is not None:
+        at_once = max(1, (width - _NAME_WIDTH) // _column_width(block))
+    for start in range(0, len(block.lines), at_once):
+        yield _block_of(report, block.method, block.lines[start : start + at_once], style)
+
+
+def _column_width(block: Block) -> int:
+    """Return how wide each column of a block is."""
+    return 2 + max(len(text) for texts in block.cells.values() for text in texts)
+
+
+def _block(block: Block, *, is_first: bool) -> list[str]:
     """Return the rows of one method, whose columns are all equally wide."""
-    width = 2 + max(len(text) for texts in block.cells.values() for text in texts)
+    width = _column_width(block)
     rows: list[str] = []
     for name, spans in block.headings.items():
         texts = [f"{text:^{width * count}}" for text, count in spans]
-        rows.append((f"{name:<10}" + "".join(texts)).rstrip())
+        rows.append((f"{name:<{_NAME_WIDTH}}" + "".join(texts)).rstrip())
     for name, cells in block.cells.items():
         texts = [f"{text:^{width}}" for text in cells]
-        rows.append((f"{name:<10}" + "".join(texts)).rstrip())
+        rows.append((f"{name:<{_NAME_WIDTH}}" + "".join(texts)).rstrip())
 
-    rule = "─" * (10 + width * len(block.lines))
-    return [block.method.upper(), rule, *rows, rule, ""]
+    rule = "─" * (_NAME_WIDTH + width * len(block.lines))
+    title = METHODS.get(block.method, block.method)
+    return [title if is_first else f"{title}, continued", rule, *rows, rule, ""]
 
 
 def _spans(norms: Sequence[Sequence[str]], level: int) -> list[tuple[str, int]]:

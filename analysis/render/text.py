@@ -11,12 +11,13 @@ from analysis.render.grid import Grid, Style, grid_of
 from analysis.render.notes import footnotes, notes, title, verdicts
 from analysis.tables.tidy import Report
 
-_WIDTH = 120
+WIDTH = 120
+"""The characters of a line where nobody says how wide the page is."""
 _GAP = "  "
 _NARROWEST_NAME = 16
 
 
-def as_text(report: Report, style: Style | None = None, width: int | None = _WIDTH) -> str:
+def as_text(report: Report, style: Style | None = None, width: int | None = WIDTH) -> str:
     """Return the whole text.
 
     Args:
@@ -26,7 +27,7 @@ def as_text(report: Report, style: Style | None = None, width: int | None = _WID
     """
     grid = grid_of(report, style or Style())
     shown = grid if width is None else fitting(grid, width)
-    page = width or _WIDTH
+    page = width or WIDTH
     text = [*heading(report, page), "", *_lines(shown, width), "", *below(report, page, style)]
     left = [column.heading for column in grid.columns if column not in shown.columns]
     if left:
@@ -34,10 +35,10 @@ def as_text(report: Report, style: Style | None = None, width: int | None = _WID
     return "\n".join(line.rstrip() for line in text)
 
 
-def heading(report: Report, width: int = _WIDTH) -> list[str]:
+def heading(report: Report, width: int = WIDTH) -> list[str]:
     """Return the lines above a table."""
     words = title(report)
-    lines = [words.name]
+    lines = textwrap.wrap(words.name, width, subsequent_indent="  ")
     for name, text in (("published", words.published), ("ours", words.ours)):
         if not text:
             continue
@@ -45,7 +46,7 @@ def heading(report: Report, width: int = _WIDTH) -> list[str]:
     return lines
 
 
-def below(report: Report, width: int = _WIDTH, style: Style | None = None) -> list[str]:
+def below(report: Report, width: int = WIDTH, style: Style | None = None) -> list[str]:
     """Return the lines below a table: its marks, its claims, and what else there is to say."""
     claims = verdicts(report)
     heading = ["the paper's claims, by these runs:"] if claims else []

@@ -87,20 +87,22 @@ def read_runs(connection: Connection) -> list[Run]:
     every_run: list[Run] = []
     columns = [runs.c[name] for name in _COLUMNS]
     for row in connection.execute(select(*columns).order_by(runs.c.run_number)).all():
-        if row.run_id in forgotten:
+        # Taken apart at once: a name costs more than a place, and there are many runs.
+        number, run_id, seed, state, outcome, config, *data, semantics, images, excluded = row
+        if run_id in forgotten:
             continue
         run = Run(
-            run_number=row.run_number,
-            run_id=row.run_id,
-            seed=row.seed,
-            state=row.state,
-            outcome=row.outcome,
-            config=settings.of_run(row.config, row.seed, row.semantics),
-            data=(row.data_fingerprint, row.data_split, row.semantics),
-            sweeps=labels.get(row.run_id, ()),
-            judged_by=versions.get(row.run_number, {}),
-            test_images=row.test_images,
-            excluded=row.excluded,
+            run_number=number,
+            run_id=run_id,
+            seed=seed,
+            state=state,
+            outcome=outcome,
+            config=settings.of_run(config, seed, semantics),
+            data=(*data, semantics),
+            sweeps=labels.get(run_id, ()),
+            judged_by=versions.get(number, {}),
+            test_images=images,
+            excluded=excluded,
         )
         every_run.append(run)
     return every_run
@@ -214,6 +216,7 @@ def _origin(facts: str, device: str | None) -> Mapping[str, Any]:
     compute = stored.get("compute") or _compute_of_older(stored, device)
     return {
         "trainer code": stored.get("trainer") or stored.get("code") or stored.get("commit"),
+        "compute path": compute.get("path", "plain"),  # before it was recorded there was no other
         "device": compute["device"],
         "device model": compute["kind"],
         "processor capability": compute["capability"],

@@ -104,7 +104,11 @@ def unlike(values: Values, other: Values) -> dict[str, tuple[Any, Any]]:
 
 def agree(some: Values, values: Values) -> bool:
     """Tell whether values agree in the keys of some, wherever both have one."""
-    return all(_agrees(value, values.get(key)) for key, value in some.items())
+    # A loop: this is asked of every pair of a variant and a setting, in each of their keys.
+    for key, value in some.items():  # noqa: SIM110
+        if not _agrees(value, values.get(key)):
+            return False
+    return True
 
 
 def _agrees(value: Any, other: Any) -> bool:

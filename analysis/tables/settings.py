@@ -51,7 +51,7 @@ class Group:
     @property
     def weight(self) -> int:
         """Count the values that are not null."""
-        return sum(value is not None for value in self.values.values())
+        return len(self.values) - [*self.values.values()].count(None)
 
 
 @dataclass

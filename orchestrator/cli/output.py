@@ -27,8 +27,13 @@ def format_for(out: Path | None, chosen: str | None, allowed: Collection[str], d
     if out is None:
         return chosen or default
     check_place("--out", out)
+    if not out.suffix and chosen is None:
+        raise UsageError(
+            f"--out {out} has no ending that says its format; write --out {out}{_ending(default)} "
+            f"(or {', '.join(_ending(format_) for format_ in allowed if format_ != default)})"
+        )
     if not out.suffix:
-        return chosen or default
+        return str(chosen)
 
     # The ending says what the file is to whoever opens it, so it may not lie.
     by_ending = {_ending(format_): format_ for format_ in allowed}

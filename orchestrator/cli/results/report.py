@@ -112,6 +112,7 @@ def report(
     Example: sweep report --table mlp_norm --out mlp_norm.pdf
     """
     from analysis.formats import FORMATS, LAYOUTS, Layout
+    from analysis.page.garbage import collected_at_ease
     from analysis.render.grid import Style
 
     places: Places = context.obj
@@ -144,6 +145,8 @@ def report(
     if unit == "fraction" and digits is not None and digits < 2:
         raise UsageError(f"--digits {digits} of a fraction hides what seeds differ in; use 2 to 6")
     _check_format(table, chosen, layout, out)
+    of_style = ("--unit", "--digits", "--per-seed", "--relative", "--wide")
+    _check_style(chosen, layout, [*filter(of_one_table.get, of_style)])
     if figure is not None:
         _check_figure(table, chosen, figure)
     _check_judge(protocol, network)
@@ -158,9 +161,10 @@ def report(
     given_of_runs = [
         *filter({**of_one_table, "--wide": False, "--layout": False}.get, of_one_table)
     ]
-    built, content = _built(
-        places, table, setting, sweeps or [], judge, chosen, page, given_of_runs
-    )
+    with collected_at_ease():
+        built, content = _built(
+            places, table, setting, sweeps or [], judge, chosen, page, given_of_runs
+        )
     if out is None and chosen == "text":
         print_coloured(content.decode(), make_console())
     elif out is None:
@@ -221,6 +225,22 @@ def _check_format(table: str, chosen: str, layout: str, out: Path | None) -> Non
         raise UsageError(f"--layout {layout} is for {allowed}; leave it out for {chosen}")
     if chosen in FIGURE_FORMATS and out is None:
         raise UsageError(f"--format {chosen} is a picture; name its file: --out {table}.{chosen}")
+
+
+def _check_style(chosen: str, layout: str, given: Sequence[str]) -> None:
+    """Refuse options of how numbers are written where they would change nothing."""
+    from analysis.figures.files import FIGURE_FORMATS
+    from analysis.formats import STYLES_OF_MATRIX
+
+    if given and chosen in FIGURE_FORMATS:
+        raise UsageError(
+            f"{given[0]} is for tables of text; a figure shows percent and points: leave it out"
+        )
+    unused = [option for option in given if option not in STYLES_OF_MATRIX]
+    if unused and layout == "matrix":
+        raise UsageError(
+            f"{unused[0]} is for --layout rows; a matrix has no column for it: leave one out"
+        )
 
 
 def _check_figure(table: str, chosen: str, figure: str) -> None:
