@@ -235,3 +235,13 @@ def test_what_make_bench_runs_is_understood(bench):
     (line,) = [line for line in text.splitlines() if "benchmarks/throughput.py" in line]
     arguments = line.partition("throughput.py ")[2].replace("$(BENCH_OPTIONS)", "").split()
     assert throughput.parse(arguments).minutes <= 8
+
+
+def test_figures_of_the_manual_are_what_its_files_say(bench):
+    from trainers.report import as_text, read_results
+
+    manual = (REPO / "docs/performance.md").read_text()
+    results = list(read_results(REPO / "docs/performance"))
+    assert results
+    for result in results:
+        assert as_text(result, True) in manual
