@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from trainers.cases import CASES, MODES, OURS, RIVALS, Case
-from trainers.report import as_text, file_name, read_results, write_result
+from trainers.report import as_text, file_name, put_between_marks, read_results, write_result
 from trainers.turns import AnswerError, Contestant, contestant
 
 _PHASE_STEPS = 10
@@ -131,6 +131,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--runs", type=_numbers, default=[1], help="runs side by side, e.g. 1,2,4,8")
     add("--out", type=Path, default=None, help="folder for the JSON files")
     add("--show", type=Path, default=None, help="print the tables of a folder's files, and end")
+    add("--into", type=Path, default=None, help="with --show: a file to put them in, between marks")
     return _filled(parser.parse_args(arguments))
 
 
@@ -164,8 +165,10 @@ def main() -> None:
     """Measure what is asked for, or show what was measured."""
     given = parse(sys.argv[1:])
     if given.show:
-        for result in read_results(given.show):
-            print(as_text(result, is_markdown=True))
+        text = "\n".join(as_text(result, is_markdown=True) for result in read_results(given.show))
+        print(text)
+        if given.into:
+            put_between_marks(given.into, text)
         return
     end_s = time.monotonic() + 60 * given.minutes if given.minutes else float("inf")
     for name, size in product(given.cases, sizes(given)):

@@ -215,7 +215,17 @@ def test_tables_fit_a_terminal_and_are_read_back_as_markdown(bench, tmp_path, mo
     write_result(result, tmp_path / "new" / file_name(result))
     monkeypatch.setattr(sys, "argv", ["throughput", "--show", str(tmp_path / "new")])
     throughput.main()
-    assert "| byol-sweeps | 30.0 |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "| byol-sweeps | 30.0 |" in printed
+
+    page = tmp_path / "page.md"
+    page.write_text("above\n<!-- tables -->\nold\n<!-- end of tables -->\nbelow\n")
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--into", str(page)])
+    throughput.main()
+    throughput.main()
+    assert page.read_text().count("| byol-sweeps | 30.0 |") == 1
+    assert page.read_text().startswith("above") and page.read_text().endswith("below\n")
+    assert "old" not in page.read_text()
 
 
 def test_sizes_are_a_grid_and_unknown_names_are_refused(bench, capsys):

@@ -14,6 +14,7 @@ _BUSY = 0.1
 _HEADINGS = ("", "images/s", "a core-s", "ms a step", "of peak")
 _GB = 1e9
 _WIDTH = 80
+_MARKS = ("<!-- tables -->", "<!-- end of tables -->")
 
 
 def file_name(result: dict[str, Any]) -> str:
@@ -39,6 +40,13 @@ def read_results(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the measurements of a folder, in order of their names."""
     for path in sorted(folder.glob("*.json")):
         yield json.loads(path.read_text())
+
+
+def put_between_marks(path: Path, text: str) -> None:
+    """Put a text in place of what stands between the two comments of a Markdown file."""
+    before, _, rest = path.read_text().partition(_MARKS[0])
+    _, _, after = rest.partition(_MARKS[1])
+    path.write_text(f"{before}{_MARKS[0]}\n\n{text}\n{_MARKS[1]}{after}")
 
 
 def rates(result: dict[str, Any], who: str, mode: str, per: str = "wall_s") -> list[float]:
