@@ -1,10 +1,14 @@
 """How many GPUs a process may use: CUDA_VISIBLE_DEVICES chooses among those that are here."""
 
+import os
+
 import pytest
 
 from orchestrator.doctor import machine
 from orchestrator.doctor.finding import Level
+from orchestrator.executors import local
 from orchestrator.executors.local import find_slots
+from orchestrator.executors.worker import AttemptContext
 from orchestrator.machine import gpus
 from orchestrator.machine.gpus import gpu_count, visible_gpus
 
@@ -94,3 +98,35 @@ def test_a_variable_of_another_machine_gives_cpu_slots_and_a_warning(here):
     finding = machine.devices(visible_gpus(), 4)
     assert finding.level == Level.WARN and "CUDA_VISIBLE_DEVICES='0'" in finding.observed
     assert machine.devices(here(TWO, "0"), 4).level == Level.OK
+
+
+@pytest.mark.parametrize(
+    ("value", "number", "seen"),
+    [(None, 1, "1"), ("3,5", 1, "5"), (" GPU-5d77 , GPU-5d5b", 0, "GPU-5d77"), ("", 0, "0")],
+)
+def test_a_run_sees_the_gpu_of_its_slot_alone(value, number, seen, here, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # so that it is put back
+    here(None, value)
+    context = AttemptContext("local", device=f"cuda:{number}", threads=1)
+    assert local._seeing_one_gpu(context).device == "cuda:0"
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == seen
+
+
+def test_a_run_without_a_gpu_changes_nothing(here):
+    here(None, None)
+    for device in ("cpu", "auto", "cuda"):
+        context = AttemptContext("local", device=device)
+        assert local._seeing_one_gpu(context) is context
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+
+
+def test_more_slots_than_gpus_share_them_in_turn_and_the_doctor_says_so(
+    here, tmp_path, monkeypatch
+):
+    visible = here(TWO, None)
+    assert [slot.device for slot in find_slots(4)] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    text = machine.devices(visible, 8).observed
+    assert "--slots 4 runs 2 on each GPU, by turns" in text and "nvidia-cuda-mps-control" in text
+    (tmp_path / "control").touch()
+    assert machine.devices(visible, 8).observed.endswith("side by side, as NVIDIA MPS runs")

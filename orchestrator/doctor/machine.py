@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 
 from orchestrator.doctor.finding import Finding, fail, ok, warn
-from orchestrator.machine.gpus import Visible, visible_gpus
+from orchestrator.machine.gpus import Visible, mps_runs, visible_gpus
 from orchestrator.provenance.origin import versions
 from orchestrator.text import counted
 
@@ -49,8 +49,16 @@ def devices(gpus: Visible, cores: int) -> Finding:
     text = f"no GPU, {cores} cores: --executor local runs {cores} at once on the CPU"
     if gpus.count:
         fits = f"--executor local runs {gpus.count} at once"
-        text = f"{counted(gpus.count, 'GPU')}, {cores} cores: {fits}"
+        text = f"{counted(gpus.count, 'GPU')}, {cores} cores: {fits}; {_sharing(gpus.count)}"
     if gpus.problem is not None:
         cause, _, fix = gpus.problem.partition("; ")
         return warn("devices", f"{text}; {cause}", fix)
     return ok("devices", text)
+
+
+def _sharing(gpus: int) -> str:
+    """Say how several runs share a GPU, which pays where a network is too small to fill it."""
+    text = f"small networks may share: --slots {2 * gpus} runs 2 on each GPU"
+    if mps_runs():
+        return f"{text}, side by side, as NVIDIA MPS runs"
+    return f"{text}, by turns: side by side if you start NVIDIA MPS (nvidia-cuda-mps-control -d)"

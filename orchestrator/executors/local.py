@@ -25,7 +25,7 @@ from orchestrator.executors.interrupts import Interrupts
 from orchestrator.executors.losses import Losses
 from orchestrator.executors.sockets import make_socket_folder
 from orchestrator.executors.worker import AttemptContext, run_attempt
-from orchestrator.machine.gpus import gpu_count
+from orchestrator.machine.gpus import gpu_count, see_one
 from orchestrator.provenance.snapshot import HOME
 from orchestrator.store.root import PREFIX, Root, RunFolder
 
@@ -236,7 +236,17 @@ def _work(
             return interrupts.reason() or _word_of_launcher(from_launcher)
 
         keep_only_data_of(Root(root).run(run_id))
+        context = _seeing_one_gpu(context)
         run_attempt(root, run_id, context, stop_reason)
+
+
+def _seeing_one_gpu(context: AttemptContext) -> AttemptContext:
+    """Let this process see the GPU of its slot alone; return the context with its name there."""
+    kind, _, number = context.device.partition(":")
+    if kind != "cuda" or not number:
+        return context
+    see_one(int(number))
+    return replace(context, device="cuda:0")
 
 
 def _word_of_launcher(from_launcher: Connection) -> str | None:

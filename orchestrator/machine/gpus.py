@@ -15,6 +15,7 @@ _VARIABLE = "CUDA_VISIBLE_DEVICES"
 _NONE = frozenset({"", "-1", "NoDevFiles"})
 """Values that are meant to hide every GPU; the last is SLURM's."""
 
+_MPS_PIPES = "/tmp/nvidia-mps"
 _TIMEOUT_S = 30
 _DEVICES = Path("/dev")
 _DRIVER = Path("/proc/driver/nvidia/gpus")
@@ -71,6 +72,22 @@ def visible_gpus() -> Visible:
         f"{_VARIABLE}={value!r}: {stop}, so CUDA shows {count} GPUs of the {len(here)} that are "
         f"here; allowed: {_allowed(here)}; unset {_VARIABLE} to use all",
     )
+
+
+def see_one(number: int) -> None:
+    """Let CUDA show this process one GPU alone, of those that it would show it, as `cuda:0`.
+
+    It must not have started CUDA yet. So nothing of it lands on a GPU of other runs by mistake.
+    """
+    entries = os.environ.get(_VARIABLE, "").split(",")
+    shown = [entry.strip() for entry in entries if entry.strip()]
+    os.environ[_VARIABLE] = shown[number] if shown else str(number)
+
+
+def mps_runs() -> bool:
+    """Tell whether NVIDIA's MPS runs here: with it, processes compute on one GPU side by side."""
+    folder = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", _MPS_PIPES))
+    return (folder / "control").exists()
 
 
 def _choose(entries: list[str], here: list[Gpu]) -> tuple[list[Gpu], str]:
