@@ -1,7 +1,8 @@
 """Makes random views of a batch of images from their draws (``draws``).
 
 Applying draws is a pure function of tensors, the same on CPU and GPU: no random number, nothing
-that waits for the device, no image that depends on its batch mates. Colours follow torchvision's
+that waits for a GPU, no image that depends on its batch mates. On the CPU only the images that an
+operation was drawn for go through it, to the same pixels (``choice``). Colours follow torchvision's
 definitions (blends with black, with the mean grey and with the grey image; hue as a turn in HSV)
 and keep pixels in [0, 1]. The order is that of BYOL's appendix B (arXiv 2006.07733); brightness is
 a factor here, an addend in its code.
