@@ -9,4 +9,5 @@ loads no torch.
 * ``plugins`` loads parts that users write themselves.
 * ``kept_networks`` looks at networks that a run has kept for others to start from.
 * ``device`` picks where a run computes, ``precision`` in which numbers.
+* ``allocator`` has a process keep the memory that it frees.
 """

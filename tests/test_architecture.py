@@ -15,7 +15,7 @@ OURS = {"byol_core", "orchestrator", "analysis"}
 # The floors of each package, from the ground up: what stands on one imports from lower ones only (docs/parts.md).
 FLOORS = {
     "byol_core": [
-        ["streams", "files", "points", "protocols", "plugins", "device"],
+        ["streams", "files", "points", "protocols", "plugins", "device", "allocator"],
         ["config", "precision"],
         ["kept_networks"],
         ["datasets"],

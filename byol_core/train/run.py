@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from byol_core.allocator import keep_freed_memory
 from byol_core.config import PROTOCOLS, TrainConfig, essential
 from byol_core.datasets.facts import DataFacts, check_fit
 from byol_core.device import limited_threads, pick_device
@@ -54,6 +55,8 @@ def train(
     config = essential(config)
     device = pick_device(options.device)
     check_precision(config.precision, device)
+    if device.type == "cpu":
+        keep_freed_memory()
     with limited_threads(options.threads), deterministic(device):
         return _train(config, folder, options, observer, writer, device)
 

@@ -70,6 +70,8 @@ def start_networks(
     # Fit what depends on images, to each network's own weights.
     for network in networks:
         network.to(device).train()
+        if device.type == "cpu":
+            network.to(memory_format=torch.channels_last)
         if views is not None:
             fit_to_images(network, views)
 
