@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from multiprocessing import Pipe
 
 import pytest
 
 from byol_core.config import DatasetConfig
 from byol_core.images import load as images
-from orchestrator.executors import held_data
+from orchestrator.executors import held_data, local
+from orchestrator.executors.worker import AttemptContext
 from orchestrator.store.root import RunFolder
 
 DIGITS = DatasetConfig(name="digits", limit=64)
@@ -81,3 +83,11 @@ for known in (origin.versions, origin.listed_gpus, packages.installed_packages, 
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_process_whose_launcher_died_before_it_began_claims_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "run_attempt", lambda *_: pytest.fail("it outruns the next launch"))
+    from_launcher, to_worker = Pipe(duplex=False)
+    to_worker.close()
+    context = AttemptContext("local", device="cpu", threads=1)
+    local._work(tmp_path, "0" * 64, context, from_launcher, None)

@@ -235,6 +235,10 @@ def _work(
         def stop_reason() -> str | None:
             return interrupts.reason() or _word_of_launcher(from_launcher)
 
+        # A launcher that has died meanwhile may have a successor, whose attempt is not to be outrun
+        # by one that stops at once.
+        if stop_reason() is not None:
+            return
         keep_only_data_of(Root(root).run(run_id))
         context = _seeing_one_gpu(context)
         run_attempt(root, run_id, context, stop_reason)
