@@ -672,3 +672,17 @@ def test_a_percentage_that_is_not_zero_is_not_written_as_zero():
         "0.0", "0.01", "12.3", "−0.02",
     ]  # fmt: skip
     assert facts.number(1.0, "+") == "+1.0"
+
+
+def test_a_figure_names_the_rows_with_another_n_than_the_most():
+    three = [*seeds_of("byol", [0.5, 0.6, 0.7]), *seeds_of("no_norm", [0.1, 0.2, 0.3])]
+    five = seeds_of("random", [0.1, 0.2, 0.3, 0.2, 0.1])
+    assert facts.n_of_rows(report(*three, *five)) == "n = 3 seeds (Random encoder: 5)"
+    assert facts.n_of_rows(report(*three)) == "n = 3 seeds"
+
+
+def test_a_finished_table_says_nothing_of_seeds_that_are_to_come():
+    runs = seeds_of("byol", [0.5, 0.6])
+    assert "so far" not in over_time._footers(report(*runs), [])[0]
+    waiting = run("byol", 2, state="RUNNING", outcome=None, evaluations={})
+    assert "so far" in over_time._footers(report(*runs, waiting), [])[0]

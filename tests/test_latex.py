@@ -96,7 +96,10 @@ def test_headings_span_their_group_and_marks_have_notes():
     assert r"\multicolumn{3}{c}{ours}" in text and r"\cmidrule(lr){3-5}" in text
     assert r"No normalization & 28.3 & 36.7 $\pm$33.1 & 3" in text
     assert r"done 3/3\textsuperscript{c}" in text
-    assert r"\textsuperscript{c} collapsed: runs that collapsed; they stay in n." in text
+    assert (
+        r"\textsuperscript{c} collapsed: runs whose projections shrank to almost one point; they count in n."
+        in text
+    )
     assert r"\label{tab:mlp-norm}" in text and r"\caption{Norm in projector and predictor." in text
 
 
@@ -121,6 +124,7 @@ def test_columns_leave_a_page_and_wide_keeps_them():
     narrow, wide = as_latex(mlp_norm()), as_latex(mlp_norm(), wide=True)
     assert "% left out at this width:" in narrow and "published cos" not in narrow.split("%")[-1]
     assert "left out" not in wide and "& published cos &" in wide
+    assert "mean & n & vs" in narrow  # n stands beside every mean
     per_seed = as_latex(mlp_norm(), Style(per_seed=True), wide=True)
     assert "0:57.7 1:58.1 2:57.9" in per_seed
 
@@ -136,7 +140,9 @@ def test_what_no_paper_printed_has_neither_column_nor_source():
 def test_long_headings_are_broken_and_what_is_too_wide_is_said():
     text = as_latex(planted.report(of=load_table("semi_supervised")))
     assert r"\shortstack[r]{\strut top-1" in text and "wider than the page" not in text
-    assert "% wider than the page" in as_latex(planted.report(of=load_table("places365")))
+    assert "% wider than the page" in as_latex(
+        planted.report(of=load_table("places365")), wide=True
+    )
 
 
 def test_the_matrix_has_the_papers_spans():

@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 
 from analysis.figures.files import FIGURE_FORMATS
 from analysis.formats import FORMATS, TEXT_FORMATS, Layout
-from analysis.papers.rows import load_table, run_table_ids, table_ids
+from analysis.papers.rows import load_table, run_table_ids, table_ids, table_of_sweep
 from analysis.render.csv_table import as_csv
 from analysis.render.json_table import as_document, as_json
 from analysis.render.matrix import as_matrix
+from analysis.render.notes import setting_words
 from analysis.render.overview import overview_json, overview_text
 from analysis.render.text import as_text
 from analysis.report import published_report
@@ -304,6 +305,17 @@ def test_a_matrix_goes_on_below_where_the_page_ends(columns):
     assert [whole.count(text) for text in ("73.2", "61.1")] == [
         narrow.count(text) for text in ("73.2", "61.1")
     ]
+
+
+def test_the_setting_of_a_sweeps_own_variants_names_what_its_baseline_trains_with():
+    variants = {
+        name: {"method": name, "epochs": epochs}
+        for name, epochs in (("byol", 60), ("random", None))
+    }
+    rows = table_of_sweep("mine", variants, "byol")
+    setting = Setting({}, {"dataset.name": "digits"}, [])
+    assert setting_words(setting, rows) == "digits; row byol: 60 epochs"
+    assert setting_words(setting, load_table("norm")) == "digits"
 
 
 def test_of_a_table_that_is_published_alone_the_last_columns_leave_first():

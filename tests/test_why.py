@@ -50,7 +50,7 @@ def test_a_number_has_its_runs_attempts_source_and_commands(why):
         "state done 3/3",
         "ours 12.3 ± 3.8, n 3, vs baseline -59.7",
         "published 28.3, Fetterman & Albrecht 2020 (blog)",
-        "mark c collapsed 3/3: runs that collapsed; they stay in n",
+        "mark c collapsed 3/3: runs whose projections shrank to almost one point; they count in n",
         "settings that it has for those of BYOL: predictor.norm none for bn",
         "completed, 11.0 %, collapsed",
         "attempt 1 completed, local on node-1 (cpu, AMD EPYC), commit a7c46421e0, trainer 53c0e40953",

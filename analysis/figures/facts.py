@@ -1,5 +1,6 @@
 """Says of a report what every figure says below itself: n, source, setting, and what guessing gives."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ PERCENT = 100
 MINUS = "\N{MINUS SIGN}"
 _NAMING = ("dataset.name", "encoder.arch")
 _SHOWN_KEYS = 3
+_SHOWN_ROWS = 8
+_SEVERAL = 2
 
 
 def number(value: float, sign: str = "") -> str:
@@ -150,9 +153,8 @@ def footers(
         is_judged: whether they are of the table's protocol, and not measured while training.
         with_published: whether published numbers are drawn.
     """
-    if counts is None:
-        counts = [line.summary.n for line in report.table.lines]
-    texts = _ours(report, f"{what}, {n_text(counts)}", is_judged=is_judged)
+    seeds = n_text(counts) if counts is not None else n_of_rows(report)
+    texts = _ours(report, f"{what}, {seeds}", is_judged=is_judged)
     if with_published:
         texts += [*_published(report), *_comparison(report)]
     return texts
@@ -166,6 +168,20 @@ def n_text(counts: Sequence[int]) -> str:
     if len(known) == 1:
         return f"n = {known[0]} seeds".replace("n = 1 seeds", "n = 1 seed")
     return f"n = {known[0]} to {known[-1]} seeds"
+
+
+def n_of_rows(report: Report) -> str:
+    """Return how many seeds the rows with a number have, and which have others than the most."""
+    labels = labels_of(report)
+    counts = {labels[line.row.key]: line.summary.n for line in report.table.lines if line.summary.n}
+    if len({*counts.values()}) < _SEVERAL:
+        return n_text([*counts.values()])
+
+    usual = Counter(counts.values()).most_common(1)[0][0]
+    others = [f"{label}: {count}" for label, count in counts.items() if count != usual]
+    more = len(others) - _SHOWN_ROWS
+    hidden = [f"and {more} rows more"] if more > 0 else []
+    return f"n = {usual} seeds ({'; '.join([*others[:_SHOWN_ROWS], *hidden])})"
 
 
 def _ours(report: Report, what: str, *, is_judged: bool) -> list[str]:

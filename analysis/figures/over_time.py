@@ -136,7 +136,9 @@ def _points(report: Report, metric: str, run_ids: Sequence[str]) -> dict[str, Po
 
 def _footers(report: Report, curves: Sequence[Curve]) -> list[str]:
     """Return the sentences below, with the rows that have no line."""
-    what = "mean over the seeds that have come so far, band from the lowest to the highest"
+    is_over = all(line.word == "done" for line in report.table.lines if line.runs)
+    seeds = "the seeds" if is_over else "the seeds that have come so far"
+    what = f"mean over {seeds}, band from the lowest to the highest"
     counts = [curve.runs for curve in curves]
     texts = facts.footers(report, what, counts, is_judged=False, with_published=False)
 

@@ -95,7 +95,7 @@ _COLUMNS = (
     Column("label", "row", is_text=True),
     Column("published", "published"),
     Column("ours", "ours", "ours"),
-    Column("n", "n", "ours", leaves=8),
+    Column("n", "n", "ours"),
     Column("delta", "vs baseline", "ours"),
     Column("n_pairs", "pairs", "ours", leaves=4),
     Column("p", "p", "ours", leaves=5),
@@ -120,7 +120,7 @@ def grid_of(report: Report, style: Style) -> Grid:
     grid = Grid(_COLUMNS, rows)
     for number, column in enumerate(_COLUMNS):
         is_empty = all(row[number] in ("", NOTHING) for row in rows)
-        if is_empty and (column.leaves != _STAYS or column.key == "published"):
+        if is_empty and (column.leaves != _STAYS or column.key in ("published", "n")):
             grid = grid.without(column.key)
     return grid
 

@@ -15,7 +15,14 @@ from typing import Any
 from analysis.render.grid import NOTHING, Column, Grid, Style, grid_of, letters
 from analysis.render.latex_text import breakable, escaped, prose
 from analysis.render.matrix import METHODS, Block, blocks
-from analysis.render.notes import footnotes, notes, notes_for_readers, title, verdicts
+from analysis.render.notes import (
+    footnotes,
+    notes,
+    notes_for_readers,
+    setting_words,
+    title,
+    verdicts,
+)
 from analysis.render.text import fitting, total_width
 from analysis.tables.tidy import Report
 
@@ -46,10 +53,13 @@ def as_latex(report: Report, style: Style | None = None, wide: bool = False) -> 
     kept = {column.key for column in grid.columns}
     left = [column.heading for column in whole.columns if column.key not in kept]
     remarks = [f"left out at this width: {', '.join(left)}; --wide has them"] if left else []
-    if total_width(_as_broken(grid)) > _PAGE + _SMALLER * (len(grid.columns) > _MANY_COLUMNS):
+    # What cannot leave is printed smaller: n stands beside every mean.
+    width = total_width(_as_broken(grid))
+    is_small = len(grid.columns) > _MANY_COLUMNS or width > _PAGE
+    if width > _PAGE + _SMALLER:
         remarks.append("wider than the page of an article: use table*, or turn the page")
     return _floating(
-        report, style or Style(), _size(len(grid.columns)), [*_tabular(report, grid)], remarks
+        report, style or Style(), _size(is_small=is_small), [*_tabular(report, grid)], remarks
     )
 
 
@@ -60,7 +70,7 @@ def as_latex_matrix(report: Report, style: Style | None = None) -> str:
         NoMatrixError: the table's rows are not told apart by the norms of the components.
     """
     of_methods = blocks(report, style or Style())
-    size = _size(max(len(block.lines) for block in of_methods))
+    size = _size(is_small=max(len(block.lines) for block in of_methods) > _MANY_COLUMNS)
     body: list[str] = []
     for block in of_methods:
         body += [*_matrix(block), "", r"\medskip"]
@@ -72,8 +82,8 @@ def as_latex_matrix(report: Report, style: Style | None = None) -> str:
     )
 
 
-def _size(columns: int) -> str:
-    return r"\scriptsize" if columns > _MANY_COLUMNS else r"\footnotesize"
+def _size(*, is_small: bool) -> str:
+    return r"\scriptsize" if is_small else r"\footnotesize"
 
 
 def _floating(
@@ -127,7 +137,7 @@ def _caption(report: Report) -> str:
     if report.table.rows.printed is not None:
         text += f" Published: {breakable(words.published)}."
     if report.table.setting is not None:
-        text += f" Ours: {breakable(report.table.setting.summary_text())}."
+        text += f" Ours: {breakable(setting_words(report.table.setting, report.table.rows))}."
     return text
 
 

@@ -11,7 +11,7 @@ from analysis.tables.collapse import COLLAPSED_BELOW
 from analysis.tables.compare import planned_comparisons
 from analysis.tables.marks import MEANINGS
 from analysis.tables.reproduces import Verdict
-from analysis.tables.settings import Setting
+from analysis.tables.settings import Setting, summary_of
 from analysis.tables.tidy import Report
 
 _UNITS = {"percent": "in percent", "fraction": "as a fraction of 1"}
@@ -41,8 +41,21 @@ def title(report: Report) -> Title:
         source = f"{table.setting.source}, setting {table.setting.id}"
         if not table.setting.feeds and rows.printed is not None:
             source += "; no sweep was made for this table: these are runs that fit its rows"
-        ours = f"{table.setting.summary_text()} ({source})"
+        ours = f"{setting_words(table.setting, rows)} ({source})"
     return Title(f"{rows.id}: {rows.title}", _published_words(rows), plain(ours))
+
+
+def setting_words(setting: Setting, rows: TableRows) -> str:
+    """Return what a table is shown at; of a sweep's own variants also what its baseline sets.
+
+    Where one variant trains for other epochs, or not at all, epochs are no part of the setting.
+    """
+    words = setting.summary_text()
+    if rows.printed is not None or not rows.rows:
+        return words
+    row = rows.rows[next(iter([*rows.baselines, *rows.rows]))]
+    of_row = summary_of(row.match)
+    return f"{words}; row {row.label}: {of_row}" if of_row else words
 
 
 def _published_words(rows: TableRows) -> str:

@@ -14,7 +14,7 @@ from analysis.tables.tidy import Report
 WIDTH = 120
 """The characters of a line where nobody says how wide the page is."""
 _GAP = "  "
-_NARROWEST_NAME = 16
+_NARROWEST_NAME = 12
 
 
 def as_text(report: Report, style: Style | None = None, width: int | None = WIDTH) -> str:

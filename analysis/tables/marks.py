@@ -78,7 +78,9 @@ MEANINGS = {
         "backup, or train them again (`sweep launch SPEC --only VARIANT --seeds N --rerun`)",
     ),
     Code.NOT_FINITE: Meaning("f", "an accuracy that is no number: it is left out of n"),
-    Code.COLLAPSED: Meaning("c", "runs that collapsed; they stay in n"),
+    Code.COLLAPSED: Meaning(
+        "c", "runs whose projections shrank to almost one point; they count in n"
+    ),
     Code.SPLIT: Meaning(
         "s",
         "some seeds collapsed and some did not: two kinds of results have no common interval, so "
@@ -93,7 +95,9 @@ MEANINGS = {
         "quarter): dimensional collapse",
     ),
     Code.INEXACT: Meaning(
-        "i", "runs that went on from a checkpoint of another trainer, library or device"
+        "i",
+        "runs that went on from a checkpoint of another trainer, library or device: unbroken, they "
+        "might have other numbers",
     ),
     Code.MIXED: Meaning(
         "m",
@@ -101,12 +105,14 @@ MEANINGS = {
         "`sweep launch SPEC --rerun` trains them anew",
     ),
     Code.TUNED_APART: Meaning(
-        "t", "the row has a value of its own in a key that others share: its place was tuned for"
+        "t",
+        "the row sets a key to a value that was chosen for this row, and the others share another "
+        "one: part of the difference may come from that",
     ),
     Code.DEAD_KNOB: Meaning(
         "k",
-        "every recorded number equals the baseline's at the same seed: the axis did nothing, so it "
-        "is not tested; look at `sweep diff`",
+        "every recorded number equals the baseline's at the same seed: what the row changes had no "
+        "effect, so no p is computed; `sweep diff RUN RUN` shows what two runs set",
     ),
     Code.DEAD_SEED: Meaning(
         "z", "all seeds gave the same numbers: they are one result, not several"

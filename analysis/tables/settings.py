@@ -109,16 +109,21 @@ class Setting:
 
     def summary_text(self) -> str:
         """Return the values that people look for first."""
-        shown: list[str] = []
-        for key, phrase in _PHRASES.items():
-            value = self.values.get(key)
-            if value not in (None, 0, _UNSAID.get(key)):
-                shown.append(phrase.format(value))
-        return ", ".join(shown)
+        return summary_of(self.values)
 
     def unlike(self, other: "Setting") -> dict[str, tuple[Any, Any]]:
         """Return the keys that two settings disagree on; another trainer comes first."""
         return unlike(self.values, other.values)
+
+
+def summary_of(values: Values) -> str:
+    """Return those of some values that people look for first."""
+    shown: list[str] = []
+    for key, phrase in _PHRASES.items():
+        value = values.get(key)
+        if value not in (None, 0, _UNSAID.get(key)) and not isinstance(value, Mapping):
+            shown.append(phrase.format(value))
+    return ", ".join(shown)
 
 
 def find_settings(

@@ -49,7 +49,7 @@ def legend_of(report: Report, groups: Sequence[Group], look: Look) -> list[Any]:
                     color=style.colour,
                     linestyle=style.line,
                     marker=style.marker,
-                    label=group.label,
+                    label=_words(group),
                 )
             )
     if is_single:
@@ -60,6 +60,12 @@ def legend_of(report: Report, groups: Sequence[Group], look: Look) -> list[Any]:
         marks = row_legend.legend_of(report, look, printed, with_control=False)
         return [*marks, *handles]
     return [*handles, *_standings(report, look), *row_legend.chance_handles(report, look.theme)]
+
+
+def _words(group: Group) -> str:
+    """Return what a group is; the interval of a level is a band over the whole axis."""
+    has_band = group.is_level and any(line.summary.ci95 is not None for line in group.lines)
+    return f"{group.label}, band: its 95% interval" if has_band else group.label
 
 
 def _standings(report: Report, look: Look) -> list[Any]:
