@@ -55,7 +55,7 @@ def runs(db: str | Path = DATABASE) -> pd.DataFrame:
         Facts (`run_id`, `seed`, `state`, `outcome`, `wall_s`, …; `excluded` says why people left
         it out of tables), `sweeps` and `variants` that ask for it and `tags` (lists), then
         a column per setting (`optimizer.lr`, …; null where it has no effect)
-        and per result: evaluations such as `probe_v2.online.accuracy` and signs of collapse such as
+        and per result: evaluations such as `probe_v3.online.accuracy` and signs of collapse such as
         `final.std_sqrt_d`. Fractions are in [0, 1].
 
     Raises:

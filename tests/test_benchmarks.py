@@ -31,7 +31,7 @@ def test_a_synthetic_root_is_collected_like_a_real_one(benchmarks, tmp_path):
     assert (
         len(runs) == 20
         and set(runs["state"]) == {"COMPLETED"}
-        and runs["probe_v2.online.accuracy"].notna().all()
+        and runs["probe_v3.online.accuracy"].notna().all()
     )
     loss = load.series("loss", db=tmp_path / "results.db")
     assert len(loss) == 200 and set(loss["value"]) == {

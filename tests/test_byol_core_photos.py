@@ -379,4 +379,4 @@ def test_rows_that_look_at_images_before_training_read_photos_too(
     config = small(photos, dataset__limit=100, epochs=1, **overrides)
     options = Options(device="cpu", threads=1, protocols=("knn",))
     assert train(config, tmp_path, options, silent()).outcome == "ok"
-    assert (tmp_path / "evaluations" / "knn-v2.json").exists()
+    assert (tmp_path / "evaluations" / "knn-v3.json").exists()

@@ -221,13 +221,13 @@ def test_a_batch_larger_than_the_data_is_an_error(tmp_path, tiny, silent):
 def test_a_damaged_evaluation_is_made_again_where_the_run_goes_on(tmp_path):
     from byol_core.train.run import _is_result_of
 
-    file = tmp_path / "knn-v2.json"
+    file = tmp_path / "knn-v3.json"
     for content in (b"", b"{}", b'{"protocol": "probe"}', b"[1]"):
         file.write_bytes(content)
         assert not _is_result_of("knn", file)
     file.write_bytes(b'{"protocol": "knn", "version": 1}')
     assert not _is_result_of("knn", file)
-    file.write_bytes(b'{"protocol": "knn", "version": 2}')
+    file.write_bytes(b'{"protocol": "knn", "version": 3}')
     assert _is_result_of("knn", file)
 
 
@@ -235,7 +235,7 @@ def test_a_result_is_written_where_a_folder_stands_in_its_place(tmp_path, tiny, 
     config = tiny(method="random", dataset__limit=64, batch_size=32)
     options = Options(device="cpu", threads=1, protocols=("knn",))
     train(config, tmp_path, options, silent())
-    file = tmp_path / "evaluations" / "knn-v2.json"
+    file = tmp_path / "evaluations" / "knn-v3.json"
     before = file.read_bytes()
     file.unlink()
     (file / "inside").mkdir(parents=True)

@@ -15,8 +15,11 @@ from torch import nn
 from torchvision import transforms
 
 from byol_core.config import PROTOCOLS, DatasetConfig, TrainConfig, resolve
+from byol_core.evaluation import features as features_module
 from byol_core.evaluation import probe as probe_module
-from byol_core.evaluation.features import NotFiniteError, features
+from byol_core.evaluation.features import NotFiniteError
+from byol_core.evaluation.features import features as features_of_all
+from byol_core.evaluation.knn import first_nearest
 from byol_core.evaluation.labels import Labelled, NoLabelsError
 from byol_core.evaluation.probe import chosen_places
 from byol_core.evaluation.protocols import evaluate
@@ -91,6 +94,10 @@ def small_digits():
     return Dataset(whole.train, whole.train, test)
 
 
+def features(encoder, images, views, names):
+    return features_of_all({"online": encoder}, images, views, names)["online"]
+
+
 def accuracy(protocol, dataset, config, encoder=None, **options):
     result = evaluate(protocol, {"online": encoder or Lookup()}, dataset, config, **options)
     return result["online"]["accuracy"]
@@ -118,14 +125,15 @@ def test_knn_equals_a_vote_written_out_in_numpy_and_scikit_learns(random_images)
 
 
 def test_probe_equals_scikit_learns_regression_on_features_standardized_by_hand(random_images):
-    x = np.tile(TABLE[:120].numpy(), (2, 1))
+    x = np.tile(TABLE[:120].double().numpy(), (2, 1))
     mean, deviation = x.mean(0), x.std(0)
-    regression = LogisticRegression(C=1.0, max_iter=1000)
+    regression = LogisticRegression(C=1.0, max_iter=10_000, tol=1e-8)
     regression.fit((x - mean) / deviation, np.tile(random_images.train.labels.numpy(), 2))
-    queries = (TABLE[120:220].numpy() - mean) / deviation
+    queries = (TABLE[120:220].double().numpy() - mean) / deviation
     expected = regression.score(queries, random_images.test.labels.numpy())
-    ours = accuracy("probe", random_images, config_of("arrays"))
-    assert ours == pytest.approx(expected, abs=1e-9) and 0.3 < ours < 0.98
+    result = evaluate("probe", {"online": Lookup()}, random_images, config_of("arrays"))
+    assert result["online"] == {"accuracy": expected} and 0.3 < expected < 0.98
+    assert result["converged"] == {"online": True} and result["tolerance"] == 1e-5
 
 
 def test_pixels_of_digits_tell_classes_apart_and_a_constant_does_not(small_digits):
@@ -146,7 +154,7 @@ def test_the_views_of_each_data_set_are_written_down_in_the_result(small_digits,
     turns = {"rotate_rad": 0.4, "scale": [0.6, 1.2], "shift": 0.25}
     turns |= {"gain": 0.5, "offset": 0.2, "noise_std": 0.05, "normalize": "none"}
     result = evaluate("probe", {"online": Flat()}, small_digits, config_of())
-    assert (result["protocol"], result["version"]) == ("probe", PROTOCOLS["probe"]) == ("probe", 2)
+    assert (result["protocol"], result["version"]) == ("probe", PROTOCOLS["probe"]) == ("probe", 3)
     assert result["views"] == {"train": {"draws": 2, **turns}, "test": {"draws": 5, **turns}}
     assert result["images"] == {"train": 200, "test": 100} and result["unlabelled"] == 0
 
@@ -314,6 +322,41 @@ def test_the_same_classes_by_other_numbers_get_the_same_votes(random_images):
     other = Dataset(*(renumbered(getattr(random_images, s)) for s in ("pretrain", "train", "test")))
     config = config_of("arrays")
     assert accuracy("knn", other, config) == accuracy("knn", random_images, config)
+
+
+def test_encoders_that_are_judged_together_get_what_each_gets_alone(random_images):
+    class Half(Lookup):
+        def forward(self, x):
+            return super().forward(x)[:, :6]
+
+    encoders = {"online": Lookup(), "target": Half()}
+    for protocol in PROTOCOLS:
+        together = evaluate(protocol, encoders, random_images, config_of("arrays"))
+        alone = [
+            accuracy(protocol, random_images, config_of("arrays"), encoder)
+            for encoder in encoders.values()
+        ]
+        assert [together[name]["accuracy"] for name in encoders] == alone
+        assert alone[0] != alone[1]
+
+
+def test_the_size_of_batches_changes_no_view(small_digits, monkeypatch):
+    views = views_of("probe", config_of())["train"]
+    images = Labelled(small_digits.test, torch.arange(100))
+    whole = features(Flat(), images, views, ("a",))
+    monkeypatch.setattr(features_module, "BATCH", 7)
+    assert torch.equal(features(Flat(), images, views, ("a",)), whole)
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_of_equally_near_images_the_first_ones_vote(k):
+    generator = torch.Generator().manual_seed(k)
+    similarity = torch.randint(0, 3, (40, 5), generator=generator) / 4
+    similarity[0] = 0.0  # of a query that has no features
+    values, places = first_nearest(similarity, k)
+    expected = np.argsort(-similarity.numpy(), axis=1, kind="stable")[:, :k]
+    assert np.array_equal(np.sort(places.numpy()), np.sort(expected))
+    assert torch.equal(values, similarity.gather(1, places))
 
 
 # The encoder stays as it is.

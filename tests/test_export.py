@@ -138,7 +138,7 @@ def test_csv_has_settings_and_results_as_columns_and_no_formula(place, tmp_path)
     runs = pd.read_csv(files["runs"]).set_index("run_id")
     done, failed = place[2], place[3]
     (probe,) = [one for one in done.evaluations() if one["protocol"] == "probe"]
-    assert runs.loc[done.run_id, "probe_v2.online.accuracy"] == probe["online"]["accuracy"]
+    assert runs.loc[done.run_id, "probe_v3.online.accuracy"] == probe["online"]["accuracy"]
     assert runs.loc[done.run_id, "epochs"] == 2 and runs.loc[done.run_id, "sweeps"] == "tiny"
     assert runs["state"].value_counts().to_dict() == {"PLANNED": 2, "COMPLETED": 1, "FAILED": 1}
     assert runs.loc[failed.run_id, "reason"] == f"'{FORMULA}"

@@ -37,7 +37,7 @@ from orchestrator.store.names import find_run, find_run_or_sweep, find_sweep
 PROBES = {"byol:0": 0.9, "byol:1": 0.8, "no_norm:0": 0.4}
 
 
-def finish(run, probe, version=2):
+def finish(run, probe, version=3):
     """Leave what a run leaves that has completed, without training."""
     attempt = run.attempt(1)
     (run.path / "attempts").mkdir()
@@ -101,7 +101,7 @@ ALL = ["byol:0", "byol:1", "no_norm:0", "no_norm:1"]
 
 def test_results_of_an_older_version_of_the_probe_are_listed_and_never_compared(root, call):
     """They stand in no mean, difference, table or order with those of a newer one."""
-    (find_run(root, "byol:0").path / "evaluations" / "probe-v2.json").rename(
+    (find_run(root, "byol:0").path / "evaluations" / "probe-v3.json").rename(
         root.path / "elsewhere"
     )
     evaluation = {"protocol": "probe", "version": 1, "online": {"accuracy": 0.95}}
@@ -110,25 +110,25 @@ def test_results_of_an_older_version_of_the_probe_are_listed_and_never_compared(
     # Lists name the version, and sort each by itself.
     rows = json.loads(call("runs", "--json", "--sort", "-accuracy"))["runs"]
     assert [(row["accuracy_version"], row["accuracy"]) for row in rows] == [
-        *((2, 0.8), (2, 0.4), (1, 0.95), (None, None))
+        *((3, 0.8), (3, 0.4), (1, 0.95), (None, None))
     ]
     assert "95.0% (v1)" in call("runs") and "80.0% (v" not in call("runs")
 
     # A mean is that of one version.
     status = call("status")
     assert "80.0%" in status and "87.5%" not in status
-    assert "1 run judged by an older version of the probe than 2" in " ".join(status.split())
+    assert "1 run judged by an older version of the probe than 3" in " ".join(status.split())
     runs = json.loads(call("status", "--json"))["sweeps"][0]["runs"]
     assert {(run["probe"], run["probe_version"]) for run in runs} >= {(0.95, 1), (0.8, 2)}
 
     # A difference is that of one version.
     unlike = json.loads(call("diff", "byol:0", "byol:1", "--json"))
     assert unlike["probe_v1.online.accuracy"] == [0.95, None]
-    assert unlike["probe_v2.online.accuracy"] == [None, 0.8]
+    assert unlike["probe_v3.online.accuracy"] == [None, 0.8]
 
     # A table too: the baseline of the one is not that of the other.
     report = json.loads(call("report", "--table", "mlp_norm", "--format", "json"))
-    assert report["metric"]["version"] == report["setting"]["values"]["probe_version"] == 2
+    assert report["metric"]["version"] == report["setting"]["values"]["probe_version"] == 3
     values = {row["label"]: row["values"] for row in report["rows"] if row["n"]}
     assert values == {"BYOL": {"1": 0.8}, "No normalization": {"0": 0.4}}
     (older,) = report["other_settings"]
@@ -138,11 +138,11 @@ def test_results_of_an_older_version_of_the_probe_are_listed_and_never_compared(
     assert report["metric"]["version"] == 1 and values == {"BYOL": {"0": 0.95}}
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 3])
 def test_a_result_that_is_written_over_in_place_is_noticed_whatever_its_version(root, version):
     run = find_run(root, "byol:0")
     file = run.path / "evaluations" / f"probe-v{version}.json"
-    (run.path / "evaluations" / "probe-v2.json").rename(file)
+    (run.path / "evaluations" / "probe-v3.json").rename(file)
     before = stamp_of(run, 1)
     os.utime(file, (5e8, 5e8))
     assert stamp_of(run, 1) != before
@@ -150,7 +150,7 @@ def test_a_result_that_is_written_over_in_place_is_noticed_whatever_its_version(
 
 def test_diff_lists_the_final_measures_that_differ(root, call):
     unlike = json.loads(call("diff", "byol:0", "byol:1", "--json"))
-    assert unlike["final.std_sqrt_d"] == [0.9, 0.8] == unlike["probe_v2.online.accuracy"]
+    assert unlike["final.std_sqrt_d"] == [0.9, 0.8] == unlike["probe_v3.online.accuracy"]
     assert json.loads(call("diff", "byol:0", "no_norm:1", "--json"))["final.std_sqrt_d"][1] is None
     assert "final.std_sqrt_d" in call("diff", "byol:0", "byol:1")
 

@@ -333,7 +333,7 @@ def test_show_logs_and_export_tell_of_a_run(sweep, spec_file, tmp_path):
     assert "step 0 " in log and "COMPLETED" in log
     sweep("export", "--out", "csv", check=0)
     header, *lines = (tmp_path / "csv" / "runs.csv").read_text().splitlines()
-    assert "probe_v2.online.accuracy" in header and len(lines) == 1
+    assert "probe_v3.online.accuracy" in header and len(lines) == 1
     metrics = (tmp_path / "csv" / "series.csv").read_text().splitlines()
     assert metrics[0] == "run_id,attempt,step,metric,value" and len(metrics) > 10
 

@@ -233,7 +233,7 @@ def finished(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "name",
-    ["evaluations/probe-v2.json", "evaluations/knn-v2.json", "attempts/0001/done.json"],
+    ["evaluations/probe-v3.json", "evaluations/knn-v3.json", "attempts/0001/done.json"],
 )
 def test_a_result_that_is_cut_short_in_place_is_noticed_by_the_next_pass(
     finished, tmp_path, name, db

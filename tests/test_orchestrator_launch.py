@@ -230,7 +230,7 @@ def test_rerun_trains_again_keeps_the_earlier_result_and_counts_the_new_one(done
         == State.COMPLETED
     )
     assert standing(done, Queue()).attempt == 2 and list(done.evaluations()) == before
-    assert (done.attempt(1).path / "evaluations" / "probe-v2.json").exists() and (
+    assert (done.attempt(1).path / "evaluations" / "probe-v3.json").exists() and (
         done.path / "encoder"
     ).exists()
     plan = make_plan(
@@ -386,7 +386,7 @@ def count(db, table):
         "run.json",
         "attempts/0001/done.json",
         "attempts/0001/claim.json",
-        "evaluations/probe-v2.json",
+        "evaluations/probe-v3.json",
     ],
 )
 def test_a_damaged_file_is_named_and_the_other_runs_are_collected(done, root, db, name):

@@ -42,8 +42,8 @@ def test_an_attempt_leaves_claim_events_result_encoder_and_evaluations(root, run
         "attempts/0001/done.json",
         "encoder/state.pt",
         "encoder/manifest.json",
-        "evaluations/probe-v2.json",
-        "evaluations/knn-v2.json",
+        "evaluations/probe-v3.json",
+        "evaluations/knn-v3.json",
     }
     kinds = [record["type"] for record in RecordReader(run.attempt(1).events)]
     assert kinds == ["start", "metrics", "metrics", "metrics", "metrics", "checkpoint", "end"]

@@ -125,7 +125,7 @@ def _sweeps_and_variants(connection: Connection) -> dict[str, tuple[set[str], se
 
 
 def _results(connection: Connection) -> dict[int, dict[str, float]]:
-    """Return run → ``probe_v2.online.accuracy``, ``final.std_sqrt_d`` and the like → value."""
+    """Return run → ``probe_v3.online.accuracy``, ``final.std_sqrt_d`` and the like → value."""
     results: dict[int, dict[str, float]] = {}
     for row in connection.execute(select(schema.evaluations)):
         measure = f"{row.protocol}_v{row.version}.{row.network}.{row.name}"

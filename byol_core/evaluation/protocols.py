@@ -11,14 +11,18 @@ import torch
 from torch import nn
 
 from byol_core.config import PROTOCOLS, TrainConfig
+from byol_core.evaluation.features import device_of
 from byol_core.evaluation.knn import NEIGHBOURS, TEMPERATURE, knn
 from byol_core.evaluation.labels import Labelled, labelled
-from byol_core.evaluation.probe import L2, MAX_ITERATIONS, MOST_IMAGES, probe
+from byol_core.evaluation.probe import L2, MOST_IMAGES, probe
+from byol_core.evaluation.regression import TOLERANCE
 from byol_core.evaluation.views import Views, views_of
 from byol_core.images.memory import Dataset
 from byol_core.precision import compute_in
 
-Judge = Callable[[nn.Module, Labelled, Labelled, Mapping[str, Views]], float]
+Judge = Callable[
+    [Mapping[str, nn.Module], Labelled, Labelled, Mapping[str, Views]], dict[str, dict[str, Any]]
+]
 Buffers = Literal["trained", "calibrated", "fresh"]
 
 
@@ -31,9 +35,7 @@ class _Protocol:
 
 
 _PROTOCOLS = {
-    "probe": _Protocol(
-        probe, {"l2": L2, "max_iterations": MAX_ITERATIONS, "most_images": MOST_IMAGES}
-    ),
+    "probe": _Protocol(probe, {"l2": L2, "tolerance": TOLERANCE, "most_images": MOST_IMAGES}),
     "knn": _Protocol(knn, {"k": NEIGHBOURS, "temperature": TEMPERATURE}),
 }
 
@@ -56,8 +58,8 @@ def evaluate(
             by an encoder that is not trained, or nowhere.
 
     Returns:
-        The protocol, its version, what tells exactly how it has judged, and the accuracy of each
-        encoder on the test images.
+        The protocol, its version, what tells exactly how it has judged, whether what it fitted has
+        converged, and the accuracy of each encoder on the test images.
 
     Raises:
         NoLabelsError: too few images have a label.
@@ -67,11 +69,12 @@ def evaluate(
     views = views_of(protocol, config)
     train, test = labelled(dataset)
     left_out = len(dataset.train) - len(train.rows) + len(dataset.test) - len(test.rows)
-    with compute_in("fp32", torch.device("cpu")):
-        accuracies = {
-            name: {"accuracy": way.judge(encoder, train, test, views)}
-            for name, encoder in encoders.items()
-        }
+    with compute_in("fp32", device_of(encoders)), torch.inference_mode():
+        judged = way.judge(encoders, train, test, views)
+
+    # The accuracies stand by themselves, so that each is a number of the database.
+    converged = {name: of["converged"] for name, of in judged.items() if "converged" in of}
+    accuracies = {name: {"accuracy": of["accuracy"]} for name, of in judged.items()}
     return {
         "protocol": protocol,
         "version": PROTOCOLS[protocol],
@@ -80,6 +83,7 @@ def evaluate(
         "images": {"train": len(train.rows), "test": len(test.rows)},
         "unlabelled": left_out,
         "buffers": buffers if _have_buffers(encoders) else "none",
+        **({"converged": converged} if converged else {}),
         **accuracies,
     }
 
