@@ -7,6 +7,7 @@ import pytest
 from planted import run, seeds_of
 from typer.testing import CliRunner
 
+from analysis.papers.rows import load_table
 from orchestrator.cli.main import app
 from orchestrator.cli.results import why_text
 from orchestrator.errors import SweepError
@@ -163,3 +164,16 @@ def test_what_cannot_be_asked_is_said_in_one_line(why):
 def test_many_keys_are_counted():
     differing = {f"key{number}": (1, 2) for number in range(20)}
     assert why_text._pairs(differing)[-1] == "and 8 keys more"
+
+
+def test_a_table_that_is_published_alone_needs_neither_root_nor_database(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["why", "places365", "byol"])
+    labels = str(done.exception)
+    assert "has no row 'byol'" in labels
+    row = next(iter(load_table("places365").rows))
+    text = on_one_line(CliRunner().invoke(app, ["why", "places365", row]).output)
+    assert "published Places365 51.0" in text
+    assert "Grill et al. 2020" in text and not [*tmp_path.iterdir()]
+    done = CliRunner().invoke(app, ["why", "places365", row, "--sweep", "a"])
+    assert "--sweep is for tables of runs" in str(done.exception)

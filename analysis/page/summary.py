@@ -20,7 +20,7 @@ _SHOWN_ROWS = 6
 
 @dataclass(frozen=True)
 class Question:
-    """What a sweep asks, and how far its runs are."""
+    """What a sweep asks, and how many of the runs that its spec asks for are done."""
 
     text: str
     sweep: str
@@ -104,7 +104,7 @@ def questions(
             launched=day(sweep.launched_at),
             tables=sweep.tables,
             done=sum(states.get(run_id) == State.COMPLETED for run_id in ids),
-            runs=len(ids),
+            runs=len(ids) + _never_launched(sweep),
         )
         views.append(view)
     return views

@@ -107,6 +107,19 @@ def trail(connection: Connection, report: Report, row: str) -> RowTrail:
     return trails(connection, report, read_sweeps(connection), [line])[0]
 
 
+def published_trail(report: Report, row: str) -> RowTrail:
+    """Return the trail of a row of a table that no run can be of, which needs no database.
+
+    Args:
+        report: of the table.
+        row: its key or its label.
+
+    Raises:
+        UnknownRowError: the table has none of that name.
+    """
+    return _row_trail(report, _line(report, row), Provenance({}, {}, {}, {}), [], {})
+
+
 def trails(
     connection: Connection,
     report: Report,

@@ -39,8 +39,8 @@ def why(
     Example: sweep why mlp_norm byol
     """
     from analysis.errors import AnalysisError
-    from analysis.report import VARIANTS, definition_of, opened
-    from analysis.trail.follow import trail
+    from analysis.report import VARIANTS, definition_of, opened, published_report
+    from analysis.trail.follow import published_trail, trail
     from orchestrator.cli.results.why_text import why_lines
 
     places: Places = context.obj
@@ -49,7 +49,12 @@ def why(
             f"the table {VARIANTS} is of one sweep: sweep why {VARIANTS} ROW --sweep SWEEP"
         )
     try:
-        definition_of(table)
+        rows = definition_of(table)
+        if rows is not None and rows.is_published_only:
+            _refuse_of_published(table, setting, sweep)
+            report = published_report(rows)
+            print("\n".join(why_lines(published_trail(report, row), report, page_width())))
+            return
         collected(places)
         with opened(places.db, [sweep] if sweep is not None else []) as source:
             report = source.report(source.definition(table), setting)
@@ -57,3 +62,12 @@ def why(
     except AnalysisError as error:
         raise UsageError(str(error)) from None
     print("\n".join(why_lines(followed, report, page_width())))
+
+
+def _refuse_of_published(table: str, setting: str | None, sweep: str | None) -> None:
+    """Refuse options that choose runs, for a table that has none."""
+    for option, value in (("--setting", setting), ("--sweep", sweep)):
+        if value is not None:
+            raise UsageError(
+                f"{option} is for tables of runs; {table} is shown as it is published, and has none"
+            )
