@@ -177,3 +177,12 @@ def test_a_table_that_is_published_alone_needs_neither_root_nor_database(tmp_pat
     assert "Grill et al. 2020" in text and not [*tmp_path.iterdir()]
     done = CliRunner().invoke(app, ["why", "places365", row, "--sweep", "a"])
     assert "--sweep is for tables of runs" in str(done.exception)
+
+
+def test_json_holds_the_same_trail(why):
+    said = json.loads(why(BYOL, "mlp_norm", "byol", "--json"))
+    assert (said["table"], said["row"], said["n"]) == ("mlp_norm", "byol", 3)
+    assert [run["value"] for run in said["runs"]] == [0.71, 0.72, 0.73]
+    assert said["runs"][0]["attempts"][0]["number"] == 1 and said["commands"]
+    printed = json.loads(why(BYOL, "places365", "byol_places", "--json"))
+    assert printed["published_as_printed"] == "53.2" and printed["runs"] == []

@@ -1,5 +1,6 @@
 """Holds `sweep verify`, which derives the numbers of a manifest again from the run files."""
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ def verify(
     manifest: Annotated[
         Path, typer.Argument(help="A file that `sweep report --manifest FILE` wrote.")
     ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Derive every number of a table again from the run files, and say which differ.
 
@@ -48,10 +50,13 @@ def verify(
     for text in damaged:
         print(f"warning: {plain(text)}", file=sys.stderr)
 
+    failing = [row for row in checks if not row.is_same]
+    if as_json:
+        print(_json(written, checks))
+        raise typer.Exit(1 if failing else 0)
     print(_title(written))
     for row in checks:
         print("\n".join(_lines(row, page_width())))
-    failing = [row for row in checks if not row.is_same]
     if failing:
         print(f"{len(failing)} of {counted(len(checks), 'row')} not the same by the files")
         raise typer.Exit(1)
@@ -87,6 +92,25 @@ def _other_roots(places: Places) -> list[Root]:
     except AnalysisError:
         return []
     return [Root(Path(path)) for path in sorted(paths)]
+
+
+def _json(manifest: "Manifest", checks: "Sequence[RowCheck]") -> str:
+    """Return what differs, row by row, for programs."""
+    rows = [
+        {
+            "row": row.key,
+            "label": row.label,
+            "n": row.n,
+            "same": row.is_same,
+            "differing_numbers": list(row.numbers),
+            "differing_runs": list(row.runs),
+        }
+        for row in checks
+    ]
+    setting = manifest.setting.id if manifest.setting is not None else None
+    same = all(row.is_same for row in checks)
+    document = {"table": manifest.table.id, "setting": setting, "same": same, "rows": rows}
+    return json.dumps(document, indent=1, ensure_ascii=False)
 
 
 def _title(manifest: "Manifest") -> str:

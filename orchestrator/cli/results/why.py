@@ -1,6 +1,6 @@
 """Holds `sweep why`, which follows a cell of a table back to its runs."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +8,10 @@ from orchestrator.cli.complete import complete_rows, complete_shown_tables, comp
 from orchestrator.cli.console import page_width
 from orchestrator.cli.context import Places, collected
 from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from analysis.tables.tidy import Report
+    from analysis.trail.follow import RowTrail
 
 
 def why(
@@ -30,6 +34,7 @@ def why(
         str | None,
         typer.Option(help="Use only runs of this sweep.", autocompletion=complete_sweeps),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show where a cell of a table comes from, or why it has no number.
 
@@ -41,7 +46,6 @@ def why(
     from analysis.errors import AnalysisError
     from analysis.report import VARIANTS, definition_of, opened, published_report
     from analysis.trail.follow import published_trail, trail
-    from orchestrator.cli.results.why_text import why_lines
 
     places: Places = context.obj
     if table == VARIANTS and sweep is None:
@@ -53,7 +57,7 @@ def why(
         if rows is not None and rows.is_published_only:
             _refuse_of_published(table, setting, sweep)
             report = published_report(rows)
-            print("\n".join(why_lines(published_trail(report, row), report, page_width())))
+            _show(published_trail(report, row), report, as_json=as_json)
             return
         collected(places)
         with opened(places.db, [sweep] if sweep is not None else []) as source:
@@ -61,7 +65,18 @@ def why(
             followed = trail(source.connection, report, row)
     except AnalysisError as error:
         raise UsageError(str(error)) from None
-    print("\n".join(why_lines(followed, report, page_width())))
+    _show(followed, report, as_json=as_json)
+
+
+def _show(followed: "RowTrail", report: "Report", *, as_json: bool) -> None:
+    """Print where a row comes from, for people or for programs."""
+    from analysis.trail.json_trail import as_json as json_text
+    from orchestrator.cli.results.why_text import why_lines
+
+    if as_json:
+        print(json_text(followed, report))
+    else:
+        print("\n".join(why_lines(followed, report, page_width())))
 
 
 def _refuse_of_published(table: str, setting: str | None, sweep: str | None) -> None:
