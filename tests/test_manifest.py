@@ -327,3 +327,18 @@ def test_a_run_that_is_deleted_while_a_manifest_is_made_is_named(here):
     here.call("status")
     with pytest.raises(StoreError, match="was deleted while the manifest was made; try again"):
         manifest_bytes(places, built)
+
+
+def test_json_says_row_by_row_what_is_the_same(here):
+    status, text = here.call("verify", here.manifest, "--json")
+    said = json.loads(text)
+    assert (
+        status == 0
+        and said["same"]
+        and len(said["rows"]) == len(rows_of(json.loads(here.manifest.read_bytes())))
+    )
+    shutil.rmtree(next(iter(here.runs.values())).path)
+    status, text = here.call("verify", here.manifest, "--json")
+    said = json.loads(text[text.index("{") :])
+    assert status == 1 and not said["same"]
+    assert any(row["differing_runs"] for row in said["rows"])
