@@ -16,6 +16,7 @@ from byol_core.images.load import batches
 from byol_core.images.memory import Split
 from byol_core.images.source import Batch
 from byol_core.precision import deterministic
+from byol_core.train.compute_path import choose_path, make_steps
 from byol_core.train.observer import Options
 from byol_core.train.requests import step_request
 from byol_core.train.start import start_networks
@@ -31,14 +32,9 @@ Stepper = Callable[[Batch, StepIndex, bool], Any]
 
 
 def make_stepper(trainer: Trainer, compute: str) -> Stepper:
-    """Return what takes a step, called as `Trainer.step` is.
-
-    The one place where the benchmark chooses how a device computes: `plain` runs operation by
-    operation.
-    """
-    if compute not in ("auto", "plain"):
-        raise ValueError(f"--compute {compute}: this version computes plain alone")
-    return trainer.step
+    """Return what takes a step on a path, called as `Trainer.step` is."""
+    config = trainer.config.model_copy(update={"compute": compute})
+    return make_steps(trainer, choose_path(config, trainer.device)).step
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,8 @@ class Ours:
 
         online, target = start_networks(self.config, case.channels, 0, device)
         self.trainer = Trainer(self.config, online, target, number // self.batch, device)
-        self.take_step = make_stepper(self.trainer, options["compute"])
+        self.compute: str = options["compute"]
+        self.steppers: dict[str, Stepper] = {}
         self.indices = self._indices()
         self.version = "this checkout"
 
@@ -102,7 +99,7 @@ class Ours:
         """Yield a function that takes the next step, in a mode or `plain`, and returns its loss."""
         with deterministic(self.device):
             arriving = self._augmented() if mode == "used" else self._ready()
-            take_step = self.trainer.step if mode == "plain" else self.take_step
+            take_step = self._stepper(mode)
 
             def step() -> Tensor:
                 at, batch = next(arriving)
@@ -111,6 +108,13 @@ class Ours:
                 return loss
 
             yield step
+
+    def _stepper(self, mode: str) -> Stepper:
+        """Return what takes the steps of a mode; a captured step has one kind of batch."""
+        if mode not in self.steppers:
+            compute = "plain" if mode == "plain" else self.compute
+            self.steppers[mode] = make_stepper(self.trainer, compute)
+        return self.steppers[mode]
 
     def phases(self, steps: int) -> dict[str, dict[str, float]]:
         """Return what each phase of a plain step takes, in seconds of the wall and of processors.

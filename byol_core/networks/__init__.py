@@ -2,6 +2,7 @@
 
 * ``batch_norm`` is batch norm with a view axis, and the switches by which its leakage is studied.
 * ``stacked_norm`` computes batch norm of stacked views in few passes, as a processor likes it.
+* `fused` computes norms together with what follows them, as a GPU likes it.
 * ``norms`` makes a layer's norm, and layers with standardized weights.
 * ``views`` runs a network over stacked views.
 * ``encoder`` builds the ResNets.

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from byol_core.config import BatchNormConfig
 from byol_core.device import to_device
+from byol_core.networks.fused import norm as fused_norm
+from byol_core.networks.fused.norm import Averages
 from byol_core.networks.roles import Role
 from byol_core.networks.stacked_norm import normalize_sets
 
@@ -41,6 +43,7 @@ class BatchNorm(nn.Module):
         views: V of the next forward pass; the network sets it.
         frozen: whether running averages normalize and stand still, while all else trains.
         tracks: whether its own batches move the running averages.
+        is_fused: whether a GPU computes it by kernels of our own (``fused``).
         averaged: sets that are averaged so far, under `averaging`.
         order: in which the images of a view form groups; None: as they come.
     """
@@ -60,6 +63,7 @@ class BatchNorm(nn.Module):
         self.source = config.source
         self.group = config.group
         self.tracks = True
+        self.is_fused = False
         self.averaged: int | None = None
         self.order: Tensor | None = None
         self.inverse_order: Tensor | None = None
@@ -80,7 +84,23 @@ class BatchNorm(nn.Module):
             return self._by_running_averages(x)
         if not self._is_plain(x):
             return self._by_sets(x)
+        if self.fuses(x):
+            return self.fused(x)
         return self._stacked(x) if x.device.type == "cpu" else self._plain(x)
+
+    def fuses(self, x: Tensor) -> bool:
+        """Tell whether `fused` may take this pass."""
+        normalizes = self.training and not self.frozen and self.averaged is None
+        return self.is_fused and normalizes and self._is_plain(x)
+
+    def fused(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
+        """Normalize, add the residual and apply the ReLU in one pass on a GPU."""
+        sets = self.views if self.config.views == "per_view" else 1
+        _check_values(x, sets)
+        averages = None
+        if self.tracks:
+            averages = Averages(self.running_mean, self.running_var, self.config.momentum)
+        return fused_norm.batch_norm(x, residual, self.weight, self.bias, averages, sets, EPS, relu)
 
     def _is_plain(self, x: Tensor) -> bool:
         """Tell whether batch norm as everyone knows it, once per view or once, does it all."""

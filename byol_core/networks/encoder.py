@@ -5,12 +5,11 @@ it has one.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from byol_core.config import BatchNormConfig, EncoderConfig
 from byol_core.config.architectures import ARCHS
-from byol_core.networks.norms import conv2d, make_norm
+from byol_core.networks.norms import activated, conv2d, make_norm
 from byol_core.networks.views import over_views
 
 
@@ -39,14 +38,26 @@ class _Layers:
             return nn.Identity()
         return nn.Sequential(*self.conv_and_norm(channels_in, channels, 1, stride))
 
-    def stem(self, channels_in: int, width: int) -> nn.Sequential:
+    def stem(self, channels_in: int, width: int) -> "Stem":
         """Return what comes before the first block."""
         sizes = {"3x3": (3, 1), "3x3_stride2": (3, 2), "7x7_pool": (7, 2)}
         size, stride = sizes[self.config.stem]
-        stem = nn.Sequential(*self.conv_and_norm(channels_in, width, size, stride), nn.ReLU())
+        layers = Stem(*self.conv_and_norm(channels_in, width, size, stride))
         if self.config.stem == "7x7_pool":
-            stem.append(nn.MaxPool2d(3, stride=2, padding=1))
-        return stem
+            layers.append(nn.MaxPool2d(3, stride=2, padding=1))
+        return layers
+
+
+class Stem(nn.Sequential):
+    """Computes conv → norm → ReLU, and the pooling where there is one."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the first block's input."""
+        conv, norm, *pooling = self
+        y = activated(norm, conv(images))
+        for pool in pooling:
+            y = pool(y)
+        return y
 
 
 class BasicBlock(nn.Module):
@@ -65,8 +76,8 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C_in, H, W) to (B, C, H / stride, W / stride)."""
-        y = F.relu(self.norm1(self.conv1(x)))
-        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+        y = activated(self.norm1, self.conv1(x))
+        return activated(self.norm2, self.conv2(y), self.shortcut(x))
 
 
 class Bottleneck(nn.Module):
@@ -92,9 +103,9 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C_in, H, W) to (B, C, H / stride, W / stride)."""
-        y = F.relu(self.norm1(self.conv1(x)))
-        y = F.relu(self.norm2(self.conv2(y)))
-        return F.relu(self.norm3(self.conv3(y)) + self.shortcut(x))
+        y = activated(self.norm1, self.conv1(x))
+        y = activated(self.norm2, self.conv2(y))
+        return activated(self.norm3, self.conv3(y), self.shortcut(x))
 
 
 _BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from byol_core.config import BatchNormConfig, ConfigError, EncoderConfig, HeadConfig
 from byol_core.networks.batch_norm import EPS, BatchNorm, at_least_float32
+from byol_core.networks.fused import stem
+from byol_core.networks.fused.norm import fits_groups, group_norm
 from byol_core.networks.roles import Role
 from byol_core.plugins import build_part, is_plug_in
 
@@ -48,6 +50,28 @@ class Affine(nn.Module):
         self.bias.copy_(-mean * inverse_std)
 
 
+class GroupNorm(nn.GroupNorm):
+    """Is PyTorch's group norm, which a GPU can compute together with what follows it.
+
+    Attributes:
+        is_fused: whether it does (``fused``).
+    """
+
+    is_fused = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape."""
+        return self.fused(x) if self.fuses(x) else super().forward(x)
+
+    def fuses(self, x: Tensor) -> bool:
+        """Tell whether `fused` may take this pass."""
+        return self.is_fused and x.ndim == 4 and fits_groups(self.num_channels, self.num_groups)
+
+    def fused(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
+        """Normalize, add the residual and apply the ReLU in one pass on a GPU."""
+        return group_norm(x, residual, self.weight, self.bias, self.num_groups, self.eps, relu)
+
+
 class InstanceNorm(nn.InstanceNorm2d):
     """Normalizes each channel of each image over its pixels."""
 
@@ -67,7 +91,23 @@ class InstanceNorm(nn.InstanceNorm2d):
         return super().forward(at_least_float32(x)).to(x.dtype)
 
 
-class StandardizedConv2d(nn.Conv2d):
+class Conv2d(nn.Conv2d):
+    """Is PyTorch's convolution, which a GPU can compute in another form where that is faster.
+
+    Attributes:
+        is_fused: whether it does (``fused``).
+    """
+
+    is_fused = False
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if self.is_fused and stem.fits(x, weight):
+            return stem.convolve(x, weight, bias)
+        y: Tensor = super()._conv_forward(x, weight, bias)
+        return y
+
+
+class StandardizedConv2d(Conv2d):
     """Is a convolution whose filters are standardized on use (arXiv 1903.10520)."""
 
     form: Form = "biased"
@@ -122,9 +162,9 @@ def make_norm(
         case "bn":
             return BatchNorm(channels, batch_norm, affine)
         case "gn" if part.gn_groups > 1:
-            return nn.GroupNorm(part.gn_groups, channels, eps=EPS, affine=affine)
+            return GroupNorm(part.gn_groups, channels, eps=EPS, affine=affine)
         case "ln" | "gn" if of_images:
-            return nn.GroupNorm(1, channels, eps=EPS, affine=affine)
+            return GroupNorm(1, channels, eps=EPS, affine=affine)
         case "ln" | "gn":
             return nn.LayerNorm(channels, eps=EPS, elementwise_affine=affine)
         case "in":
@@ -137,13 +177,21 @@ def make_norm(
             return nn.Identity()
 
 
+def activated(norm: nn.Module, x: Tensor, residual: Tensor | None = None) -> Tensor:
+    """Return relu(norm(x) + residual), which ends each layer of a ResNet."""
+    if isinstance(norm, BatchNorm | GroupNorm) and norm.fuses(x):
+        return norm.fused(x, residual, relu=True)
+    y: Tensor = norm(x)
+    return F.relu(y if residual is None else y + residual)
+
+
 def conv2d(
     part: EncoderConfig, channels_in: int, channels: int, size: int, stride: int
 ) -> nn.Conv2d:
     """Return a convolution, standardized where the encoder's are; a bias only without a norm."""
     bias = part.norm == "none"
     if part.weight_standardization == "none":
-        return nn.Conv2d(channels_in, channels, size, stride, padding=size // 2, bias=bias)
+        return Conv2d(channels_in, channels, size, stride, padding=size // 2, bias=bias)
     layer = StandardizedConv2d(channels_in, channels, size, stride, padding=size // 2, bias=bias)
     layer.form = part.weight_standardization
     return layer

@@ -4,6 +4,7 @@
 * ``start`` draws the networks and fits what depends on images.
 * ``loop`` goes through the epochs: resume, step, measure, checkpoint.
 * ``step`` is BYOL's algorithm: one step in three parts.
+* ``compute_path`` says how a device computes it: as it reads, as a captured ``graph``, ``compiled``.
 * ``objective`` says what a step minimizes.
 * ``requests`` says which images a step wants, and draws their views.
 * ``checkpoint`` keeps what a run needs to go on, ``background`` writes it while training goes on.

@@ -1,7 +1,7 @@
-"""Fuses what a step computes by torch.compile: its augmentation, and the layers of the encoders.
+"""Fuses augmentation by torch.compile.
 
-Norms, activations and sums then take one pass over their maps each, forward and backward, where they
-took one an operation. Convolutions stay cuDNN's. Heads and loss are small, and stay as they are.
+A hundred small passes over a batch's pixels become a few. Convolutions stay cuDNN's, norms have
+kernels of our own (``networks.fused``), and the rest of a step is small.
 """
 
 from typing import Any, Self
@@ -10,18 +10,9 @@ import torch
 from torch import Tensor
 
 from byol_core.images.source import Batch
-from byol_core.train.step import Trainer
 
 _WHOLE: dict[str, Any] = {"fullgraph": True, "dynamic": False}
 """One graph for shapes that never change: what cannot be fused is an error, not slow."""
-
-
-def fuse_encoders(trainer: Trainer) -> None:
-    """Compile the layers of both encoders, at their first use; names and weights stay."""
-    for network in (trainer.online, trainer.target):
-        if network is not None:
-            network.encoder.stem.compile(**_WHOLE)
-            network.encoder.blocks.compile(**_WHOLE)
 
 
 class FusedBatch:
@@ -33,6 +24,9 @@ class FusedBatch:
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
+
+        # What earlier runs of this process have compiled would count against a limit.
+        torch.compiler.reset()
         self._views = torch.compile(batch.views, **_WHOLE)
 
     @property

@@ -1,8 +1,9 @@
 """Says how the steps of a run are computed: `compute` of the config, as far as a device has it.
 
 plain: kernel by kernel, as the step reads. captured: all kernels of a step are launched at once, as
-a CUDA graph (``graph``), with images and weights channels last. compiled: that, and augmentation and
-encoder are fused by torch.compile (``compiled``). The plain one is what the others are held to; they
+a CUDA graph (``graph``), weights and maps lie channels last, and norms are fused with what follows
+them (``networks.fused``). compiled: that, and augmentation is fused by torch.compile
+(``compiled``). The plain one is what the others are held to; they
 differ from it in the last bits, so which it was is recorded.
 """
 
@@ -13,8 +14,9 @@ import torch
 from byol_core.config import TrainConfig
 from byol_core.device import DeviceError
 from byol_core.images.source import Batch
+from byol_core.networks.fused.norm import fuse
 from byol_core.plugins import is_plug_in
-from byol_core.train.compiled import FusedBatch, fuse_encoders
+from byol_core.train.compiled import FusedBatch
 from byol_core.train.graph import CapturedSteps
 from byol_core.train.step import StepIndex, StepResult, Trainer
 
@@ -51,9 +53,9 @@ def make_steps(trainer: Trainer, path: ComputePath) -> Steps:
     for network in (trainer.online, trainer.target):
         if network is not None:
             network.to(memory_format=torch.channels_last)
+            fuse(network)
     if path == "captured":
         return CapturedSteps(trainer)
-    fuse_encoders(trainer)
     return CapturedSteps(trainer, fuse=FusedBatch)
 
 
