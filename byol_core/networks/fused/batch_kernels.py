@@ -12,7 +12,7 @@ Sums over rows are made in parts and put together in one order, so that they rep
 import triton
 import triton.language as tl
 
-from byol_core.networks.fused.tiles import gradient_behind
+from byol_core.networks.fused.relu import gradient_behind
 
 
 @triton.jit

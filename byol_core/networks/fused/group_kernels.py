@@ -11,7 +11,7 @@ groups of channels. ``norm`` calls these; the plain form is norm, sum and `F.rel
 import triton
 import triton.language as tl
 
-from byol_core.networks.fused.tiles import gradient_behind, merged
+from byol_core.networks.fused.relu import gradient_behind
 
 
 @triton.jit
@@ -44,16 +44,24 @@ def group_normalize(
     channels: tl.constexpr = GROUPS * WIDTH
     image = tl.program_id(0).to(tl.int64)
     column = tl.arange(0, channels)
-    mean = tl.zeros([channels], tl.float32)
-    square = tl.zeros([channels], tl.float32)
-    count = 0.0
+
+    # Distances from the image's first pixel, which is as near the mean as any.
+    shift = tl.load(x + image * rows * channels + column).to(tl.float32)
+    total = tl.zeros([R, channels], tl.float32)
+    total_of_squares = tl.zeros([R, channels], tl.float32)
     for first in range(0, rows, R):
         row = first + tl.arange(0, R)
         mask = (row < rows)[:, None] & (column >= 0)[None, :]
         place = (image * rows + row)[:, None] * channels + column[None, :]
-        tile = tl.load(x + place, mask=mask, other=0.0).to(tl.float32)
-        n = tl.minimum(rows - first, R).to(tl.float32)
-        mean, square, count = merged(mean, square, count, tile, mask, n)
+        tile = tl.load(x + place, mask=mask, other=0.0).to(tl.float32) - shift[None, :]
+        tile = tl.where(mask, tile, 0.0)
+        total += tile
+        total_of_squares += tile * tile
+    distance = tl.sum(total, 0) / rows
+    square = tl.maximum(tl.sum(total_of_squares, 0) - distance * distance * rows, 0.0)
+    mean = shift + distance
+
+    # From channels to groups of them.
     whole = _of_groups(mean, GROUPS, WIDTH) / WIDTH
     delta = mean - whole
     variance = _of_groups(square + rows * delta * delta, GROUPS, WIDTH) / (rows * WIDTH)
@@ -103,16 +111,18 @@ def group_gradient(
     column = tl.arange(0, channels)
     mean = tl.load(mean_of + image * channels + column)
     scale = tl.load(inverse_std + image * channels + column)
-    total = tl.zeros([channels], tl.float32)
-    total_by_x = tl.zeros([channels], tl.float32)
+    all_rows = tl.zeros([R, channels], tl.float32)
+    all_rows_by_x = tl.zeros([R, channels], tl.float32)
     for first in range(0, rows, R):
         row = first + tl.arange(0, R)
         mask = (row < rows)[:, None] & (column >= 0)[None, :]
         place = (image * rows + row)[:, None] * channels + column[None, :]
         gradient = gradient_behind(g, y, place, mask, RELU)
         value = tl.load(x + place, mask=mask, other=0.0).to(tl.float32) - mean[None, :]
-        total += tl.sum(gradient, 0)
-        total_by_x += tl.sum(gradient * value, 0)
+        all_rows += gradient
+        all_rows_by_x += gradient * value
+    total = tl.sum(all_rows, 0)
+    total_by_x = tl.sum(all_rows_by_x, 0)
     tl.store(d_bias + image * channels + column, total)
     tl.store(d_weight + image * channels + column, total_by_x * scale)
     gamma = tl.full([channels], 1.0, tl.float32)
