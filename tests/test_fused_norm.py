@@ -1,6 +1,5 @@
-"""Norms fused with what follows them: against the formula in float64, on a GPU or by Triton's interpreter."""
-
-import os
+"""Norms fused with what follows them: against the formula in float64, on a GPU or by Triton's interpreter
+(`conftest`)."""
 
 import pytest
 import torch
@@ -17,19 +16,6 @@ EPS = 1e-5
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 needs_triton = pytest.mark.skipif(not fused.is_available(), reason="there is no Triton here")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def interpreter():
-    """Without a GPU the kernels are interpreted; what a kernel is, is settled when it is imported."""
-    if DEVICE.type == "cuda" or not fused.is_available():
-        yield
-        return
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(os.environ, "TRITON_INTERPRET", "1")
-        from byol_core.networks.fused import batch_kernels, group_kernels  # noqa: F401
-
-        yield
 
 
 def plain(x, residual, weight, bias, *, sets, groups, relu):

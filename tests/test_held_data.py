@@ -75,7 +75,9 @@ def test_a_server_holds_nothing_where_the_run_cannot_be_read_and_forgets_its_var
 
 def test_a_fork_server_ends_at_once_with_what_runs_record_remembered():
     code = """
-import orchestrator.executors.fork_server, gc
+import gc, os
+os.environ["SWEEP_HOLDS"] = os.environ["SWEEP_HOLDS_FROM"] = "/nowhere"
+import orchestrator.executors.fork_server
 from orchestrator.provenance import origin, packages, snapshot
 assert gc.isenabled() and gc.get_freeze_count() > 10_000
 for known in (origin.versions, origin.listed_gpus, packages.installed_packages, snapshot.running_code):
@@ -83,6 +85,12 @@ for known in (origin.versions, origin.listed_gpus, packages.installed_packages, 
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_process_that_loads_the_module_ends_as_it_would():
+    code = "import orchestrator.executors.fork_server, sys; sys.exit(3)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (3, "")
 
 
 def test_a_process_whose_launcher_died_before_it_began_claims_nothing(tmp_path, monkeypatch):

@@ -46,7 +46,7 @@ def test_results_have_a_line_per_number(made):
     lines = [dict(zip(header, row, strict=True)) for row in rows]
     assert len(lines) == 5 * 2
     first = lines[1]
-    assert (first["protocol"], first["version"], first["network"]) == ("probe", 2, "online")
+    assert (first["protocol"], first["version"], first["network"]) == ("probe", 3, "online")
     assert (first["sweeps"], first["variants"], first["seed"]) == ("norms", "byol", 0)
     assert (first["name"], first["value"], first["final_std_sqrt_d"]) == ("accuracy", 0.91, 0.8)
 

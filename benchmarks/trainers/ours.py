@@ -16,7 +16,7 @@ from byol_core.images.load import batches
 from byol_core.images.memory import Split
 from byol_core.images.source import Batch
 from byol_core.precision import deterministic
-from byol_core.train.compute_path import choose_path, make_steps
+from byol_core.train.compute_path import ComputePath, choose_path, make_steps
 from byol_core.train.observer import Options
 from byol_core.train.requests import step_request
 from byol_core.train.start import start_networks
@@ -25,16 +25,10 @@ from trainers.cases import Case, settings_of
 from trainers.clocks import Clock
 from trainers.pictures import pictures_for, random_pixels, random_views
 
-_EPOCHS = 1_000_000
-"""So many that schedules never end; what a step costs does not depend on it."""
+_ENDLESS = {"epochs": 1_000_000, "schedule_epochs": 0}
+"""Schedules that never end; what a step costs does not depend on it."""
 
 Stepper = Callable[[Batch, StepIndex, bool], Any]
-
-
-def make_stepper(trainer: Trainer, compute: str) -> Stepper:
-    """Return what takes a step on a path, called as `Trainer.step` is."""
-    config = trainer.config.model_copy(update={"compute": compute})
-    return make_steps(trainer, choose_path(config, trainer.device)).step
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,7 @@ class Ours:
         self.batch = case.batch[device.type == "cuda"]
         settings = settings_of(case, contestant, options["precision"], device.type == "cuda")
         self.config: TrainConfig = essential(
-            resolve(case.preset, {**settings, "epochs": _EPOCHS, "schedule_epochs": 0})
+            resolve(case.preset, {**settings, **_ENDLESS, "compute": options["compute"]})
         )
 
         # The pictures lie where training computes.
@@ -85,7 +79,7 @@ class Ours:
 
         online, target = start_networks(self.config, case.channels, 0, device)
         self.trainer = Trainer(self.config, online, target, number // self.batch, device)
-        self.compute: str = options["compute"]
+        self.path = choose_path(self.config, device)
         self.steppers: dict[str, Stepper] = {}
         self.indices = self._indices()
         self.version = "this checkout"
@@ -112,8 +106,8 @@ class Ours:
     def _stepper(self, mode: str) -> Stepper:
         """Return what takes the steps of a mode; a captured step has one kind of batch."""
         if mode not in self.steppers:
-            compute = "plain" if mode == "plain" else self.compute
-            self.steppers[mode] = make_stepper(self.trainer, compute)
+            path: ComputePath = "plain" if mode == "plain" else self.path
+            self.steppers[mode] = make_steps(self.trainer, path).step
         return self.steppers[mode]
 
     def phases(self, steps: int) -> dict[str, dict[str, float]]:

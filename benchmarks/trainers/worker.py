@@ -11,7 +11,8 @@ from typing import Any, TextIO
 
 import torch
 
-from byol_core.device import limited_threads, pick_device
+from byol_core.config import ConfigError
+from byol_core.device import DeviceError, limited_threads, pick_device
 from trainers import probes
 from trainers.cases import CASES, GROUP_NORM, MODES, OURS
 from trainers.clocks import time_turn
@@ -114,7 +115,7 @@ def main(answers: TextIO) -> None:
         except torch.OutOfMemoryError:
             print(json.dumps({"error": "out of memory"}), file=answers, flush=True)
             return
-        except (ImportError, ValueError) as error:
+        except (ImportError, ValueError, ConfigError, DeviceError) as error:
             print(json.dumps({"error": str(error)}), file=answers, flush=True)
             return
         print(json.dumps(worker.ready()), file=answers, flush=True)

@@ -1,31 +1,36 @@
 """Prepares the fork server of a launch: it does once what the process of each run would do.
 
-Loaded by the server as it starts, and by nothing else: it changes the process that it is loaded in.
+A launch names this module to its server, which imports it as it starts. Where no launch has said so
+(`held_data.HOLDS`), importing it does nothing.
 """
 
 import atexit
 import gc
 import os
 
-# Objects of libraries stay for good: looking for garbage among them takes a sixth of the loading,
-# and would copy their memory in the process of each run.
-gc.disable()
+from orchestrator.executors.held_data import HOLDS, hold_data
 
-import orchestrator.executors.warm  # noqa: E402
-from orchestrator.executors.held_data import hold_data  # noqa: E402
-from orchestrator.provenance.origin import listed_gpus, machine, versions  # noqa: E402
-from orchestrator.provenance.packages import installed_packages  # noqa: E402
-from orchestrator.provenance.snapshot import running_code  # noqa: E402
 
-__all__ = ["orchestrator"]
+def prepare() -> None:
+    """Load the libraries, gather what runs record, read their images; change how this process ends."""
+    # Objects of libraries stay for good: looking for garbage among them takes a sixth of the
+    # loading, and would copy their memory in the process of each run.
+    gc.disable()
+    import orchestrator.executors.warm  # noqa: F401
+    from orchestrator.provenance.origin import listed_gpus, machine, versions
+    from orchestrator.provenance.packages import installed_packages
+    from orchestrator.provenance.snapshot import running_code
 
-# What each run records is remembered, and its images are read.
-for gather in (running_code, versions, installed_packages, machine, listed_gpus):
-    gather()
-hold_data()
+    # What each run records is remembered, and its images are read.
+    for gather in (running_code, versions, installed_packages, machine, listed_gpus):
+        gather()
+    hold_data()
+    gc.freeze()
+    gc.enable()
 
-gc.freeze()
-gc.enable()
+    # Clearing away all libraries takes a second and a half, for which a pipe behind the launch waits.
+    atexit.register(os._exit, 0)
 
-# Clearing away all libraries takes a second and a half, for which a pipe behind the launch waits.
-atexit.register(os._exit, 0)
+
+if HOLDS in os.environ:
+    prepare()

@@ -4,13 +4,10 @@
 processor), although nothing here is compiled.
 """
 
-import sklearn.linear_model
-import sklearn.pipeline
-import sklearn.preprocessing
 import torch
 import torch._dynamo
 
 import byol_core.train
 import orchestrator.executors.worker
 
-__all__ = ["byol_core", "orchestrator", "sklearn", "torch"]
+__all__ = ["byol_core", "orchestrator", "torch"]
