@@ -52,6 +52,27 @@ def test_values_and_gradients_are_those_of_the_formula(affine):
         torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("affine", [True, False])
+def test_residual_and_relu_are_those_of_the_formula(affine, relu):
+    residual = drawn(SETS, ROWS, CHANNELS, seed=4, dtype=torch.float64).requires_grad_()
+    toward = drawn(SETS, ROWS, CHANNELS, seed=3)
+
+    def all_in_one(residual, *tensors):
+        weight, bias = tensors[1:] or (None, None)
+        return normalize_sets(tensors[0], weight, bias, EPS, residual, relu)[0]
+
+    def one_by_one(residual, *tensors):
+        y = formula(*tensors) + residual
+        return torch.relu(y) if relu else y
+
+    tensors = [residual, *arguments(torch.float64, affine)]
+    for mine, expected in zip(
+        outcome(all_in_one, tensors, toward), outcome(one_by_one, tensors, toward), strict=True
+    ):
+        torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_the_gradient_is_that_of_small_steps():
     assert torch.autograd.gradcheck(ours, arguments(torch.float64))
 

@@ -84,23 +84,28 @@ class BatchNorm(nn.Module):
             return self._by_running_averages(x)
         if not self._is_plain(x):
             return self._by_sets(x)
-        if self.fuses(x):
-            return self.fused(x)
-        return self._stacked(x) if x.device.type == "cpu" else self._plain(x)
+        return self.fused(x) if self.fuses(x) else self._plain(x)
 
     def fuses(self, x: Tensor) -> bool:
-        """Tell whether `fused` may take this pass."""
-        normalizes = self.training and not self.frozen and self.averaged is None
-        return self.is_fused and normalizes and self._is_plain(x)
+        """Tell whether `fused` may take this pass: where there is a faster form of the plain one."""
+        normalizes = self.training and not self.frozen and self._is_plain(x)
+        return normalizes and (self._takes_triton or x.device.type == "cpu")
 
     def fused(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
-        """Normalize, add the residual and apply the ReLU in one pass on a GPU."""
+        """Normalize, add the residual and apply the ReLU in one go."""
         sets = self.views if self.config.views == "per_view" else 1
         _check_values(x, sets)
+        if not self._takes_triton:
+            return self._stacked(x, sets, residual, relu)
         averages = None
         if self.tracks:
             averages = Averages(self.running_mean, self.running_var, self.config.momentum)
         return fused_norm.batch_norm(x, residual, self.weight, self.bias, averages, sets, EPS, relu)
+
+    @property
+    def _takes_triton(self) -> bool:
+        """Tell whether our own kernels compute it; they keep no plain mean over all batches."""
+        return self.is_fused and self.averaged is None
 
     def _is_plain(self, x: Tensor) -> bool:
         """Tell whether batch norm as everyone knows it, once per view or once, does it all."""
@@ -132,18 +137,17 @@ class BatchNorm(nn.Module):
         mean, var = (self.running_mean, self.running_var) if self.tracks else (None, None)
         return F.batch_norm(x, mean, var, self.weight, self.bias, True, self._next_momentum(), EPS)
 
-    def _stacked(self, x: Tensor) -> Tensor:
+    def _stacked(self, x: Tensor, sets: int, residual: Tensor | None, relu: bool) -> Tensor:
         """Normalize all sets at once, channels last: what a processor is fastest at."""
-        rows = x.movedim(1, -1)
-        sets = self.views if self.config.views == "per_view" else 1
-        stacked = at_least_float32(rows).reshape(sets, -1, x.shape[1])
-        _check_values(x, sets)
-        values = stacked.shape[1]
-        y, mean, var = normalize_sets(stacked, self.weight, self.bias, EPS)
+        shape = x.movedim(1, -1).shape
+        rows = _rows(x, sets)
+        beside = None if residual is None else _rows(residual, sets)
+        y, mean, var = normalize_sets(rows, self.weight, self.bias, EPS, beside, relu)
         if self.tracks:
+            values = rows.shape[1]
             with torch.no_grad():
                 self._average(mean, var * (values / (values - 1)))
-        return y.view(rows.shape).movedim(-1, 1).to(x.dtype)
+        return y.view(shape).movedim(-1, 1).to(x.dtype)
 
     def _by_sets(self, x: Tensor) -> Tensor:
         """Normalize by any statistics: sets are taken apart, none of them in a loop."""
@@ -208,10 +212,10 @@ class BatchNorm(nn.Module):
 
     def _average(self, means: Tensor, variances: Tensor) -> None:
         """Move the running averages by one set after the other."""
-        for mean, variance in zip(means, variances, strict=True):
-            momentum = self._next_momentum()
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
-            self.running_var.lerp_(variance.to(self.running_var.dtype), momentum)
+        averages = [self.running_mean, self.running_var]
+        newest = (means.to(self.running_mean.dtype), variances.to(self.running_var.dtype))
+        for of_set in zip(*newest, strict=True):
+            torch._foreach_lerp_(averages, list(of_set), self._next_momentum())
 
     def _next_momentum(self) -> float:
         """Return the weight of the next set in the running averages."""
@@ -246,6 +250,11 @@ class BatchNorm(nn.Module):
         """Load also what PyTorch's batch norm has saved, which counts its batches."""
         state.pop(f"{prefix}num_batches_tracked", None)
         super()._load_from_state_dict(state, prefix, *rest)
+
+
+def _rows(x: Tensor, sets: int) -> Tensor:
+    """Return (S·B, C, …) as rows of channels, (S, N, C), in at least float32."""
+    return at_least_float32(x.movedim(1, -1)).reshape(sets, -1, x.shape[1])
 
 
 def _check_values(x: Tensor, sets: int) -> None:

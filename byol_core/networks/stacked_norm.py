@@ -13,7 +13,12 @@ from torch.autograd.function import once_differentiable
 
 
 def normalize_sets(
-    sets: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    sets: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+    residual: Tensor | None = None,
+    relu: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return γ (x − mean)/√(var + ε) + β, and what mean and var were.
 
@@ -22,11 +27,13 @@ def normalize_sets(
         weight: γ, (C,), or None.
         bias: β, (C,), or None.
         eps: ε.
+        residual: of the same shape, added to the result; or None.
+        relu: whether the ReLU follows.
 
     Returns:
         (S, N, C) with a gradient; (S, C) means and (S, C) variances over N without one.
     """
-    y, mean, var = _NormalizeSets.apply(sets, weight, bias, eps)
+    y, mean, var = _NormalizeSets.apply(sets, weight, bias, eps, residual, relu)
     return y, mean, var
 
 
@@ -35,7 +42,13 @@ class _NormalizeSets(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, sets: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+        ctx: Any,
+        sets: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        eps: float,
+        residual: Tensor | None,
+        relu: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As `normalize_sets`."""
         mean = sets.mean(1, keepdim=True)
@@ -50,22 +63,29 @@ class _NormalizeSets(torch.autograd.Function):
             torch.mul(centred, scale, out=y)
         else:
             torch.addcmul(bias, centred, scale, out=y)
+        if residual is not None:
+            y += residual
+        if relu:
+            y.clamp_(min=0)
 
         mean = mean.squeeze(1)
         var = var.squeeze(1)
-        ctx.save_for_backward(centred, inverse_std, scale)
+        ctx.save_for_backward(centred, inverse_std, scale, y if relu else None)
         ctx.mark_non_differentiable(mean, var)
         return y, mean, var
 
     @staticmethod
     @once_differentiable
-    def backward(
-        ctx: Any, gradient: Tensor, _mean: Any, _var: Any
-    ) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
-        """Return dx = s·(g − mean g − x̂ · mean(g · x̂)), dγ = Σ g · x̂ and dβ = Σ g; s = γ/σ."""
-        centred, inverse_std, scale = ctx.saved_tensors
-        _, needs_weight, needs_bias, _ = ctx.needs_input_grad
+    def backward(ctx: Any, gradient: Tensor, _mean: Any, _var: Any) -> tuple[Tensor | None, ...]:
+        """Return dx = s·(g − mean g − x̂ · mean(g · x̂)), dγ = Σ g · x̂ and dβ = Σ g; s = γ/σ.
+
+        Here g is the gradient behind the ReLU, which the residual has too.
+        """
+        centred, inverse_std, scale, result = ctx.saved_tensors
+        _, needs_weight, needs_bias, _, needs_residual, _ = ctx.needs_input_grad
         gradient = gradient.contiguous()
+        if result is not None:
+            gradient = torch.ops.aten.threshold_backward(gradient, result, 0)
         rows = gradient.shape[1]
 
         # Σ g and Σ g · (x − mean) of each set.
@@ -79,4 +99,4 @@ class _NormalizeSets(torch.autograd.Function):
         slope = -scale * inverse_std.square() * total_by_x / rows
         torch.addcmul(-scale * total / rows, centred, slope, out=dx)
         dx.addcmul_(gradient, scale)
-        return dx, d_weight, d_bias, None
+        return dx, d_weight, d_bias, None, gradient if needs_residual else None, None

@@ -10,8 +10,8 @@ def over_views(
 ) -> Tensor:
     """Return what a network makes of all views.
 
-    Every layer with an attribute `views` is told their number: batch norms, which take statistics
-    per view, and a norm of the user's own that does so too.
+    Every layer with an attribute `views` is told their number where it changes: batch norms, which
+    take statistics per view, and a norm of the user's own that does so too.
 
     Args:
         network: that has those layers.
@@ -21,10 +21,17 @@ def over_views(
     """
     is_stacked = x.ndim == item_axes + 2
     views = len(x) if is_stacked else 1
-    for layer in network.modules():
-        if hasattr(layer, "views"):
-            layer.views = views  # type: ignore[assignment]
+    if getattr(network, "stacked", None) != views:
+        _tell(network, views)
     if not is_stacked:
         return forward(x)
     y = forward(x.flatten(0, 1))
     return y.reshape(*x.shape[:2], *y.shape[1:])
+
+
+def _tell(network: nn.Module, views: int) -> None:
+    """Tell every layer that asks for it how many views are stacked."""
+    for layer in network.modules():
+        if hasattr(layer, "views"):
+            layer.views = views  # type: ignore[assignment]
+    network.stacked = views  # type: ignore[assignment]
