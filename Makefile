@@ -26,13 +26,13 @@ endef
 .PHONY: demo bench tables install test slow-test crash-test lint style reference postgres-test slurm-test clean
 
 demo: $(VENV)/installed
-	@$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --executor local $(DEMO_OPTIONS)
+	@$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile light --table mlp_norm --executor local $(DEMO_OPTIONS)
 	@$(BIN)/sweep status
 	@$(BIN)/sweep report --table mlp_norm
 	@printf '\nNext:\n'
 	@printf '  %s\n' \
 	  '$(BIN)/sweep report --table norm                         the same runs in Table 1 of arXiv 2010.10241' \
-	  '$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile quick --table mlp_norm --seeds 3 --executor local    one more seed' \
+	  '$(BIN)/sweep launch sweeps/norm_ablation.yaml --profile light --table mlp_norm --seeds 3 --executor local    one more seed' \
 	  '$(BIN)/sweep status --state any                          every run; then: $(BIN)/sweep show RUN, $(BIN)/sweep logs RUN' \
 	  '$(BIN)/sweep --help                                      everything else; docs/ is the manual'
 
