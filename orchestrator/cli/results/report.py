@@ -1,12 +1,11 @@
 """Holds `sweep report`, which rebuilds a table from results.db."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.arguments import check_choice
 from orchestrator.cli.complete import (
     complete_figures,
     complete_shown_tables,
@@ -15,10 +14,17 @@ from orchestrator.cli.complete import (
 )
 from orchestrator.cli.console import make_console, page_width
 from orchestrator.cli.context import Places, collected, near, write_out
-from orchestrator.cli.output import check_place, format_for
+from orchestrator.cli.output import format_for
 from orchestrator.cli.results.colours import print_coloured
 from orchestrator.cli.results.manifest import manifest_bytes
 from orchestrator.cli.results.page import write_page
+from orchestrator.cli.results.report_options import (
+    TableOptions,
+    check_options,
+    refuse_beside_all,
+    refuse_of_published,
+)
+from orchestrator.cli.results.tables_list import list_tables
 from orchestrator.errors import SweepError, UsageError
 from orchestrator.store.root import Root
 
@@ -111,60 +117,44 @@ def report(
 
     Example: sweep report --table mlp_norm --out mlp_norm.pdf
     """
-    from analysis.formats import FORMATS, LAYOUTS, Layout
+    from analysis.formats import FORMATS, Layout
     from analysis.page.garbage import collected_at_ease
     from analysis.render.grid import Style
 
     places: Places = context.obj
-    of_one_table = {
-        "--setting": setting is not None,
-        "--manifest": manifest is not None,
-        "--layout": layout != "rows",
-        "--figure": figure is not None,
-        "--protocol": protocol is not None,
-        "--network": network is not None,
-        "--unit": unit != "percent",
-        "--digits": digits is not None,
-        "--per-seed": per_seed,
-        "--relative": relative,
-        "--wide": wide,
-        "--strict": strict,
-    }
+    options = TableOptions(
+        setting=setting,
+        manifest=manifest,
+        layout=layout,
+        figure=figure,
+        protocol=protocol,
+        network=network,
+        unit=unit,
+        digits=digits,
+        per_seed=per_seed,
+        relative=relative,
+        wide=wide,
+        strict=strict,
+    )
+
+    # Without the name of a table, the command is about all of them.
     if all_:
-        given = {"--table": bool(table), "--format": format_ is not None, **of_one_table}
-        _refuse_beside_all([*filter(given.get, given)])
+        own = {"--table": table, "--format": format_}
+        refuse_beside_all([*filter(own.get, own), *options.given()])
         return write_page(places, sweeps or [], out)
     if not table:
-        given = {"--out": out is not None, **of_one_table}
-        return _list_tables(places, sweeps or [], format_, [*filter(given.get, given)])
+        own = {"--out": out}
+        return list_tables(places, sweeps or [], format_, [*filter(own.get, own), *options.given()])
 
     # What is misspelt is refused before anything is read.
     chosen = format_for(out, format_, (*FORMATS, "html"), "text")
-    check_choice("--layout", layout, LAYOUTS)
-    check_choice("--unit", unit, ("percent", "fraction"))
-    if unit == "fraction" and digits is not None and digits < 2:
-        raise UsageError(f"--digits {digits} of a fraction hides what seeds differ in; use 2 to 6")
-    _check_format(table, chosen, layout, out)
-    of_style = ("--unit", "--digits", "--per-seed", "--relative", "--wide")
-    _check_style(chosen, layout, [*filter(of_one_table.get, of_style)])
-    if figure is not None:
-        _check_figure(table, chosen, figure)
-    _check_judge(protocol, network)
-    if manifest is not None:
-        check_place("--manifest", manifest)
+    check_options(options, table, chosen, out)
 
     style = Style(unit, digits, per_seed, relative)
-    page = Layout(
-        style, layout, None if wide else page_width(to_file=out is not None), figure or "rows"
-    )
-    judge = {"protocol": protocol, "network": network}
-    given_of_runs = [
-        *filter({**of_one_table, "--wide": False, "--layout": False}.get, of_one_table)
-    ]
+    width = None if wide else page_width(to_file=out is not None)
+    page = Layout(style, layout, width, figure or "rows")
     with collected_at_ease():
-        built, content = _built(
-            places, table, setting, sweeps or [], judge, chosen, page, given_of_runs
-        )
+        built, content = _built(places, table, sweeps or [], options, chosen, page)
     if out is None and chosen == "text":
         print_coloured(content.decode(), make_console())
     elif out is None:
@@ -184,12 +174,10 @@ def report(
 def _built(
     places: Places,
     table: str,
-    setting: str | None,
     sweeps: Sequence[str],
-    judge: Mapping[str, str | None],
+    options: TableOptions,
     format_: str,
     page: "Layout",
-    given: Sequence[str],
 ) -> tuple["Report", bytes]:
     """Return a table, and the content of its file; every error names what was asked for."""
     from analysis.errors import AnalysisError
@@ -202,66 +190,18 @@ def _built(
     try:
         rows = definition_of(table, keys())
         if rows is not None and rows.is_published_only:
-            _refuse_of_published(table, given)
+            refuse_of_published(table, options.of_runs())
         if rows is not None and rows.is_published_only and format_ != "html":
             built = published_report(rows)
             return built, render(built, format_, page)
         collected(places)
-        built = rebuild(places.db, table, setting, sweeps, **judge)
+        judge = {"protocol": options.protocol, "network": options.network}
+        built = rebuild(places.db, table, options.setting, sweeps, **judge)
         if format_ == "html":
             return built, as_html(places.db, built, sweeps, page.style)
         return built, render(built, format_, page)
     except AnalysisError as error:
         raise UsageError(str(error)) from None
-
-
-def _check_format(table: str, chosen: str, layout: str, out: Path | None) -> None:
-    """Refuse options that do not go together."""
-    from analysis.figures.files import FIGURE_FORMATS
-    from analysis.formats import IN_LAYOUTS
-
-    if layout != "rows" and chosen not in IN_LAYOUTS:
-        allowed = " and ".join(IN_LAYOUTS)
-        raise UsageError(f"--layout {layout} is for {allowed}; leave it out for {chosen}")
-    if chosen in FIGURE_FORMATS and out is None:
-        raise UsageError(f"--format {chosen} is a picture; name its file: --out {table}.{chosen}")
-
-
-def _check_style(chosen: str, layout: str, given: Sequence[str]) -> None:
-    """Refuse options of how numbers are written where they would change nothing."""
-    from analysis.figures.files import FIGURE_FORMATS
-    from analysis.formats import STYLES_OF_MATRIX
-
-    if given and chosen in FIGURE_FORMATS:
-        raise UsageError(
-            f"{given[0]} is for tables of text; a figure shows percent and points: leave it out"
-        )
-    unused = [option for option in given if option not in STYLES_OF_MATRIX]
-    if unused and layout == "matrix":
-        raise UsageError(
-            f"{unused[0]} is for --layout rows; a matrix has no column for it: leave one out"
-        )
-
-
-def _check_figure(table: str, chosen: str, figure: str) -> None:
-    """Refuse a kind of figure that there is not, and one that is asked for in text."""
-    from analysis.figures.files import FIGURE_FORMATS
-    from analysis.papers.table_rows import FIGURES
-
-    check_choice("--figure", figure, FIGURES)
-    if chosen not in FIGURE_FORMATS:
-        raise UsageError(
-            f"--figure {figure} is a picture; name its file: --out {Path(table).stem}-{figure}.png"
-        )
-
-
-def _check_judge(protocol: str | None, network: str | None) -> None:
-    from byol_core.config import PROTOCOLS
-
-    if protocol is not None:
-        check_choice("--protocol", protocol, PROTOCOLS)
-    if network is not None:
-        check_choice("--network", network, ("online", "target"))
 
 
 def _check_strict(built: "Report") -> None:
@@ -277,48 +217,6 @@ def _check_strict(built: "Report") -> None:
         f"--strict: {len(failing)} of {len(main)} rows of {built.table.rows.id} are not done and "
         f"unmarked: {'; '.join(rows)}"
     )
-
-
-def _refuse_of_published(table: str, given: Sequence[str]) -> None:
-    """Refuse options that choose or judge runs, for a table that has none."""
-    if given:
-        raise UsageError(
-            f"{given[0]} is for tables of runs; {table} is shown as it is published, and has none"
-        )
-
-
-def _refuse_beside_all(given: Sequence[str]) -> None:
-    """Refuse options of one table beside --all, which writes every table as it is."""
-    if given:
-        raise UsageError(f"{given[0]} is for one table, and --all writes every one; leave one out")
-
-
-def _list_tables(
-    places: Places, sweeps: Sequence[str], format_: str | None, given: Sequence[str]
-) -> None:
-    """Print which tables there are, at which settings, and how complete they are."""
-    from analysis.errors import AnalysisError
-    from analysis.papers.rows import table_ids
-    from analysis.render.overview import overview_json, overview_text
-    from analysis.report import overview
-
-    if given:
-        raise UsageError(f"{given[0]} needs --table NAME; `sweep report` alone lists the tables")
-    renderers = {"text": overview_text, "json": overview_json}
-    format_ = format_ or "text"
-    if format_ not in renderers:
-        raise UsageError(
-            f"--format {format_} needs --table NAME; the list of tables is text or json"
-        )
-
-    # A table's name is often typed where a sweep's belongs.
-    collected(places)
-    try:
-        print(renderers[format_](overview(places.db, sweeps)))
-    except AnalysisError as error:
-        tables = [name for name in sweeps if name in table_ids()]
-        hint = f"; for the table: sweep report --table {tables[0]}" if tables else ""
-        raise UsageError(f"{error}{hint}") from None
 
 
 def _add_figure(root: Root, built: "Report", out: Path | None) -> None:
