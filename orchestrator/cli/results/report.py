@@ -139,11 +139,11 @@ def report(
 
     # Without the name of a table, the command is about all of them.
     if all_:
-        own = {"--table": table, "--format": format_}
+        own = {"--table": bool(table), "--format": format_ is not None}
         refuse_beside_all([*filter(own.get, own), *options.given()])
         return write_page(places, sweeps or [], out)
     if not table:
-        own = {"--out": out}
+        own = {"--out": out is not None}
         return list_tables(places, sweeps or [], format_, [*filter(own.get, own), *options.given()])
 
     # What is misspelt is refused before anything is read.
