@@ -311,7 +311,7 @@ def test_json_has_the_documented_keys():
     document = json.loads(as_json(report(run("byol", 0), run("byol", 1), run("no_norm", 0))))
     top = (
         "table title metric setting other_settings published_source published_setting "
-        "rank_agreement rows claims variants_of_no_table"
+        "published_setting_unknown rank_agreement rows claims variants_of_no_table"
     )
     documented = (
         "label method overrides published published_pm published_as_printed "

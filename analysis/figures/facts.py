@@ -52,7 +52,7 @@ def is_comparable(report: Report) -> bool:
     table = report.table
     if table.setting is None or not table.rows.published_like:
         return False
-    return not table.rows.unlike_published(table.setting.values)
+    return not (table.rows.unlike_published(table.setting.values) or table.unknown_data)
 
 
 def chance_of_ours(report: Report) -> float | None:
@@ -217,16 +217,19 @@ def _published(report: Report) -> list[str]:
 
 
 def _comparison(report: Report) -> list[str]:
-    """Say in which keys the two sides differ, so that nobody compares their numbers."""
+    """Say in which keys the two sides differ or may differ, so that nobody compares their numbers."""
     table = report.table
     if table.setting is None or not has_published(report):
         return []
     unlike = table.rows.unlike_published(table.setting.values)
     pairs = [f"{key} {ours} for {theirs}" for key, (ours, theirs) in unlike.items()]
-    if not pairs:
-        return []
-    shown = ", ".join(pairs[:_SHOWN_KEYS])
-    return [f"Another setting than the published ({shown}): compare the order, not the numbers."]
+    texts = [f"{table.unknown_data}."] if table.unknown_data else []
+    if pairs:
+        shown = ", ".join(pairs[:_SHOWN_KEYS])
+        texts.append(
+            f"Another setting than the published ({shown}): compare the order, not the numbers."
+        )
+    return texts
 
 
 def signs_of(report: Report, metric: str) -> dict[str, Any]:

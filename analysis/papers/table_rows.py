@@ -22,6 +22,11 @@ FIGURES = (
 DEFAULT_FIGURES = ("rows", "drop")
 """Those of a table that names none."""
 
+_DATASET = "dataset.name"
+_PHOTOS = "folder"
+"""The name of a data set that is any photos in a folder."""
+_TITLES = {"imagenet": "ImageNet", "stl10": "STL-10", "cifar10": "CIFAR-10"}
+
 
 @dataclass(frozen=True)
 class TableRow:
@@ -176,12 +181,30 @@ class TableRows:
         return None
 
     def unlike_published(self, setting: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-        """Return the keys that differ from the published setting: key → (ours, theirs)."""
+        """Return the keys that differ from the published setting: key → (ours, theirs).
+
+        The data set is none of them where nobody can tell: `unknown_data` says so.
+        """
+        compared = dict(self.published_like)
+        if self.unknown_data(setting):
+            del compared[_DATASET]
         return {
             key: (setting.get(key), value)
-            for key, value in self.published_like.items()
+            for key, value in compared.items()
             if setting.get(key) != value
         }
+
+    def unknown_data(self, setting: Mapping[str, Any]) -> str:
+        """Return the sentence that a folder of photos may hold the published data, or others.
+
+        It is empty where ours is no folder, or the data of the published numbers are not known.
+        Where it is not, a setting that agrees in all else is not said to be the published one.
+        """
+        theirs = self.published_like.get(_DATASET)
+        if theirs is None or setting.get(_DATASET) != _PHOTOS:
+            return ""
+        held = _TITLES.get(theirs, theirs)
+        return f"{_DATASET} {_PHOTOS} for {theirs}: whether it holds {held} is not known"
 
     def baseline_of(self, row: TableRow) -> TableRow | None:
         """Return the baseline of the row's own method."""

@@ -54,6 +54,7 @@ def as_document(report: Report) -> dict[str, Any]:
         "other_settings": [_setting(other) for other in report.table.others],
         "published_source": rows.published_source,
         "published_setting": rows.published_setting,
+        "published_setting_unknown": report.table.unknown_data or None,
         "rank_agreement": _agreement(report),
         "rows": _rows(report),
         "claims": [_claim(verdict) for verdict in report.verdicts],

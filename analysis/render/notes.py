@@ -42,7 +42,8 @@ def title(report: Report) -> Title:
         if not table.setting.feeds and rows.printed is not None:
             source += "; no sweep was made for this table: these are runs that fit its rows"
         ours = f"{setting_words(table.setting, rows)} ({source})"
-    return Title(f"{rows.id}: {rows.title}", _published_words(rows), plain(ours))
+    published = "; ".join(filter(None, [_published_words(rows), table.unknown_data]))
+    return Title(f"{rows.id}: {rows.title}", published, plain(ours))
 
 
 def setting_words(setting: Setting, rows: TableRows) -> str:

@@ -37,10 +37,21 @@ class RankAgreement:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Where a printed number lies, with a text that says so."""
+    """Where a printed number lies, with a text that says so.
+
+    Attributes:
+        place: inside our interval, outside, or not comparable.
+        text: the same with the numbers.
+        condition: what is not known, and would have to be so; empty where nothing is in doubt.
+    """
 
     place: Place
     text: str
+    condition: str = ""
+
+    def __str__(self) -> str:
+        """Return the place, never without its condition."""
+        return "; ".join(filter(None, [self.place, self.condition]))
 
 
 def rank_agreement(
@@ -90,6 +101,7 @@ def compare_with_published(
     published: float | tuple[float, float] | None,
     same_setting: bool,
     reason: str = "",
+    condition: str = "",
 ) -> Comparison:
     """Say whether a printed number lies inside our interval.
 
@@ -100,8 +112,9 @@ def compare_with_published(
         summary: of our row.
         published: the printed number, or the lowest and the highest where sources disagree; such a
             band lies inside if any of it does.
-        same_setting: whether ours is the setting of the printed number.
+        same_setting: whether ours is the setting of the printed number, as far as known.
         reason: in what the settings differ.
+        condition: what is not known of our setting, and would make it another one.
     """
     if published is None:
         return Comparison(Place.NOT_COMPARABLE, "nothing is printed")
@@ -119,11 +132,11 @@ def compare_with_published(
     interval = f"[{_percent(low)}, {_percent(high)}], n {summary.n}"
     if highest < low:
         text = f"{printed} lies {_percent(low - highest)} points below {interval}"
-        return Comparison(Place.OUTSIDE, text)
+        return Comparison(Place.OUTSIDE, text, condition)
     if lowest > high:
         text = f"{printed} lies {_percent(lowest - high)} points above {interval}"
-        return Comparison(Place.OUTSIDE, text)
-    return Comparison(Place.INSIDE, f"{printed} lies inside {interval}")
+        return Comparison(Place.OUTSIDE, text, condition)
+    return Comparison(Place.INSIDE, f"{printed} lies inside {interval}", condition)
 
 
 def _percent(fraction: float) -> str:

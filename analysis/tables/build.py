@@ -51,6 +51,13 @@ class Table:
     rounding: float = 0.0
     fuller: Setting | None = None
 
+    @property
+    def unknown_data(self) -> str:
+        """The sentence that our data may be the published or not; empty where this is known."""
+        if self.setting is None:
+            return ""
+        return self.rows.unknown_data(self.setting.values)
+
 
 def build(
     rows: TableRows,

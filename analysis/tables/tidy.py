@@ -112,10 +112,11 @@ class Report:
 
     @cached_property
     def outside(self) -> dict[str, str]:
-        """Rows whose printed number lies outside our interval: label → where."""
+        """Rows whose printed number lies outside our interval: label → where, and if what is so."""
+        doubt = ", if the data are the published" if self.table.unknown_data else ""
         places = {line.row.label: place_of(self.table, line) for line in self.table.lines}
         return {
-            plain(label): place.text
+            plain(label): f"{place.text}{doubt}"
             for label, place in places.items()
             if place.place == Place.OUTSIDE
         }
@@ -173,7 +174,7 @@ def _main_record(table: Table, line: Line) -> dict[str, Any]:
         "published": published.value,
         "published_pm": published.pm,
         "published_as_printed": published.text,
-        "published_lies": str(place_of(table, line).place),
+        "published_lies": str(place_of(table, line)),
         "n": summary.n,
         "mean": summary.mean,
         "std": summary.std,
@@ -199,14 +200,19 @@ def _main_record(table: Table, line: Line) -> dict[str, Any]:
 
 
 def place_of(table: Table, line: Line) -> Comparison:
-    """Return where a row's printed number lies: in our interval or not, at an equal setting alone."""
+    """Return where a row's printed number lies: in our interval or not, at an equal setting alone.
+
+    Where our data may be the published or not, the comparison carries that as its condition.
+    """
     printed = line.row.published
     band: float | tuple[float, float] | None = printed.value
     if printed.low is not None and printed.high is not None:
         band = (printed.low, printed.high)
     unlike = table.rows.unlike_published(table.setting.values) if table.setting else {}
     same = bool(table.rows.published_like) and not unlike and not printed.setting
-    return compare_with_published(line.summary, band, same, f"differs in {', '.join(unlike)}")
+    return compare_with_published(
+        line.summary, band, same, f"differs in {', '.join(unlike)}", table.unknown_data
+    )
 
 
 def _published_records(table: Table, line: Line) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,7 @@ def as_json(trail: RowTrail, report: Report) -> str:
         "mean": line.summary.mean,
         "published_as_printed": published.text,
         "published_source": published.source or report.table.rows.published_source,
+        "published_setting_unknown": report.table.unknown_data or None,
         "baseline": trail.baseline,
         "differs": {key: list(values) for key, values in trail.differs.items()},
         "runs": [_run(run) for run in trail.runs],

@@ -86,6 +86,8 @@ def _published(report: "Report", line: "Line") -> Iterator[str]:
         setting = published.setting or rows.published_setting
         yield f"{published.text}, {published.source or rows.published_source}"
         yield setting
+        if not published.setting:
+            yield report.table.unknown_data
     yield published.note
     if published.disputed:
         yield f"disputed: {published.disputed}"
