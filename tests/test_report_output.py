@@ -163,11 +163,11 @@ def test_a_figure_that_cannot_be_says_why(report, words, says):
 
 
 def test_equal_tables_give_equal_files():
-    from analysis.figures.table import draw
+    from analysis.figures.kinds import draw
 
     built = planted.report(of=load_table("tau"))
     for format_ in FIGURE_FORMATS:
-        assert draw(built, format_) == draw(built, format_)
+        assert draw(built, "rows", format_) == draw(built, "rows", format_)
 
 
 def test_a_line_of_a_csv_says_that_it_holds_fractions():

@@ -14,9 +14,9 @@ from analysis.figures.over_axis.groups import Group, groups_of
 from analysis.figures.over_axis.legend import LEVELS, legend_of, styles_of
 from analysis.figures.over_axis.marks import Point, paint_group, paint_level, paint_missing
 from analysis.figures.over_axis.values import LEAST_VALUES, Axis, Scale, axes_of, scale_of
-from analysis.figures.page import Box, Page, columns_for, drawn, new_page, panel_title
+from analysis.figures.page import Box, Page, columns_for, new_page, panel_title
 from analysis.figures.standing import Standing, standing_of, state_words
-from analysis.figures.style import LIGHT, SMALL_SIZE, Look, SeriesStyle
+from analysis.figures.style import SMALL_SIZE, Look, SeriesStyle
 from analysis.papers.printed import digits
 from analysis.tables.line import Line
 from analysis.tables.tidy import Report
@@ -58,17 +58,6 @@ class _Side:
     is_accuracy: bool = True
 
 
-def draw(report: Report, format_: str = "png", look: Look = LIGHT) -> bytes:
-    """Return a table over its axis as a picture.
-
-    Args:
-        report: the table; its rows differ in a number (`is_possible`).
-        format_: one of `FIGURE_FORMATS`.
-        look: its variant.
-    """
-    return drawn(figure, report, format_, look)
-
-
 def is_possible(report: Report) -> bool:
     """Tell whether the rows differ in a number."""
     return _axis(report) is not None
@@ -84,7 +73,7 @@ def _axis(report: Report) -> Axis | None:
 
 
 def figure(report: Report, look: Look) -> Any:
-    """Return the figure of a table over its axis."""
+    """Return the figure of a table over its axis; its rows differ in a number (`is_possible`)."""
     axis = _axis(report)
     if axis is None:
         raise ValueError("the rows differ in no number: see is_possible")
@@ -105,11 +94,9 @@ def figure(report: Report, look: Look) -> Any:
     title = report.table.rows.title
     page = new_page(look, title, storeys * storey, legend_of(report, groups, look), footers)
 
-    width = page.body.width / columns
-    for number, side in enumerate(sides):
-        left = page.body.left + (number % columns) * width + _LEFT
-        top = page.body.top + (number // columns) * storey + _ABOVE
-        box = Box(left, top, width - _LEFT - _GAP, _PANEL_HEIGHT)
+    for side, room in zip(sides, page.rooms(len(sides), columns, storey), strict=True):
+        width = room.width - _LEFT - _GAP
+        box = Box(room.left + _LEFT, room.top + _ABOVE, width, _PANEL_HEIGHT)
         _draw_side(page, box, side, axis, groups)
     return page.figure
 

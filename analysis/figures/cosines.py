@@ -5,26 +5,14 @@ from typing import Any
 
 from analysis.figures import facts
 from analysis.figures.by_row.frame import RowPanel, draw_rows, limits_of
-from analysis.figures.page import drawn
 from analysis.figures.standing import state_words
-from analysis.figures.style import LIGHT, Look
+from analysis.figures.style import Look
 from analysis.tables.tidy import Report
 
 SIGNS = {"positive_cosine": "positives (same image)", "negative_cosine": "negatives (other images)"}
 """Metric → what it compares, in the order of the bars."""
 _BAR = 0.11
 Pair = Sequence[float | None]
-
-
-def draw(report: Report, format_: str = "png", look: Look = LIGHT) -> bytes:
-    """Return the cosines of a table's rows as a picture.
-
-    Args:
-        report: the table.
-        format_: one of `FIGURE_FORMATS`.
-        look: its variant.
-    """
-    return drawn(figure, report, format_, look)
 
 
 def is_possible(report: Report) -> bool:

@@ -8,23 +8,11 @@ from analysis.figures import facts
 from analysis.figures.by_row.frame import RowPanel, draw_rows, limits_of
 from analysis.figures.by_row.legend import legend_of
 from analysis.figures.by_row.marks import paint_empty, paint_mean, paint_published
-from analysis.figures.page import drawn
 from analysis.figures.standing import Standing, standing_of, state_words
-from analysis.figures.style import LIGHT, Look
+from analysis.figures.style import Look
 from analysis.papers.table_rows import TableRow
 from analysis.tables.line import Line
 from analysis.tables.tidy import Report
-
-
-def draw(report: Report, format_: str = "png", look: Look = LIGHT) -> bytes:
-    """Return the differences of a table's rows from their baselines as a picture.
-
-    Args:
-        report: the table.
-        format_: one of `FIGURE_FORMATS`.
-        look: its variant.
-    """
-    return drawn(figure, report, format_, look)
 
 
 def is_possible(report: Report) -> bool:

@@ -9,12 +9,11 @@ from typing import Any
 
 from analysis.figures import facts
 from analysis.figures.by_row.legend import empty_handle
-from analysis.figures.by_row.marks import EMPTY_HATCH
 from analysis.figures.fit import fitted, text_width
 from analysis.figures.over_axis.values import Axis, axes_of
-from analysis.figures.page import NARROW, Box, Page, columns_for, drawn, new_page, panel_title
-from analysis.figures.standing import Standing, standing_of, state_words
-from analysis.figures.style import LIGHT, SMALL_SIZE, Look
+from analysis.figures.page import NARROW, Box, Page, columns_for, new_page, panel_title
+from analysis.figures.standing import Standing, empty_look, standing_of, state_words
+from analysis.figures.style import SMALL_SIZE, Look
 from analysis.papers.printed import digits
 from analysis.tables.line import Line
 from analysis.tables.tidy import Report
@@ -54,17 +53,6 @@ class _Side:
     is_done: Callable[[Line], bool]
 
 
-def draw(report: Report, format_: str = "png", look: Look = LIGHT) -> bytes:
-    """Return a table over two axes as a picture.
-
-    Args:
-        report: the table; its rows differ in two numbers (`is_possible`).
-        format_: one of `FIGURE_FORMATS`.
-        look: its variant.
-    """
-    return drawn(figure, report, format_, look)
-
-
 def is_possible(report: Report) -> bool:
     """Tell whether the rows differ in two numbers, and no two rows in neither."""
     axes = axes_of(report)
@@ -75,7 +63,7 @@ def is_possible(report: Report) -> bool:
 
 
 def figure(report: Report, look: Look) -> Any:
-    """Return the figure of a table over two axes."""
+    """Return the figure of a table over two axes: its rows differ in two (`is_possible`)."""
     across, down = axes_of(report)[:2]
     rows = _rows(report, across, down)
     sides: list[_Side] = []
@@ -93,11 +81,10 @@ def figure(report: Report, look: Look) -> Any:
     # Labels stand to the left of each map: columns of both sides have the same widths.
     labels = [row.label for row in rows]
     label_width = min(max(text_width(label, SMALL_SIZE) for label in labels), 1.2) + 0.1
-    width = page.body.width / columns
-    for number, side in enumerate(sides):
-        left = page.body.left + (number % columns) * width + label_width + 0.2
-        top = page.body.top + (number // columns) * storey + _ABOVE
-        box = Box(left, top, width - label_width - 0.2 - _GAP, _CELL_HEIGHT * len(rows))
+    for side, room in zip(sides, page.rooms(len(sides), columns, storey), strict=True):
+        left = room.left + label_width + 0.2
+        width = room.width - label_width - 0.2 - _GAP
+        box = Box(left, room.top + _ABOVE, width, _CELL_HEIGHT * len(rows))
         _draw_side(page, box, side, across, down, rows, label_width)
     return page.figure
 
@@ -252,13 +239,7 @@ def _draw_cell(
 
     look_of_cell = {"facecolor": colour, "gid": "cell", "linewidth": 0}
     if colour is None:
-        edge = look.theme.grid
-        look_of_cell |= {
-            "facecolor": "none",
-            "edgecolor": edge,
-            "hatch": EMPTY_HATCH,
-            "gid": "empty",
-        }
+        look_of_cell = empty_look(look.theme)
     elif not is_done:
         edge = _readable_on(colour, look)
         look_of_cell |= {"edgecolor": edge, "linewidth": 1.2, "linestyle": "--"}

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from analysis.errors import AnalysisError
 from analysis.figures import axis, cosines, drop, heat_map, over_time, table
 from analysis.figures.facts import has_published
+from analysis.figures.page import drawn
 from analysis.figures.style import LIGHT, Look
 from analysis.papers.nearest import nearest
 from analysis.tables.tidy import Report
-
-Draw = Callable[[Report, str, Look], bytes]
 
 
 class NoFigureError(AnalysisError):
@@ -23,13 +23,13 @@ class Kind:
     """A kind of figure.
 
     Attributes:
-        draw: returns it as the content of a file.
+        figure: makes it.
         is_possible: tells whether a report has what it shows.
         words: what it shows, for people who do not see it.
         lacking: why a report has none.
     """
 
-    draw: Draw
+    figure: Callable[[Report, Look], Any]
     is_possible: Callable[[Report], bool]
     words: str
     lacking: str
@@ -37,7 +37,7 @@ class Kind:
 
 def _over_time(metrics: Sequence[str], words: str) -> Kind:
     return Kind(
-        draw=partial(over_time.draw, metrics=metrics),
+        figure=partial(over_time.figure, metrics=metrics),
         is_possible=partial(over_time.is_possible, metrics=metrics),
         words=f"{words} over training, mean and band over the seeds of each row",
         lacking=f"no run of it has logged {' or '.join(metrics)}",
@@ -46,31 +46,31 @@ def _over_time(metrics: Sequence[str], words: str) -> Kind:
 
 KINDS: Mapping[str, Kind] = {
     "rows": Kind(
-        draw=table.draw,
+        figure=table.figure,
         is_possible=lambda report: bool(report.table.lines),
         words="each row's mean with its interval and seeds, and the published value",
         lacking="it has no rows",
     ),
     "drop": Kind(
-        draw=drop.draw,
+        figure=drop.figure,
         is_possible=drop.is_possible,
         words="how far each row lies from the baseline, with the interval of the difference",
         lacking="it names no baseline",
     ),
     "axis": Kind(
-        draw=axis.draw,
+        figure=axis.figure,
         is_possible=axis.is_possible,
         words="accuracy over the number that the rows differ in, ours and published",
         lacking="its rows differ in no number of three values or more",
     ),
     "heat_map": Kind(
-        draw=heat_map.draw,
+        figure=heat_map.figure,
         is_possible=heat_map.is_possible,
         words="accuracy over the two numbers that the rows differ in, ours and published",
         lacking="its rows do not differ in just two numbers of three values or more",
     ),
     "cosines": Kind(
-        draw=cosines.draw,
+        figure=cosines.figure,
         is_possible=cosines.is_possible,
         words="cosines of two views of one image, and of different images, row by row",
         lacking="no row of it has cosines",
@@ -111,7 +111,7 @@ def draw(report: Report, kind: str, format_: str = "png", look: Look = LIGHT) ->
             f"table {report.table.rows.id} has no figure {kind}: {KINDS[kind].lacking}; "
             f"it has: {possible}"
         )
-    return KINDS[kind].draw(report, format_, look)
+    return drawn(KINDS[kind].figure, report, format_, look)
 
 
 def check_kind(kind: str) -> None:

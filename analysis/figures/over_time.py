@@ -5,7 +5,6 @@ Rows that do not fit into one panel have several, whose axes are equal.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from analysis.figures import facts
@@ -19,9 +18,9 @@ from analysis.figures.curve_lines import (
     paint_curve,
 )
 from analysis.figures.fit import fitted, line_height
-from analysis.figures.page import Box, Page, columns_for, drawn, new_page, panel_title
+from analysis.figures.page import Box, Page, columns_for, new_page, panel_title
 from analysis.figures.standing import state_words
-from analysis.figures.style import LIGHT, SERIES, SMALL_SIZE, Look
+from analysis.figures.style import SERIES, SMALL_SIZE, Look
 from analysis.tables.collapse import COLLAPSED_BELOW
 from analysis.tables.tidy import Report
 
@@ -49,23 +48,6 @@ class _Panel:
     curves: Sequence[Curve]
 
 
-def draw(
-    report: Report,
-    format_: str = "png",
-    look: Look = LIGHT,
-    metrics: Sequence[str] = ("std_sqrt_d",),
-) -> bytes:
-    """Return metrics of a table's rows over training as a picture.
-
-    Args:
-        report: the table, of a database.
-        format_: one of `FIGURE_FORMATS`.
-        look: its variant.
-        metrics: which ones; each has panels of its own.
-    """
-    return drawn(partial(figure, metrics=metrics), report, format_, look)
-
-
 def is_possible(report: Report, metrics: Sequence[str] = ("std_sqrt_d",)) -> bool:
     """Tell whether a row has points of a metric."""
     if report.series is None:
@@ -78,7 +60,7 @@ def is_possible(report: Report, metrics: Sequence[str] = ("std_sqrt_d",)) -> boo
 
 
 def figure(report: Report, look: Look, metrics: Sequence[str] = ("std_sqrt_d",)) -> Any:
-    """Return the figure of metrics over training."""
+    """Return the figure of metrics over training, each in panels of its own."""
     curves = {metric: _curves(report, metric) for metric in metrics}
     panels = [
         _Panel(metric, of_metric[start : start + SERIES])
@@ -96,10 +78,9 @@ def figure(report: Report, look: Look, metrics: Sequence[str] = ("std_sqrt_d",))
     footers = _footers(report, [curve for panel in panels for curve in panel.curves])
     page = new_page(look, title, storeys * storey, _thresholds(metrics, look), footers)
 
-    for number, panel in enumerate(panels):
-        left = page.body.left + (number % columns) * width + _LEFT
-        top = page.body.top + (number // columns) * storey + _ABOVE
-        box = Box(left, top, width - _LEFT - _GAP, _PANEL_HEIGHT)
+    for panel, room in zip(panels, page.rooms(len(panels), columns, storey), strict=True):
+        width = room.width - _LEFT - _GAP
+        box = Box(room.left + _LEFT, room.top + _ABOVE, width, _PANEL_HEIGHT)
         _draw_panel(page, box, panel, curves[panel.metric])
     return page.figure
 

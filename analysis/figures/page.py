@@ -3,7 +3,7 @@
 Heights follow from what is measured, so nothing is cut off however long a text is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,13 @@ class Page:
                 box.height / self.height,
             )
         )
+
+    def rooms(self, panels: int, columns: int, height: float) -> Iterator[Box]:
+        """Yield the room of each panel: side by side in columns, in storeys of this height."""
+        width = self.body.width / columns
+        for number in range(panels):
+            left = self.body.left + (number % columns) * width
+            yield Box(left, self.body.top + (number // columns) * height, width, height)
 
     def text(self, left: float, top: float, text: str, **properties: Any) -> None:
         """Write text at a place, in inches from the left and from the top."""

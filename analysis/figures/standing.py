@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from analysis.figures.facts import PERCENT, number
 from analysis.figures.style import Theme
@@ -51,6 +52,19 @@ SHAPES = {
     Standing.COLLAPSED: Shape("X", is_muted=True),
     Standing.SPLIT: Shape("v", is_hollow=True, line=":"),
 }
+
+EMPTY_HATCH = "//////"
+
+
+def empty_look(theme: Theme) -> dict[str, Any]:
+    """Return how the place of a row without a number looks, as an area of matplotlib takes it."""
+    return {
+        "facecolor": "none",
+        "edgecolor": theme.grid,
+        "hatch": EMPTY_HATCH,
+        "linewidth": 0,
+        "gid": "empty",
+    }
 
 
 def standing_of(line: Line) -> Standing:

@@ -18,7 +18,6 @@ from analysis.figures.by_row.marks import (
     paint_published,
     paint_seeds,
 )
-from analysis.figures.page import drawn
 from analysis.figures.standing import (
     Standing,
     counts_of,
@@ -26,20 +25,9 @@ from analysis.figures.standing import (
     state_words,
     value_words,
 )
-from analysis.figures.style import LIGHT, Look
+from analysis.figures.style import Look
 from analysis.tables.line import Line
 from analysis.tables.tidy import Report
-
-
-def draw(report: Report, format_: str = "png", look: Look = LIGHT) -> bytes:
-    """Return a table's rows as a picture, with or without runs.
-
-    Args:
-        report: the table.
-        format_: one of `FIGURE_FORMATS`.
-        look: its variant.
-    """
-    return drawn(figure, report, format_, look)
 
 
 def figure(report: Report, look: Look) -> Any:

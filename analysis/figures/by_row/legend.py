@@ -7,10 +7,9 @@ from analysis.figures import facts
 from analysis.figures.by_row.marks import (
     CHANCE_LINE,
     CONTROL_LINE,
-    EMPTY_HATCH,
     standing_of_printed,
 )
-from analysis.figures.standing import SHAPES, Standing, standing_of
+from analysis.figures.standing import EMPTY_HATCH, SHAPES, Standing, standing_of
 from analysis.figures.style import Look, Theme
 from analysis.papers.printed import Published
 from analysis.tables.tidy import Report

@@ -4,11 +4,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from analysis.figures.facts import in_percent
-from analysis.figures.standing import SHAPES, Standing
+from analysis.figures.standing import SHAPES, Standing, empty_look
 from analysis.figures.style import Theme
 from analysis.papers.printed import Published
 
-EMPTY_HATCH = "//////"
 _HALF_BAND = 0.09
 _BELOW_MEAN = 0.09
 _ARROW = 0.05
@@ -78,11 +77,7 @@ def paint_empty(axes: Any, height: float, theme: Theme) -> None:
     axes.axhspan(
         height - _HALF_BAND,
         height + _HALF_BAND,
-        facecolor="none",
-        edgecolor=theme.grid,
-        hatch=EMPTY_HATCH,
-        linewidth=0,
-        gid="empty",
+        **empty_look(theme),
     )
 
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.figures.by_row.marks import EMPTY_HATCH
-from analysis.figures.standing import SHAPES, Standing
+from analysis.figures.standing import SHAPES, Standing, empty_look
 from analysis.figures.style import SMALL_SIZE, SeriesStyle, Theme
 
 _BAND = 0.16
@@ -110,11 +109,7 @@ def paint_missing(axes: Any, place: float, words: str, half_width: float, theme:
     axes.axvspan(
         place - half_width,
         place + half_width,
-        facecolor="none",
-        edgecolor=theme.grid,
-        hatch=EMPTY_HATCH,
-        linewidth=0,
-        gid="empty",
+        **empty_look(theme),
     )
     axes.text(
         place,

@@ -235,7 +235,8 @@ def _figure(root: Root, built: "Report", out: Path | None) -> Path:
 
     Its name carries the setting, so that two settings have two figures.
     """
-    from analysis.figures.table import draw
+    from analysis.figures import table
+    from analysis.figures.page import drawn
     from byol_core.files import make_folder, write_atomic
 
     words = [built.table.rows.id]
@@ -246,9 +247,9 @@ def _figure(root: Root, built: "Report", out: Path | None) -> Path:
     name = f"{'-'.join(words)}.png"
     if out is not None:
         file = out.with_name(name)
-        write_out(file, draw(built))
+        write_out(file, drawn(table.figure, built, "png"))
         return file
     file = root.path / "reports" / name
     make_folder(file.parent)
-    write_atomic(file, draw(built))
+    write_atomic(file, drawn(table.figure, built, "png"))
     return file
