@@ -21,7 +21,14 @@ from typing import Any
 
 import torch
 from trainers.cases import CASES, MODES, OURS, RIVALS, Case
-from trainers.report import as_text, file_name, put_between_marks, read_results, write_result
+from trainers.report import (
+    MARKS,
+    as_text,
+    file_name,
+    put_between_marks,
+    read_results,
+    write_result,
+)
 from trainers.turns import AnswerError, Contestant, contestant
 
 _PHASE_STEPS = 10
@@ -161,14 +168,22 @@ def _numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
 
+def _show(given: argparse.Namespace) -> None:
+    """Print the tables of a folder's files, and put them where they are wanted."""
+    tables = [as_text(result, is_markdown=True) for result in read_results(given.show)]
+    if not tables:
+        sys.exit(f"--show {given.show}: no measurements are there; make some with --out")
+    text = "\n".join(tables)
+    print(text)
+    if given.into and not put_between_marks(given.into, text):
+        sys.exit(f"--into {given.into}: it has no lines {' and '.join(MARKS)}, in this order")
+
+
 def main() -> None:
     """Measure what is asked for, or show what was measured."""
     given = parse(sys.argv[1:])
     if given.show:
-        text = "\n".join(as_text(result, is_markdown=True) for result in read_results(given.show))
-        print(text)
-        if given.into:
-            put_between_marks(given.into, text)
+        _show(given)
         return
     end_s = time.monotonic() + 60 * given.minutes if given.minutes else float("inf")
     for name, size in product(given.cases, sizes(given)):

@@ -7,11 +7,12 @@ import pytest
 import torch
 from training import CPU, Lab
 
-from byol_core.config import canonical, resolve
+from byol_core.config import canonical, essential, resolve
 from byol_core.device import DeviceError
 from byol_core.metrics.accumulate import read_point
 from byol_core.train import graph
 from byol_core.train.compute_path import choose_path, make_steps
+from orchestrator.executors import worker
 
 GPU = torch.device("cuda")
 
@@ -64,6 +65,18 @@ def test_an_encoder_that_is_never_trained_takes_no_steps_to_capture():
 def test_the_path_is_no_part_of_what_a_run_is():
     plain, compiled = (resolve("digits-tiny", {"compute": way}) for way in ("plain", "compiled"))
     assert canonical(plain) == canonical(compiled)
+
+
+def test_an_attempt_records_the_path_that_training_takes(tmp_path, monkeypatch):
+    # A norm of a predictor that has none changes nothing, not even the path.
+    config = resolve("digits-tiny", {"predictor.kind": "linear", "predictor.norm": "mine:Own"})
+    run = SimpleNamespace(path=tmp_path / "runs/0", config=lambda: config)
+    monkeypatch.setattr(worker, "gather_origin", lambda root: {})
+    monkeypatch.setattr("byol_core.device.pick_device", lambda name: GPU)
+    monkeypatch.setattr("byol_core.train.checkpoint.numerics", lambda device, path: path)
+    attempt = worker._Attempt(run, None, worker.AttemptContext("local"), None, lambda: None)
+    taken = choose_path(essential(config), GPU)
+    assert attempt._origin() == {"compute": taken} and taken == "captured"
 
 
 def test_the_plain_path_is_the_trainer_itself(tiny):

@@ -87,6 +87,21 @@ for known in (origin.versions, origin.listed_gpus, packages.installed_packages, 
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_fork_server_lives_on_where_something_that_runs_record_cannot_be_gathered():
+    code = """
+import gc, os
+os.environ["SWEEP_HOLDS"] = os.environ["SWEEP_HOLDS_FROM"] = "/nowhere"
+from orchestrator.provenance import packages, snapshot
+def fails():
+    raise OSError(5, "Input/output error")
+snapshot.running_code = fails
+import orchestrator.executors.fork_server
+assert packages.installed_packages.cache_info().currsize == 1 and gc.isenabled()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_another_process_that_loads_the_module_ends_as_it_would():
     code = "import orchestrator.executors.fork_server, sys; sys.exit(3)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -228,6 +228,39 @@ def test_tables_fit_a_terminal_and_are_read_back_as_markdown(bench, tmp_path, mo
     assert "old" not in page.read_text()
 
 
+@pytest.mark.parametrize(
+    "page, words",
+    [
+        ("# No marks\n", "it has no lines <!-- tables -->"),
+        ("<!-- tables -->\nold\n", "and <!-- end of tables -->"),
+        (None, "it has no lines"),
+    ],
+)
+def test_tables_go_nowhere_but_between_marks(bench, tmp_path, monkeypatch, page, words):
+    import throughput
+
+    file = tmp_path / "page.md"
+    if page is not None:
+        file.write_text(page)
+    monkeypatch.setattr(throughput, "read_results", lambda folder: [{}])
+    monkeypatch.setattr(throughput, "as_text", lambda result, is_markdown: "new")
+    monkeypatch.setattr(sys, "argv", ["", "--show", str(tmp_path), "--into", str(file)])
+    with pytest.raises(SystemExit, match=words):
+        throughput.main()
+    assert (file.read_text() if file.exists() else None) == page
+
+
+def test_a_folder_without_measurements_wipes_no_tables(bench, tmp_path, monkeypatch):
+    import throughput
+
+    file = tmp_path / "page.md"
+    file.write_text("<!-- tables -->\nold\n<!-- end of tables -->\n")
+    monkeypatch.setattr(sys, "argv", ["", "--show", str(tmp_path), "--into", str(file)])
+    with pytest.raises(SystemExit, match="no measurements are there"):
+        throughput.main()
+    assert "old" in file.read_text()
+
+
 def test_sizes_are_a_grid_and_unknown_names_are_refused(bench, capsys):
     import throughput
 

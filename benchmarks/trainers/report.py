@@ -14,7 +14,8 @@ _BUSY = 0.1
 _HEADINGS = ("", "images/s", "a core-s", "ms a step", "of peak")
 _GB = 1e9
 _WIDTH = 80
-_MARKS = ("<!-- tables -->", "<!-- end of tables -->")
+MARKS = ("<!-- tables -->", "<!-- end of tables -->")
+"""Comments of a Markdown file that the tables stand between."""
 
 
 def file_name(result: dict[str, Any]) -> str:
@@ -42,11 +43,15 @@ def read_results(folder: Path) -> Iterator[dict[str, Any]]:
         yield json.loads(path.read_text())
 
 
-def put_between_marks(path: Path, text: str) -> None:
-    """Put a text in place of what stands between the two comments of a Markdown file."""
-    before, _, rest = path.read_text().partition(_MARKS[0])
-    _, _, after = rest.partition(_MARKS[1])
-    path.write_text(f"{before}{_MARKS[0]}\n\n{text}\n{_MARKS[1]}{after}")
+def put_between_marks(path: Path, text: str) -> bool:
+    """Put a text in place of what stands between the marks of a file; False where it has none."""
+    whole = path.read_text() if path.is_file() else ""
+    before, start, rest = whole.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not (start and end):
+        return False
+    path.write_text(f"{before}{start}\n\n{text}\n{end}{after}")
+    return True
 
 
 def rates(result: dict[str, Any], who: str, mode: str, per: str = "wall_s") -> list[float]:

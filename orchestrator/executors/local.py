@@ -112,10 +112,7 @@ def run_local(
             wait([worker.process.sentinel for worker in active], timeout=_POLL_S)
 
             # A run that ended, well or not, gives its slot to the next.
-            ended = [worker for worker in active if not worker.process.is_alive()]
-            for worker in ended:
-                active.remove(worker)
-                free.append(_reap(worker, losses))
+            free.extend(_reap_ended(active, losses))
             if interrupts.reason() is not None:
                 _ask_to_stop(active, interrupts.reason() or "")
             losses.write()
@@ -268,6 +265,14 @@ def _ask_to_stop(workers: Iterable[_Worker], reason: str) -> None:
             with suppress(OSError):
                 worker.to_worker.send(reason)
             worker.to_worker.close()
+
+
+def _reap_ended(active: list[_Worker], losses: Losses) -> list[Slot]:
+    """Clear away the processes that have ended; return the slots that they free."""
+    ended = [worker for worker in active if not worker.process.is_alive()]
+    for worker in ended:
+        active.remove(worker)
+    return [_reap(worker, losses) for worker in ended]
 
 
 def _reap(worker: _Worker, losses: Losses) -> Slot:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from byol_core.config import trainer_digest
+from byol_core.config import essential, trainer_digest
 from byol_core.files import (
     DamagedFileError,
     RecordLog,
@@ -304,7 +304,7 @@ class _Attempt:
 
         origin = gather_origin(Root(self.run_folder.path.parents[1]))
         device = pick_device(self.context.device)
-        path = choose_path(self.run_folder.config(), device)
+        path = choose_path(essential(self.run_folder.config()), device)  # as training chooses it
         return {**origin, "compute": numerics(device, path)}
 
     def measured(
