@@ -1,16 +1,21 @@
 """How a device computes a run's steps: what can be captured, and what a captured step must do."""
 
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import torch
 from training import CPU, Lab
 
+from byol_core.augment import choice
+from byol_core.augment.draws import draw_view
 from byol_core.config import canonical, essential, resolve
 from byol_core.device import DeviceError
+from byol_core.images.source import Request, Whole
 from byol_core.metrics.accumulate import read_point
 from byol_core.train import graph
+from byol_core.train.compiled import FusedBatch
 from byol_core.train.compute_path import choose_path, make_steps
 from orchestrator.executors import worker
 
@@ -159,3 +164,17 @@ def test_statistics_that_freeze_are_steps_of_another_kind(tiny, recording):
     for number in range(14):
         steps.step(lab.batch(number), lab.at(number), False)
     assert [captured.replays for captured in recording] == [6, 4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["digits-tiny", "imagenet-r50-300ep"])
+def test_views_are_one_graph_to_the_compiler_and_stay_what_they_are(preset, monkeypatch):
+    """Traced as on a GPU, where no value is read, and run as it reads: no compiler is needed."""
+    monkeypatch.setattr(choice, "may_read", lambda images: False)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    augment = resolve(preset, {}).augment
+    shape = (1, 16, 16) if preset == "digits-tiny" else (3, 24, 24)
+    pixels = torch.randint(0, 256, (8, *shape), dtype=torch.uint8)
+    draws = tuple(draw_view(augment, 0, ("test",), view, 8, shape) for view in (1, 2))
+    batch = Whole(pixels, torch.zeros(8), Request(torch.arange(8), augment, draws))
+    torch.testing.assert_close(FusedBatch(batch).views(CPU), batch.views(CPU), rtol=0, atol=0)

@@ -1,6 +1,11 @@
 """Norms fused with what follows them: against the formula in float64, on a GPU or by Triton's interpreter
 (`conftest`)."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -120,6 +125,18 @@ def test_a_fused_layer_is_the_layer(layer):
     fused.fuse(layer)
     assert layer.fuses(x)
     torch.testing.assert_close((activated(layer, x, residual), layer(x)), expected)
+
+
+@pytest.mark.slow
+@needs_triton
+def test_every_kernel_compiles_for_a_gpu_that_is_not_here():
+    program = Path(__file__).with_name("compile_kernels.py")
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(done.stdout.splitlines()) == 2 * 2 * (4 + 2 * 2) + 2
 
 
 @needs_triton
