@@ -39,14 +39,14 @@ class Source:
         db: path or URL.
         connection: still open, since results are read for the runs of a table alone.
         runs: without results.
-        asked: what sweeps ask for, newest first.
+        sweeps: what they ask for, newest first.
         names: of the sweeps that were asked for; empty for all.
     """
 
     db: str
     connection: Connection
     runs: Sequence[Run]
-    asked: Sequence[SweepAsked]
+    sweeps: Sequence[SweepAsked]
     names: Sequence[str] = ()
 
     def definition(self, name: str) -> TableRows:
@@ -56,7 +56,7 @@ class Source:
             UnknownTableError: no table of that name.
             UnknownSweepError: it is not one sweep of which the variants are asked for.
         """
-        return _table_of(self.asked, self.names) if name == VARIANTS else _definition(name)
+        return _table_of(self.sweeps, self.names) if name == VARIANTS else _definition(name)
 
     def report(self, rows: TableRows, setting: str | None = None) -> Report:
         """Rebuild a table at a setting; at the newest where None.
@@ -65,16 +65,16 @@ class Source:
             UnknownSettingError: no setting of that name.
         """
         results = partial(with_results, self.connection)
-        table = build(rows, self.runs, results, setting, self.asked)
-        built = tidy(table, verdicts_of(table), _unlisted(table, self.asked))
+        table = build(rows, self.runs, results, setting, self.sweeps)
+        built = tidy(table, verdicts_of(table), _unlisted(table, self.sweeps))
         return replace(built, series=partial(read_points, self.db))
 
     def overview(self) -> Overview:
         """Return every table that runs can fill, with its settings and how complete they are."""
         tables = [load_table(name) for name in run_table_ids()]
         return Overview(
-            [table_overview(rows, self.runs, self.asked) for rows in tables],
-            [sweep.label for sweep in self.asked if not sweep.tables],
+            [table_overview(rows, self.runs, self.sweeps) for rows in tables],
+            [sweep.label for sweep in self.sweeps if not sweep.tables],
         )
 
 
@@ -166,15 +166,15 @@ def _definition(name: str, known_keys: Collection[str] = ()) -> TableRows:
     return load_table(name)
 
 
-def _table_of(asked: Sequence[SweepAsked], names: Sequence[str]) -> TableRows:
+def _table_of(sweeps: Sequence[SweepAsked], names: Sequence[str]) -> TableRows:
     """Return the table of the variants of the one sweep that is asked for."""
-    if len(names) != 1 or len(asked) != 1:
-        labels = ", ".join(sweep.label for sweep in asked) or "there is none"
+    if len(names) != 1 or len(sweeps) != 1:
+        labels = ", ".join(sweep.label for sweep in sweeps) or "there is none"
         raise UnknownSweepError(
             f"the table {VARIANTS} is of one sweep: sweep report SWEEP --table {VARIANTS}; "
             f"sweeps: {labels}"
         )
-    (sweep,) = asked
+    (sweep,) = sweeps
     return variants_table(sweep)
 
 
@@ -198,11 +198,11 @@ def _read(
 ) -> tuple[Sequence[Run], Sequence[SweepAsked]]:
     """Return the runs of the named sweeps, and what those ask for; all where none is named."""
     runs = read_runs(connection)
-    asked = read_sweeps(connection)
+    sweeps = read_sweeps(connection)
     if not names:
-        return runs, asked
-    labels = matching_labels(names, [sweep.label for sweep in asked])
-    return runs_of(labels, runs), [sweep for sweep in asked if sweep.label in labels]
+        return runs, sweeps
+    labels = matching_labels(names, [sweep.label for sweep in sweeps])
+    return runs_of(labels, runs), [sweep for sweep in sweeps if sweep.label in labels]
 
 
 def _unlisted(table: Table, sweeps: Sequence[SweepAsked]) -> list[str]:

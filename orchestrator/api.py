@@ -169,9 +169,7 @@ class Workspace:
         """
         conditions = [where] if isinstance(where, str) else where
         request = Request(sweep, conditions, sort, columns, limit)
-        listing = list_runs(self._collected(), request)
-        names = {"run_id", *listing.columns}
-        return [{name: row[name] for name in names} for row in listing.rows]
+        return list_runs(self._collected(), request).with_run_ids()
 
     def exclude(self, run: str, because: str) -> Annotation:
         """Leave a run out of every table, with a reason that the tables print.

@@ -87,10 +87,10 @@ def call(root, tmp_path):
 def listed(root, tmp_path):
     """List runs as `variant:seed`, in order."""
 
-    def listed(**request):
+    def listed(where=(), **request):
         db = open_database(str(tmp_path / "results.db"))
         collect(root, db, Queue())
-        rows = list_runs(db, Request(**request)).rows
+        rows = list_runs(db, Request(conditions=where, **request)).rows
         return [f"{row['variant']}:{row['seed']}" for row in rows]
 
     return listed

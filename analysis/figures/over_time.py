@@ -5,6 +5,7 @@ Rows that do not fit into one panel have several, whose axes are equal.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from analysis.figures import facts
@@ -54,7 +55,7 @@ def is_possible(report: Report, metrics: Sequence[str] = ("std_sqrt_d",)) -> boo
         return False
 
     # What a finished run has measured it has logged: then no point needs to be read for the answer.
-    if any(metric in line.final for line in report.table.lines for metric in metrics):
+    if any(not line.final.keys().isdisjoint(metrics) for line in report.table.lines):
         return True
     return any(_curves(report, metric) for metric in metrics)
 
@@ -62,11 +63,10 @@ def is_possible(report: Report, metrics: Sequence[str] = ("std_sqrt_d",)) -> boo
 def figure(report: Report, look: Look, metrics: Sequence[str] = ("std_sqrt_d",)) -> Any:
     """Return the figure of metrics over training, each in panels of its own."""
     curves = {metric: _curves(report, metric) for metric in metrics}
-    panels = [
-        _Panel(metric, of_metric[start : start + SERIES])
-        for metric, of_metric in curves.items()
-        for start in range(0, max(1, len(of_metric)), SERIES)
-    ]
+    panels: list[_Panel] = []
+    for metric, of_metric in curves.items():
+        for start in range(0, max(1, len(of_metric)), SERIES):
+            panels.append(_Panel(metric, of_metric[start : start + SERIES]))
 
     # Panels stand two side by side where there is room, each with its legend below.
     columns = columns_for(look, min(2, len(panels)))
@@ -75,7 +75,7 @@ def figure(report: Report, look: Look, metrics: Sequence[str] = ("std_sqrt_d",))
     storey = _ABOVE + _PANEL_HEIGHT + _BELOW + max(legends)
     storeys = -(-len(panels) // columns)
     title = f"{report.table.rows.title}, over training"
-    footers = _footers(report, [curve for panel in panels for curve in panel.curves])
+    footers = _footers(report, [*chain.from_iterable(curves.values())])
     page = new_page(look, title, storeys * storey, _thresholds(metrics, look), footers)
 
     for panel, room in zip(panels, page.rooms(len(panels), columns, storey), strict=True):
@@ -89,12 +89,11 @@ def _curves(report: Report, metric: str) -> list[Curve]:
     """Return a curve for each row with points; rows whose runs differ have no common one."""
     labels = facts.labels_of(report)
     curves: list[Curve] = []
-    runs_of = {
-        line.row.key: [run.run_id for run in line.runs if run.excluded is None]
-        for line in report.table.lines
-        if line.word != "confounded"
-    }
-    points = _points(report, metric, [run for runs in runs_of.values() for run in runs])
+    runs_of: dict[str, list[str]] = {}
+    for line in report.table.lines:
+        if line.word != "confounded":
+            runs_of[line.row.key] = [run.run_id for run in line.runs if run.excluded is None]
+    points = _points(report, metric, [*chain.from_iterable(runs_of.values())])
     for line in report.table.lines:
         of_runs = [points[run] for run in runs_of.get(line.row.key, ()) if run in points]
         label = facts.words_of(labels[line.row.key], state_words(line))

@@ -144,9 +144,9 @@ def contents(source: Source) -> Contents:
     opened = [open_table(report) for report in shown]
     return Contents(
         roots=sorted({sweep.root for sweep in launched}),
-        questions=questions(launched, source.asked, states),
+        questions=questions(launched, source.sweeps, states),
         findings=[finding(report) for report in shown],
-        open_sweeps=[*open_sweeps(launched, source.asked, states)],
+        open_sweeps=[*open_sweeps(launched, source.sweeps, states)],
         failed=failed_runs(failed, reasons),
         open_tables=[table for table in opened if table is not None],
         tables=tables,
@@ -158,7 +158,7 @@ def contents(source: Source) -> Contents:
 def _tables(source: Source) -> Iterator[TableRows]:
     """Yield the tables of sweeps that feed no paper's, and those of the papers."""
     known = {*table_ids()}
-    for sweep in source.asked:
+    for sweep in source.sweeps:
         if known.isdisjoint(sweep.tables):
             yield variants_table(sweep)
     for name in sorted(known, key=lambda name: (_place(name), name)):
@@ -198,7 +198,7 @@ def section_of(source: Source, report: Report, slug: str, style: Style) -> Secti
     labels = {line.row.key: line.row.label for line in table.lines}
     views = [
         trail_view(trail, labels, style)
-        for trail in trails(source.connection, report, source.asked)
+        for trail in trails(source.connection, report, source.sweeps)
     ]
     figures = figure_views(report)
     return Section(

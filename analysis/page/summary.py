@@ -84,18 +84,18 @@ class OpenTable:
 
 
 def questions(
-    launched: Sequence[Launched], asked: Sequence[SweepAsked], states: Mapping[str, str]
+    launched: Sequence[Launched], sweeps: Sequence[SweepAsked], states: Mapping[str, str]
 ) -> list[Question]:
     """Return what the sweeps ask, newest first.
 
     Args:
         launched: the sweeps as they were launched.
-        asked: what they ask for.
+        sweeps: what they ask for.
         states: run id → state.
     """
     by_label = {sweep.label: sweep for sweep in launched}
     views: list[Question] = []
-    for sweep in asked:
+    for sweep in sweeps:
         ids = {*sweep.runs.values()}
         question = by_label[sweep.label].question if sweep.label in by_label else ""
         view = Question(
@@ -165,11 +165,11 @@ def open_table(report: Report) -> OpenTable | None:
 
 
 def open_sweeps(
-    launched: Sequence[Launched], asked: Sequence[SweepAsked], states: Mapping[str, str]
+    launched: Sequence[Launched], sweeps: Sequence[SweepAsked], states: Mapping[str, str]
 ) -> Iterator[OpenSweep]:
     """Yield the sweeps whose runs are not all done, with the command that goes on."""
     by_label = {sweep.label: sweep for sweep in launched}
-    for sweep in asked:
+    for sweep in sweeps:
         counts = Counter(
             states.get(run_id, "not submitted").lower() for run_id in {*sweep.runs.values()}
         )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from analysis.papers.definition_file import MetricEntry
@@ -40,16 +41,7 @@ def table_of_sweep(
         configs[text] = own
 
     axes = _axes([*configs.values()])
-    rows = {
-        names[0]: TableRow(
-            key=names[0],
-            label=" = ".join(names),
-            match={key: _wanted(configs[text].get(key)) for key in axes},
-            companions=(),
-            published=Published(),
-        )
-        for text, names in names_of.items()
-    }
+    rows = {names[0]: _row(names, configs[text], axes) for text, names in names_of.items()}
     metric = MetricEntry()
     return TableRows(
         id=label,
@@ -64,11 +56,25 @@ def table_of_sweep(
     )
 
 
+def _row(names: Sequence[str], config: Mapping[str, Any], axes: Sequence[str]) -> TableRow:
+    """Return the row of the variants of one config."""
+    return TableRow(
+        key=names[0],
+        label=" = ".join(names),
+        match={key: _wanted(config.get(key)) for key in axes},
+        companions=(),
+        published=Published(),
+    )
+
+
 def _axes(configs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the keys in which configs differ, and the method; a missing key is null."""
-    keys = dict.fromkeys(key for config in configs for key in config)
-    differing = [key for key in keys if len({_text(config.get(key)) for config in configs}) > 1]
-    return tuple(dict.fromkeys([_ALWAYS, *differing]))
+    axes = {_ALWAYS: None}
+    for key in dict.fromkeys(chain.from_iterable(configs)):
+        values = {_text(config.get(key)) for config in configs}
+        if len(values) > 1:
+            axes[key] = None
+    return tuple(axes)
 
 
 def _wanted(value: Any) -> Any:

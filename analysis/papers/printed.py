@@ -105,6 +105,11 @@ class PrintedRow:
     at: Mapping[str, Any]
     published: Published
 
+    def is_at(self, coordinates: Mapping[str, str]) -> bool:
+        """Tell whether it is at these coordinates, whatever its others are."""
+        own = {name: digits(value) for name, value in self.at.items()}
+        return coordinates.items() <= own.items()
+
 
 @dataclass(frozen=True)
 class PrintedTable:
@@ -162,11 +167,7 @@ class PrintedTable:
             TableFileError: there is none, or there are several; `place` is the file that names it.
         """
         wanted = {name: digits(value) for name, value in coordinates.items()}
-        fitting = [
-            row.published
-            for row in self.rows.values()
-            if all(name in row.at and digits(row.at[name]) == wanted[name] for name in wanted)
-        ]
+        fitting = [row.published for row in self.rows.values() if row.is_at(wanted)]
         if len(fitting) != 1:
             words = ", ".join(f"{name} {value}" for name, value in wanted.items())
             raise TableFileError(

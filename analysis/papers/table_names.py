@@ -47,9 +47,10 @@ def published_files() -> Mapping[str, str]:
 @cache
 def file_of_table() -> Mapping[str, str]:
     """Return the file of each published table; nothing is parsed."""
-    return {
-        table: file for file, text in sorted(published_files().items()) for table in tables_in(text)
-    }
+    files: dict[str, str] = {}
+    for file, text in sorted(published_files().items()):
+        files |= dict.fromkeys(tables_in(text), file)
+    return files
 
 
 def tables_in(text: str) -> list[str]:

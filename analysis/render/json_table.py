@@ -131,10 +131,10 @@ def _metrics(report: Report, row: str) -> dict[str, Any]:
     """Return metric → its mean, spread and values, of all that a row has beside its accuracy."""
     of_row = report.frame[report.frame["row"] == row]
     others = of_row[of_row["metric"] != report.table.rows.metric]
-    return {
-        line["metric"]: {key: _value(line[key]) for key in ("mean", "std", "n", "values")}
-        for line in others.to_dict("records")
-    }
+    metrics: dict[str, Any] = {}
+    for line in others.to_dict("records"):
+        metrics[line["metric"]] = {key: _value(line[key]) for key in ("mean", "std", "n", "values")}
+    return metrics
 
 
 def _agreement(report: Report) -> dict[str, Any] | None:

@@ -28,8 +28,8 @@ class AskedVariant:
 def asked_seeds(table: TableRows, setting: Setting, sweeps: Sequence[SweepAsked]) -> Seeds:
     """Return the seeds that sweeps ask for, row by row."""
     seeds: dict[str, frozenset[int]] = {}
-    for asked in asked_variants(table, setting, sweeps):
-        seeds[asked.row] = seeds.get(asked.row, frozenset()) | asked.seeds
+    for variant in asked_variants(table, setting, sweeps):
+        seeds[variant.row] = seeds.get(variant.row, frozenset()) | variant.seeds
     return seeds
 
 

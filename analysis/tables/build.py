@@ -84,12 +84,12 @@ def build(
 
     # Results are read for the runs of one setting only.
     chosen = _choose(rows, settings, setting)
-    asked = asked_seeds(rows, chosen, sweeps)
+    wanted = asked_seeds(rows, chosen, sweeps)
     members = {key: with_results(of_row) for key, of_row in chosen.members.items()}
     rounding = rounding_of(members.values())
     lines: dict[str, Line] = {}
     for key, row in rows.rows.items():
-        seeds = asked.get(key, ())
+        seeds = wanted.get(key, ())
         line = line_of(rows, row, members.get(key, []), chosen.version, seeds, rounding)
         lines[key] = line if line.runs else _pointing_elsewhere(line, chosen, settings)
 

@@ -59,14 +59,14 @@ def table_overview(
 
 
 def _completeness(rows: TableRows, setting: Setting, sweeps: Sequence[SweepAsked]) -> Completeness:
-    asked = asked_seeds(rows, setting, sweeps)
+    wanted = asked_seeds(rows, setting, sweeps)
     members = setting.members
     rows_done = 0
     done = 0
     total = 0
     for key in rows.rows:
         of_row = members.get(key, [])
-        seeds = wanted_seeds(of_row, asked.get(key, ()))
+        seeds = wanted_seeds(of_row, wanted.get(key, ()))
         seeds_done = {run.seed for run in of_row if run.state == State.COMPLETED}
         rows_done += bool(seeds) and seeds_done == seeds
         done += len(seeds_done)

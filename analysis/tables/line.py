@@ -39,7 +39,7 @@ class Line:
         word: `done`, `partial`, `running`, `failed`, `stopped`, `waiting`, `excluded`, `confounded`,
             `absent`, or `not run` where no run can be of the row.
         done: seeds with a result.
-        asked: seeds that a spec or a launch asked for.
+        wanted: how many seeds a spec or a launch asked for.
         marks: what a reader must know.
         collapsed: (runs that collapsed, runs that could), None where nothing was trained.
         final: means over the runs of the signs of collapse.
@@ -55,7 +55,7 @@ class Line:
     p_holm: float | None = None
     word: str = "absent"
     done: int = 0
-    asked: int = 0
+    wanted: int = 0
     marks: Sequence[Mark] = ()
     collapsed: tuple[int, int] | None = None
     final: Mapping[str, float] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Line:
     @property
     def state(self) -> str:
         """The word with its count, as people read it: `done 3/3`."""
-        return f"{self.word} {self.done}/{self.asked}" if self.asked else self.word
+        return f"{self.word} {self.done}/{self.wanted}" if self.wanted else self.word
 
     @property
     def run_ids(self) -> list[str]:
@@ -82,7 +82,7 @@ def line_of(
     row: TableRow,
     runs: Sequence[Run],
     version: int,
-    asked: Collection[int] = (),
+    spec_seeds: Collection[int] = (),
     rounding: float = 0.0,
 ) -> Line:
     """Make the line of a row.
@@ -92,23 +92,23 @@ def line_of(
         row: the row.
         runs: with their results, of one setting.
         version: of the table's protocol.
-        asked: the seeds that a spec asks for.
+        spec_seeds: those that a spec asks for.
         rounding: the step in which the metric moves, 1 / test images; 0 where it is not known.
     """
     runs = sorted(runs, key=lambda run: run.seed)
-    count = len(wanted_seeds(runs, asked))
+    count = len(wanted_seeds(runs, spec_seeds))
     if not runs:
-        return Line(row, word="not run" if row.not_run else "absent", asked=count)
+        return Line(row, word="not run" if row.not_run else "absent", wanted=count)
 
     # What people left out counts nowhere but in the mark that says so.
     marks = _exclusion(runs)
     counting = [run for run in runs if run.excluded is None]
     if not counting:
-        return Line(row, runs, word="excluded", asked=count, marks=marks)
+        return Line(row, runs, word="excluded", wanted=count, marks=marks)
 
     # Nobody waits for those either.
     count = len(
-        wanted_seeds(counting, asked) - {run.seed for run in runs if run.excluded is not None}
+        wanted_seeds(counting, spec_seeds) - {run.seed for run in runs if run.excluded is not None}
     )
 
     # Runs that differ in more than the seed have no common number.
@@ -116,7 +116,7 @@ def line_of(
     if differing:
         marks.append(_confounded(counting, differing))
         done = sum(run.state == State.COMPLETED for run in counting)
-        return Line(row, runs, word="confounded", done=done, asked=count, marks=marks)
+        return Line(row, runs, word="confounded", done=done, wanted=count, marks=marks)
 
     values = _values(table, counting, version)
     finite = {seed: value for seed, value in values.items() if math.isfinite(value)}
@@ -130,7 +130,7 @@ def line_of(
         summary=summarize([*finite.values()], rounding),
         word=_word(counting, done, count),
         done=done,
-        asked=count,
+        wanted=count,
         marks=marks,
         collapsed=collapsed,
         own={key: counting[0].config.get(key) for key in row.companions},
@@ -138,13 +138,13 @@ def line_of(
     )
 
 
-def wanted_seeds(runs: Sequence[Run], asked: Collection[int]) -> set[int]:
+def wanted_seeds(runs: Sequence[Run], spec_seeds: Collection[int]) -> set[int]:
     """Return the seeds that a row is to have: those asked for, and results that are there anyway.
 
     A run of another sweep that is not done yet keeps no row waiting.
     """
-    there = [run for run in runs if not asked or run.state == State.COMPLETED]
-    return {run.seed for run in there}.union(asked)
+    there = [run for run in runs if not spec_seeds or run.state == State.COMPLETED]
+    return {run.seed for run in there}.union(spec_seeds)
 
 
 def is_ok(run: Run) -> bool:
@@ -186,10 +186,10 @@ def _collapsed(runs: Sequence[Run]) -> tuple[int, int] | None:
     return sum(judged), len(judged)
 
 
-def _word(runs: Sequence[Run], done: int, asked: int) -> str:
+def _word(runs: Sequence[Run], done: int, wanted: int) -> str:
     """Return the state of a row. The order is important: a row with numbers is partial."""
     states = {run.state for run in runs}
-    if done == asked:
+    if done == wanted:
         return "done"
     if State.RUNNING in states:
         return "running"

@@ -147,7 +147,8 @@ def find_settings(
     at_home: set[str] = set()
     for version in sorted(known - {newest}):
         older = [each for each in _at_version(table, groups, version) if _is_judged(each, table)]
-        at_home |= {run.run_id for each in older for run in each.runs()}
+        for each in older:
+            at_home |= {run.run_id for run in each.runs()}
         settings += older
     for each in _at_version(table, groups, newest):
         waits = any(run.run_id not in at_home for run in each.runs())

@@ -154,7 +154,7 @@ def _row_facts(line: Line) -> dict[str, Any]:
         "method": line.row.method,
         "state": line.state,
         "done": line.done,
-        "asked": line.asked,
+        "asked": line.wanted,
         "codes": tuple(str(mark.code) for mark in line.marks),
         "marks": tuple(plain(str(mark)) for mark in line.marks),
     }

@@ -139,12 +139,12 @@ def trails(
     runs = [run for line in lines for run in line.runs]
     provenance = read_provenance(connection, runs)
     launched = {sweep.label: sweep for sweep in read_launched(connection)}
-    asked: dict[str, list[AskedVariant]] = {}
+    variants_of: dict[str, list[AskedVariant]] = {}
     if table.setting is not None:
         for variant in asked_variants(table.rows, table.setting, sweeps):
-            asked.setdefault(variant.row, []).append(variant)
+            variants_of.setdefault(variant.row, []).append(variant)
     return [
-        _row_trail(report, line, provenance, asked.get(line.row.key, []), launched)
+        _row_trail(report, line, provenance, variants_of.get(line.row.key, []), launched)
         for line in lines
     ]
 
@@ -168,14 +168,14 @@ def _row_trail(
     report: Report,
     line: Line,
     provenance: Provenance,
-    asked: Sequence[AskedVariant],
+    variants: Sequence[AskedVariant],
     launched: Mapping[str, Launched],
 ) -> RowTrail:
     table = report.table
     lines = {each.row.key: each for each in table.lines}
     baseline = lines.get(line.baseline) if line.baseline is not None else None
     twins = {run.seed: run for run in baseline.runs} if baseline is not None else {}
-    seeds = frozenset[int]().union(*[variant.seeds for variant in asked])
+    seeds = frozenset[int]().union(*[variant.seeds for variant in variants])
     missing = sorted(seeds - {run.seed for run in line.runs})
     return RowTrail(
         table=table.rows.id,
@@ -188,7 +188,7 @@ def _row_trail(
         differs=_differs(line, baseline),
         runs=[_run_trail(report, line, run, provenance, twins) for run in line.runs],
         missing=missing,
-        commands=commands_of(line.runs, provenance.requests, missing, asked, launched),
+        commands=commands_of(line.runs, provenance.requests, missing, variants, launched),
     )
 
 

@@ -44,7 +44,7 @@ def commands_of(
     runs: Sequence[Run],
     requests: Mapping[str, Sequence[Request]],
     missing: Sequence[int],
-    asked: Sequence[AskedVariant],
+    variants: Sequence[AskedVariant],
     launched: Mapping[str, Launched],
 ) -> list[Command]:
     """Return the commands that make what a row lacks, then those that train it anew.
@@ -53,14 +53,14 @@ def commands_of(
         runs: of the row.
         requests: run id → what asks for it, the newest sweep first.
         missing: seeds that were asked for and have no run.
-        asked: variants of sweeps that are this row.
+        variants: those of sweeps that are this row.
         launched: label → sweep.
     """
     open_cells = _Cells()
     all_cells = _Cells()
     retried: set[str] = set()
     for run in runs:
-        request = _request(requests.get(run.run_id, ()), asked)
+        request = _request(requests.get(run.run_id, ()), variants)
         if request is None:
             continue
         all_cells.add(request.sweep, request.variant, [request.seed])
@@ -69,7 +69,7 @@ def commands_of(
             retried |= {run.state.lower()} if run.state in RETRIED else set()
 
     # What has no run is asked for by a variant that is this row.
-    for variant in asked[:1]:
+    for variant in variants[:1]:
         if missing and variant.sweep in launched:
             open_cells.add(launched[variant.sweep], variant.variant, missing)
     retry = f" --retry {','.join(sorted(retried))}" if retried else ""
@@ -79,9 +79,9 @@ def commands_of(
     ]
 
 
-def _request(requests: Sequence[Request], asked: Sequence[AskedVariant]) -> Request | None:
+def _request(requests: Sequence[Request], variants: Sequence[AskedVariant]) -> Request | None:
     """Return what asks for a run: first of all a sweep that was made for the table."""
-    names = {(variant.sweep, variant.variant) for variant in asked}
+    names = {(variant.sweep, variant.variant) for variant in variants}
     for request in requests:
         if (request.sweep.label, request.variant) in names:
             return request

@@ -16,9 +16,11 @@ def runs(
         str | None,
         typer.Argument(help="A sweep's name; all where left out.", autocompletion=complete_sweeps),
     ] = None,
-    where: Annotated[
+    conditions: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Only these runs, e.g. state=failed; repeat."),
+        typer.Option(
+            "--where", metavar="KEY=VALUE", help="Only these runs, e.g. state=failed; repeat."
+        ),
     ] = None,
     sort: Annotated[
         str | None,
@@ -39,13 +41,13 @@ def runs(
     from orchestrator.status.runs_list import Request, list_runs
 
     names = [name.strip() for name in (columns or "").split(",") if name.strip()]
-    request = Request(sweep, where or [], sort, names, limit)
+    request = Request(sweep, conditions or [], sort, names, limit)
     listing = list_runs(collected(context.obj), request)
     if as_json:
         print(runs_text.as_json(listing))
         return
     if not listing.rows:
-        print("no runs match" if where or sweep else "no runs yet", file=sys.stderr)
+        print("no runs match" if conditions or sweep else "no runs yet", file=sys.stderr)
         return
     console = make_console()
     for line in runs_text.lines(listing, console.width if console.is_terminal else None):

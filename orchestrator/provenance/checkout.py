@@ -116,7 +116,9 @@ def _git(folder: Path, *arguments: str, allowed: tuple[int, ...] = (0,)) -> byte
         if not name.startswith("GIT_") or name in _ALLOWED
     }
     environment["GIT_OPTIONAL_LOCKS"] = "0"
-    settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+    settings: list[str] = []
+    for name, value in _SETTINGS.items():
+        settings += ["-c", f"{name}={value}"]
     try:
         done = subprocess.run(
             ["git", *settings, "-C", str(folder), *arguments],

@@ -26,14 +26,14 @@ class Request:
 
     Attributes:
         sweep: only of this sweep, by its label or its name; None for all.
-        where: KEY=VALUE, of which all keys must hold, and of equal keys any.
+        conditions: KEY=VALUE, of which all keys must hold, and of equal keys any.
         sort: a column, with "-" in front from high to low; None: newest sweep first.
         columns: names of `KEYS`, settings or metrics; empty for `KEYS`.
         limit: at most so many runs; None for all.
     """
 
     sweep: str | None = None
-    where: Sequence[str] = ()
+    conditions: Sequence[str] = ()
     sort: str | None = None
     columns: Sequence[str] = ()
     limit: int | None = None
@@ -52,6 +52,16 @@ class Listing:
     columns: Sequence[str]
     rows: Sequence[Row]
     count: int
+
+    def with_run_ids(self) -> list[dict[str, Any]]:
+        """Return the shown values of each run by their columns, and its id with them."""
+        names = self.columns
+        if "run_id" not in names:
+            names = ["run_id", *names]
+        shown: list[dict[str, Any]] = []
+        for row in self.rows:
+            shown.append({name: row[name] for name in names})
+        return shown
 
 
 def list_runs(engine: Engine, request: Request) -> Listing:
@@ -85,7 +95,7 @@ def _conditions(request: Request) -> dict[str, list[str]]:
     wanted: dict[str, list[str]] = {}
     if request.sweep is not None:
         wanted["sweep"] = [request.sweep]
-    for text in request.where:
+    for text in request.conditions:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise UsageError(

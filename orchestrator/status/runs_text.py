@@ -34,11 +34,7 @@ _NOTHING = "–"
 
 def as_json(listing: Listing) -> str:
     """Return the text of `sweep runs --json`: fractions in [0, 1], null where there is nothing."""
-    names = listing.columns
-    if "run_id" not in names:
-        names = ["run_id", *names]
-    rows = [{name: row[name] for name in names} for row in listing.rows]
-    return json.dumps({"count": listing.count, "runs": rows}, indent=1)
+    return json.dumps({"count": listing.count, "runs": listing.with_run_ids()}, indent=1)
 
 
 def lines(listing: Listing, width: int | None) -> Iterator[str]:

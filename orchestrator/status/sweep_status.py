@@ -167,7 +167,8 @@ def _unknown(name: str, rows: Sequence[RowMapping]) -> str:
     from byol_core.config import nearest
 
     labels = ", ".join(row["label"] for row in rows)
-    hint = nearest(name, {row[key] for row in rows for key in ("label", "name")})
+    known = {row["label"] for row in rows} | {row["name"] for row in rows}
+    hint = nearest(name, known)
     if hint.startswith("allowed"):
         return f"no sweep is called {name!r}; sweeps: {labels}"
     return f"no sweep is called {name!r}; {hint} sweeps: {labels}"

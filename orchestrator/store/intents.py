@@ -34,7 +34,7 @@ Words = Callable[[str], set[str] | None]
 
 def asked_by_run(root: Root) -> dict[str, Mapping[str, Any] | None]:
     """Return run id → what it asked for in its newest submission."""
-    return {run_id: entry.asked for entry in submissions(root) for run_id in entry.run_ids}
+    return {run_id: entry.request for entry in submissions(root) for run_id in entry.run_ids}
 
 
 def submit(
@@ -42,7 +42,7 @@ def submit(
     log_file: Path,
     key: str,
     bundles: Sequence[Sequence[str]],
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     submit_held: Callable[[], list[str]],
     cancel: Callable[[str], None],
 ) -> list[str]:
@@ -53,7 +53,7 @@ def submit(
         log_file: of this launch.
         key: the name of the array's jobs.
         bundles: the runs of each job.
-        asked: what a run has of its job, to be remembered.
+        request: what a run has of its job, to be remembered.
         submit_held: submits them and returns the id of each job.
         cancel: cancels all jobs of a name.
 
@@ -71,7 +71,7 @@ def submit(
         intent = {"type": "intent", "key": key, "run_ids": run_ids, "at": time.time()}
         intent["number"] = next_number(root)
         intent["attempts"] = [_last_number(root, run_id) for run_id in run_ids]
-        intent["asked"] = asked
+        intent["asked"] = request
         log.append(intent, durable=True)
 
         # A refused array is withdrawn at once; if that fails, the next launch tries it again.

@@ -35,7 +35,7 @@ def find_run(root: Root, name: str) -> RunFolder:
     if len(run_ids) == 1:
         return root.run(run_ids.pop())
     if not run_ids:
-        known = {each for names in cells for each in names}
+        known = set[str]().union(*cells)
         raise UsageError(f"no run is called {name!r}; {_hint(name, known)}")
     candidates = [
         f"{names[0]} ({run_id[:PREFIX]})" for names, run_id in cells.items() if name in names
@@ -109,7 +109,7 @@ def _by_id(root: Root, prefix: str) -> RunFolder:
     try:
         return root.find_run(prefix)
     except UsageError as error:
-        cells = sorted({each for names, _ in _cells(root) for each in names})
+        cells = sorted(set[str]().union(*[names for names, _ in _cells(root)]))
         like = [each for each in cells if each.rpartition(":")[0] == prefix]
         if like:
             raise UsageError(f"{error}, or name its seed too: {_listed(like)}") from None

@@ -32,7 +32,7 @@ class Submission:
         released: its jobs may start.
         withdrawn: when it was given up; None where it was not.
         may_come_late: SLURM gave no answer, so jobs of it may yet appear.
-        asked: what each of its runs has of its job; None where an older version submitted it.
+        request: what each of its runs has of its job; None where an older version submitted it.
     """
 
     log: Path
@@ -45,7 +45,7 @@ class Submission:
     released: bool = False
     withdrawn: float | None = None
     may_come_late: bool = False
-    asked: Mapping[str, Any] | None = None
+    request: Mapping[str, Any] | None = None
 
 
 def submissions(root: Root) -> list[Submission]:
@@ -147,7 +147,7 @@ def _read(reader: RecordReader) -> Iterator[Submission]:
                 record["at"],
                 number=record.get("number"),
                 attempts=record.get("attempts", ()),
-                asked=record.get("asked"),
+                request=record.get("asked"),
             )
         elif key in by_key:  # not so where the line of the intent is damaged
             _follow(by_key[key], record)

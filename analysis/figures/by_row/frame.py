@@ -40,6 +40,12 @@ class RowPanel:
     limits: tuple[float, float]
     references: Callable[[Any], None] = lambda axes: None
 
+    def with_fitted_notes(self) -> "RowPanel":
+        """Return the same with notes that are no wider than their place."""
+        return replace(
+            self, notes=[fitted(note, _NOTE_WIDTH, SMALL_SIZE, 3) for note in self.notes]
+        )
+
 
 def draw_rows(
     look: Look,
@@ -62,10 +68,7 @@ def draw_rows(
     # Texts are fitted first: the heights of rows follow from their lines.
     label_width = min(widest(labels), _LABEL_PART * look.width)
     labels = [fitted(label, label_width, TEXT_SIZE, lines=3) for label in labels]
-    panels = [
-        replace(panel, notes=[fitted(note, _NOTE_WIDTH, SMALL_SIZE, 3) for note in panel.notes])
-        for panel in panels
-    ]
+    panels = [panel.with_fitted_notes() for panel in panels]
     heights = _row_heights(labels, panels)
     columns = columns_for(look, len(panels))
     storeys = [panels[start : start + columns] for start in range(0, len(panels), columns)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from analysis.figures import facts
@@ -85,7 +86,7 @@ def _names(groups: Sequence[Sequence[Line]], axis: Axis) -> list[str]:
 
     # Settings that tell the same lines apart are named by the first of them.
     key_of: dict[tuple[str, ...], str] = {}
-    for key in dict.fromkeys(key for match in matches for key in match):
+    for key in dict.fromkeys(chain.from_iterable(matches)):
         values = tuple(repr(match.get(key)) for match in matches)
         if key not in (axis.key, *axis.twins) and len({*values}) > 1:
             key_of.setdefault(values, key)
