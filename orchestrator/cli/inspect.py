@@ -59,12 +59,8 @@ def status(
     """
     from orchestrator.status.sweep_status import as_json as to_json
     from orchestrator.status.terminal import run_lines
-    from orchestrator.store.state import State
 
-    state = state and state.lower()
-    allowed = ["any", *(known.value.lower() for known in State)]
-    if state is not None and state not in allowed:
-        raise UsageError(f"--state {state!r}; allowed: {', '.join(allowed)}")
+    state = _known_state(state)
     if watch and as_json:
         raise UsageError(
             "--watch does not go with --json: call `sweep status --json` as often as you need it"
@@ -88,6 +84,22 @@ def status(
         if not watch:
             return
         time.sleep(_WATCH_S)
+
+
+def _known_state(name: str | None) -> str | None:
+    """Return the name of a state in small letters, or any; None where none is named.
+
+    Raises:
+        UsageError: there is no such state.
+    """
+    from orchestrator.store.state import State
+
+    if name is None:
+        return None
+    allowed = ["any", *(state.value.lower() for state in State)]
+    if name.lower() not in allowed:
+        raise UsageError(f"--state {name.lower()!r}; allowed: {', '.join(allowed)}")
+    return name.lower()
 
 
 def _show_forgotten(root: Root, as_json: bool) -> None:

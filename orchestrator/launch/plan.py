@@ -157,14 +157,24 @@ def make_plan(
     removed = _removed_runs(sweep, root, variants, runs)
     to_cancel = _wanted_by_no_sweep(removed, root, sweep)
 
-    # 6. What is to be done with each run. Variants that mean the same share one: it goes out once.
     left = [standing(root.run(run_id), queue).state for run_id in to_cancel]
     left_active = sum(state in ACTIVE for state in left)
+
+    # 6. What is to be done with each run.
     plan = Plan(
         sweep, variants, runs, removed=removed, to_cancel=to_cancel, left_active=left_active
     )
-    for run in _each_once(runs):
-        if _is_to_start(run, sweep, root, selection.retry, requests):
+    _sort_runs(plan, root, selection.retry, requests)
+    return plan
+
+
+def _sort_runs(
+    plan: Plan, root: Root, retry: frozenset[State], requests: ResourceRequests | None
+) -> None:
+    """Sort the runs of a plan into its lists by what is to be done with them."""
+    # Variants that mean the same share a run: it goes out once.
+    for run in _each_once(plan.runs):
+        if _is_to_start(run, plan.sweep, root, retry, requests):
             plan.start.append(run)
         elif run.standing.state == State.COMPLETED:
             plan.reuse.append(run)
@@ -173,12 +183,11 @@ def make_plan(
         else:
             plan.held_back.append(run)
 
-    # 7. What a run keeps was settled when it was first planned.
-    if sweep.spec.keep == NETWORKS:
+    # What a run keeps was settled when it was first planned.
+    if plan.sweep.spec.keep == NETWORKS:
         plan.without_networks.extend(
             run for run in plan.reuse if not is_there(root.run(run.run_id).path / NETWORKS)
         )
-    return plan
 
 
 def _is_older(run: Mapping[str, Any]) -> bool:

@@ -46,7 +46,13 @@ def show_plan(
         cost: of what starts; None where nobody can tell.
         cost_anew: of what starts although an older trainer has made it.
     """
-    # How many runs there are, and what becomes of them.
+    _show_counts(console, plan, executor)
+    _show_what_starts(console, plan, cost, cost_anew)
+    _show_what_stays(console, plan, executor)
+
+
+def _show_counts(console: Console, plan: Plan, executor: str) -> None:
+    """Say how many runs there are, what becomes of them, and what was overridden."""
     parts = [f"{len(plan.start)} to run"]
     if plan.reuse:
         parts.append(f"{len(plan.reuse)} done already{_with_other_code(plan.reuse)}")
@@ -57,11 +63,15 @@ def show_plan(
     console.print(
         f"{escape(plan.sweep.label)}: {runs}, {', '.join(parts)} ({executor})", highlight=False
     )
-
-    # What is special to this launch: its overrides, and the price of what is to start.
     if plan.sweep.overrides:
         overrides = escape(assignments(plan.sweep.overrides))
         console.print(f"  with {overrides}", highlight=False, soft_wrap=True)
+
+
+def _show_what_starts(
+    console: Console, plan: Plan, cost: Cost | None, cost_anew: Cost | None
+) -> None:
+    """Say what is special to the runs that start, and their price."""
     begun = [run for run in plan.start if run.standing.attempt]
     if begun:
         go = "goes" if len(begun) == 1 else "go"
@@ -77,7 +87,9 @@ def show_plan(
     for line in _memory_lines(plan):
         console.print(f"  {line}", highlight=False, soft_wrap=True)
 
-    # What this launch leaves alone, and the option that would change it.
+
+def _show_what_stays(console: Console, plan: Plan, executor: str) -> None:
+    """Say what this launch leaves alone, and the option that would change it."""
     other_code = [run for run in plan.reuse if _has_other_code(run)]
     if other_code:
         _show_other_code(console, other_code)
