@@ -14,6 +14,8 @@ from analysis.page.files import page_files
 
 pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+TABLES = ["mlp_norm", "norm", "transfer_depth", "places365"]
+"""The last has 13 columns of what is published, more than any other."""
 LOOKS = [(1280, "light"), (1280, "dark"), (768, "light"), (375, "dark"), (320, "light")]
 
 
@@ -43,7 +45,7 @@ def address(tmp_path_factory):
     ]
     write(folder / "results.db", runs, question="Does it? " * 20, reason="burned " * 50)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page_contents, "table_ids", lambda: ["mlp_norm", "norm", "transfer_depth"])
+        patch.setattr(page_contents, "table_ids", lambda: TABLES)
         content = next(page_files(str(folder / "results.db")))[1]
     (folder / "index.html").write_bytes(content)
     return f"file://{folder}/index.html"
@@ -87,6 +89,31 @@ def test_the_page_never_scrolls_sideways_but_its_tables_do(visit, width, unfolde
     hint = page.locator("article .hint").first
     is_wider = table.evaluate("it => it.scrollWidth > it.clientWidth")
     assert hint.is_visible() or not is_wider
+
+
+@pytest.mark.parametrize(
+    ("width", "wide"), [(1280, ["Table norm"]), (360, ["Table norm", "Published table places365"])]
+)
+def test_every_wide_table_scrolls_in_its_own_box(visit, width, wide):
+    page = visit(width)
+    boxes = page.locator(".scroll").all()
+    wider = []
+    for box in boxes:
+        edges = box.evaluate(
+            "it => [it.getBoundingClientRect().left, it.getBoundingClientRect().right]"
+        )
+        assert edges[0] >= 0 and edges[1] <= width
+        if box.evaluate("it => it.scrollWidth > it.clientWidth"):
+            wider.append(box)
+            assert box.evaluate("it => (it.scrollLeft = 99999, it.scrollLeft)") > 0
+            assert page.evaluate("window.scrollTo(99999, scrollY), window.scrollX") == 0
+
+    labels = [box.get_attribute("aria-label") for box in wider]
+    assert len(boxes) > len(TABLES)
+    for name in wide:
+        assert any(label.startswith(name) for label in labels)
+    hint = page.get_by_text("Tables wider than the screen scroll sideways.")
+    assert hint.is_visible() == ("Published table places365" in labels)
 
 
 def test_it_asks_for_nothing_and_complains_of_nothing(visit, address):
