@@ -23,7 +23,8 @@ _GROWTH = 64 << 20
 def keep_freed_memory() -> None:
     """Keep what is freed from now on, up to the most that was in use; once, for the whole process.
 
-    The peak stays as it was. A C library that is not GNU's goes on as it does.
+    The peak rises a little: by what is asked for ahead, and by gaps that no later block fits. A C
+    library that is not GNU's goes on as it does.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

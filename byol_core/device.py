@@ -13,7 +13,7 @@ from torch import Tensor
 
 @contextmanager
 def limited_threads(count: int) -> Iterator[None]:
-    """Hold torch and the BLAS under scikit-learn to `count` threads; 0 leaves them alone."""
+    """Hold torch and the BLAS under numpy to `count` threads; 0 leaves them alone."""
     if not count:
         yield
         return

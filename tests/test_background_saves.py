@@ -2,7 +2,7 @@
 
 import errno
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 import pytest
 import torch
@@ -133,3 +133,12 @@ def test_a_copy_has_the_types_and_layout_of_the_state_and_none_of_its_memory():
     assert x.data_ptr() != state["groups"][1]["x"].data_ptr()
     network.weight.data.fill_(9)
     assert copied["net"]["weight"].tolist() == [1, 1]
+
+
+def test_what_a_part_of_the_users_own_keeps_is_copied_too():
+    state = {"seen": {1, 2}, "history": deque([torch.ones(2)]), "size": torch.Size([3])}
+    copied = copy_to_host(state)
+    state["seen"].add(3)
+    state["history"][0].zero_()
+    assert copied["seen"] == {1, 2} and copied["history"][0].tolist() == [1, 1]
+    assert copied["size"] == (3,)

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from byol_core.config import BatchNormConfig, EncoderConfig, resolve
-from byol_core.networks.batch_norm import (
-    BatchNorm,
+from byol_core.networks.batch_norm import BatchNorm
+from byol_core.networks.batch_statistics import (
     averaging,
     keeping_averages,
     set_frozen,
@@ -19,6 +19,7 @@ from byol_core.networks.batch_norm import (
 from byol_core.networks.byol import Online, Target
 from byol_core.networks.init import calibrating, initialize
 from byol_core.networks.norms import make_norm
+from byol_core.train.start import _order_channels_last
 
 VIEWS, IMAGES, CHANNELS = 2, 12, 5
 CLOSE = {"rtol": 2e-6, "atol": 2e-6}
@@ -413,3 +414,10 @@ def test_statistics_are_float32_under_bfloat16(norm, affine, parts):
     exact = copy.deepcopy(layer).double()(x.double())
     torch.testing.assert_close(y.double(), exact, rtol=1e-2, atol=1e-2)
     assert all(value.dtype == torch.float32 for value in layer.state_dict().values())
+
+
+def test_a_part_of_the_users_own_may_hold_weights_of_any_shape():
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Conv3d(1, 1, 2))
+    _order_channels_last(network)
+    assert network[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert network[1].weight.is_contiguous()

@@ -53,7 +53,8 @@ def test_what_cannot_be_captured_is_plain_or_refused_with_the_reason(settings, w
         ("plain", CPU, "plain"),
     ],
 )
-def test_a_path_is_the_wish_where_the_device_has_it(wish, device, path):
+def test_a_path_is_the_wish_where_the_device_has_it(wish, device, path, monkeypatch):
+    monkeypatch.setattr("byol_core.train.compute_path.is_available", lambda: True)
     assert choose_path(resolve("digits-tiny", {"compute": wish}), device) == path
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from byol_core.config import resolve
-from byol_core.networks.batch_norm import set_order
+from byol_core.networks.batch_statistics import set_order
 from byol_core.networks.byol import Online
 from byol_core.networks.init import initialize
 

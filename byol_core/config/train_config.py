@@ -98,9 +98,10 @@ class TrainConfig(Section):
     compute: Literal["auto", "plain", "captured", "compiled"] = Field(
         "auto",
         description="how a GPU takes the steps: plain, kernel by kernel; captured, as a CUDA graph, "
-        "channels last, norms fused; compiled, that and augmentation compiled, worth its half minute "
-        "where a run takes many; auto: captured where it can be. They differ in the last bits; which it was is "
-        "recorded, and no part of the run's id. A processor has the plain one alone",
+        "channels last, norms fused; compiled, that and augmentation compiled, worth its half "
+        "minute where a run takes many; auto: captured where it can be. They differ in the last "
+        "bits; which it was is recorded, and no part of the run's id. A processor has the plain "
+        "one alone",
     )
     dataset: DatasetConfig = DatasetConfig()
     encoder: EncoderConfig = EncoderConfig()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from byol_core.config import TrainConfig
-from byol_core.networks.batch_norm import set_statistics
+from byol_core.networks.batch_statistics import set_statistics
 from byol_core.networks.encoder import Encoder
 from byol_core.networks.heads import MLP
 from byol_core.networks.predictors import make_predictor

@@ -14,7 +14,7 @@ from scipy.stats import truncnorm
 from torch import Tensor, nn
 
 from byol_core.config import InitConfig
-from byol_core.networks.batch_norm import keeping_averages
+from byol_core.networks.batch_statistics import keeping_averages
 from byol_core.networks.encoder import BasicBlock, Bottleneck
 from byol_core.networks.norms import Affine
 from byol_core.plugins import PlugInError

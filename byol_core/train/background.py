@@ -94,10 +94,10 @@ def copy_to_host(value: Any) -> Any:
     """Return a copy of a state on the CPU, which shares no memory with it."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)
-    if isinstance(value, list | tuple):
-        return type(value)([copy_to_host(item) for item in value])
+    if type(value) in (list, tuple):
+        return type(value)(copy_to_host(item) for item in value)
     if not isinstance(value, dict):
-        return value
+        return copy.deepcopy(value)  # what a part of the user's own keeps may change, too
     copied = copy.copy(value)  # of its own type, with the versions that a network keeps in it
     for key, item in value.items():
         copied[key] = copy_to_host(item)

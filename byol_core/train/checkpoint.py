@@ -30,6 +30,7 @@ from byol_core.files import (
     write_new,
 )
 from byol_core.kept_networks import MANIFEST, STATE
+from byol_core.networks.fused.norm import is_available
 
 KEPT = 2
 
@@ -206,6 +207,7 @@ def numerics(device: torch.device, path: str) -> dict[str, Any]:
     return {
         "device": device.type,
         "path": path,
+        "norms": "fused" if path != "plain" and is_available() else "plain",
         "kind": device_model(device),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "cuda": torch.version.cuda,
@@ -218,5 +220,5 @@ def numerics(device: torch.device, path: str) -> dict[str, Any]:
 
 @cache
 def _libraries() -> dict[str, str]:
-    """Return the versions of what decodes images, draws numbers and fits the probe."""
-    return {name: version(name) for name in ("numpy", "pillow", "scikit-learn", "torchvision")}
+    """Return the versions of what decodes images and draws numbers."""
+    return {name: version(name) for name in ("numpy", "pillow", "torchvision")}

@@ -2,8 +2,8 @@
 
 plain: kernel by kernel, as the step reads. captured: all kernels of a step are launched at once, as
 a CUDA graph (``graph``), weights and maps lie channels last, and norms are fused with what follows
-them (``networks.fused``). compiled: that, and augmentation is fused by torch.compile
-(``compiled``). The plain one is what the others are held to; they
+them where Triton works (``networks.fused``). compiled: that, and augmentation is fused by
+torch.compile (``compiled``), which needs Triton. The plain one is what the others are held to; they
 differ from it in the last bits, so which it was is recorded.
 """
 
@@ -14,7 +14,7 @@ import torch
 from byol_core.config import TrainConfig
 from byol_core.device import DeviceError
 from byol_core.images.source import Batch
-from byol_core.networks.fused.norm import fuse
+from byol_core.networks.fused.norm import fuse, is_available
 from byol_core.plugins import is_plug_in
 from byol_core.train.compiled import FusedBatch
 from byol_core.train.graph import CapturedSteps
@@ -41,6 +41,8 @@ def choose_path(config: TrainConfig, device: torch.device) -> ComputePath:
     obstacle = _obstacle(config, device)
     if config.compute == "auto":
         return "captured" if obstacle is None else "plain"
+    if obstacle is None and config.compute == "compiled" and not is_available():
+        obstacle = "Triton needs a C compiler and Python's headers, and finds none that work here"
     if obstacle is not None:
         raise DeviceError(f"compute {config.compute!r}: {obstacle}; use plain or auto")
     return config.compute

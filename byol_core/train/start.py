@@ -12,7 +12,7 @@ from torch import Tensor
 
 from byol_core.config import TrainConfig
 from byol_core.images.source import Batch
-from byol_core.networks.batch_norm import averaging
+from byol_core.networks.batch_statistics import averaging
 from byol_core.networks.byol import Online, Target
 from byol_core.networks.init import calibrating, initialize
 from byol_core.train.final_networks import load_start
@@ -71,7 +71,7 @@ def start_networks(
     for network in networks:
         network.to(device).train()
         if device.type == "cpu":
-            network.to(memory_format=torch.channels_last)
+            _order_channels_last(network)
         if views is not None:
             fit_to_images(network, views)
 
@@ -96,6 +96,13 @@ def calibrate(network: Target, batches: Iterable[Batch], device: torch.device) -
     with averaging(network):
         for batch in batches:
             network(batch.views(device))
+
+
+def _order_channels_last(network: Target) -> None:
+    """Have filters lie channels last; a part of the user's own may hold what has no such order."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 def _shared(online: Online, target: Target) -> dict[str, Tensor]:

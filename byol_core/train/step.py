@@ -18,7 +18,7 @@ from byol_core.datasets.npz import UNLABELLED
 from byol_core.device import to_device
 from byol_core.images.source import Batch
 from byol_core.metrics.measure import Measured, measure
-from byol_core.networks.batch_norm import set_frozen, set_order
+from byol_core.networks.batch_statistics import set_frozen, set_order
 from byol_core.networks.byol import Online, Target
 from byol_core.optim.average import MovingAverage
 from byol_core.optim.groups import (

@@ -12,7 +12,7 @@ Sums over rows are made in parts and put together in one order, so that they rep
 import triton
 import triton.language as tl
 
-from byol_core.networks.fused.relu import gradient_behind
+from byol_core.networks.fused.relu import at_least_zero, gradient_behind
 
 
 @triton.jit
@@ -39,7 +39,7 @@ def part_moments(x, means, squares, rows, channels, chunk, parts, R: tl.constexp
         total_of_squares += tile * tile
     n = tl.minimum(rows - first, chunk).to(tl.float32)
     mean = tl.sum(total, 0) / n
-    square = tl.maximum(tl.sum(total_of_squares, 0) - mean * mean * n, 0.0)
+    square = at_least_zero(tl.sum(total_of_squares, 0) - mean * mean * n)
     place = (group * parts + part) * channels + column
     tl.store(means + place, shift + mean, mask=inside)
     tl.store(squares + place, square, mask=inside)
@@ -134,7 +134,7 @@ def normalize(
     if RESIDUAL:
         value += tl.load(residual + place, mask=mask, other=0.0).to(tl.float32)
     if RELU:
-        value = tl.maximum(value, 0.0)
+        value = at_least_zero(value)
     tl.store(y + place, value.to(y.dtype.element_ty), mask=mask)
 
 

@@ -11,7 +11,7 @@ groups of channels. ``norm`` calls these; the plain form is norm, sum and `F.rel
 import triton
 import triton.language as tl
 
-from byol_core.networks.fused.relu import gradient_behind
+from byol_core.networks.fused.relu import at_least_zero, gradient_behind
 
 
 @triton.jit
@@ -58,7 +58,7 @@ def group_normalize(
         total += tile
         total_of_squares += tile * tile
     distance = tl.sum(total, 0) / rows
-    square = tl.maximum(tl.sum(total_of_squares, 0) - distance * distance * rows, 0.0)
+    square = at_least_zero(tl.sum(total_of_squares, 0) - distance * distance * rows)
     mean = shift + distance
 
     # From channels to groups of them.
@@ -81,7 +81,7 @@ def group_normalize(
         if RESIDUAL:
             value += tl.load(residual + place, mask=mask, other=0.0).to(tl.float32)
         if RELU:
-            value = tl.maximum(value, 0.0)
+            value = at_least_zero(value)
         tl.store(y + place, value.to(y.dtype.element_ty), mask=mask)
 
 

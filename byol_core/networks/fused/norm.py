@@ -7,6 +7,7 @@ what this is held to.
 
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -26,8 +27,20 @@ _PROGRAMS = 512
 
 @cache
 def is_available() -> bool:
-    """Tell whether Triton is here; it comes with PyTorch's builds for NVIDIA's GPUs."""
-    return find_spec("triton") is not None
+    """Tell whether Triton is here and works; it comes with PyTorch's builds for NVIDIA's GPUs.
+
+    Before its first kernel it builds a library with the machine's C compiler and Python's headers,
+    and keeps it below the home directory. Nodes of clusters and small images may lack any of these.
+    """
+    if find_spec("triton") is None:
+        return False
+    if not torch.cuda.is_available():
+        return True  # its interpreter builds nothing
+    try:
+        import_module("triton.runtime").driver.active.get_current_device()
+    except Exception:  # whatever it is, the layers compute as they read
+        return False
+    return True
 
 
 def fuse(network: nn.Module) -> None:
