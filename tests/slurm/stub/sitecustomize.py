@@ -63,8 +63,11 @@ sys.modules["byol_core.train"] = stub
 
 # What an attempt records of the machine that it runs on.
 checkpoint = types.ModuleType("byol_core.train.checkpoint")
-checkpoint.numerics = lambda device: {"device": device, "kind": "stub"}
+checkpoint.numerics = lambda device, path: {"device": device, "path": path, "kind": "stub"}
 sys.modules["byol_core.train.checkpoint"] = checkpoint
+compute_path = types.ModuleType("byol_core.train.compute_path")
+compute_path.choose_path = lambda config, device: "plain"
+sys.modules["byol_core.train.compute_path"] = compute_path
 device = types.ModuleType("byol_core.device")
 device.pick_device = lambda name: "cpu"
 sys.modules["byol_core.device"] = device
