@@ -26,15 +26,15 @@ POWER, STORE, COLLECT, FILES, REBUILD = (
 MUTATIONS = {
     "sync of a file before its rename": (
         DURABLE,
-        "            os.fsync(descriptor)\n",
-        "",
+        "                write_all(descriptor, content)\n                os.fsync(descriptor)\n",
+        "                write_all(descriptor, content)\n",
         POWER,
         "json_file",
     ),
     "sync of the folder after a rename": (
         DURABLE,
-        "            error.filename = str(path)\n        raise\n    sync_folder(path.parent)\n",
-        "            error.filename = str(path)\n        raise\n",
+        "        aside.unlink(missing_ok=True)\n        raise\n    sync_folder(path.parent)\n",
+        "        aside.unlink(missing_ok=True)\n        raise\n",
         POWER,
         "json_file",
     ),
