@@ -20,6 +20,7 @@ from byol_core.files import (
     read_json,
     write_json,
 )
+from byol_core.train.background import BackgroundSaves
 from byol_core.train.checkpoint import Checkpoints
 from orchestrator.executors.worker import AttemptContext, run_attempt
 from orchestrator.launch.plan import make_plan
@@ -194,8 +195,8 @@ def test_starts_checkpoints_and_ends_are_on_the_disk_at_once(tmp_path, spec_file
 
 
 def test_the_series_before_a_checkpoint_is_on_the_disk_when_the_checkpoint_is(tmp_path, spec_file):
-    """The power goes when the checkpoint is there and its record is not: the next attempt starts
-    behind those points.
+    """The power goes when the first checkpoint is there and its record is not: the next attempt
+    starts behind those points. An earlier record would have brought them to the disk.
     """
     root = Root(tmp_path / "root")
     root.create()
@@ -203,16 +204,19 @@ def test_the_series_before_a_checkpoint_is_on_the_disk_when_the_checkpoint_is(tm
         make_plan(load_sweep(spec_file()), root, Selection(seeds=[0], only=["byol"]), Queue()), root
     )
     (run,) = root.runs()
-    save = Checkpoints.save
+    save, start = Checkpoints.save, BackgroundSaves.start
 
     def watched(self, step, *rest):
         save(self, step, *rest)
+        disk_of_this_process().lose_power()
+        os._exit(DEAD)
+
+    def not_before_the_third_step(self, step, state):
         if step >= 2:
-            disk_of_this_process().lose_power()
-            os._exit(DEAD)
+            start(self, step, state)
 
     def attempt():
-        Checkpoints.save = watched
+        Checkpoints.save, BackgroundSaves.start = watched, not_before_the_third_step
         run_attempt(root.path, run.run_id, JOB, lambda: None)
 
     lose_power_after(root.path, attempt)
